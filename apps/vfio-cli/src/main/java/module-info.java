@@ -1,0 +1,16 @@
+module org.vfio4j.cli {
+    requires static org.jspecify;
+    requires org.vfio4j.uapi;
+    requires org.vfio4j.sys;
+    requires org.vfio4j.bus;
+    requires org.vfio4j.vfio;
+    requires org.vfio4j.vfiopcicore;
+    requires org.vfio4j.vfiopci;
+    requires org.vfio4j.devicemodel;
+    requires org.vfio4j.block;
+    requires org.vfio4j.virtioblk;
+    requires org.vfio4j.vfiouser;
+    requires org.vfio4j.userspace.virtioblk;
+
+    exports org.vfio4j.cli;
+}

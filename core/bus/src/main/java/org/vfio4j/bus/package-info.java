@@ -1,0 +1,4 @@
+@NullMarked
+package org.vfio4j.bus;
+
+import org.jspecify.annotations.NullMarked;

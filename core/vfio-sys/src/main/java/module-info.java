@@ -1,0 +1,5 @@
+module org.vfio4j.sys {
+    requires static org.jspecify;
+
+    exports org.vfio4j.sys;
+}

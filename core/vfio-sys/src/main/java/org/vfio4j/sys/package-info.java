@@ -1,0 +1,4 @@
+@NullMarked
+package org.vfio4j.sys;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package org.vfio4j.vfio;
+
+import org.jspecify.annotations.NullMarked;

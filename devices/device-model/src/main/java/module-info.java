@@ -1,0 +1,8 @@
+module org.vfio4j.devicemodel {
+    requires static org.jspecify;
+    requires org.vfio4j.uapi;
+    requires org.vfio4j.sys;
+    requires org.vfio4j.bus;
+
+    exports org.vfio4j.devicemodel;
+}

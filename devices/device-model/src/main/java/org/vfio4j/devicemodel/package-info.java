@@ -1,0 +1,4 @@
+@NullMarked
+package org.vfio4j.devicemodel;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,9 @@
+module org.vfio4j.testkit {
+    requires static org.jspecify;
+    requires org.vfio4j.uapi;
+    requires org.vfio4j.sys;
+    requires org.vfio4j.bus;
+    requires org.vfio4j.vfio;
+
+    exports org.vfio4j.testkit;
+}
