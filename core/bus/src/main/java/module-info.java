@@ -1,6 +1,7 @@
 module org.vfio4j.bus {
     requires static org.jspecify;
-    requires org.vfio4j.uapi;
+    requires transitive org.vfio4j.uapi;
+    requires transitive org.vfio4j.sys;
 
     exports org.vfio4j.bus;
 }

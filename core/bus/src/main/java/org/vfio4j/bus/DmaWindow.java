@@ -1,0 +1,50 @@
+package org.vfio4j.bus;
+
+/**
+ * One thread's view of a {@link DmaSpace}; every method but {@link #close} belongs to that thread.
+ *
+ * <p>Between {@link #enter} and {@link #leave} the window is online, and memory that it has translated stays mapped even if
+ * the user unmaps it meanwhile: the unmap waits. The thread's side of that bargain is to leave soon after
+ * {@link #yieldRequested} turns true, with nothing in flight that still points into guest memory.
+ *
+ * <p>Host addresses are addresses of this process, for {@code org.vfio4j.sys.RawMemory}. Errors are negative errno values.
+ */
+public interface DmaWindow extends AutoCloseable {
+
+    /** Goes online on the newest state of the space. */
+    void enter();
+
+    /** Goes offline: no address translated before may be used any more, by this thread or by I/O that it started. */
+    void leave();
+
+    /** Whether somebody waits for this window to leave. A plain volatile read, cheap enough for every pass of a loop. */
+    boolean yieldRequested();
+
+    /**
+     * Translates a range.
+     *
+     * @param iova first byte
+     * @param length bytes, greater than 0
+     * @param access {@link DmaSpace#READ}, {@link DmaSpace#WRITE} or both
+     * @return the host address of the range; 0 when every byte is accessible but not as one mapped piece, so that only
+     *     {@link #read} and {@link #write} reach it; -EFAULT when some byte is not mapped; -EACCES when the access is not
+     *     allowed
+     */
+    long translate(long iova, long length, int access);
+
+    /**
+     * Copies from the space to this process, whatever the memory stands on. May wait for the user to answer, and is offline
+     * meanwhile: earlier translations are void afterwards, and nothing may be in flight.
+     *
+     * @return 0, or -EFAULT, -EACCES, or what the memory's owner answered; -ECANCELED when the wait was cut short by a
+     *     reset, -ENOTCONN when the user is gone
+     */
+    int read(long iova, long hostAddress, long length);
+
+    /** Copies from this process to the space; otherwise as {@link #read}. */
+    int write(long iova, long hostAddress, long length);
+
+    /** Gives the window up; it is offline from then on. */
+    @Override
+    void close();
+}

@@ -1,0 +1,58 @@
+package org.vfio4j.bus;
+
+import java.util.List;
+
+/**
+ * A PCI function as hardware offers it: configuration space, BARs, interrupts, DMA, reset. Emulated functions and real ones
+ * implement it; {@code vfio-pci-core} is its only caller while a user has it open.
+ *
+ * <p>One thread at a time calls these methods. None blocks but {@link #detachDma} and {@link #reset}. Numbers are
+ * little-endian values, widths are in bytes.
+ */
+public interface PciFunction {
+
+    /** Size of the configuration space: 256, or 4096 for a PCI Express function. */
+    int configSize();
+
+    /**
+     * Reads the function's own configuration space, not virtualised.
+     *
+     * @param offset a multiple of {@code width}, inside the space
+     * @param width 1, 2 or 4
+     * @return the value, zero-extended
+     */
+    int configRead(int offset, int width);
+
+    /** Writes the function's own configuration space; read-only bits are kept. Arguments as for {@link #configRead}. */
+    void configWrite(int offset, int width, int value);
+
+    /** The BARs it implements, by ascending index. */
+    List<PciBar> bars();
+
+    /**
+     * Reads a BAR. A register that does not exist reads as zero.
+     *
+     * @param bar an index that {@link #bars} names
+     * @param offset a multiple of {@code width}, inside the BAR
+     * @param width 1, 2, 4 or 8
+     */
+    long barRead(int bar, long offset, int width);
+
+    /** Writes a BAR; otherwise as {@link #barRead}. */
+    void barWrite(int bar, long offset, int width, long value);
+
+    /** From now on interrupts go to {@code sink}; {@link IrqSink#NONE} drops them. */
+    void connectIrqs(IrqSink sink);
+
+    /** Gives the function memory to master. It had none before. */
+    void attachDma(DmaSpace space);
+
+    /** Takes the memory away: returns when no access is in flight and none will start. The function keeps its state. */
+    void detachDma();
+
+    /**
+     * Function level reset (PCI Express Base 6.0, 6.6.2): returns when the function is in its initial state, its queues
+     * stopped and its DMA ended. DMA space and interrupt sink stay.
+     */
+    void reset();
+}

@@ -1,0 +1,66 @@
+package org.vfio4j.vfio;
+
+import java.lang.foreign.MemorySegment;
+import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.sys.Fd;
+
+/**
+ * An open VFIO device as its user sees it: what a device descriptor is to a user of /dev/vfio. A local device and the client of
+ * a remote one implement it alike, so a driver in user space does not care which it sits on.
+ *
+ * <p>Calls of several threads are not ordered by it: one thread at a time. Failures are {@link ErrnoException}s.
+ */
+public interface VfioDeviceFile extends AutoCloseable {
+
+    VfioDeviceInfo info();
+
+    /** @throws ErrnoException EINVAL for an index that the device does not have */
+    VfioRegionInfo regionInfo(int index);
+
+    /** @throws ErrnoException EINVAL for an index that the device does not have */
+    VfioIrqInfo irqInfo(int index);
+
+    /**
+     * {@code VFIO_DEVICE_SET_IRQS}. Takes over the descriptors of {@code set} whether it succeeds or not.
+     *
+     * @throws ErrnoException EINVAL for an illegal combination of index, range, data and action; ENOTTY for a legal one that
+     *     this index does not support
+     */
+    void setIrqs(VfioIrqSet set);
+
+    /**
+     * Reads {@code count} bytes of a region into {@code buffer} from byte {@code at} on. Allocates nothing.
+     *
+     * @throws ErrnoException EINVAL for a region or range that does not exist; EIO when the device does not decode
+     */
+    void read(int region, long offset, MemorySegment buffer, long at, int count);
+
+    /** Writes {@code count} bytes of {@code buffer}, from byte {@code at} on, to a region; otherwise as {@link #read}. */
+    void write(int region, long offset, MemorySegment buffer, long at, int count);
+
+    /** {@code VFIO_DEVICE_RESET}. */
+    void reset();
+
+    /**
+     * Maps memory for the device to master.
+     *
+     * @param iova where the device sees it
+     * @param sizeBytes how much, a multiple of the page size
+     * @param access {@code DmaSpace.READ}, {@code DmaSpace.WRITE} or both
+     * @param memory descriptor of the memory; the caller keeps it
+     * @param offset where in the descriptor it begins
+     * @throws ErrnoException EINVAL for a bad range, EEXIST when it overlaps another, ENOSPC when there are too many
+     */
+    void dmaMap(long iova, long sizeBytes, int access, Fd memory, long offset);
+
+    /**
+     * Unmaps exactly what one {@link #dmaMap} mapped; the device uses it no more when this returns.
+     *
+     * @throws ErrnoException ENOENT when there is no such map
+     */
+    void dmaUnmap(long iova, long sizeBytes);
+
+    /** Lets go of the device, which is reset unless it is a remote server's affair. */
+    @Override
+    void close();
+}
