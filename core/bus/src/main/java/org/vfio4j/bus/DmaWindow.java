@@ -21,6 +21,12 @@ public interface DmaWindow extends AutoCloseable {
     boolean yieldRequested();
 
     /**
+     * Changes whenever the maps of the space that this window sees have changed: translations are good across {@link #leave}
+     * and {@link #enter} for as long as the generation stays the same.
+     */
+    long generation();
+
+    /**
      * Translates a range.
      *
      * @param iova first byte
@@ -34,7 +40,7 @@ public interface DmaWindow extends AutoCloseable {
 
     /**
      * Copies from the space to this process, whatever the memory stands on. May wait for the user to answer, and is offline
-     * meanwhile: earlier translations are void afterwards, and nothing may be in flight.
+     * meanwhile: earlier translations are void afterwards, and nothing may be in flight. A range may cross maps.
      *
      * @return 0, or -EFAULT, -EACCES, or what the memory's owner answered; -ECANCELED when the wait was cut short by a
      *     reset, -ENOTCONN when the user is gone

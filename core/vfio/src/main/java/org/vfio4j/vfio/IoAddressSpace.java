@@ -1,0 +1,250 @@
+package org.vfio4j.vfio;
+
+import static org.vfio4j.sys.Errno.EEXIST;
+import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.sys.Errno.ENOENT;
+import static org.vfio4j.sys.Errno.ENOSPC;
+import static org.vfio4j.sys.Errno.EOVERFLOW;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
+import org.vfio4j.bus.DmaSpace;
+import org.vfio4j.bus.DmaWindow;
+import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.sys.Mapping;
+
+/**
+ * The memory that a device may master: IOVA to memory, as an iommufd IOAS or a type1 container is in the kernel.
+ *
+ * <p>Control threads change the maps, one at a time under a lock. Queue threads look addresses up through their
+ * {@link DmaWindow}s without a lock, on an immutable snapshot that is made anew by the first window to enter after a change.
+ * Taking a map away ends with {@link #synchronize}: only when no window can be using it any more is its memory released.
+ *
+ * <p>The space owns the memory of its maps, and releases that of a map that it refuses.
+ */
+public final class IoAddressSpace implements DmaSpace, AutoCloseable {
+
+    /** The largest single map, 8 TiB: more than any machine has, and small enough that sums of sizes never overflow. */
+    public static final long MAX_MAP_BYTES = 1L << 43;
+
+    static final DmaSnapshot EMPTY = new DmaSnapshot(0, List.of());
+
+    private static final long SPIN_NS = 20_000;
+    private static final long PARK_NS = 50_000;
+
+    private final int maxMaps;
+    private final Object lock = new Object();
+    private final TreeMap<Long, DmaMap> maps = new TreeMap<>(Long::compareUnsigned);
+    private final CopyOnWriteArrayList<IoAddressSpaceWindow> windows = new CopyOnWriteArrayList<>();
+
+    // Null while it is stale. Written under the lock.
+    private volatile @Nullable DmaSnapshot snapshot = EMPTY;
+
+    // Counts the calls of synchronize that found a window online, from 1: 0 stands for a window that is offline.
+    private volatile long epoch = 1;
+
+    private long generation;
+
+    /** @param maxMaps how many maps it takes at once */
+    public IoAddressSpace(int maxMaps) {
+        this.maxMaps = maxMaps;
+    }
+
+    /**
+     * Maps memory that is mapped into this process; the space owns {@code mapping} from now on, and closes it when it throws.
+     *
+     * @param iova first byte, unsigned
+     * @param access {@link #READ}, {@link #WRITE} or both
+     * @throws ErrnoException EINVAL for a size of 0, EOVERFLOW past the end of the address space, EEXIST when it overlaps
+     *     another map, ENOSPC when it is larger than {@link #MAX_MAP_BYTES} or there are too many
+     */
+    public void map(long iova, int access, Mapping mapping) {
+        add(new DmaMap(iova, mapping.size(), access, Optional.of(mapping), Optional.empty()));
+    }
+
+    /** Maps memory that is reached through {@code backing}; otherwise as {@link #map(long, int, Mapping)}. */
+    public void map(long iova, long sizeBytes, int access, DmaBacking backing) {
+        add(new DmaMap(iova, sizeBytes, access, Optional.empty(), Optional.of(backing)));
+    }
+
+    /**
+     * Takes away exactly what one call mapped, and returns when no window uses it any more.
+     *
+     * @throws ErrnoException ENOENT when there is no map of this address and size
+     */
+    public void unmap(long iova, long sizeBytes) {
+        DmaMap gone;
+        synchronized (lock) {
+            DmaMap found = maps.get(iova);
+            if (found == null || found.sizeBytes() != sizeBytes) {
+                throw new ErrnoException(ENOENT, "DMA unmap " + range(iova, sizeBytes));
+            }
+            gone = found;
+            maps.remove(iova);
+            changed();
+        }
+        synchronize();
+        gone.close();
+    }
+
+    /** Takes every map away, and returns their bytes when no window uses them any more. */
+    public long unmapAll() {
+        List<DmaMap> gone;
+        synchronized (lock) {
+            gone = new ArrayList<>(maps.values());
+            maps.clear();
+            changed();
+        }
+        synchronize();
+        long bytes = 0;
+        for (DmaMap map : gone) {
+            bytes += map.sizeBytes();
+            map.close();
+        }
+        return bytes;
+    }
+
+    /** Whether exactly this range is one map with this access. */
+    public boolean contains(long iova, long sizeBytes, int access) {
+        synchronized (lock) {
+            DmaMap found = maps.get(iova);
+            return found != null && found.sizeBytes() == sizeBytes && found.access() == access;
+        }
+    }
+
+    /** How many maps there are. */
+    public int size() {
+        synchronized (lock) {
+            return maps.size();
+        }
+    }
+
+    /**
+     * Whether no window is online, so that {@link #synchronize} and {@link #unmap} return without waiting. A window may go
+     * online at any time: a hint for choosing the thread that calls them.
+     */
+    public boolean isQuiet() {
+        for (IoAddressSpaceWindow window : windows) {
+            if (window.isOnline()) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /**
+     * Waits until every window that was online has left at least once: what was unpublished before the call is then used by
+     * nobody. A thread whose own window is online must not call it.
+     */
+    public void synchronize() {
+        if (isQuiet()) {
+            return;
+        }
+        long target;
+        synchronized (lock) {
+            target = epoch + 1;
+            epoch = target;
+        }
+        for (IoAddressSpaceWindow window : windows) {
+            awaitSafePoint(window, target);
+        }
+    }
+
+    @Override
+    public DmaWindow openWindow() {
+        IoAddressSpaceWindow window = new IoAddressSpaceWindow(this);
+        windows.add(window);
+        return window;
+    }
+
+    /** Takes every map away. */
+    @Override
+    public void close() {
+        unmapAll();
+    }
+
+    long epoch() {
+        return epoch;
+    }
+
+    DmaSnapshot snapshot() {
+        DmaSnapshot newest = snapshot;
+        return newest != null ? newest : renewSnapshot();
+    }
+
+    void closeWindow(IoAddressSpaceWindow window) {
+        windows.remove(window);
+    }
+
+    private void add(DmaMap map) {
+        try {
+            synchronized (lock) {
+                check(map);
+                maps.put(map.iova(), map);
+                changed();
+            }
+        } catch (ErrnoException e) {
+            map.close();
+            throw e;
+        }
+    }
+
+    private void check(DmaMap map) {
+        String what = "DMA map " + range(map.iova(), map.sizeBytes());
+        if (map.sizeBytes() == 0) {
+            throw new ErrnoException(EINVAL, what);
+        }
+        if (Long.compareUnsigned(map.sizeBytes(), MAX_MAP_BYTES) > 0) {
+            throw new ErrnoException(ENOSPC, what + ": the limit of one map is " + MAX_MAP_BYTES + " bytes");
+        }
+        if (Long.compareUnsigned(map.last(), map.iova()) < 0) {
+            throw new ErrnoException(EOVERFLOW, what + " goes past the end of the address space");
+        }
+        if (maps.size() >= maxMaps) {
+            throw new ErrnoException(ENOSPC, what + ": the limit is " + maxMaps + " maps");
+        }
+        // The only map that can overlap: of those that begin at or before the last byte, the one that begins last.
+        Map.Entry<Long, DmaMap> neighbour = maps.floorEntry(map.last());
+        if (neighbour != null && Long.compareUnsigned(neighbour.getValue().last(), map.iova()) >= 0) {
+            DmaMap other = neighbour.getValue();
+            throw new ErrnoException(EEXIST, what + " overlaps " + range(other.iova(), other.sizeBytes()));
+        }
+    }
+
+    private void changed() {
+        generation++;
+        snapshot = null;
+    }
+
+    private DmaSnapshot renewSnapshot() {
+        synchronized (lock) {
+            DmaSnapshot newest = snapshot;
+            if (newest == null) {
+                newest = new DmaSnapshot(generation, maps.values());
+                snapshot = newest;
+            }
+            return newest;
+        }
+    }
+
+    private static void awaitSafePoint(IoAddressSpaceWindow window, long target) {
+        long spinUntil = System.nanoTime() + SPIN_NS;
+        while (window.isOnlineSinceBefore(target)) {
+            if (System.nanoTime() < spinUntil) {
+                Thread.onSpinWait();
+            } else {
+                LockSupport.parkNanos(PARK_NS);
+            }
+        }
+    }
+
+    private static String range(long iova, long sizeBytes) {
+        return "iova 0x" + Long.toHexString(iova) + " size 0x" + Long.toHexString(sizeBytes);
+    }
+}

@@ -1,0 +1,204 @@
+package org.vfio4j.vfio;
+
+import static org.vfio4j.sys.Errno.EACCES;
+import static org.vfio4j.sys.Errno.EFAULT;
+
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.util.Objects;
+import org.vfio4j.bus.DmaSpace;
+import org.vfio4j.bus.DmaWindow;
+import org.vfio4j.sys.RawMemory;
+
+/**
+ * A thread's window on an {@link IoAddressSpace}: the reader's side of its safe points, a quiescent-state scheme.
+ *
+ * <p>{@code onlineEpoch} is 0 while offline, else the space's epoch when the thread went online. {@link #enter} stores it
+ * before it loads the snapshot, and whoever takes a map away stores the change before it loads {@code onlineEpoch}, all in
+ * sequentially consistent order: so either the thread sees the change or the other sees the thread.
+ *
+ * <p>The last map that was hit is kept in fields, which spares most translations the search.
+ */
+final class IoAddressSpaceWindow implements DmaWindow {
+
+    private static final VarHandle ONLINE_EPOCH;
+
+    static {
+        try {
+            ONLINE_EPOCH = MethodHandles.lookup().findVarHandle(IoAddressSpaceWindow.class, "onlineEpoch", long.class);
+        } catch (ReflectiveOperationException e) {
+            throw new ExceptionInInitializerError(e);
+        }
+    }
+
+    private final IoAddressSpace space;
+
+    @SuppressWarnings("unused") // through ONLINE_EPOCH
+    private volatile long onlineEpoch;
+
+    // What follows belongs to the window's thread.
+    private long enteredEpoch;
+    private DmaSnapshot snapshot = IoAddressSpace.EMPTY;
+    private long hitIova;
+    private long hitSize;
+    private long hitHost;
+    private int hitAccess;
+
+    IoAddressSpaceWindow(IoAddressSpace space) {
+        this.space = space;
+    }
+
+    @Override
+    public void enter() {
+        long epoch = space.epoch();
+        enteredEpoch = epoch;
+        ONLINE_EPOCH.setVolatile(this, epoch);
+        DmaSnapshot newest = space.snapshot();
+        if (newest != snapshot) {
+            snapshot = newest;
+            hitSize = 0;
+        }
+    }
+
+    @Override
+    public void leave() {
+        ONLINE_EPOCH.setRelease(this, 0L);
+    }
+
+    @Override
+    public boolean yieldRequested() {
+        return space.epoch() != enteredEpoch;
+    }
+
+    @Override
+    public long generation() {
+        return snapshot.generation;
+    }
+
+    @Override
+    public long translate(long iova, long length, int access) {
+        long offset = iova - hitIova;
+        // hitSize - offset cannot be less than 0 once the first comparison holds.
+        if (Long.compareUnsigned(offset, hitSize) < 0 && length <= hitSize - offset && (hitAccess & access) == access) {
+            return hitHost + offset;
+        }
+        return search(iova, length, access);
+    }
+
+    @Override
+    public int read(long iova, long hostAddress, long length) {
+        return transfer(iova, hostAddress, length, DmaSpace.READ);
+    }
+
+    @Override
+    public int write(long iova, long hostAddress, long length) {
+        return transfer(iova, hostAddress, length, DmaSpace.WRITE);
+    }
+
+    @Override
+    public void close() {
+        leave();
+        space.closeWindow(this);
+    }
+
+    /** Whether this thread may still be using what was there before {@code epoch}. Called by others. */
+    boolean isOnlineSinceBefore(long epoch) {
+        long online = (long) ONLINE_EPOCH.getVolatile(this);
+        return online != 0 && online < epoch;
+    }
+
+    boolean isOnline() {
+        return (long) ONLINE_EPOCH.getVolatile(this) != 0;
+    }
+
+    private long search(long iova, long length, int access) {
+        DmaSnapshot maps = snapshot;
+        int i = maps.find(iova);
+        if (i < 0) {
+            return -EFAULT;
+        }
+        if ((maps.access[i] & access) != access) {
+            return -EACCES;
+        }
+        long offset = iova - maps.iova[i];
+        if (length > maps.sizeBytes[i] - offset) {
+            return searchOn(i, length - (maps.sizeBytes[i] - offset), access);
+        }
+        if (maps.host[i] == 0) {
+            return 0;
+        }
+        hitIova = maps.iova[i];
+        hitSize = maps.sizeBytes[i];
+        hitHost = maps.host[i];
+        hitAccess = maps.access[i];
+        return hitHost + offset;
+    }
+
+    /** A range goes on behind map {@code i}: the maps that follow without a gap must hold the rest. */
+    private long searchOn(int i, long rest, int access) {
+        DmaSnapshot maps = snapshot;
+        int previous = i;
+        long left = rest;
+        while (left > 0) {
+            int next = previous + 1;
+            if (next == maps.iova.length || maps.iova[previous] + maps.sizeBytes[previous] != maps.iova[next]) {
+                return -EFAULT;
+            }
+            if ((maps.access[next] & access) != access) {
+                return -EACCES;
+            }
+            left -= maps.sizeBytes[next];
+            previous = next;
+        }
+        return 0;
+    }
+
+    private int transfer(long iova, long hostAddress, long length, int access) {
+        long done = 0;
+        while (done < length) {
+            // Looked up anew for each piece: the wait for a remote one may have changed the maps.
+            DmaSnapshot maps = snapshot;
+            int i = maps.find(iova + done);
+            if (i < 0) {
+                return -EFAULT;
+            }
+            if ((maps.access[i] & access) != access) {
+                return -EACCES;
+            }
+            long offset = iova + done - maps.iova[i];
+            long piece = Math.min(length - done, maps.sizeBytes[i] - offset);
+            int error = transferPiece(maps, i, offset, hostAddress + done, piece, access);
+            if (error != 0) {
+                return error;
+            }
+            done += piece;
+        }
+        return 0;
+    }
+
+    private int transferPiece(DmaSnapshot maps, int i, long offset, long hostAddress, long length, int access) {
+        long mapped = maps.host[i];
+        if (mapped != 0) {
+            if (access == DmaSpace.READ) {
+                RawMemory.copy(mapped + offset, hostAddress, length);
+            } else {
+                RawMemory.copy(hostAddress, mapped + offset, length);
+            }
+            return 0;
+        }
+        DmaBacking backing = Objects.requireNonNull(maps.backing[i]);
+        if (!backing.isRemote()) {
+            return access(backing, offset, hostAddress, length, access);
+        }
+        leave();
+        int error = access(backing, offset, hostAddress, length, access);
+        enter();
+        return error;
+    }
+
+    private static int access(DmaBacking backing, long offset, long hostAddress, long length, int access) {
+        return access == DmaSpace.READ
+                ? backing.read(offset, hostAddress, length)
+                : backing.write(offset, hostAddress, length);
+    }
+}
