@@ -32,9 +32,8 @@ require_debian() {
 debian_mirrors() {
     local codename
     codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-none}")
-    apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
-        awk -v release="$codename" '$1 == release && $2 == "main" { print ($3 ~ /\/debian\/?$/ ? 0 : 1), $3 }' |
-        sort -u | cut -d' ' -f2
+    apt-get update --print-uris | sed -nE "s#^'(.*)/dists/($codename|stable|oldstable)/InRelease'.*#\1#p" |
+        awk '{ print ($0 ~ /\/debian$/ ? 0 : 1), $0 }' | sort -u | cut -d' ' -f2
 }
 
 # private_apt COMMAND...: apt with a state of its own. The machine's lists, cache and installed packages are neither used nor
@@ -53,10 +52,11 @@ private_apt() {
 
 # Reads the package lists from the first mirror that has the suites.
 update_lists() {
-    local state=$CACHE/apt keyring=/usr/share/keyrings/debian-archive-keyring.gpg mirror suite
+    local state=$CACHE/apt keyring mirror suite
     mkdir -p "$state/lists/partial" "$state/cache/archives/partial" "$state/log"
     : >"$state/status"
-    [ -r "$keyring" ] || die "no $keyring" "apt-get install debian-archive-keyring"
+    keyring=$(ls /usr/share/keyrings/debian-archive-keyring.[gp]* 2>/dev/null | head -n1)
+    [ -n "$keyring" ] || die "no Debian keyring in /usr/share/keyrings" "apt-get install debian-archive-keyring"
     for mirror in $(debian_mirrors); do
         for suite in "$SUITE" "$SUITE-backports"; do
             echo "deb [arch=amd64 signed-by=$keyring] $mirror $suite main"
@@ -64,7 +64,7 @@ update_lists() {
         say "reading the package lists of $SUITE and $SUITE-backports"
         ! private_apt apt-get update -o APT::Update::Error-Mode=any >&2 || return 0
     done
-    die "no mirror in this machine's apt sources has $SUITE and $SUITE-backports" "look at: apt-get indextargets"
+    die "no mirror in this machine's apt sources has $SUITE and $SUITE-backports" "look at: apt-get update --print-uris"
 }
 
 # unpack DEBS-DIR INTO

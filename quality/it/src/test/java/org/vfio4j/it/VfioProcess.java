@@ -1,0 +1,141 @@
+package org.vfio4j.it;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+
+/** A real {@code vfio serve} in a process of its own. Used by the test's thread only. */
+final class VfioProcess implements AutoCloseable {
+
+    private static final Duration START = Duration.ofSeconds(30);
+    private static final int STOP_LIMIT_S = 15;
+    private static final String MAIN = "org.vfio4j.cli.Main";
+
+    private final Process process;
+    private final Console console;
+    private boolean ended;
+
+    private VfioProcess(Process process) {
+        this.process = process;
+        this.console = new Console("vfio serve (pid " + process.pid() + ")", process.getInputStream());
+    }
+
+    static Builder server() {
+        return new Builder();
+    }
+
+    static final class Builder {
+        private final List<String> arguments = new ArrayList<>(List.of("serve"));
+        private final List<Path> sockets = new ArrayList<>();
+
+        /** One more virtio-blk device with these {@code key=value} settings. */
+        Builder disk(Path socket, String... settings) {
+            if (!sockets.isEmpty()) {
+                arguments.add("+");
+            }
+            arguments.add("virtio-blk");
+            arguments.addAll(List.of(settings));
+            arguments.addAll(List.of("--socket-path", socket.toString()));
+            sockets.add(socket);
+            return this;
+        }
+
+        Builder option(String... option) {
+            arguments.addAll(List.of(option));
+            return this;
+        }
+
+        /** Starts it and returns once it listens on all sockets. */
+        VfioProcess start() {
+            VfioProcess server = vfio(arguments);
+            try {
+                for (Path socket : sockets) {
+                    server.console.await(
+                            "word that it listens on " + socket,
+                            line -> line.contains("listening") && line.contains(socket.toString()),
+                            START);
+                }
+                return server;
+            } catch (AssertionError e) {
+                server.close();
+                throw e;
+            }
+        }
+    }
+
+    private static VfioProcess vfio(List<String> arguments) {
+        List<String> command = new ArrayList<>(List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "--enable-native-access=ALL-UNNAMED",
+                "-cp",
+                System.getProperty("java.class.path"),
+                MAIN));
+        command.addAll(arguments);
+        try {
+            return new VfioProcess(
+                    new ProcessBuilder(command).redirectErrorStream(true).start());
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    String awaitLine(String part, Duration limit) {
+        return console.await("line with '" + part + "'", line -> line.contains(part), limit);
+    }
+
+    /** Whether the process has this file in its address space. */
+    boolean maps(Path file) {
+        try {
+            return Files.readString(Path.of("/proc/" + process.pid() + "/maps")).contains(file.toString());
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** SIGTERM: the process must have run until now, without a stack trace, and must end cleanly. */
+    void stop() {
+        assertThat(process.isAlive()).as("%s is alive", console).isTrue();
+        process.destroy();
+        assertThat(awaitExit()).as("exit code of %s", console).isZero();
+        assertThat(console.hasPrinted("Exception")).as("a stack trace from %s", console).isFalse();
+        ended = true;
+    }
+
+    /** SIGKILL. */
+    void kill() {
+        ended = true;
+        process.destroyForcibly();
+        awaitExit();
+    }
+
+    private int awaitExit() {
+        try {
+            assertThat(process.waitFor(STOP_LIMIT_S, TimeUnit.SECONDS)).as("%s has ended", console).isTrue();
+            return process.exitValue();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new AssertionError("interrupted", e);
+        }
+    }
+
+    /** Ends it however the test went; when that was badly, what it printed is part of the story. */
+    @Override
+    public void close() {
+        if (!ended) {
+            System.err.println(console);
+        }
+        process.destroyForcibly();
+    }
+
+    @Override
+    public String toString() {
+        return console.toString();
+    }
+}

@@ -1,0 +1,5 @@
+/** Tests in which foreign programs use what vfio4j serves: QEMU with a Linux guest, and lspci. */
+@NullMarked
+package org.vfio4j.it;
+
+import org.jspecify.annotations.NullMarked;
