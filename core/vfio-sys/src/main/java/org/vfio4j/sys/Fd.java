@@ -1,0 +1,93 @@
+package org.vfio4j.sys;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static org.vfio4j.sys.Errno.EBADF;
+
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/** A file descriptor and its one owner. Any thread may close it, once; what others do with the number then is their fault. */
+public final class Fd implements AutoCloseable {
+
+    private static final int F_DUPFD_CLOEXEC = 1030;
+    private static final int CLOSED = -1;
+
+    private static final MethodHandle CLOSE = Native.plain("close", FunctionDescriptor.of(JAVA_INT, JAVA_INT));
+    private static final MethodHandle FCNTL = Native.capturingVariadic(
+            "fcntl", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT), 2);
+
+    private final AtomicInteger fd;
+
+    private Fd(int fd) {
+        this.fd = new AtomicInteger(fd);
+    }
+
+    /** Takes over an open descriptor. */
+    public static Fd own(int fd) {
+        if (fd < 0) {
+            throw new ErrnoException(EBADF, "fd " + fd);
+        }
+        return new Fd(fd);
+    }
+
+    /**
+     * The descriptor's number.
+     *
+     * @throws ErrnoException EBADF when it is closed
+     */
+    public int value() {
+        int value = fd.get();
+        if (value == CLOSED) {
+            throw new ErrnoException(EBADF, "use of a closed fd");
+        }
+        return value;
+    }
+
+    public boolean isOpen() {
+        return fd.get() != CLOSED;
+    }
+
+    /** A second descriptor of the same open file, owned separately. */
+    public Fd dup() {
+        int original = value();
+        return own(fcntl(original, F_DUPFD_CLOEXEC, 0, "fcntl F_DUPFD_CLOEXEC fd=" + original));
+    }
+
+    /** Closes it; later calls do nothing. */
+    @Override
+    public void close() {
+        int value = fd.getAndSet(CLOSED);
+        if (value != CLOSED) {
+            closeRaw(value);
+        }
+    }
+
+    @Override
+    public String toString() {
+        int value = fd.get();
+        return value == CLOSED ? "fd closed" : "fd " + value;
+    }
+
+    static void closeRaw(int fd) {
+        try {
+            // Linux releases the descriptor whatever close returns: to try again would close somebody else's.
+            int ignored = (int) CLOSE.invokeExact(fd);
+        } catch (Throwable t) {
+            throw Native.unexpected(t);
+        }
+    }
+
+    static int fcntl(int fd, int command, int argument, String what) {
+        MemorySegment errno = Native.errnoSegment();
+        try {
+            int result = (int) FCNTL.invokeExact(errno, fd, command, argument);
+            return (int) ErrnoException.check(Native.result(result, errno), what);
+        } catch (ErrnoException e) {
+            throw e;
+        } catch (Throwable t) {
+            throw Native.unexpected(t);
+        }
+    }
+}

@@ -1,0 +1,132 @@
+package org.vfio4j.sys;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
+import java.nio.file.Path;
+
+/**
+ * What statx(2) tells of a file: its layout is the same on every architecture, that of stat(2) is not.
+ *
+ * @param size bytes
+ * @param mode type and permission bits, as {@code st_mode}
+ * @param dev device that holds the file: major in the upper half, minor in the lower
+ * @param ino inode
+ * @param blockSize preferred size of an access
+ * @param blocks units of 512 bytes that it takes on its device
+ */
+public record FileStat(long size, int mode, long dev, long ino, int blockSize, long blocks) {
+
+    /** {@link #fsMagic} of tmpfs, which holds memfds. */
+    public static final long TMPFS_MAGIC = 0x01021994L;
+
+    /** {@link #fsMagic} of hugetlbfs. */
+    public static final long HUGETLBFS_MAGIC = 0x958458f6L;
+
+    private static final int S_IFMT = 0xf000;
+    private static final int S_IFREG = 0x8000;
+    private static final int S_IFBLK = 0x6000;
+    private static final int S_IFDIR = 0x4000;
+    private static final int S_IFSOCK = 0xc000;
+
+    private static final int AT_FDCWD = -100;
+    private static final int AT_EMPTY_PATH = 0x1000;
+    private static final int AT_SYMLINK_NOFOLLOW = 0x100;
+    private static final int STATX_BASIC_STATS = 0x7ff;
+
+    // struct statx
+    private static final long STATX_SIZEOF = 256;
+    private static final long STX_BLKSIZE = 4;
+    private static final long STX_MODE = 28;
+    private static final long STX_INO = 32;
+    private static final long STX_SIZE = 40;
+    private static final long STX_BLOCKS = 48;
+    private static final long STX_DEV_MAJOR = 136;
+    private static final long STX_DEV_MINOR = 140;
+
+    // struct statfs: f_type comes first.
+    private static final long STATFS_SIZEOF = 256;
+
+    private static final MethodHandle STATX = Native.capturing(
+            "statx", FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT, ADDRESS));
+    private static final MethodHandle FSTATFS =
+            Native.capturing("fstatfs", FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS));
+
+    /** Of an open file. */
+    public static FileStat of(Fd fd) {
+        return statx(fd.value(), "", AT_EMPTY_PATH, "statx " + fd);
+    }
+
+    /**
+     * Of a path, which may be a symbolic link: that is not followed.
+     *
+     * @throws ErrnoException ENOENT, EACCES, ...
+     */
+    public static FileStat of(Path path) {
+        return statx(AT_FDCWD, path.toString(), AT_SYMLINK_NOFOLLOW, "statx " + path);
+    }
+
+    /** The magic number of the file system that holds an open file. */
+    public static long fsMagic(Fd fd) {
+        MemorySegment errno = Native.errnoSegment();
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment buffer = arena.allocate(STATFS_SIZEOF, Long.BYTES);
+            int result = (int) FSTATFS.invokeExact(errno, fd.value(), buffer);
+            ErrnoException.check(Native.result(result, errno), "fstatfs " + fd);
+            return buffer.get(JAVA_LONG, 0) & 0xffff_ffffL;
+        } catch (ErrnoException e) {
+            throw e;
+        } catch (Throwable t) {
+            throw Native.unexpected(t);
+        }
+    }
+
+    public boolean isRegular() {
+        return (mode & S_IFMT) == S_IFREG;
+    }
+
+    public boolean isBlockDevice() {
+        return (mode & S_IFMT) == S_IFBLK;
+    }
+
+    public boolean isDirectory() {
+        return (mode & S_IFMT) == S_IFDIR;
+    }
+
+    public boolean isSocket() {
+        return (mode & S_IFMT) == S_IFSOCK;
+    }
+
+    /** Whether both are the same file. */
+    public boolean isSameFile(FileStat other) {
+        return dev == other.dev && ino == other.ino;
+    }
+
+    private static FileStat statx(int dirFd, String path, int flags, String what) {
+        MemorySegment errno = Native.errnoSegment();
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment name = arena.allocateFrom(path);
+            MemorySegment buffer = arena.allocate(STATX_SIZEOF, Long.BYTES);
+            int result = (int) STATX.invokeExact(errno, dirFd, name, flags, STATX_BASIC_STATS, buffer);
+            ErrnoException.check(Native.result(result, errno), what);
+            return new FileStat(
+                    buffer.get(JAVA_LONG, STX_SIZE),
+                    Short.toUnsignedInt(buffer.get(JAVA_SHORT, STX_MODE)),
+                    (long) buffer.get(JAVA_INT, STX_DEV_MAJOR) << 32
+                            | Integer.toUnsignedLong(buffer.get(JAVA_INT, STX_DEV_MINOR)),
+                    buffer.get(JAVA_LONG, STX_INO),
+                    buffer.get(JAVA_INT, STX_BLKSIZE),
+                    buffer.get(JAVA_LONG, STX_BLOCKS));
+        } catch (ErrnoException e) {
+            throw e;
+        } catch (Throwable t) {
+            throw Native.unexpected(t);
+        }
+    }
+}

@@ -1,0 +1,301 @@
+package org.vfio4j.sys;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static org.vfio4j.sys.Errno.EINTR;
+import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.sys.Errno.ENOSYS;
+import static org.vfio4j.sys.IoUringLayout.*;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
+
+/**
+ * A submission and a completion queue shared with the kernel: io_uring(7). The thread that creates it owns it, which the kernel
+ * holds it to (IORING_SETUP_SINGLE_ISSUER); only {@link #close} may come from another, once the owner is done.
+ *
+ * <p>Buffers and iovecs that an operation names stay valid until it completes. Nothing here allocates after {@link #create}.
+ */
+public final class IoUring implements AutoCloseable {
+
+    /** Takes completions. */
+    public interface CompletionHandler {
+        /**
+         * @param userData as given with the operation
+         * @param result its result, or a negative errno
+         */
+        void complete(long userData, int result);
+    }
+
+    private static final int DEFERRED = IORING_SETUP_CLAMP
+            | IORING_SETUP_SUBMIT_ALL
+            | IORING_SETUP_SINGLE_ISSUER
+            | IORING_SETUP_DEFER_TASKRUN
+            | IORING_SETUP_TASKRUN_FLAG;
+
+    // syscall(2) is variadic: every argument after the number.
+    private static final MethodHandle SETUP = Native.capturingVariadic(
+            "syscall", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_INT, ADDRESS), 1);
+    private static final MethodHandle ENTER = Native.capturingVariadic(
+            "syscall",
+            FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG),
+            1);
+    private static final MethodHandle REGISTER = Native.capturingVariadic(
+            "syscall", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT), 1);
+
+    private final Fd ring;
+    private final boolean deferred;
+    private final Mapping rings;
+    private final Mapping entries;
+
+    private final long sqHead;
+    private final long sqTail;
+    private final long sqFlags;
+    private final int sqMask;
+    private final int sqSize;
+    private final long cqHead;
+    private final long cqTail;
+    private final long cqFlags;
+    private final long cqEntries;
+    private final int cqMask;
+
+    // The owner's own ends of the queues.
+    private int prepared;
+    private int submitted;
+    private int reaped;
+
+    private IoUring(Fd ring, MemorySegment params, boolean deferred) {
+        this.ring = ring;
+        this.deferred = deferred;
+        int sqEntries = params.get(JAVA_INT, PARAMS_SQ_ENTRIES);
+        int arrayOffset = params.get(JAVA_INT, PARAMS_SQ_OFF + SQ_OFF_ARRAY);
+        int cqesOffset = params.get(JAVA_INT, PARAMS_CQ_OFF + CQ_OFF_CQES);
+        long sqBytes = arrayOffset + (long) sqEntries * Integer.BYTES;
+        long cqBytes = cqesOffset + params.get(JAVA_INT, PARAMS_CQ_ENTRIES) * CQE_SIZEOF;
+        int access = Mapping.PROT_READ | Mapping.PROT_WRITE;
+        rings = Mapping.shared(ring, IORING_OFF_SQ_RING, Math.max(sqBytes, cqBytes), access);
+        try {
+            entries = Mapping.shared(ring, IORING_OFF_SQES, sqEntries * SQE_SIZEOF, access);
+        } catch (ErrnoException e) {
+            rings.close();
+            throw e;
+        }
+        long base = rings.address();
+        sqHead = base + params.get(JAVA_INT, PARAMS_SQ_OFF + SQ_OFF_HEAD);
+        sqTail = base + params.get(JAVA_INT, PARAMS_SQ_OFF + SQ_OFF_TAIL);
+        sqFlags = base + params.get(JAVA_INT, PARAMS_SQ_OFF + SQ_OFF_FLAGS);
+        sqMask = RawMemory.getInt(base + params.get(JAVA_INT, PARAMS_SQ_OFF + SQ_OFF_RING_MASK));
+        sqSize = sqEntries;
+        cqHead = base + params.get(JAVA_INT, PARAMS_CQ_OFF + CQ_OFF_HEAD);
+        cqTail = base + params.get(JAVA_INT, PARAMS_CQ_OFF + CQ_OFF_TAIL);
+        cqFlags = base + params.get(JAVA_INT, PARAMS_CQ_OFF + CQ_OFF_FLAGS);
+        cqMask = RawMemory.getInt(base + params.get(JAVA_INT, PARAMS_CQ_OFF + CQ_OFF_RING_MASK));
+        cqEntries = base + cqesOffset;
+        // Slot i of the submission queue is always entry i.
+        for (int i = 0; i < sqEntries; i++) {
+            RawMemory.putInt(base + arrayOffset + (long) i * Integer.BYTES, i);
+        }
+        prepared = RawMemory.getInt(sqTail);
+        submitted = prepared;
+        reaped = RawMemory.getInt(cqHead);
+    }
+
+    /**
+     * Makes a ring that the calling thread owns.
+     *
+     * @param entries submissions it holds, rounded up to a power of two
+     * @throws ErrnoException ENOSYS or EPERM where the kernel or its administrator does not offer io_uring, ENOMEM
+     */
+    public static IoUring create(int entries) {
+        try {
+            return create(entries, DEFERRED);
+        } catch (ErrnoException e) {
+            // Kernels before 6.1 know fewer flags.
+            if (e.errno() != EINVAL) {
+                throw e;
+            }
+            return create(entries, IORING_SETUP_CLAMP);
+        }
+    }
+
+    /** Prepares readv: false when the submission queue is full. */
+    public boolean prepReadv(int fd, long iov, int count, long offset, long userData) {
+        return prepare(IORING_OP_READV, fd, iov, count, offset, 0, userData);
+    }
+
+    /** Prepares writev: false when the submission queue is full. */
+    public boolean prepWritev(int fd, long iov, int count, long offset, long userData) {
+        return prepare(IORING_OP_WRITEV, fd, iov, count, offset, 0, userData);
+    }
+
+    /** Prepares a read into one buffer: false when the submission queue is full. */
+    public boolean prepRead(int fd, long address, int length, long offset, long userData) {
+        return prepare(IORING_OP_READ, fd, address, length, offset, 0, userData);
+    }
+
+    /** Prepares a write from one buffer: false when the submission queue is full. */
+    public boolean prepWrite(int fd, long address, int length, long offset, long userData) {
+        return prepare(IORING_OP_WRITE, fd, address, length, offset, 0, userData);
+    }
+
+    /** Prepares fdatasync: false when the submission queue is full. */
+    public boolean prepFdatasync(int fd, long userData) {
+        return prepare(IORING_OP_FSYNC, fd, 0, 0, 0, IORING_FSYNC_DATASYNC, userData);
+    }
+
+    /** Prepares fallocate: false when the submission queue is full. */
+    public boolean prepFallocate(int fd, int mode, long offset, long length, long userData) {
+        return prepare(IORING_OP_FALLOCATE, fd, length, mode, offset, 0, userData);
+    }
+
+    /**
+     * Hands what is prepared to the kernel.
+     *
+     * @return how many operations it took, or a negative errno: -EAGAIN and -EBUSY are to be tried again after {@link #reap}
+     */
+    public int submit() {
+        int count = prepared - submitted;
+        if (count == 0) {
+            return 0;
+        }
+        RawMemory.putIntRelease(sqTail, prepared);
+        int result = enter(count, 0, deferred ? IORING_ENTER_GETEVENTS : 0);
+        if (result > 0) {
+            submitted += result;
+        }
+        return result;
+    }
+
+    /**
+     * Takes the completions that are there, without waiting.
+     *
+     * @return how many
+     */
+    public int reap(CompletionHandler handler) {
+        if ((RawMemory.getIntAcquire(sqFlags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0) {
+            enter(0, 0, IORING_ENTER_GETEVENTS);
+        }
+        int count = 0;
+        while (reaped != RawMemory.getIntAcquire(cqTail)) {
+            long entry = cqEntries + (reaped & cqMask) * CQE_SIZEOF;
+            long userData = RawMemory.getLong(entry + CQE_USER_DATA);
+            int result = RawMemory.getInt(entry + CQE_RES);
+            reaped++;
+            RawMemory.putIntRelease(cqHead, reaped);
+            handler.complete(userData, result);
+            count++;
+        }
+        return count;
+    }
+
+    /**
+     * Waits until at least one completion is there.
+     *
+     * @return 0, or a negative errno
+     */
+    public int await() {
+        if (reaped != RawMemory.getIntAcquire(cqTail)) {
+            return 0;
+        }
+        int result = enter(0, 1, IORING_ENTER_GETEVENTS);
+        return Math.min(result, 0);
+    }
+
+    /** How many operations can be prepared before {@link #submit}. */
+    public int room() {
+        return sqSize - (prepared - RawMemory.getIntAcquire(sqHead));
+    }
+
+    /** From now on every completion signals {@code eventFd}, while {@link #enableEventFd} says so. */
+    public void registerEventFd(Fd eventFd) {
+        MemorySegment errno = Native.errnoSegment();
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment fd = arena.allocateFrom(JAVA_INT, eventFd.value());
+            long result = (long)
+                    REGISTER.invokeExact(errno, (long) SYS_IO_URING_REGISTER, ring.value(), IORING_REGISTER_EVENTFD, fd, 1);
+            ErrnoException.check(Native.result(result, errno), "io_uring_register EVENTFD " + eventFd);
+        } catch (ErrnoException e) {
+            throw e;
+        } catch (Throwable t) {
+            throw Native.unexpected(t);
+        }
+    }
+
+    /** Turns the signals of the registered eventfd on or off. A completion that came before is not signalled: reap after. */
+    public void enableEventFd(boolean enable) {
+        RawMemory.putIntRelease(cqFlags, enable ? 0 : IORING_CQ_EVENTFD_DISABLED);
+        RawMemory.fullFence();
+    }
+
+    /** Releases the ring. Operations in flight are cancelled or run to their end on their own: wait for them first. */
+    @Override
+    public void close() {
+        entries.close();
+        rings.close();
+        ring.close();
+    }
+
+    private boolean prepare(
+            byte opcode, int fd, long address, int length, long offset, int operationFlags, long userData) {
+        if (room() == 0) {
+            return false;
+        }
+        long entry = entries.address() + (prepared & sqMask) * SQE_SIZEOF;
+        // The first eight bytes are opcode, flags, ioprio and fd.
+        RawMemory.putLong(entry + SQE_OPCODE, opcode | (long) fd << 32);
+        RawMemory.putLong(entry + SQE_OFF, offset);
+        RawMemory.putLong(entry + SQE_ADDR, address);
+        RawMemory.putInt(entry + SQE_LEN, length);
+        RawMemory.putInt(entry + SQE_OP_FLAGS, operationFlags);
+        RawMemory.putLong(entry + SQE_USER_DATA, userData);
+        RawMemory.putLong(entry + SQE_BUF_INDEX, 0);
+        RawMemory.putLong(entry + SQE_ADDR3, 0);
+        RawMemory.putLong(entry + SQE_PAD, 0);
+        prepared++;
+        return true;
+    }
+
+    private int enter(int toSubmit, int minComplete, int flags) {
+        MemorySegment errno = Native.errnoSegment();
+        try {
+            while (true) {
+                long result = (long) ENTER.invokeExact(
+                        errno, (long) SYS_IO_URING_ENTER, ring.value(), toSubmit, minComplete, flags, 0L, 0L);
+                int value = (int) Native.result(result, errno);
+                if (value != -EINTR) {
+                    return value;
+                }
+            }
+        } catch (Throwable t) {
+            throw Native.unexpected(t);
+        }
+    }
+
+    private static IoUring create(int entries, int flags) {
+        MemorySegment errno = Native.errnoSegment();
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment params = arena.allocate(PARAMS_SIZEOF, Long.BYTES);
+            params.set(JAVA_INT, PARAMS_FLAGS, flags);
+            long fd = (long) SETUP.invokeExact(errno, (long) SYS_IO_URING_SETUP, entries, params);
+            String what = "io_uring_setup entries=" + entries;
+            Fd ring = Fd.own((int) ErrnoException.check(Native.result(fd, errno), what));
+            try {
+                int needed = IORING_FEAT_SINGLE_MMAP | IORING_FEAT_NODROP;
+                if ((params.get(JAVA_INT, PARAMS_FEATURES) & needed) != needed) {
+                    throw new ErrnoException(ENOSYS, what + ": needs Linux 5.5");
+                }
+                return new IoUring(ring, params, (flags & IORING_SETUP_DEFER_TASKRUN) != 0);
+            } catch (ErrnoException e) {
+                ring.close();
+                throw e;
+            }
+        } catch (ErrnoException e) {
+            throw e;
+        } catch (Throwable t) {
+            throw Native.unexpected(t);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+package org.vfio4j.sys;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandle;
+import java.util.concurrent.atomic.AtomicBoolean;
+
+/** Mapped memory and its one owner. After {@link #close} an access to it ends the process: the owner sees to it that none comes. */
+public final class Mapping implements AutoCloseable {
+
+    public static final int PROT_READ = 1;
+    public static final int PROT_WRITE = 2;
+
+    private static final int MAP_SHARED = 1;
+    private static final int MAP_PRIVATE = 2;
+    private static final int MAP_ANONYMOUS = 0x20;
+    private static final int MAP_NORESERVE = 0x4000;
+    private static final int MADV_DONTNEED = 4;
+    private static final int NO_FD = -1;
+
+    private static final MethodHandle MMAP = Native.capturing(
+            "mmap",
+            FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG));
+    private static final MethodHandle MUNMAP =
+            Native.capturing("munmap", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG));
+    private static final MethodHandle MADVISE =
+            Native.capturing("madvise", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT));
+
+    private final long address;
+    private final long size;
+    private final AtomicBoolean open = new AtomicBoolean(true);
+
+    private Mapping(long address, long size) {
+        this.address = address;
+        this.size = size;
+    }
+
+    /**
+     * Maps {@code size} bytes of {@code fd} from {@code offset} on, shared with whoever else maps them. The descriptor may be
+     * closed afterwards. Memory that its owner can shrink must not be mapped: see {@link Seals}.
+     *
+     * @param offset a multiple of the page size
+     * @param prot {@link #PROT_READ}, {@link #PROT_WRITE} or both
+     * @throws ErrnoException as mmap(2)
+     */
+    public static Mapping shared(Fd fd, long offset, long size, int prot) {
+        String what = "mmap " + fd + " offset=" + offset + " size=" + size;
+        return new Mapping(mmap(size, prot, MAP_SHARED, fd.value(), offset, what), size);
+    }
+
+    /** Maps {@code size} bytes of zeroes that take memory only where they are touched. */
+    public static Mapping anonymous(long size) {
+        int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+        return new Mapping(mmap(size, PROT_READ | PROT_WRITE, flags, NO_FD, 0, "mmap anonymous size=" + size), size);
+    }
+
+    public long address() {
+        return address;
+    }
+
+    public long size() {
+        return size;
+    }
+
+    /** A view of all of it. */
+    public MemorySegment segment() {
+        return RawMemory.segment(address, size);
+    }
+
+    /**
+     * Gives whole pages of anonymous memory back: they read as zeroes.
+     *
+     * @param offset and {@code length} multiples of the page size
+     * @return 0 or a negative errno
+     */
+    public int discard(long offset, long length) {
+        MemorySegment errno = Native.errnoSegment();
+        try {
+            return Native.result((int) MADVISE.invokeExact(errno, address + offset, length, MADV_DONTNEED), errno);
+        } catch (Throwable t) {
+            throw Native.unexpected(t);
+        }
+    }
+
+    /** Unmaps it; later calls do nothing. */
+    @Override
+    public void close() {
+        if (!open.getAndSet(false)) {
+            return;
+        }
+        MemorySegment errno = Native.errnoSegment();
+        try {
+            int result = Native.result((int) MUNMAP.invokeExact(errno, address, size), errno);
+            ErrnoException.check(result, "munmap size=" + size);
+        } catch (ErrnoException e) {
+            throw e;
+        } catch (Throwable t) {
+            throw Native.unexpected(t);
+        }
+    }
+
+    private static long mmap(long size, int prot, int flags, int fd, long offset, String what) {
+        MemorySegment errno = Native.errnoSegment();
+        try {
+            long address = (long) MMAP.invokeExact(errno, 0L, size, prot, flags, fd, offset);
+            if (address == -1) {
+                throw new ErrnoException(Native.errno(errno), what);
+            }
+            return address;
+        } catch (ErrnoException e) {
+            throw e;
+        } catch (Throwable t) {
+            throw Native.unexpected(t);
+        }
+    }
+}
