@@ -456,5 +456,109 @@ public final class PciRegs {
     // Device serial number (PCI Express Base 6.0, 7.9.3)
 
 
+    // Sizes of capabilities
+    public static final int PCI_CAP_VPD_SIZEOF = 8;
+    public static final int PCI_CAP_MSIX_SIZEOF = 0xc;
+    public static final int PCI_CAP_AF_SIZEOF = 6;
+    public static final int PCI_CAP_PCIX_SIZEOF_V0 = 8;
+    public static final int PCI_CAP_PCIX_SIZEOF_V2 = 0x18;
+    public static final int PCI_CAP_EXP_RC_ENDPOINT_SIZEOF_V1 = 0xc;
+    public static final int PCI_CAP_EXP_ENDPOINT_SIZEOF_V1 = 0x14;
+    public static final int PCI_CAP_EXP_RC_ENDPOINT_SIZEOF_V2 = 0x2c;
+    public static final int PCI_CAP_EXP_ENDPOINT_SIZEOF_V2 = 0x32;
+    public static final int PCI_CAP_VC_BASE_SIZEOF = 0x10;
+    public static final int PCI_CAP_VC_PER_VC_SIZEOF = 0xc;
+    public static final int HT_CAP_SIZEOF_LONG = 0x1c;
+    public static final int HT_CAP_SIZEOF_SHORT = 0x18;
+    public static final int PCI_SATA_SIZEOF_SHORT = 8;
+    public static final int PCI_SATA_SIZEOF_LONG = 0x10;
+    public static final int PCI_DPA_BASE_SIZEOF = 0x10;
+    public static final int PCI_TPH_BASE_SIZEOF = 0xc;
+
+    // Vital product data (PCI Local Bus 3.0, appendix I)
+    public static final int PCI_VPD_ADDR = 2;
+    public static final int PCI_VPD_DATA = 4;
+
+    // PCI-X 2.0, SATA and HyperTransport
+    public static final int PCI_X_CMD = 2;
+    public static final int PCI_X_ECC_CSR = 8;
+    public static final int HT_3BIT_CAP_MASK = 0xe0;
+    public static final int PCI_SATA_REGS = 4;
+    public static final int PCI_SATA_REGS_MASK = 0xf;
+    public static final int PCI_SATA_REGS_INLINE = 0xf;
+
+    // Advanced error reporting (PCI Express Base 6.0, 7.8.4)
+    public static final int PCI_ERR_UNCOR_STATUS = 4;
+    public static final int PCI_ERR_UNC_UND = 1;
+    public static final int PCI_ERR_UNC_DLP = 0x10;
+    public static final int PCI_ERR_UNC_SURPDN = 0x20;
+    public static final int PCI_ERR_UNC_POISON_TLP = 0x1000;
+    public static final int PCI_ERR_UNC_FCP = 0x2000;
+    public static final int PCI_ERR_UNC_COMP_TIME = 0x4000;
+    public static final int PCI_ERR_UNC_COMP_ABORT = 0x8000;
+    public static final int PCI_ERR_UNC_UNX_COMP = 0x10000;
+    public static final int PCI_ERR_UNC_RX_OVER = 0x20000;
+    public static final int PCI_ERR_UNC_MALF_TLP = 0x40000;
+    public static final int PCI_ERR_UNC_ECRC = 0x80000;
+    public static final int PCI_ERR_UNC_UNSUP = 0x100000;
+    public static final int PCI_ERR_UNC_ACSV = 0x200000;
+    public static final int PCI_ERR_UNC_INTN = 0x400000;
+    public static final int PCI_ERR_UNC_MCBTLP = 0x800000;
+    public static final int PCI_ERR_UNC_ATOMEG = 0x1000000;
+    public static final int PCI_ERR_UNC_TLPPRE = 0x2000000;
+    public static final int PCI_ERR_UNCOR_MASK = 8;
+    public static final int PCI_ERR_UNCOR_SEVER = 0xc;
+    public static final int PCI_ERR_COR_STATUS = 0x10;
+    public static final int PCI_ERR_COR_RCVR = 1;
+    public static final int PCI_ERR_COR_BAD_TLP = 0x40;
+    public static final int PCI_ERR_COR_BAD_DLLP = 0x80;
+    public static final int PCI_ERR_COR_REP_ROLL = 0x100;
+    public static final int PCI_ERR_COR_REP_TIMER = 0x1000;
+    public static final int PCI_ERR_COR_ADV_NFAT = 0x2000;
+    public static final int PCI_ERR_COR_INTERNAL = 0x4000;
+    public static final int PCI_ERR_COR_LOG_OVER = 0x8000;
+    public static final int PCI_ERR_COR_MASK = 0x14;
+    public static final int PCI_ERR_CAP = 0x18;
+    public static final int PCI_ERR_CAP_ECRC_GENE = 0x40;
+    public static final int PCI_ERR_CAP_ECRC_CHKE = 0x100;
+    public static final int PCI_ERR_ROOT_COMMAND = 0x2c;
+
+    // Virtual channels (PCI Express Base 6.0, 7.9.1)
+    public static final int PCI_VC_PORT_CAP1 = 4;
+    public static final int PCI_VC_CAP1_EVCC = 7;
+    public static final int PCI_VC_PORT_CAP2 = 8;
+    public static final int PCI_VC_CAP2_32_PHASE = 2;
+    public static final int PCI_VC_CAP2_64_PHASE = 4;
+    public static final int PCI_VC_CAP2_128_PHASE = 8;
+
+    // Power budgeting (PCI Express Base 6.0, 7.8.1)
+    public static final int PCI_PWR_DSR = 4;
+
+    // Vendor-specific extended capabilities (PCI Express Base 6.0, 7.9.5 and 7.9.6)
+    public static final int PCI_VSEC_HDR = 4;
+    public static final int PCI_VSEC_HDR_LEN_SHIFT = 0x14;
+    public static final int PCI_DVSEC_HEADER1 = 4;
+
+    // Access control services (PCI Express Base 6.0, 7.7.11)
+    public static final int PCI_ACS_CAP = 4;
+    public static final int PCI_ACS_EC = 0x20;
+    public static final int PCI_ACS_EGRESS_BITS = 5;
+
+    // Resizable BAR (PCI Express Base 6.0, 7.8.6)
+    public static final int PCI_REBAR_CTRL = 8;
+    public static final int PCI_REBAR_CTRL_NBAR_MASK = 0xe0;
+    public static final int PCI_REBAR_CTRL_NBAR_SHIFT = 5;
+
+    // Dynamic power allocation (PCI Express Base 6.0, 7.9.12)
+    public static final int PCI_DPA_CAP = 4;
+    public static final int PCI_DPA_CAP_SUBSTATE_MASK = 0x1f;
+
+    // Steering tags (PCI Express Base 6.0, 7.9.13)
+    public static final int PCI_TPH_CAP = 4;
+    public static final int PCI_TPH_CAP_LOC_MASK = 0x600;
+    public static final int PCI_TPH_LOC_CAP = 0x200;
+    public static final int PCI_TPH_CAP_ST_MASK = 0x7ff0000;
+    public static final int PCI_TPH_CAP_ST_SHIFT = 0x10;
+
     private PciRegs() {}
 }

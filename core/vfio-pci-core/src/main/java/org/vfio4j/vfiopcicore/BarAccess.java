@@ -1,0 +1,66 @@
+package org.vfio4j.vfiopcicore;
+
+import static org.vfio4j.sys.Errno.EIO;
+
+import java.lang.foreign.MemorySegment;
+import org.vfio4j.bus.PciBar;
+import org.vfio4j.bus.PciFunction;
+import org.vfio4j.sys.ErrnoException;
+
+/**
+ * Accesses to BARs: cut into natural pieces of 8, 4, 2 and 1 bytes, those of the MSI-X table and pending bits taken out, the
+ * others the function's. Allocates nothing. Used by the user's thread.
+ */
+final class BarAccess {
+
+    private static final int WIDEST = 8;
+
+    private final PciFunction function;
+    private final Decode decode;
+    private final MsixTable table;
+    private final boolean[] isIo = new boolean[6];
+
+    BarAccess(PciFunction function, Decode decode, MsixTable table) {
+        this.function = function;
+        this.decode = decode;
+        this.table = table;
+        for (PciBar bar : function.bars()) {
+            isIo[bar.index()] = bar.kind() == PciBar.Kind.IO;
+        }
+    }
+
+    /** The range lies inside the BAR. */
+    void read(int bar, long offset, MemorySegment buffer, long at, int count) {
+        checkDecode(bar);
+        int width;
+        for (int done = 0; done < count; done += width) {
+            long from = offset + done;
+            width = LittleEndian.firstWidth(from, count - done, WIDEST);
+            long value = table.covers(bar, from) ? table.read(bar, from, width) : function.barRead(bar, from, width);
+            LittleEndian.put(buffer, at + done, width, value);
+        }
+    }
+
+    /** The range lies inside the BAR. */
+    void write(int bar, long offset, MemorySegment buffer, long at, int count) {
+        checkDecode(bar);
+        int width;
+        for (int done = 0; done < count; done += width) {
+            long to = offset + done;
+            width = LittleEndian.firstWidth(to, count - done, WIDEST);
+            long value = LittleEndian.get(buffer, at + done, width);
+            if (table.covers(bar, to)) {
+                table.write(bar, to, width, value);
+            } else {
+                function.barWrite(bar, to, width, value);
+            }
+        }
+    }
+
+    private void checkDecode(int bar) {
+        if (isIo[bar] ? !decode.io() : !decode.memory()) {
+            throw new ErrnoException(
+                    EIO, "access to BAR " + bar + " while " + (isIo[bar] ? "I/O" : "memory") + " decode is off");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+package org.vfio4j.vfiopcicore;
+
+import static org.vfio4j.uapi.PciRegs.*;
+
+import java.util.BitSet;
+import org.vfio4j.bus.PciFunction;
+
+/**
+ * Walks a function's two capability chains when it is opened, gives each capability its permissions, and unlinks those that a
+ * user shall not see from the virtual copy. Total: a chain that loops, leaves its space or overlaps is cut where it does.
+ */
+final class CapabilityList {
+
+    private final PciFunction function;
+    private final ConfigSpace config;
+    private final int[] positions = new int[PCI_CAP_ID_MAX + 1];
+
+    private CapabilityList(PciFunction function, ConfigSpace config) {
+        this.function = function;
+        this.config = config;
+    }
+
+    /** Sets up everything behind the standard header of {@code config}. */
+    static CapabilityList walk(PciFunction function, ConfigSpace config) {
+        // What belongs to no capability passes through: functions keep registers in the gaps.
+        config.perms().fill(PCI_STD_HEADER_SIZEOF, config.size() - PCI_STD_HEADER_SIZEOF, PermTable.NONE, PermTable.ALL);
+        CapabilityList list = new CapabilityList(function, config);
+        list.walkStandard();
+        if (config.size() > PCI_CFG_SPACE_SIZE && list.position(PCI_CAP_ID_EXP) != 0) {
+            list.walkExtended();
+        }
+        return list;
+    }
+
+    /** Where the first visible standard capability of this id stands, 0 when there is none. */
+    int position(int id) {
+        return positions[id];
+    }
+
+    private void walkStandard() {
+        if ((config.hardware(PCI_STATUS, 2) & PCI_STATUS_CAP_LIST) == 0) {
+            return;
+        }
+        BitSet taken = new BitSet();
+        int link = PCI_CAPABILITY_LIST;
+        int pos = config.hardware(link, 1) & ~3;
+        config.set(link, 1, 0);
+        while (pos >= PCI_STD_HEADER_SIZEOF && !taken.get(pos)) {
+            int id = config.hardware(pos + PCI_CAP_LIST_ID, 1);
+            int next = config.hardware(pos + PCI_CAP_LIST_NEXT, 1) & ~3;
+            int wanted = CapabilityLengths.standard(function, id, pos);
+            int length = Math.min(wanted, room(taken, pos, PCI_CFG_SPACE_SIZE));
+            taken.set(pos);
+            if (wanted != 0 && length >= leastStandard(id, wanted)) {
+                taken.set(pos, pos + length);
+                config.load(pos, length);
+                CapabilityPerms.standard(config.perms(), id, pos, length, config.hardware(pos + PCI_CAP_FLAGS, 2));
+                config.set(link, 1, pos);
+                link = pos + PCI_CAP_LIST_NEXT;
+                config.set(link, 1, 0);
+                positions[id] = positions[id] == 0 ? pos : positions[id];
+            }
+            pos = next;
+        }
+        if (link == PCI_CAPABILITY_LIST) {
+            config.set(PCI_STATUS, 2, config.get(PCI_STATUS, 2) & ~PCI_STATUS_CAP_LIST);
+        }
+    }
+
+    private void walkExtended() {
+        BitSet taken = new BitSet();
+        int last = 0;
+        int pos = PCI_CFG_SPACE_SIZE;
+        while (pos >= PCI_CFG_SPACE_SIZE && !taken.get(pos)) {
+            int header = config.hardware(pos, 4);
+            int id = header & 0xffff;
+            int next = header >>> 20 & 0xffc;
+            int wanted = CapabilityLengths.extended(function, id, pos);
+            int length = Math.min(wanted, room(taken, pos, config.size()));
+            taken.set(pos);
+            if (wanted != 0 && length >= leastExtended(id, wanted)) {
+                taken.set(pos, pos + length);
+                config.load(pos, length);
+                CapabilityPerms.extended(config.perms(), id, pos, length);
+                config.set(pos, 4, header & 0xf_ffff);
+                link(last, pos);
+                last = pos;
+            } else if (pos == PCI_CFG_SPACE_SIZE) {
+                // The chain begins here, so a hidden first capability leaves an empty header to hang the next one on.
+                config.perms().setDword(pos, PermTable.ALL, PermTable.NONE);
+                config.set(pos, 4, 0);
+                last = pos;
+            }
+            pos = next;
+        }
+    }
+
+    private void link(int from, int to) {
+        if (from != 0) {
+            config.set(from, 4, config.get(from, 4) | to << 20);
+        }
+    }
+
+    // Bytes from pos to whatever begins next.
+    private static int room(BitSet taken, int pos, int limit) {
+        int next = taken.nextSetBit(pos);
+        return (next < 0 ? limit : Math.min(next, limit)) - pos;
+    }
+
+    // How much of a capability must be there; one that is cut shorter by its neighbour is hidden.
+    private static int leastStandard(int id, int wanted) {
+        return switch (id) {
+            case PCI_CAP_ID_VNDR -> PCI_CAP_FLAGS + 1;
+            case PCI_CAP_ID_EXP -> PCI_CAP_EXP_RC_ENDPOINT_SIZEOF_V1;
+            default -> wanted;
+        };
+    }
+
+    private static int leastExtended(int id, int wanted) {
+        return switch (id) {
+            case PCI_EXT_CAP_ID_VNDR -> PCI_VSEC_HDR + 4;
+            case PCI_EXT_CAP_ID_DVSEC -> PCI_DVSEC_HEADER1 + 4;
+            default -> wanted;
+        };
+    }
+}

@@ -1,0 +1,93 @@
+package org.vfio4j.vfiopcicore;
+
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import org.vfio4j.sys.EventFd;
+import org.vfio4j.sys.Fd;
+
+/**
+ * INTx: a level that becomes an event. A signal masks the interrupt (automask), and unmasking sends it again while the function
+ * still asserts its pin. Safe for all threads; the lock is held for a moment only, over at most one write to an eventfd.
+ */
+final class IntxContext {
+
+    // All guarded by this.
+    private @Nullable Fd eventFd;
+    private boolean enabled;
+    private boolean asserted;
+    private boolean masked;
+    private boolean disabled;
+
+    /** The function drives its pin. */
+    synchronized void drive(boolean level) {
+        asserted = level;
+        deliver();
+    }
+
+    synchronized boolean isAsserted() {
+        return asserted;
+    }
+
+    synchronized boolean isEnabled() {
+        return enabled;
+    }
+
+    /** Sets where the interrupt goes, which enables it; nothing is sent while there is no descriptor. Returns the old one. */
+    synchronized Optional<Fd> assign(Optional<Fd> newEventFd) {
+        if (!enabled) {
+            enabled = true;
+            masked = disabled;
+        }
+        Optional<Fd> old = Optional.ofNullable(eventFd);
+        eventFd = newEventFd.orElse(null);
+        deliver();
+        return old;
+    }
+
+    /** Stops delivery. Returns the descriptor. */
+    synchronized Optional<Fd> disable() {
+        Optional<Fd> old = Optional.ofNullable(eventFd);
+        eventFd = null;
+        enabled = false;
+        masked = false;
+        return old;
+    }
+
+    synchronized void mask() {
+        masked = true;
+    }
+
+    /** Lets the next interrupt through, or this one if it is still asserted. INTx disable keeps it masked. */
+    synchronized void unmask() {
+        if (!disabled) {
+            masked = false;
+            deliver();
+        }
+    }
+
+    /** COMMAND's INTx disable masks when it is set, and unmasks when it is cleared. */
+    synchronized void setDisabled(boolean newDisabled) {
+        if (disabled == newDisabled) {
+            return;
+        }
+        disabled = newDisabled;
+        masked = newDisabled;
+        deliver();
+    }
+
+    /** Sends an interrupt that the function did not ask for. */
+    synchronized void trigger() {
+        Fd target = eventFd;
+        if (enabled && !disabled && target != null) {
+            EventFd.signal(target.value());
+        }
+    }
+
+    private void deliver() {
+        Fd target = eventFd;
+        if (asserted && enabled && !masked && target != null) {
+            masked = true;
+            EventFd.signal(target.value());
+        }
+    }
+}

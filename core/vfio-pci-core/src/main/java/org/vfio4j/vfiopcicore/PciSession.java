@@ -1,0 +1,91 @@
+package org.vfio4j.vfiopcicore;
+
+import static org.vfio4j.uapi.PciRegs.*;
+
+import org.vfio4j.bus.IrqSink;
+import org.vfio4j.bus.PciFunction;
+
+/** All that vfio keeps of a function from open to close. Used by the user's thread. */
+final class PciSession {
+
+    private final PciFunction function;
+    private final ConfigSpace config;
+    private final HardwareState hardware;
+    private final Decode decode = new Decode();
+    private final Interrupts interrupts;
+    private final BarAccess bars;
+
+    /** Resets the function and makes it ready: memory and I/O decoded, bus master off, interrupts off. */
+    PciSession(PciFunction function) {
+        this.function = function;
+        function.reset();
+        this.config = new ConfigSpace(function);
+        int on = PCI_COMMAND_MEMORY | PCI_COMMAND_IO;
+        config.changeHardware(PCI_COMMAND, 2, on | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE, on);
+        config.load(0, PCI_STD_HEADER_SIZEOF);
+        CapabilityPerms.header(config.perms());
+        BarRegisters.install(config, function.bars());
+        CapabilityList caps = CapabilityList.walk(function, config);
+        this.hardware = new HardwareState(config, caps);
+        this.interrupts = new Interrupts(config, caps);
+        MsixTable table = new MsixTable(config, interrupts.msixContext(), caps.position(PCI_CAP_ID_MSIX));
+        this.bars = new BarAccess(function, decode, table);
+        new CommandRegister(config, hardware, decode, interrupts.intxContext()).install();
+        installCapabilities(caps);
+        function.connectIrqs(interrupts);
+    }
+
+    ConfigSpace config() {
+        return config;
+    }
+
+    BarAccess bars() {
+        return bars;
+    }
+
+    Interrupts interrupts() {
+        return interrupts;
+    }
+
+    /** Resets the function and gives it back what its user has set up. */
+    void reset() {
+        hardware.save();
+        function.reset();
+        hardware.restore();
+        decode.sleep(false);
+        interrupts.afterReset();
+    }
+
+    /** Resets the function and leaves nothing of its user. */
+    void close() {
+        try {
+            function.reset();
+        } finally {
+            interrupts.disableAll();
+            function.connectIrqs(IrqSink.NONE);
+        }
+    }
+
+    private void installCapabilities(CapabilityList caps) {
+        int pm = caps.position(PCI_CAP_ID_PM);
+        if (pm != 0) {
+            new PowerManagement(config, hardware, decode, pm).install();
+        }
+        int exp = caps.position(PCI_CAP_ID_EXP);
+        if (exp != 0) {
+            new ExpressControl(config, this::reset, exp).install();
+        }
+        int af = caps.position(PCI_CAP_ID_AF);
+        if (af != 0) {
+            new AdvancedFeatures(config, this::reset, af).install();
+        }
+        int msi = caps.position(PCI_CAP_ID_MSI);
+        if (msi != 0) {
+            new MsiControl(config, interrupts.msiContext(), msi).install();
+        }
+        int msix = caps.position(PCI_CAP_ID_MSIX);
+        if (msix != 0) {
+            new MsixControl(config, interrupts.msixContext(), msix).install();
+        }
+    }
+}

@@ -1,0 +1,236 @@
+package org.vfio4j.vfio;
+
+import static org.vfio4j.sys.Errno.EBADF;
+import static org.vfio4j.sys.Errno.EBUSY;
+import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.sys.Errno.ENODEV;
+import static org.vfio4j.uapi.Vfio.VFIO_REGION_INFO_FLAG_READ;
+import static org.vfio4j.uapi.Vfio.VFIO_REGION_INFO_FLAG_WRITE;
+
+import java.lang.foreign.MemorySegment;
+import java.util.Objects;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import org.vfio4j.bus.DmaSpace;
+import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.Mapping;
+
+/**
+ * A device of this process, open. Checks every request against what the device has before its {@link VfioDeviceOps} see it,
+ * as the kernel's vfio_main.c and ioctl handlers do. One thread at a time; {@link #read} and {@link #write} allocate nothing.
+ */
+public final class LocalDeviceFile implements VfioDeviceFile {
+
+    private static final int PROT_READ = 1;
+    private static final int PROT_WRITE = 2;
+
+    private final VfioDevice device;
+    private final VfioDeviceOps ops;
+    private final VfioDeviceInfo info;
+    private final VfioRegionInfo[] regions;
+    private final VfioIrqInfo[] irqs;
+    private @Nullable IoAddressSpace space;
+    private boolean closed;
+
+    /** @param device open, its ops enabled */
+    LocalDeviceFile(VfioDevice device, VfioDeviceOps ops) {
+        this.device = device;
+        this.ops = ops;
+        this.info = ops.info();
+        this.regions = new VfioRegionInfo[info.numRegions()];
+        for (int i = 0; i < regions.length; i++) {
+            regions[i] = ops.regionInfo(i);
+        }
+        this.irqs = new VfioIrqInfo[info.numIrqs()];
+        for (int i = 0; i < irqs.length; i++) {
+            irqs[i] = ops.irqInfo(i);
+        }
+    }
+
+    /** The device that this is an open file of. */
+    public VfioDevice device() {
+        return device;
+    }
+
+    @Override
+    public VfioDeviceInfo info() {
+        checkOpen();
+        return info;
+    }
+
+    @Override
+    public VfioRegionInfo regionInfo(int index) {
+        checkOpen();
+        checkRegion(index);
+        return regions[index];
+    }
+
+    @Override
+    public VfioIrqInfo irqInfo(int index) {
+        checkOpen();
+        checkIrq(index);
+        return irqs[index];
+    }
+
+    @Override
+    public void setIrqs(VfioIrqSet set) {
+        try {
+            checkOpen();
+            checkIrq(set.index());
+            IrqSetRules.check(set, irqs[set.index()]);
+        } catch (ErrnoException e) {
+            set.closeEventFds();
+            throw e;
+        }
+        ops.setIrqs(set);
+    }
+
+    @Override
+    public void read(int region, long offset, MemorySegment buffer, long at, int count) {
+        checkRange(region, offset, buffer, at, count, VFIO_REGION_INFO_FLAG_READ);
+        if (count != 0) {
+            ops.read(region, offset, buffer, at, count);
+        }
+    }
+
+    @Override
+    public void write(int region, long offset, MemorySegment buffer, long at, int count) {
+        checkRange(region, offset, buffer, at, count, VFIO_REGION_INFO_FLAG_WRITE);
+        if (count != 0) {
+            ops.write(region, offset, buffer, at, count);
+        }
+    }
+
+    @Override
+    public void reset() {
+        checkOpen();
+        ops.reset();
+    }
+
+    /**
+     * Gives the device memory to master.
+     *
+     * @throws ErrnoException EBUSY when it has some already
+     */
+    public void attach(IoAddressSpace newSpace) {
+        checkOpen();
+        if (space != null) {
+            throw new ErrnoException(EBUSY, device.name() + ": attach an address space while another is attached");
+        }
+        ops.attachIoas(newSpace);
+        space = newSpace;
+    }
+
+    /** Takes the memory away, if there is some; returns when the device does no more DMA. */
+    public void detach() {
+        checkOpen();
+        detachSpace();
+    }
+
+    /** The memory that is attached. */
+    public Optional<IoAddressSpace> space() {
+        return Optional.ofNullable(space);
+    }
+
+    /**
+     * {@inheritDoc}
+     *
+     * <p>The memory is mapped into this process, so whoever holds it must not make it shorter: a user of this process is
+     * trusted with that.
+     *
+     * @throws ErrnoException also ENODEV when no address space is attached
+     */
+    @Override
+    public void dmaMap(long iova, long sizeBytes, int access, Fd memory, long offset) {
+        IoAddressSpace target = attachedSpace("DMA map");
+        if (access == 0 || (access & ~(DmaSpace.READ | DmaSpace.WRITE)) != 0) {
+            throw new ErrnoException(EINVAL, device.name() + ": DMA map with access " + access);
+        }
+        if (sizeBytes <= 0) {
+            throw new ErrnoException(EINVAL, device.name() + ": DMA map of " + sizeBytes + " bytes");
+        }
+        int prot = ((access & DmaSpace.READ) != 0 ? PROT_READ : 0) | ((access & DmaSpace.WRITE) != 0 ? PROT_WRITE : 0);
+        target.map(iova, access, Mapping.shared(memory, offset, sizeBytes, prot));
+    }
+
+    @Override
+    public void dmaUnmap(long iova, long sizeBytes) {
+        attachedSpace("DMA unmap").unmap(iova, sizeBytes);
+    }
+
+    @Override
+    public void close() {
+        if (closed) {
+            return;
+        }
+        closed = true;
+        try {
+            detachSpace();
+        } finally {
+            device.closed();
+        }
+    }
+
+    private void detachSpace() {
+        if (space == null) {
+            return;
+        }
+        space = null;
+        ops.detachIoas();
+    }
+
+    private IoAddressSpace attachedSpace(String what) {
+        checkOpen();
+        IoAddressSpace attached = space;
+        if (attached == null) {
+            throw new ErrnoException(ENODEV, device.name() + ": " + what + " without an address space");
+        }
+        return attached;
+    }
+
+    private void checkOpen() {
+        if (closed) {
+            throw new ErrnoException(EBADF, device.name() + " is closed");
+        }
+    }
+
+    private void checkRegion(int index) {
+        if (index < 0 || index >= regions.length) {
+            throw new ErrnoException(
+                    EINVAL,
+                    device.name() + ": region " + Integer.toUnsignedLong(index) + " of " + regions.length);
+        }
+    }
+
+    private void checkIrq(int index) {
+        if (index < 0 || index >= irqs.length) {
+            throw new ErrnoException(
+                    EINVAL, device.name() + ": irq index " + Integer.toUnsignedLong(index) + " of " + irqs.length);
+        }
+    }
+
+    private void checkRange(int region, long offset, MemorySegment buffer, long at, int count, int access) {
+        checkOpen();
+        checkRegion(region);
+        if (count == 0) {
+            return;
+        }
+        VfioRegionInfo target = regions[region];
+        // Written so that it cannot overflow: offsets come from the wire.
+        boolean inside = count > 0 && offset >= 0 && count <= target.sizeBytes() && offset <= target.sizeBytes() - count;
+        if (!inside || (target.flags() & access) == 0) {
+            throw outside(target, offset, count, access);
+        }
+        Objects.checkFromIndexSize(at, count, buffer.byteSize());
+    }
+
+    private ErrnoException outside(VfioRegionInfo region, long offset, int count, int access) {
+        return new ErrnoException(
+                EINVAL,
+                device.name() + ": " + (access == VFIO_REGION_INFO_FLAG_READ ? "read" : "write") + " of "
+                        + Integer.toUnsignedLong(count) + " bytes at 0x" + Long.toHexString(offset) + " of region "
+                        + region.index() + ", size 0x" + Long.toHexString(region.sizeBytes()) + ", flags 0x"
+                        + Integer.toHexString(region.flags()));
+    }
+}

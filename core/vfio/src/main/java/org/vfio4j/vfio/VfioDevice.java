@@ -1,0 +1,164 @@
+package org.vfio4j.vfio;
+
+import static org.vfio4j.sys.Errno.EBUSY;
+import static org.vfio4j.sys.Errno.EINTR;
+import static org.vfio4j.sys.Errno.ENODEV;
+
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+import org.vfio4j.bus.DriverReference;
+import org.vfio4j.sys.ErrnoException;
+
+/**
+ * A device that a driver has registered with VFIO: {@code struct vfio_device} (linux/vfio.h). It has one user at a time, and
+ * its driver is referenced from open to close. Safe for all threads.
+ */
+public final class VfioDevice {
+
+    private final String name;
+    private final String parentName;
+    private final VfioDeviceOps ops;
+    private final Supplier<DriverReference> driver;
+    private final ReentrantLock lock = new ReentrantLock();
+    private final Condition released = lock.newCondition();
+
+    // All guarded by the lock.
+    private boolean going;
+    private boolean inUse;
+    private @Nullable DriverReference reference;
+
+    VfioDevice(String name, String parentName, VfioDeviceOps ops, Supplier<DriverReference> driver) {
+        this.name = name;
+        this.parentName = parentName;
+        this.ops = ops;
+        this.driver = driver;
+    }
+
+    /** As {@code vfio0}. */
+    public String name() {
+        return name;
+    }
+
+    /** What the device is made of, as {@code 0000:08:00.0}. */
+    public String parentName() {
+        return parentName;
+    }
+
+    /** The name that the driver's operations give themselves. */
+    public String driverName() {
+        return ops.name();
+    }
+
+    /** Whether somebody uses it. */
+    public boolean isOpen() {
+        lock.lock();
+        try {
+            return inUse;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /**
+     * Opens the device for its only user.
+     *
+     * @throws ErrnoException EBUSY while another has it, ENODEV while its driver or the device itself is going, and what the
+     *     driver says
+     */
+    public LocalDeviceFile open() {
+        lock.lock();
+        try {
+            if (going) {
+                throw new ErrnoException(ENODEV, "open " + name + ": it is being taken away");
+            }
+            if (inUse) {
+                throw new ErrnoException(EBUSY, "open " + name + ": it has a user already");
+            }
+            DriverReference taken = driver.get();
+            try {
+                LocalDeviceFile file = enable();
+                inUse = true;
+                reference = taken;
+                return file;
+            } catch (RuntimeException e) {
+                taken.close();
+                throw e;
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    private LocalDeviceFile enable() {
+        ops.openDevice();
+        try {
+            return new LocalDeviceFile(this, ops);
+        } catch (RuntimeException e) {
+            ops.closeDevice();
+            throw e;
+        }
+    }
+
+    /** The file is closed: disables the device and lets the next user in. */
+    void closed() {
+        lock.lock();
+        try {
+            ops.closeDevice();
+        } finally {
+            inUse = false;
+            DriverReference taken = reference;
+            reference = null;
+            released.signalAll();
+            lock.unlock();
+            if (taken != null) {
+                taken.close();
+            }
+        }
+    }
+
+    /**
+     * Lets nobody in any more and waits for the user to go, asking again after each interval.
+     *
+     * @param limitNs how long to wait in all; then EBUSY, and the device is as before
+     */
+    void drain(long intervalNs, long limitNs) {
+        lock.lock();
+        try {
+            going = true;
+            long left = limitNs;
+            for (int count = 0; inUse; count++) {
+                if (left <= 0) {
+                    going = false;
+                    throw new ErrnoException(EBUSY, "unregister " + name + ": its user does not let go");
+                }
+                ops.request(count);
+                left -= awaitRelease(Math.min(intervalNs, left));
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    // Returns the time that has passed; the lock is free meanwhile.
+    private long awaitRelease(long waitNs) {
+        long left = waitNs;
+        try {
+            while (inUse && left > 0) {
+                left = released.awaitNanos(left);
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            going = false;
+            throw new ErrnoException(EINTR, "unregister " + name + ", after " + TimeUnit.NANOSECONDS.toMillis(waitNs) + " ms");
+        }
+        return waitNs - left;
+    }
+
+    @Override
+    public String toString() {
+        return name + " (" + parentName + ")";
+    }
+}

@@ -1,0 +1,110 @@
+package org.vfio4j.vfio;
+
+import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.sys.Errno.ENODEV;
+
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.TreeMap;
+import java.util.function.Supplier;
+import org.vfio4j.bus.DriverReference;
+import org.vfio4j.sys.ErrnoException;
+
+/**
+ * The devices that drivers have given to VFIO, as /dev/vfio/devices lists them: {@code vfio0}, {@code vfio1}... A number that
+ * was given back is used again. Safe for all threads.
+ */
+public final class VfioRegistry {
+
+    /** How long {@link #unregister(VfioDevice)} waits before it asks the user again. */
+    public static final Duration REQUEST_INTERVAL = Duration.ofSeconds(10);
+
+    private static final Duration FOREVER = Duration.ofNanos(Long.MAX_VALUE);
+
+    private final Duration requestInterval;
+    private final TreeMap<Integer, VfioDevice> devices = new TreeMap<>();
+
+    public VfioRegistry() {
+        this(REQUEST_INTERVAL);
+    }
+
+    /** @param requestInterval how long to wait before the user is asked again */
+    VfioRegistry(Duration requestInterval) {
+        this.requestInterval = requestInterval;
+    }
+
+    /**
+     * Makes a device available to users.
+     *
+     * @param ops what the driver does for it
+     * @param driver takes a reference to the driver, or throws ENODEV when the driver is going
+     * @param parentName the bus device, as {@code 0000:08:00.0}
+     * @throws ErrnoException EINVAL when the operations have no name
+     */
+    public VfioDevice register(VfioDeviceOps ops, Supplier<DriverReference> driver, String parentName) {
+        if (ops.name().isEmpty()) {
+            throw new ErrnoException(EINVAL, "register " + parentName + ": the driver's operations have no name");
+        }
+        synchronized (devices) {
+            int number = 0;
+            while (devices.containsKey(number)) {
+                number++;
+            }
+            VfioDevice device = new VfioDevice("vfio" + number, parentName, ops, driver);
+            devices.put(number, device);
+            return device;
+        }
+    }
+
+    /** Takes a device away: waits, as long as it takes, for its user to let go, who is asked at once and then at intervals. */
+    public void unregister(VfioDevice device) {
+        unregister(device, FOREVER);
+    }
+
+    /**
+     * Takes a device away, waiting no longer than {@code limit} for its user.
+     *
+     * @throws ErrnoException EBUSY when the user has not let go, EINTR when the waiting thread is interrupted; the device then
+     *     stays. ENODEV when it is not registered
+     */
+    public void unregister(VfioDevice device, Duration limit) {
+        if (!devices().contains(device)) {
+            throw new ErrnoException(ENODEV, "unregister " + device + ": not registered");
+        }
+        device.drain(requestInterval.toNanos(), limit.toNanos());
+        synchronized (devices) {
+            devices.values().remove(device);
+        }
+    }
+
+    /** The devices, by ascending number. */
+    public List<VfioDevice> devices() {
+        synchronized (devices) {
+            return new ArrayList<>(devices.values());
+        }
+    }
+
+    /**
+     * The device of this name.
+     *
+     * @throws ErrnoException ENODEV when there is none
+     */
+    public VfioDevice device(String name) {
+        for (VfioDevice device : devices()) {
+            if (device.name().equals(name)) {
+                return device;
+            }
+        }
+        throw new ErrnoException(ENODEV, "VFIO device " + name);
+    }
+
+    /**
+     * Opens a device for its only user; the caller closes the file.
+     *
+     * @throws ErrnoException ENODEV when there is no such device or its driver is going, EBUSY when it has a user
+     */
+    public LocalDeviceFile open(String name) {
+        return device(name).open();
+    }
+}
