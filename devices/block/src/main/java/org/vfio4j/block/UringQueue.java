@@ -1,0 +1,254 @@
+package org.vfio4j.block;
+
+import static org.vfio4j.sys.Errno.EAGAIN;
+import static org.vfio4j.sys.Errno.EBUSY;
+import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.sys.Errno.EIO;
+import static org.vfio4j.sys.Errno.EOPNOTSUPP;
+import static org.vfio4j.sys.Errno.EROFS;
+
+import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.IoUring;
+
+/**
+ * A file's queue on io_uring. A request's tag is its user data and its place in the arrays that remember it, so that a short
+ * transfer can go on. The ring has a place for every tag: preparing never fails.
+ */
+final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
+
+    private static final byte READ = 0;
+    private static final byte WRITE = 1;
+    private static final byte FLUSH = 2;
+    private static final byte DISCARD = 3;
+    private static final byte ZERO = 4;
+    private static final byte UNMAP_ZERO = 5;
+
+    // The kernel's limit on one request, UIO_MAXIOV.
+    private static final int MAX_IOVS = 1024;
+
+    private static final BlockCompletion DROP = (tag, result) -> {};
+
+    private final Fd file;
+    private final long sizeBytes;
+    private final boolean readOnly;
+    private final IoUring ring;
+    private final Completions refused;
+
+    private final byte[] operation;
+    private final long[] offset;
+    private final long[] length;
+    private final long[] done;
+    private final long[] iov;
+    private final int[] iovFirst;
+    private final int[] iovCount;
+
+    private int inFlight;
+    private BlockCompletion handler = DROP;
+
+    UringQueue(Fd file, long sizeBytes, boolean readOnly, int depth) {
+        this.file = file;
+        this.sizeBytes = sizeBytes;
+        this.readOnly = readOnly;
+        ring = IoUring.create(depth);
+        refused = new Completions(depth);
+        operation = new byte[depth];
+        offset = new long[depth];
+        length = new long[depth];
+        done = new long[depth];
+        iov = new long[depth];
+        iovFirst = new int[depth];
+        iovCount = new int[depth];
+    }
+
+    @Override
+    public void readv(long offset, long iov, int iovCount, int tag) {
+        transfer(READ, offset, iov, iovCount, tag);
+    }
+
+    @Override
+    public void writev(long offset, long iov, int iovCount, int tag) {
+        if (readOnly) {
+            refused.add(tag, -EROFS);
+            return;
+        }
+        transfer(WRITE, offset, iov, iovCount, tag);
+    }
+
+    @Override
+    public void flush(int tag) {
+        if (readOnly) {
+            refused.add(tag, 0);
+            return;
+        }
+        start(FLUSH, 0, 0, tag);
+    }
+
+    @Override
+    public void discard(long offset, long length, int tag) {
+        allocate(DISCARD, offset, length, tag);
+    }
+
+    @Override
+    public void writeZeroes(long offset, long length, boolean mayUnmap, int tag) {
+        allocate(mayUnmap ? UNMAP_ZERO : ZERO, offset, length, tag);
+    }
+
+    @Override
+    public void submit() {
+        // -EAGAIN and -EBUSY leave the rest prepared: the next submit or poll takes it.
+        int result = ring.submit();
+        if (result < 0 && result != -EAGAIN && result != -EBUSY) {
+            throw new IllegalStateException("io_uring_enter failed with " + result + " on a ring that was set up");
+        }
+    }
+
+    @Override
+    public int poll(BlockCompletion handler) {
+        int delivered = refused.deliver(handler);
+        if (inFlight == 0) {
+            return delivered;
+        }
+        int before = inFlight;
+        this.handler = handler;
+        submit();
+        ring.reap(this);
+        // What a completion started anew, or an earlier submit had to leave.
+        submit();
+        return delivered + before - inFlight;
+    }
+
+    @Override
+    public int inFlight() {
+        return inFlight + refused.size();
+    }
+
+    @Override
+    public void wakeBy(Fd eventFd) {
+        ring.registerEventFd(eventFd);
+        ring.enableEventFd(false);
+    }
+
+    @Override
+    public void arm() {
+        ring.enableEventFd(true);
+    }
+
+    @Override
+    public void disarm() {
+        ring.enableEventFd(false);
+    }
+
+    @Override
+    public void close() {
+        while (inFlight > 0) {
+            submit();
+            ring.await();
+            poll(DROP);
+        }
+        ring.close();
+    }
+
+    /** A completion from the ring. */
+    @Override
+    public void complete(long userData, int result) {
+        int tag = (int) userData;
+        switch (operation[tag]) {
+            case READ, WRITE -> transferred(tag, result);
+            case DISCARD -> finish(tag, FileZeroes.discarded(result));
+            case ZERO, UNMAP_ZERO ->
+                finish(tag, result == -EOPNOTSUPP ? FileZeroes.write(file, offset[tag], length[tag]) : result);
+            default -> finish(tag, result);
+        }
+    }
+
+    private void transferred(int tag, int result) {
+        if (result == -EAGAIN) {
+            prepare(tag);
+            return;
+        }
+        if (result <= 0) {
+            // Nothing moved: the file was made shorter than it was when it was opened.
+            finish(tag, result == 0 ? -EIO : result);
+            return;
+        }
+        done[tag] += result;
+        if (done[tag] == length[tag]) {
+            finish(tag, (int) length[tag]);
+            return;
+        }
+        iovFirst[tag] = IoVecs.advance(iov[tag], iovFirst[tag], result);
+        prepare(tag);
+    }
+
+    private void finish(int tag, int result) {
+        inFlight--;
+        handler.complete(tag, result);
+    }
+
+    private void transfer(byte what, long at, long vectors, int count, int tag) {
+        long bytes = IoVecs.total(vectors, count);
+        if (!Range.isLegal(at, bytes, sizeBytes)) {
+            refused.add(tag, -EINVAL);
+            return;
+        }
+        if (bytes == 0) {
+            refused.add(tag, 0);
+            return;
+        }
+        iov[tag] = vectors;
+        iovFirst[tag] = 0;
+        iovCount[tag] = count;
+        start(what, at, bytes, tag);
+    }
+
+    private void allocate(byte what, long at, long bytes, int tag) {
+        if (readOnly || !Range.isLegalWithoutData(at, bytes, sizeBytes)) {
+            refused.add(tag, readOnly ? -EROFS : -EINVAL);
+        } else if (bytes == 0) {
+            refused.add(tag, 0);
+        } else {
+            start(what, at, bytes, tag);
+        }
+    }
+
+    private void start(byte what, long at, long bytes, int tag) {
+        operation[tag] = what;
+        offset[tag] = at;
+        length[tag] = bytes;
+        done[tag] = 0;
+        inFlight++;
+        prepare(tag);
+    }
+
+    private void prepare(int tag) {
+        boolean prepared =
+                switch (operation[tag]) {
+                    case READ, WRITE -> prepareTransfer(tag);
+                    case FLUSH -> ring.prepFdatasync(file.value(), tag);
+                    case DISCARD, UNMAP_ZERO ->
+                        ring.prepFallocate(file.value(), FileZeroes.DISCARD, offset[tag], length[tag], tag);
+                    default ->
+                        ring.prepFallocate(file.value(), FileZeroes.mode(false), offset[tag], length[tag], tag);
+                };
+        if (!prepared) {
+            throw new IllegalStateException("tag " + tag + " was used again before it was free");
+        }
+    }
+
+    private boolean prepareTransfer(int tag) {
+        int fd = file.value();
+        long at = offset[tag] + done[tag];
+        long vectors = iov[tag] + iovFirst[tag] * IoVecs.SIZEOF;
+        int count = Math.min(iovCount[tag] - iovFirst[tag], MAX_IOVS);
+        if (count == 1) {
+            long base = IoVecs.base(vectors, 0);
+            int bytes = (int) IoVecs.length(vectors, 0);
+            return operation[tag] == READ
+                    ? ring.prepRead(fd, base, bytes, at, tag)
+                    : ring.prepWrite(fd, base, bytes, at, tag);
+        }
+        return operation[tag] == READ
+                ? ring.prepReadv(fd, vectors, count, at, tag)
+                : ring.prepWritev(fd, vectors, count, at, tag);
+    }
+}
