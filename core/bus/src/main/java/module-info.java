@@ -4,4 +4,6 @@ module org.vfio4j.bus {
     requires transitive org.vfio4j.sys;
 
     exports org.vfio4j.bus;
+
+    uses org.vfio4j.bus.PciDriver;
 }
