@@ -264,6 +264,12 @@ public final class PciBus {
         }
     }
 
+    void configWritten(PciDevice device) {
+        for (PciBusListener listener : listeners) {
+            listener.configWritten(device);
+        }
+    }
+
     private LoadedDriver loaded(String name) {
         LoadedDriver loaded = drivers.get(name);
         if (loaded == null) {

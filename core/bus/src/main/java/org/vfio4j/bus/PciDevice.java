@@ -32,7 +32,7 @@ public final class PciDevice {
     PciDevice(PciBus bus, PciAddress address, PciFunction function, List<Resource> resources) {
         this.bus = bus;
         this.address = address;
-        this.function = function;
+        this.function = new ObservedFunction(function, () -> bus.configWritten(this));
         this.resources = List.copyOf(resources);
     }
 
@@ -44,6 +44,7 @@ public final class PciDevice {
         return address;
     }
 
+    /** The function. What its driver writes to its configuration space is told to the bus's listeners. */
     public PciFunction function() {
         return function;
     }

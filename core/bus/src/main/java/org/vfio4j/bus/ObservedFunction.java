@@ -1,0 +1,67 @@
+package org.vfio4j.bus;
+
+import java.util.List;
+
+/** A function as its driver sees it: tells when its configuration space was written, and is the function itself otherwise. */
+final class ObservedFunction implements PciFunction {
+
+    private final PciFunction function;
+    private final Runnable configWritten;
+
+    ObservedFunction(PciFunction function, Runnable configWritten) {
+        this.function = function;
+        this.configWritten = configWritten;
+    }
+
+    @Override
+    public int configSize() {
+        return function.configSize();
+    }
+
+    @Override
+    public int configRead(int offset, int width) {
+        return function.configRead(offset, width);
+    }
+
+    @Override
+    public void configWrite(int offset, int width, int value) {
+        function.configWrite(offset, width, value);
+        configWritten.run();
+    }
+
+    @Override
+    public List<PciBar> bars() {
+        return function.bars();
+    }
+
+    @Override
+    public long barRead(int bar, long offset, int width) {
+        return function.barRead(bar, offset, width);
+    }
+
+    @Override
+    public void barWrite(int bar, long offset, int width, long value) {
+        function.barWrite(bar, offset, width, value);
+    }
+
+    @Override
+    public void connectIrqs(IrqSink sink) {
+        function.connectIrqs(sink);
+    }
+
+    @Override
+    public void attachDma(DmaSpace space) {
+        function.attachDma(space);
+    }
+
+    @Override
+    public void detachDma() {
+        function.detachDma();
+    }
+
+    @Override
+    public void reset() {
+        function.reset();
+        configWritten.run();
+    }
+}
