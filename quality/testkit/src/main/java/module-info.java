@@ -1,9 +1,7 @@
 module org.vfio4j.testkit {
     requires static org.jspecify;
-    requires org.vfio4j.uapi;
-    requires org.vfio4j.sys;
-    requires org.vfio4j.bus;
-    requires org.vfio4j.vfio;
+    requires transitive org.vfio4j.vfio;
+    requires jdk.management;
 
     exports org.vfio4j.testkit;
 }

@@ -1,0 +1,256 @@
+package org.vfio4j.vfiouser;
+
+import static org.vfio4j.sys.Errno.EAGAIN;
+import static org.vfio4j.sys.Errno.ECONNRESET;
+import static org.vfio4j.sys.Errno.EINTR;
+import static org.vfio4j.sys.Errno.EIO;
+import static org.vfio4j.sys.Errno.ENOTCONN;
+import static org.vfio4j.sys.Errno.EPIPE;
+import static org.vfio4j.sys.Errno.EPROTO;
+import static org.vfio4j.sys.Errno.ETIMEDOUT;
+import static org.vfio4j.sys.Poll.POLLIN;
+import static org.vfio4j.sys.Poll.POLLOUT;
+import static org.vfio4j.sys.SocketIo.MSG_DONTWAIT;
+
+import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.Poll;
+import org.vfio4j.sys.SocketIo;
+import org.vfio4j.uapi.VfioUser.Header;
+
+/**
+ * The client's end of a connection: one request at a time, on the caller's thread, which also answers what the server asks
+ * meanwhile. A server that breaks the protocol or does not answer in time loses the connection, for good.
+ */
+final class ClientChannel implements AutoCloseable {
+
+    private static final int[] NO_FDS = {};
+
+    private final Fd socket;
+    private final VfioUserClientOptions options;
+    private final LocalMemory memory;
+    private final Inbox inbox = new Inbox(Connection.MAX_MESSAGE, Connection.MAX_MSG_FDS);
+    private final SocketIo io = new SocketIo(Connection.MAX_MSG_FDS);
+    private final OutMessage request = new OutMessage(Connection.MAX_MESSAGE);
+    private final OutMessage answer = new OutMessage(Connection.MAX_MESSAGE);
+    private int nextId;
+    private boolean open = true;
+
+    /**
+     * @param socket connected, owned by the channel from now on
+     * @param memory answers the server's requests
+     */
+    ClientChannel(Fd socket, VfioUserClientOptions options, LocalMemory memory) {
+        this.socket = socket;
+        this.options = options;
+        this.memory = memory;
+    }
+
+    /** The request to fill in. */
+    OutMessage begin() {
+        if (!open) {
+            throw new ErrnoException(ENOTCONN, "vfio-user: the connection is closed");
+        }
+        request.begin();
+        return request;
+    }
+
+    Message call(int command, int replySize) {
+        return call(command, replySize, NO_FDS, 0);
+    }
+
+    /**
+     * Sends the request and waits for its reply, which is good until {@link #done}.
+     *
+     * @param replySize bytes of payload that the reply has at least
+     * @throws ErrnoException the errno of an error reply; when the connection is lost ENOTCONN, EPROTO or ETIMEDOUT
+     */
+    Message call(int command, int replySize, int[] fds, int fdCount) {
+        long deadline = System.nanoTime() + options.timeoutNs();
+        nextId = (nextId + 1) & 0xffff;
+        request.putHeader(nextId, command, Header.FLAGS_TYPE_COMMAND, 0);
+        sendAll(request, fds, fdCount, deadline);
+        Message reply = awaitReply(deadline);
+        if (reply.id() != nextId || reply.command() != command) {
+            throw lost(
+                    EPROTO,
+                    "reply to command " + reply.command() + " with id " + reply.id() + " instead of " + command
+                            + " with " + nextId);
+        }
+        if ((reply.flags() & Header.FLAGS_ERROR) != 0) {
+            int errno = reply.error();
+            inbox.consume();
+            throw new ErrnoException(
+                    errno > 0 && errno < 4096 ? errno : EIO,
+                    "vfio-user: command " + command + " refused by the server");
+        }
+        if (reply.payloadSize() < replySize) {
+            throw lost(
+                    EPROTO,
+                    "reply to command " + command + " has " + reply.payloadSize() + " bytes of payload, not "
+                            + replySize);
+        }
+        return reply;
+    }
+
+    /** Ends the use of the reply. */
+    void done() {
+        inbox.consume();
+    }
+
+    /** Sends the request, which gets no reply. */
+    void post(int command) {
+        nextId = (nextId + 1) & 0xffff;
+        request.putHeader(nextId, command, Header.FLAGS_TYPE_COMMAND | Header.FLAGS_NO_REPLY, 0);
+        sendAll(request, NO_FDS, 0, System.nanoTime() + options.timeoutNs());
+    }
+
+    /** Answers what the server asks, waiting up to {@code waitNs} for something to come: whether something did. */
+    boolean serve(long waitNs) {
+        if (!open) {
+            throw new ErrnoException(ENOTCONN, "vfio-user: the connection is closed");
+        }
+        long n = inbox.receive(socket, MSG_DONTWAIT);
+        if (n == -EAGAIN && waitNs > 0) {
+            Poll.poll(socket.value(), POLLIN, waitNs);
+            n = inbox.receive(socket, MSG_DONTWAIT);
+        }
+        if (n == -EAGAIN || n == -EINTR) {
+            return false;
+        }
+        checkReceived(n);
+        long deadline = System.nanoTime() + options.timeoutNs();
+        while (inbox.next() == Inbox.Next.MESSAGE) {
+            if (inbox.message().type() != Header.FLAGS_TYPE_COMMAND) {
+                throw lost(EPROTO, "a reply that nobody has asked for");
+            }
+            answer(deadline);
+        }
+        return true;
+    }
+
+    /** Breaks the connection off and makes the exception that says why. */
+    ErrnoException lost(int errno, String why) {
+        close();
+        return new ErrnoException(errno, "vfio-user: connection given up: " + why);
+    }
+
+    @Override
+    public void close() {
+        if (open) {
+            open = false;
+            inbox.close();
+            io.close();
+            request.close();
+            answer.close();
+            socket.close();
+        }
+    }
+
+    private Message awaitReply(long deadline) {
+        while (true) {
+            switch (inbox.next()) {
+                case MESSAGE -> {
+                    int type = inbox.message().type();
+                    if (type == Header.FLAGS_TYPE_REPLY) {
+                        return inbox.message();
+                    }
+                    if (type != Header.FLAGS_TYPE_COMMAND) {
+                        throw lost(EPROTO, "message of type " + type);
+                    }
+                    answer(deadline);
+                }
+                case INCOMPLETE -> receive(deadline);
+                case FRAMING_LOST -> throw lost(EPROTO, "a message of an impossible size");
+            }
+        }
+    }
+
+    private void answer(long deadline) {
+        Message asked = inbox.message();
+        answer.begin();
+        int errno = memory.answer(asked, answer);
+        if (asked.wantsReply()) {
+            if (errno != 0) {
+                answer.begin();
+                answer.putHeader(asked.id(), asked.command(), Header.FLAGS_TYPE_REPLY | Header.FLAGS_ERROR, errno);
+            } else {
+                answer.putHeader(asked.id(), asked.command(), Header.FLAGS_TYPE_REPLY, 0);
+            }
+            sendAll(answer, NO_FDS, 0, deadline);
+        }
+        inbox.consume();
+    }
+
+    /** Receives something, or throws when the deadline passes. Looks for a while, then blocks. */
+    private void receive(long deadline) {
+        long start = System.nanoTime();
+        long now = start;
+        while (true) {
+            if (now - start < options.spinNs()) {
+                long n = inbox.receive(socket, MSG_DONTWAIT);
+                if (n != -EAGAIN && n != -EINTR) {
+                    checkReceived(n);
+                    return;
+                }
+                Thread.onSpinWait();
+            } else if (now - deadline >= 0) {
+                throw lost(ETIMEDOUT, "no answer within " + options.timeoutNs() / 1_000_000 + " ms");
+            } else {
+                Poll.poll(socket.value(), POLLIN, deadline - now);
+                long n = inbox.receive(socket, MSG_DONTWAIT);
+                if (n != -EAGAIN && n != -EINTR) {
+                    checkReceived(n);
+                    return;
+                }
+            }
+            now = System.nanoTime();
+        }
+    }
+
+    private void checkReceived(long n) {
+        if (n <= 0) {
+            throw broken("receive", n);
+        }
+    }
+
+    private ErrnoException broken(String what, long result) {
+        boolean gone = result == 0 || result == -EPIPE || result == -ECONNRESET;
+        return lost(gone ? ENOTCONN : (int) -result, gone ? "the server has closed it" : what);
+    }
+
+    private void sendAll(OutMessage message, int[] fds, int fdCount, long deadline) {
+        long sent = 0;
+        int size = message.size();
+        while (sent < size) {
+            // Descriptors go with the first byte.
+            long n = io.send(
+                    socket.value(), message.buffer(), sent, size - sent, fds, sent == 0 ? fdCount : 0, MSG_DONTWAIT);
+            if (n > 0) {
+                sent += n;
+            } else if (n == -EAGAIN) {
+                awaitRoom(deadline);
+            } else if (n != -EINTR) {
+                throw broken("send", n);
+            }
+        }
+    }
+
+    // The server may be waiting for room as well: what it sends is taken in, and answered once this message is out.
+    private void awaitRoom(long deadline) {
+        long left = deadline - System.nanoTime();
+        if (left <= 0) {
+            throw lost(ETIMEDOUT, "the server takes no message");
+        }
+        int events = Poll.poll(socket.value(), POLLIN | POLLOUT, left);
+        if (events > 0 && (events & POLLOUT) == 0) {
+            long n = inbox.receive(socket, MSG_DONTWAIT);
+            if (n == -EAGAIN) {
+                // The inbox is full: then only room can help.
+                Poll.poll(socket.value(), POLLOUT, left);
+            } else if (n != -EINTR) {
+                checkReceived(n);
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+package org.vfio4j.vfiouser;
+
+import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.sys.Errno.ENOTTY;
+import static org.vfio4j.uapi.VfioUser.VFIO_USER_DEVICE_FEATURE;
+import static org.vfio4j.uapi.VfioUser.VFIO_USER_DEVICE_GET_INFO;
+import static org.vfio4j.uapi.VfioUser.VFIO_USER_DEVICE_GET_IRQ_INFO;
+import static org.vfio4j.uapi.VfioUser.VFIO_USER_DEVICE_GET_REGION_INFO;
+import static org.vfio4j.uapi.VfioUser.VFIO_USER_DEVICE_GET_REGION_IO_FDS;
+import static org.vfio4j.uapi.VfioUser.VFIO_USER_DEVICE_RESET;
+import static org.vfio4j.uapi.VfioUser.VFIO_USER_DEVICE_SET_IRQS;
+import static org.vfio4j.uapi.VfioUser.VFIO_USER_DMA_MAP;
+import static org.vfio4j.uapi.VfioUser.VFIO_USER_DMA_UNMAP;
+import static org.vfio4j.uapi.VfioUser.VFIO_USER_REGION_READ;
+import static org.vfio4j.uapi.VfioUser.VFIO_USER_REGION_WRITE;
+import static org.vfio4j.uapi.VfioUser.VFIO_USER_REGION_WRITE_MULTI;
+import static org.vfio4j.uapi.VfioUser.VFIO_USER_VERSION;
+
+import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.vfio.IoAddressSpace;
+import org.vfio4j.vfio.VfioDeviceFile;
+
+/** Gives each command of one connection to its handler. Belongs to the connection's owner. */
+final class Commands {
+
+    private static final int FEATURE_SIZE = 8;
+
+    private final IoAddressSpace space;
+    private final DmaRequests requests;
+    private final VersionNegotiation version;
+    private final DmaCommands dma;
+    private final InfoCommands info;
+    private final IrqCommands irqs;
+    private final RegionCommands regions;
+    private final ResetCommand reset;
+
+    Commands(
+            VfioDeviceFile file,
+            IoAddressSpace space,
+            DmaRequests requests,
+            Capabilities capabilities,
+            VfioUserServerOptions options) {
+        this.space = space;
+        this.requests = requests;
+        version = new VersionNegotiation(capabilities);
+        dma = new DmaCommands(space, requests, options);
+        info = new InfoCommands(file);
+        irqs = new IrqCommands(file);
+        regions = new RegionCommands(file, capabilities.maxDataXferSize());
+        reset = new ResetCommand(file, requests);
+    }
+
+    /**
+     * Whether handling a message may have to wait for a queue thread of the device. Queue threads leave at once what they are
+     * in the middle of, but that may be I/O, and a loop that serves others cannot wait for it.
+     */
+    boolean mayWait(Message request) {
+        return switch (request.command()) {
+            case VFIO_USER_DMA_UNMAP, VFIO_USER_DEVICE_SET_IRQS, VFIO_USER_DEVICE_RESET -> isBusy();
+            case VFIO_USER_REGION_WRITE, VFIO_USER_REGION_WRITE_MULTI ->
+                RegionCommands.touchesConfigSpace(request) && isBusy();
+            default -> false;
+        };
+    }
+
+    /** Whether a queue thread uses guest memory now, or waits for the client to answer. */
+    boolean isBusy() {
+        return !space.isQuiet() || requests.anyWaiting();
+    }
+
+    /**
+     * Handles a command.
+     *
+     * @throws ErrnoException whose errno is the answer
+     */
+    void handle(Message request, OutMessage reply) {
+        int command = request.command();
+        if (command == VFIO_USER_VERSION) {
+            version.handle(request, reply);
+            requests.setMaxTransfer(Math.min(version.peer().maxDataXferSize(), Connection.MAX_DATA_XFER_SIZE));
+            return;
+        }
+        if (!version.isDone()) {
+            throw new ErrnoException(EINVAL, "command " + command + " before VERSION");
+        }
+        switch (command) {
+            case VFIO_USER_REGION_READ -> regions.read(request, reply);
+            case VFIO_USER_REGION_WRITE -> regions.write(request, reply);
+            case VFIO_USER_REGION_WRITE_MULTI -> regions.writeMulti(request, reply);
+            case VFIO_USER_DMA_MAP -> dma.map(request);
+            case VFIO_USER_DMA_UNMAP -> dma.unmap(request, reply);
+            case VFIO_USER_DEVICE_GET_INFO -> info.deviceInfo(request, reply);
+            case VFIO_USER_DEVICE_GET_REGION_INFO -> info.regionInfo(request, reply);
+            case VFIO_USER_DEVICE_GET_REGION_IO_FDS -> info.regionIoFds(request, reply);
+            case VFIO_USER_DEVICE_GET_IRQ_INFO -> info.irqInfo(request, reply);
+            case VFIO_USER_DEVICE_SET_IRQS -> irqs.setIrqs(request);
+            case VFIO_USER_DEVICE_RESET -> reset.reset();
+            case VFIO_USER_DEVICE_FEATURE -> {
+                request.requireArgsz(FEATURE_SIZE);
+                throw new ErrnoException(ENOTTY, "DEVICE_FEATURE: this device has none");
+            }
+            default -> throw new ErrnoException(EINVAL, "command " + command + ": unknown, or not for a server");
+        }
+    }
+}

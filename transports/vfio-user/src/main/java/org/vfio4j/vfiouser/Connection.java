@@ -1,0 +1,310 @@
+package org.vfio4j.vfiouser;
+
+import static org.vfio4j.sys.Epoll.EPOLLIN;
+import static org.vfio4j.sys.Epoll.EPOLLOUT;
+import static org.vfio4j.sys.Errno.EAGAIN;
+import static org.vfio4j.sys.Errno.EINTR;
+import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.sys.Errno.EIO;
+import static org.vfio4j.sys.Errno.ENOTCONN;
+import static org.vfio4j.sys.SocketIo.MSG_DONTWAIT;
+
+import org.vfio4j.sys.Errno;
+import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.sys.Fd;
+import org.vfio4j.uapi.VfioUser.Header;
+import org.vfio4j.vfio.IoAddressSpace;
+import org.vfio4j.vfio.LocalDeviceFile;
+
+/**
+ * One client of a {@link VfioUserServer}, from accept to the end.
+ *
+ * <p>Owned by one thread at a time: the event loop, or, while a command may have to wait for the device's queue threads, a
+ * worker; the loop does not watch the socket then. Commands are handled one after the other, in order. While the socket does
+ * not take a reply no further command is read.
+ */
+final class Connection implements EventSource {
+
+    /** Bytes of data that one message may carry. */
+    static final int MAX_DATA_XFER_SIZE = 1 << 20;
+
+    /** The largest message: data behind a header and the 16 bytes that say which data it is. */
+    static final int MAX_MESSAGE = MAX_DATA_XFER_SIZE + 32;
+
+    /** Descriptors that one message may carry. */
+    static final int MAX_MSG_FDS = 16;
+
+    private enum State {
+        /** The loop watches the socket. */
+        WATCHED,
+        /** A worker handles a command. */
+        WITH_WORKER,
+        /** The device is being detached, or is. */
+        ENDING
+    }
+
+    private final EventLoop loop;
+    private final Fd socket;
+    private final LocalDeviceFile file;
+    private final Runnable onEnd;
+    private final Counters counters;
+    private final PeerLog log;
+
+    private final Inbox inbox = new Inbox(MAX_MESSAGE, MAX_MSG_FDS);
+    private final OutMessage reply = new OutMessage(MAX_MESSAGE);
+    private final Outbox outbox;
+    private final DmaRequests requests;
+    private final IoAddressSpace space;
+    private final Commands commands;
+
+    // What follows belongs to the loop's thread.
+    private State state = State.WATCHED;
+    private long token;
+    private int interest = EPOLLIN;
+    private boolean endRequested;
+
+    /**
+     * Takes over a client's socket; {@link #start} begins to serve it.
+     *
+     * @param file the device, attached to no address space
+     * @param onEnd run by the loop when the client is gone and the device detached
+     */
+    Connection(
+            EventLoop loop,
+            Fd socket,
+            LocalDeviceFile file,
+            VfioUserServerOptions options,
+            Counters counters,
+            PeerLog log,
+            Runnable onEnd) {
+        this.loop = loop;
+        this.socket = socket;
+        this.file = file;
+        this.onEnd = onEnd;
+        this.counters = counters;
+        this.log = log;
+        outbox = new Outbox(socket);
+        requests = new DmaRequests(outbox, () -> loop.execute(this::watchAgain), options.dmaTimeoutNs());
+        space = new IoAddressSpace(options.maxDmaMaps());
+        Capabilities capabilities = new Capabilities(MAX_MSG_FDS, MAX_DATA_XFER_SIZE, options.maxDmaMaps(), 4096, true);
+        commands = new Commands(file, space, requests, capabilities, options);
+    }
+
+    /** Attaches the device to the client's memory, of which there is none yet, and begins to serve. */
+    void start() {
+        try {
+            file.attach(space);
+            token = loop.add(socket, EPOLLIN, this);
+        } catch (ErrnoException e) {
+            release();
+            throw e;
+        }
+    }
+
+    /** Ends the connection as soon as the thread that owns it can; {@code onEnd} tells when. */
+    void end() {
+        endRequested = true;
+        if (state == State.WATCHED) {
+            detach();
+        }
+    }
+
+    @Override
+    public void onEvents(int events) {
+        try {
+            if (outbox.isBacklogged()) {
+                flush();
+            } else {
+                receive();
+            }
+        } catch (RuntimeException e) {
+            fail(e);
+        }
+    }
+
+    @Override
+    public boolean poll() {
+        try {
+            return !outbox.isBacklogged() && receive();
+        } catch (RuntimeException e) {
+            fail(e);
+            return false;
+        }
+    }
+
+    // Nothing that one client causes may end the loop for the others.
+    private void fail(RuntimeException e) {
+        log.warn("connection ended by " + e);
+        end();
+    }
+
+    private boolean receive() {
+        long n = inbox.receive(socket, MSG_DONTWAIT);
+        if (n > 0) {
+            counters.bytesReceived += n;
+            handleMessages();
+            return true;
+        }
+        if (n == -EAGAIN || n == -EINTR) {
+            return false;
+        }
+        if (n < 0) {
+            counters.errors++;
+            log.warn("connection ended: " + Errno.describe((int) -n));
+        }
+        end();
+        return false;
+    }
+
+    private void flush() {
+        if (outbox.flush() != 0) {
+            end();
+        } else if (!outbox.isBacklogged()) {
+            handleMessages();
+        }
+    }
+
+    /** Handles what has arrived, until more is needed, the socket is full, or a worker has taken over. */
+    private void handleMessages() {
+        while (!endRequested && !outbox.isBacklogged()) {
+            Inbox.Next next = inbox.next();
+            if (next == Inbox.Next.INCOMPLETE) {
+                break;
+            }
+            if (next == Inbox.Next.FRAMING_LOST) {
+                log.warn("connection ended: a message of an impossible size");
+                sendError(inbox.message(), EINVAL);
+                end();
+                return;
+            }
+            counters.messages++;
+            if (commands.mayWait(inbox.message())) {
+                handToWorker();
+                return;
+            }
+            handle(inbox.message());
+            inbox.consume();
+        }
+        watchAgain();
+    }
+
+    private void handToWorker() {
+        loop.remove(socket, token);
+        state = State.WITH_WORKER;
+        requests.setAttended(false);
+        loop.executeWaiting(() -> {
+            try {
+                handle(inbox.message());
+            } finally {
+                loop.execute(this::takeBack);
+            }
+        });
+    }
+
+    private void takeBack() {
+        requests.setAttended(true);
+        inbox.consume();
+        state = State.WATCHED;
+        interest = EPOLLIN;
+        token = loop.add(socket, EPOLLIN, this);
+        if (endRequested) {
+            detach();
+        } else {
+            handleMessages();
+        }
+    }
+
+    // Reads while everything is sent, else waits for room to send. Also after a queue thread has filled the socket.
+    private void watchAgain() {
+        if (state != State.WATCHED || endRequested) {
+            return;
+        }
+        int wanted = outbox.isBacklogged() ? EPOLLOUT : EPOLLIN;
+        if (wanted != interest) {
+            interest = wanted;
+            loop.modify(socket, wanted, token);
+        }
+    }
+
+    private void handle(Message message) {
+        int type = message.type();
+        if (type == Header.FLAGS_TYPE_REPLY && requests.onReply(message)) {
+            return;
+        }
+        if (type != Header.FLAGS_TYPE_COMMAND) {
+            sendError(message, EINVAL);
+            return;
+        }
+        reply.begin();
+        try {
+            commands.handle(message, reply);
+        } catch (ErrnoException e) {
+            log.warn("" + e.getMessage());
+            sendError(message, e.errno());
+            return;
+        } catch (RuntimeException | InternalError e) {
+            // A defect of the device, or memory that has gone away under it.
+            log.warn("command " + message.command() + " failed: " + e);
+            sendError(message, EIO);
+            return;
+        }
+        if (message.wantsReply()) {
+            reply.putHeader(message.id(), message.command(), Header.FLAGS_TYPE_REPLY, 0);
+            send();
+        }
+    }
+
+    private void sendError(Message message, int errno) {
+        counters.errors++;
+        if (message.wantsReply()) {
+            reply.begin();
+            reply.putHeader(message.id(), message.command(), Header.FLAGS_TYPE_REPLY | Header.FLAGS_ERROR, errno);
+            send();
+        }
+    }
+
+    private void send() {
+        // A lost connection shows when it is read next.
+        if (outbox.send(reply.buffer(), reply.size()) == 0) {
+            counters.bytesSent += reply.size();
+        }
+    }
+
+    /** The client is gone: what it gave goes, what the device is stays. */
+    private void detach() {
+        loop.remove(socket, token);
+        state = State.ENDING;
+        requests.cancel(ENOTCONN);
+        if (commands.isBusy()) {
+            loop.executeWaiting(() -> {
+                try {
+                    letGo();
+                } finally {
+                    loop.execute(onEnd);
+                }
+            });
+        } else {
+            letGo();
+            onEnd.run();
+        }
+    }
+
+    private void letGo() {
+        try {
+            IrqCommands.disableAll(file);
+            file.detach();
+        } catch (RuntimeException e) {
+            log.warn("detaching the device: " + e);
+        } finally {
+            release();
+        }
+    }
+
+    private void release() {
+        outbox.close();
+        inbox.close();
+        reply.close();
+        socket.close();
+        space.close();
+    }
+}

@@ -1,0 +1,98 @@
+package org.vfio4j.vfiouser;
+
+import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.sys.Errno.ENOSPC;
+
+import org.vfio4j.bus.DmaSpace;
+import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.sys.Fd;
+import org.vfio4j.uapi.VfioUser.DmaMap;
+import org.vfio4j.uapi.VfioUser.DmaUnmap;
+import org.vfio4j.vfio.IoAddressSpace;
+
+/** DMA_MAP and DMA_UNMAP: which memory of the client the device may master. Belongs to the connection's owner. */
+final class DmaCommands {
+
+    private static final int MAX_ARGSZ = 1 << 20;
+
+    // Two hints that libvfio-user's clients give: map the descriptor, or use read and write on it.
+    private static final int MAP_MMAP = 1 << 2;
+    private static final int MAP_FILE_IO = 1 << 3;
+    private static final int MAP_KNOWN = DmaMap.FLAGS_READ | DmaMap.FLAGS_WRITE | MAP_MMAP | MAP_FILE_IO;
+
+    private final IoAddressSpace space;
+    private final DmaRequests requests;
+    private final VfioUserServerOptions options;
+
+    DmaCommands(IoAddressSpace space, DmaRequests requests, VfioUserServerOptions options) {
+        this.space = space;
+        this.requests = requests;
+        this.options = options;
+    }
+
+    void map(Message request) {
+        request.requireArgsz(DmaMap.SIZEOF);
+        int flags = request.u32(DmaMap.FLAGS);
+        long offset = request.u64(DmaMap.OFFSET);
+        long iova = request.u64(DmaMap.ADDR);
+        long size = request.u64(DmaMap.SIZE);
+        int access = checkedAccess(flags, request.fdCount());
+        if (space.contains(iova, size, access)) {
+            return;
+        }
+        if (space.size() >= options.maxDmaMaps()) {
+            throw new ErrnoException(EINVAL, "DMA_MAP: the limit is " + options.maxDmaMaps() + " maps");
+        }
+        if (Long.compareUnsigned(size, IoAddressSpace.MAX_MAP_BYTES) > 0) {
+            throw new ErrnoException(
+                    ENOSPC,
+                    "DMA_MAP: size 0x" + Long.toHexString(size) + ", the limit is " + IoAddressSpace.MAX_MAP_BYTES);
+        }
+        if (request.fdCount() == 0) {
+            space.map(iova, size, access, new MessageBacking(requests, iova));
+            return;
+        }
+        Fd memory = request.takeFd(0);
+        boolean byFileIo = (flags & MAP_FILE_IO) != 0;
+        new SharedMemory(memory, offset, size, access).mapInto(space, iova, byFileIo, options.trustClient());
+    }
+
+    void unmap(Message request, OutMessage reply) {
+        request.requireArgsz(DmaUnmap.SIZEOF);
+        int argsz = request.u32(DmaUnmap.ARGSZ);
+        int flags = request.u32(DmaUnmap.FLAGS);
+        long iova = request.u64(DmaUnmap.ADDR);
+        long size = request.u64(DmaUnmap.SIZE);
+        if (Integer.compareUnsigned(argsz, MAX_ARGSZ) > 0) {
+            throw new ErrnoException(EINVAL, "DMA_UNMAP: argsz " + Integer.toUnsignedLong(argsz));
+        }
+        if (flags == 0) {
+            space.unmap(iova, size);
+        } else if (flags == DmaUnmap.FLAGS_ALL && iova == 0 && size == 0) {
+            space.unmapAll();
+        } else {
+            throw new ErrnoException(EINVAL, whyNot(flags));
+        }
+        reply.repeat(request, DmaUnmap.SIZEOF);
+        reply.setPayloadSize(DmaUnmap.SIZEOF);
+    }
+
+    private static int checkedAccess(int flags, int fds) {
+        boolean needsFd = (flags & (MAP_MMAP | MAP_FILE_IO)) != 0;
+        boolean legal = (flags & ~MAP_KNOWN) == 0 && (flags & (DmaMap.FLAGS_READ | DmaMap.FLAGS_WRITE)) != 0;
+        if (!legal || fds > 1 || (needsFd && fds == 0)) {
+            throw new ErrnoException(
+                    EINVAL, "DMA_MAP: flags 0x" + Integer.toHexString(flags) + " with " + fds + " descriptors");
+        }
+        return ((flags & DmaMap.FLAGS_READ) != 0 ? DmaSpace.READ : 0)
+                | ((flags & DmaMap.FLAGS_WRITE) != 0 ? DmaSpace.WRITE : 0);
+    }
+
+    private static String whyNot(int flags) {
+        if ((flags & DmaUnmap.FLAGS_GET_DIRTY_BITMAP) != 0) {
+            return "DMA_UNMAP: dirty pages are not tracked";
+        }
+        return "DMA_UNMAP: flags 0x" + Integer.toHexString(flags)
+                + (flags == DmaUnmap.FLAGS_ALL ? " need address 0 and size 0" : " are unknown");
+    }
+}

@@ -1,0 +1,237 @@
+package org.vfio4j.vfiouser;
+
+import static org.vfio4j.sys.Epoll.EPOLLIN;
+
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
+import java.util.Arrays;
+import java.util.Objects;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.SynchronousQueue;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
+import org.vfio4j.sys.Epoll;
+import org.vfio4j.sys.EventFd;
+import org.vfio4j.sys.Fd;
+
+/**
+ * One thread that serves many control sockets, and the workers that it hands commands to which may wait.
+ *
+ * <p>After a message it looks at that connection again and again for a short time before it blocks in epoll: a driver that does
+ * one register access after the other gets its answers without a wake-up. The other sockets are looked at meanwhile, every
+ * {@value #SPIN_EPOLL_NS} ns. An idle loop takes no CPU.
+ *
+ * <p>All methods but {@link #execute}, {@link #executeWaiting} and {@link #close} belong to the loop's thread.
+ */
+public final class EventLoop implements AutoCloseable {
+
+    /** How long the loop looks at a connection after a message, before it blocks: what most round trips take. */
+    public static final long DEFAULT_SPIN_NS = 50_000;
+
+    private static final Logger LOG = System.getLogger(EventLoop.class.getName());
+    private static final long SPIN_EPOLL_NS = 25_000;
+    private static final long WORKER_IDLE_SECONDS = 5;
+    private static final int NONE = -1;
+    private static final AtomicInteger COUNT = new AtomicInteger();
+
+    private final long spinNs;
+    private final Epoll epoll = Epoll.create();
+    private final Fd wakeUp = EventFd.create();
+    private final ConcurrentLinkedQueue<Runnable> tasks = new ConcurrentLinkedQueue<>();
+    private final CountDownLatch ended = new CountDownLatch(1);
+    private final ThreadPoolExecutor workers;
+    private final Thread thread;
+    private volatile boolean closing;
+
+    // A source's token is its slot and the slot's generation, so that an event for one that has just gone finds nobody.
+    private @Nullable EventSource[] sources = new @Nullable EventSource[16];
+    private int[] generations = new int[16];
+
+    // The slot of the source that was active last, or NONE.
+    private int hot = NONE;
+    private long hotSince;
+
+    /** Starts a loop that spins for {@link #DEFAULT_SPIN_NS}. */
+    public EventLoop() {
+        this(DEFAULT_SPIN_NS);
+    }
+
+    /** @param spinNs how long to look at a connection after a message before blocking; 0 blocks at once */
+    public EventLoop(long spinNs) {
+        this.spinNs = spinNs;
+        String name = "vfio-user-" + COUNT.incrementAndGet();
+        AtomicInteger workerCount = new AtomicInteger();
+        workers = new ThreadPoolExecutor(
+                0, Integer.MAX_VALUE, WORKER_IDLE_SECONDS, TimeUnit.SECONDS, new SynchronousQueue<>(), body -> {
+                    Thread worker = new Thread(body, name + "-worker-" + workerCount.incrementAndGet());
+                    worker.setDaemon(true);
+                    return worker;
+                });
+        epoll.add(wakeUp.value(), EPOLLIN, -1);
+        thread = new Thread(this::run, name);
+        thread.setDaemon(true);
+        thread.start();
+    }
+
+    /** Runs {@code task} on the loop's thread, later. Any thread may call it; a task of a loop that has ended is dropped. */
+    public void execute(Runnable task) {
+        tasks.add(task);
+        synchronized (wakeUp) {
+            if (wakeUp.isOpen()) {
+                EventFd.signal(wakeUp.value());
+            }
+        }
+    }
+
+    /** Ends the loop. Servers on it are closed before. */
+    @Override
+    public void close() {
+        if (Thread.currentThread() == thread) {
+            throw new IllegalStateException("an event loop cannot wait for its own end");
+        }
+        closing = true;
+        execute(() -> {});
+        boolean interrupted = false;
+        while (true) {
+            try {
+                ended.await();
+                thread.join();
+                break;
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        workers.shutdown();
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    boolean isLoopThread() {
+        return Thread.currentThread() == thread;
+    }
+
+    /** Runs on a worker thread what may wait for others. */
+    void executeWaiting(Runnable task) {
+        try {
+            workers.execute(task);
+        } catch (RejectedExecutionException e) {
+            // Only after the end, when no server is left.
+            LOG.log(Level.WARNING, "the event loop has ended: a command is dropped", e);
+        }
+    }
+
+    /** Watches {@code fd} for {@code source} and returns its token. */
+    long add(Fd fd, int events, EventSource source) {
+        int slot = freeSlot();
+        sources[slot] = source;
+        long token = ((long) generations[slot] << 32) | slot;
+        epoll.add(fd.value(), events, token);
+        return token;
+    }
+
+    void modify(Fd fd, int events, long token) {
+        epoll.modify(fd.value(), events, token);
+    }
+
+    void remove(Fd fd, long token) {
+        int slot = (int) token;
+        if (slot == hot) {
+            hot = NONE;
+        }
+        sources[slot] = null;
+        generations[slot] = (generations[slot] + 1) & Integer.MAX_VALUE;
+        epoll.remove(fd.value());
+    }
+
+    private void run() {
+        try {
+            while (!closing) {
+                turn();
+            }
+        } catch (RuntimeException e) {
+            LOG.log(Level.ERROR, "the event loop ends", e);
+        } finally {
+            synchronized (wakeUp) {
+                wakeUp.close();
+            }
+            epoll.close();
+            ended.countDown();
+        }
+    }
+
+    private void turn() {
+        int count = epoll.await(hot == NONE ? -1 : 0);
+        for (int i = 0; i < count; i++) {
+            long token = epoll.data(i);
+            if (token == -1) {
+                EventFd.drain(wakeUp.value());
+                runTasks();
+            } else {
+                dispatch(token, epoll.events(i));
+            }
+        }
+        if (hot != NONE) {
+            spin();
+        }
+    }
+
+    private void dispatch(long token, int events) {
+        int slot = (int) token;
+        int generation = (int) (token >>> 32);
+        EventSource source = sources[slot];
+        if (source == null || generations[slot] != generation) {
+            return;
+        }
+        source.onEvents(events);
+        if (spinNs > 0 && (events & EPOLLIN) != 0 && generations[slot] == generation) {
+            hot = slot;
+            hotSince = System.nanoTime();
+        }
+    }
+
+    private void spin() {
+        long started = System.nanoTime();
+        long now = started;
+        // A source leaves the loop, and stops being hot, when its peer is gone or a worker has it.
+        while (hot != NONE && now - started < SPIN_EPOLL_NS) {
+            boolean active = Objects.requireNonNull(sources[hot]).poll();
+            now = System.nanoTime();
+            if (active) {
+                hotSince = now;
+            } else if (now - hotSince >= spinNs) {
+                hot = NONE;
+            } else {
+                Thread.onSpinWait();
+            }
+        }
+    }
+
+    private void runTasks() {
+        Runnable task = tasks.poll();
+        while (task != null) {
+            try {
+                task.run();
+            } catch (RuntimeException e) {
+                LOG.log(Level.ERROR, "a task of the event loop failed", e);
+            }
+            task = tasks.poll();
+        }
+    }
+
+    private int freeSlot() {
+        for (int i = 0; i < sources.length; i++) {
+            if (sources[i] == null) {
+                return i;
+            }
+        }
+        int slot = sources.length;
+        sources = Arrays.copyOf(sources, 2 * slot);
+        generations = Arrays.copyOf(generations, 2 * slot);
+        return slot;
+    }
+}

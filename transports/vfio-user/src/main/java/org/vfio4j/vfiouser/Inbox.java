@@ -1,0 +1,201 @@
+package org.vfio4j.vfiouser;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
+import static org.vfio4j.sys.Errno.EAGAIN;
+import static org.vfio4j.sys.Errno.EPROTO;
+
+import java.lang.foreign.MemorySegment;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.Mapping;
+import org.vfio4j.sys.SocketIo;
+import org.vfio4j.uapi.VfioUser.Header;
+
+/**
+ * The receiving half of a connection: turns a stream of chunks into messages with the descriptors that came with them.
+ * Belongs to the connection's owner.
+ *
+ * <p>One recvmsg usually brings one message, header and payload, but it may as well bring a part of one or many glued
+ * together. The kernel ends a chunk behind the bytes that carried descriptors, so they belong to the last message that begins
+ * in it. The buffer has room for the largest message from the start; memory is used only where bytes have been.
+ */
+final class Inbox implements AutoCloseable {
+
+    /** What {@link #next} answers. */
+    enum Next {
+        /** The message is there. */
+        MESSAGE,
+        /** More bytes are needed. */
+        INCOMPLETE,
+        /** A header gives a size that no message has: where the next one begins is anybody's guess. */
+        FRAMING_LOST
+    }
+
+    // Enough for thousands of small messages, little enough that they do not keep others waiting.
+    private static final int CHUNK = 64 * 1024;
+
+    private final int maxMessage;
+    private final int capacity;
+    private final Mapping memory;
+    private final MemorySegment buffer;
+    private final SocketIo io;
+    private final Message message;
+
+    // Bytes [head, tail) are not consumed yet; headPosition is the place of head in the whole stream.
+    private int head;
+    private int tail;
+    private long headPosition;
+    private int messageSize;
+
+    // Descriptors of messages that are not complete yet, with the stream position of the message that each belongs to.
+    private final @Nullable Fd[] fds;
+    private final long[] fdOwner;
+    private int fdCount;
+
+    /**
+     * @param maxMessage the largest message, header included
+     * @param maxFds descriptors that one message may carry
+     */
+    Inbox(int maxMessage, int maxFds) {
+        this.maxMessage = maxMessage;
+        capacity = maxMessage + Header.SIZEOF;
+        memory = Mapping.anonymous(capacity);
+        buffer = memory.segment();
+        io = new SocketIo(maxFds);
+        message = new Message(buffer, 2 * maxFds);
+        fds = new @Nullable Fd[2 * maxFds];
+        fdOwner = new long[2 * maxFds];
+    }
+
+    /** The message that {@link #next} has found. */
+    Message message() {
+        return message;
+    }
+
+    /**
+     * Receives once.
+     *
+     * @param flags {@code MSG_*}
+     * @return bytes, 0 at the end of the stream, -errno; -EPROTO when descriptors were lost or are too many
+     */
+    long receive(Fd socket, int flags) {
+        int length = room();
+        if (length == 0) {
+            return -EAGAIN;
+        }
+        long n = io.recv(socket.value(), buffer, tail, length, flags);
+        if (n > 0) {
+            tail += (int) n;
+        }
+        if (n >= 0 && (io.fdCount() != 0 || io.controlTruncated())) {
+            return takeFds() ? n : -EPROTO;
+        }
+        return n;
+    }
+
+    /** Looks for a whole message at the head of the buffer. The one before it has been consumed. */
+    Next next() {
+        int available = tail - head;
+        if (available < Header.SIZEOF) {
+            return Next.INCOMPLETE;
+        }
+        int size = sizeAt(head);
+        if (size < Header.SIZEOF || size > maxMessage) {
+            message.moveTo(head, Header.SIZEOF);
+            return Next.FRAMING_LOST;
+        }
+        if (available < size) {
+            return Next.INCOMPLETE;
+        }
+        messageSize = size;
+        message.moveTo(head, size);
+        if (fdCount != 0) {
+            handOverFds();
+        }
+        return Next.MESSAGE;
+    }
+
+    /** The message is done with; descriptors that nobody took are closed. */
+    void consume() {
+        message.closeFds();
+        head += messageSize;
+        headPosition += messageSize;
+        if (head == tail) {
+            head = 0;
+            tail = 0;
+        }
+    }
+
+    @Override
+    public void close() {
+        message.closeFds();
+        for (int i = 0; i < fdCount; i++) {
+            Objects.requireNonNull(fds[i]).close();
+        }
+        fdCount = 0;
+        io.close();
+        memory.close();
+    }
+
+    // How much to receive next; moves an incomplete message to the front if there is not enough room behind it.
+    private int room() {
+        int available = tail - head;
+        int wanted = CHUNK;
+        if (available >= Header.SIZEOF) {
+            wanted = Math.max(wanted, sizeAt(head) - available);
+        }
+        if (head > 0 && capacity - tail < wanted) {
+            MemorySegment.copy(buffer, head, buffer, 0, available);
+            head = 0;
+            tail = available;
+        }
+        return Math.min(wanted, capacity - tail);
+    }
+
+    private int sizeAt(int at) {
+        return buffer.get(JAVA_INT_UNALIGNED, at + Header.MSG_SIZE);
+    }
+
+    private boolean takeFds() {
+        int received = io.fdCount();
+        if (io.controlTruncated() || fdCount + received > fds.length) {
+            io.closeFds();
+            return false;
+        }
+        long owner = headPosition + (lastMessageStart() - head);
+        for (int i = 0; i < received; i++) {
+            fds[fdCount] = io.takeFd(i);
+            fdOwner[fdCount] = owner;
+            fdCount++;
+        }
+        return true;
+    }
+
+    private int lastMessageStart() {
+        int at = head;
+        while (tail - at >= Header.SIZEOF) {
+            int size = sizeAt(at);
+            // A wrong size ends the connection once it is reached: whose the descriptors are does not matter then.
+            if (size < Header.SIZEOF || size > maxMessage || size >= tail - at) {
+                break;
+            }
+            at += size;
+        }
+        return at;
+    }
+
+    private void handOverFds() {
+        int kept = 0;
+        for (int i = 0; i < fdCount; i++) {
+            if (fdOwner[i] == headPosition) {
+                message.addFd(Objects.requireNonNull(fds[i]));
+            } else {
+                fds[kept] = fds[i];
+                fdOwner[kept] = fdOwner[i];
+                kept++;
+            }
+        }
+        fdCount = kept;
+    }
+}

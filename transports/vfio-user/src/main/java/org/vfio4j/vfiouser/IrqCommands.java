@@ -1,0 +1,72 @@
+package org.vfio4j.vfiouser;
+
+import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.uapi.Vfio.VFIO_IRQ_SET_ACTION_TRIGGER;
+import static org.vfio4j.uapi.Vfio.VFIO_IRQ_SET_DATA_BOOL;
+import static org.vfio4j.uapi.Vfio.VFIO_IRQ_SET_DATA_EVENTFD;
+import static org.vfio4j.uapi.Vfio.VFIO_IRQ_SET_DATA_NONE;
+import static org.vfio4j.uapi.Vfio.VFIO_IRQ_SET_DATA_TYPE_MASK;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.sys.Fd;
+import org.vfio4j.uapi.VfioUser.IrqSet;
+import org.vfio4j.vfio.VfioDeviceFile;
+import org.vfio4j.vfio.VfioIrqSet;
+
+/** DEVICE_SET_IRQS: gathers what the message says; the device file judges whether it makes sense. */
+final class IrqCommands {
+
+    private final VfioDeviceFile file;
+
+    IrqCommands(VfioDeviceFile file) {
+        this.file = file;
+    }
+
+    void setIrqs(Message request) {
+        request.requireArgsz(IrqSet.SIZEOF);
+        int flags = request.u32(IrqSet.FLAGS);
+        int index = request.u32(IrqSet.INDEX);
+        int start = request.u32(IrqSet.START);
+        int count = request.u32(IrqSet.COUNT);
+        int data = flags & VFIO_IRQ_SET_DATA_TYPE_MASK;
+        if (data != VFIO_IRQ_SET_DATA_EVENTFD && request.fdCount() != 0) {
+            throw new ErrnoException(
+                    EINVAL,
+                    "SET_IRQS: " + request.fdCount() + " descriptors with data flags 0x" + Integer.toHexString(data));
+        }
+        List<Boolean> bools = data == VFIO_IRQ_SET_DATA_BOOL ? bools(request, count) : List.of();
+        file.setIrqs(new VfioIrqSet(flags, index, start, count, descriptors(request), bools));
+    }
+
+    /** Takes back all that a client has set: its descriptors are closed. */
+    static void disableAll(VfioDeviceFile file) {
+        for (int index = 0; index < file.info().numIrqs(); index++) {
+            if (file.irqInfo(index).count() > 0) {
+                file.setIrqs(VfioIrqSet.none(VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, 0));
+            }
+        }
+    }
+
+    private static List<Boolean> bools(Message request, int count) {
+        int given = request.payloadSize() - IrqSet.DATA;
+        if (given != count) {
+            throw new ErrnoException(
+                    EINVAL, "SET_IRQS: " + given + " bools for " + Integer.toUnsignedLong(count) + " vectors");
+        }
+        List<Boolean> bools = new ArrayList<>(count);
+        for (int i = 0; i < count; i++) {
+            bools.add(request.u8(IrqSet.DATA + i) != 0);
+        }
+        return bools;
+    }
+
+    private static List<Fd> descriptors(Message request) {
+        List<Fd> fds = new ArrayList<>(request.fdCount());
+        for (int i = 0; i < request.fdCount(); i++) {
+            fds.add(request.takeFd(i));
+        }
+        return fds;
+    }
+}

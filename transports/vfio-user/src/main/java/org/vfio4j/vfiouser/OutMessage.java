@@ -1,0 +1,73 @@
+package org.vfio4j.vfiouser;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
+import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
+
+import java.lang.foreign.MemorySegment;
+import org.vfio4j.sys.Mapping;
+import org.vfio4j.uapi.VfioUser.Header;
+
+/**
+ * The message that goes out, built in place and used again for each: a handler fills the payload in, and says how long it is.
+ * Belongs to the connection's owner.
+ */
+final class OutMessage implements AutoCloseable {
+
+    private final Mapping memory;
+    private final MemorySegment buffer;
+    private int payloadSize;
+
+    /** @param maxMessage the largest message, header included */
+    OutMessage(int maxMessage) {
+        memory = Mapping.anonymous(maxMessage);
+        buffer = memory.segment();
+    }
+
+    /** Begins a new message, with an empty payload. */
+    void begin() {
+        payloadSize = 0;
+    }
+
+    void putInt(long offset, int value) {
+        buffer.set(JAVA_INT_UNALIGNED, Header.SIZEOF + offset, value);
+    }
+
+    void putLong(long offset, long value) {
+        buffer.set(JAVA_LONG_UNALIGNED, Header.SIZEOF + offset, value);
+    }
+
+    void putShort(long offset, int value) {
+        buffer.set(JAVA_SHORT_UNALIGNED, Header.SIZEOF + offset, (short) value);
+    }
+
+    /** Copies the first {@code length} bytes of a message's payload: many replies repeat the request. */
+    void repeat(Message request, int length) {
+        MemorySegment.copy(request.buffer(), request.payloadAt(), buffer, Header.SIZEOF, length);
+    }
+
+    void setPayloadSize(int bytes) {
+        payloadSize = bytes;
+    }
+
+    MemorySegment buffer() {
+        return buffer;
+    }
+
+    int size() {
+        return Header.SIZEOF + payloadSize;
+    }
+
+    void putHeader(int id, int command, int flags, int error) {
+        buffer.set(JAVA_SHORT_UNALIGNED, Header.MSG_ID, (short) id);
+        buffer.set(JAVA_SHORT_UNALIGNED, Header.COMMAND, (short) command);
+        buffer.set(JAVA_INT_UNALIGNED, Header.MSG_SIZE, size());
+        buffer.set(JAVA_INT_UNALIGNED, Header.FLAGS, flags);
+        buffer.set(JAVA_INT_UNALIGNED, Header.ERROR_NO, error);
+    }
+
+    @Override
+    public void close() {
+        memory.close();
+    }
+}

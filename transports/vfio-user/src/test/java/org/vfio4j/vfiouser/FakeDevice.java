@@ -1,0 +1,143 @@
+package org.vfio4j.vfiouser;
+
+import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FLAGS_PCI;
+import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FLAGS_RESET;
+import static org.vfio4j.uapi.Vfio.VFIO_IRQ_INFO_EVENTFD;
+import static org.vfio4j.uapi.Vfio.VFIO_IRQ_INFO_MASKABLE;
+import static org.vfio4j.uapi.Vfio.VFIO_REGION_INFO_FLAG_READ;
+import static org.vfio4j.uapi.Vfio.VFIO_REGION_INFO_FLAG_WRITE;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.vfio4j.sys.Fd;
+import org.vfio4j.vfio.IoAddressSpace;
+import org.vfio4j.vfio.VfioDeviceInfo;
+import org.vfio4j.vfio.VfioDeviceOps;
+import org.vfio4j.vfio.VfioIrqInfo;
+import org.vfio4j.vfio.VfioIrqSet;
+import org.vfio4j.vfio.VfioRegionInfo;
+
+/**
+ * A device of plain memory: BAR 0 (16 KiB), BAR 2 (4 MiB), configuration space (256 bytes), and irqs that are kept but never
+ * fire. Tests look at what reached it, and make it slow or wrong.
+ */
+final class FakeDevice implements VfioDeviceOps {
+
+    static final int BAR0_SIZE = 16 * 1024;
+    static final int BAR2_SIZE = 4 << 20;
+    static final int CONFIG_SIZE = 256;
+    static final int MSIX_VECTORS = 2048;
+
+    final MemorySegment bar0 = Arena.ofAuto().allocate(BAR0_SIZE);
+    final MemorySegment bar2 = Arena.ofAuto().allocate(BAR2_SIZE);
+    final MemorySegment config = Arena.ofAuto().allocate(CONFIG_SIZE);
+    final List<VfioIrqSet> irqSets = Collections.synchronizedList(new ArrayList<>());
+    final List<Fd> eventFds = Collections.synchronizedList(new ArrayList<>());
+    final AtomicInteger resets = new AtomicInteger();
+    final AtomicInteger writes = new AtomicInteger();
+
+    volatile Runnable onReset = () -> {};
+    volatile Runnable onConfigWrite = () -> {};
+    volatile Optional<IoAddressSpace> space = Optional.empty();
+
+    @Override
+    public String name() {
+        return "fake";
+    }
+
+    @Override
+    public void openDevice() {}
+
+    @Override
+    public void closeDevice() {
+        dropEventFds();
+    }
+
+    @Override
+    public VfioDeviceInfo info() {
+        return new VfioDeviceInfo(VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET, 9, 5);
+    }
+
+    @Override
+    public VfioRegionInfo regionInfo(int index) {
+        int flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+        return switch (index) {
+            case 0 -> new VfioRegionInfo(index, flags, BAR0_SIZE);
+            case 2 -> new VfioRegionInfo(index, flags, BAR2_SIZE);
+            case 7 -> new VfioRegionInfo(index, flags, CONFIG_SIZE);
+            default -> new VfioRegionInfo(index, 0, 0);
+        };
+    }
+
+    @Override
+    public VfioIrqInfo irqInfo(int index) {
+        return switch (index) {
+            case 0 -> new VfioIrqInfo(index, VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE, 1);
+            case 2 -> new VfioIrqInfo(index, VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE, MSIX_VECTORS);
+            case 3, 4 -> new VfioIrqInfo(index, VFIO_IRQ_INFO_EVENTFD, 1);
+            default -> new VfioIrqInfo(index, VFIO_IRQ_INFO_EVENTFD, 0);
+        };
+    }
+
+    @Override
+    public void setIrqs(VfioIrqSet set) {
+        irqSets.add(set);
+        if (set.count() == 0) {
+            dropEventFds();
+        }
+        eventFds.addAll(set.eventFds());
+    }
+
+    @Override
+    public void read(int region, long offset, MemorySegment buffer, long at, int count) {
+        MemorySegment.copy(memory(region), offset, buffer, at, count);
+    }
+
+    @Override
+    public void write(int region, long offset, MemorySegment buffer, long at, int count) {
+        MemorySegment.copy(buffer, at, memory(region), offset, count);
+        writes.incrementAndGet();
+        if (region == 7) {
+            onConfigWrite.run();
+        }
+    }
+
+    @Override
+    public void reset() {
+        onReset.run();
+        resets.incrementAndGet();
+    }
+
+    @Override
+    public void attachIoas(IoAddressSpace newSpace) {
+        space = Optional.of(newSpace);
+    }
+
+    @Override
+    public void detachIoas() {
+        space = Optional.empty();
+    }
+
+    @Override
+    public void request(int count) {}
+
+    private MemorySegment memory(int region) {
+        return switch (region) {
+            case 0 -> bar0;
+            case 2 -> bar2;
+            default -> config;
+        };
+    }
+
+    private void dropEventFds() {
+        synchronized (eventFds) {
+            eventFds.forEach(Fd::close);
+            eventFds.clear();
+        }
+    }
+}
