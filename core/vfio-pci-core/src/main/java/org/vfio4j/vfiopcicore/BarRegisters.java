@@ -33,6 +33,6 @@ final class BarRegisters {
 
     private static void install(ConfigSpace config, int register, int addressMask, int flags) {
         config.perms().setDword(register, PermTable.ALL, addressMask);
-        config.set(register, 4, config.get(register, 4) & addressMask | flags);
+        config.set(register, 4, (config.get(register, 4) & addressMask) | flags);
     }
 }

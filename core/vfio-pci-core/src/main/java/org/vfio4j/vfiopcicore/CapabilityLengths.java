@@ -25,7 +25,7 @@ final class CapabilityLengths {
             case PCI_CAP_ID_VPD -> PCI_CAP_VPD_SIZEOF;
             case PCI_CAP_ID_MSI -> msi(function.configRead(pos + PCI_MSI_FLAGS, 2));
             case PCI_CAP_ID_PCIX ->
-                (function.configRead(pos + PCI_X_CMD, 2) >> 12 & 3) == 0
+                ((function.configRead(pos + PCI_X_CMD, 2) >> 12) & 3) == 0
                         ? PCI_CAP_PCIX_SIZEOF_V0
                         : PCI_CAP_PCIX_SIZEOF_V2;
             case PCI_CAP_ID_HT ->
@@ -99,7 +99,7 @@ final class CapabilityLengths {
             phases = 32;
         }
         // The arbitration table follows, 4 bits a phase, on a boundary of 16 bytes.
-        return phases == 0 ? length : (length + 15 & -16) + phases * 4 / 8;
+        return phases == 0 ? length : ((length + 15) & -16) + phases * 4 / 8;
     }
 
     private static int accessControl(PciFunction function, int pos) {
@@ -107,7 +107,7 @@ final class CapabilityLengths {
             return 8;
         }
         int bits = function.configRead(pos + PCI_ACS_EGRESS_BITS, 1);
-        return 8 + (bits == 0 ? 256 : bits + 31 & -32) / 8;
+        return 8 + (bits == 0 ? 256 : (bits + 31) & -32) / 8;
     }
 
     private static int steeringTags(int capability) {

@@ -23,7 +23,8 @@ final class CapabilityList {
     /** Sets up everything behind the standard header of {@code config}. */
     static CapabilityList walk(PciFunction function, ConfigSpace config) {
         // What belongs to no capability passes through: functions keep registers in the gaps.
-        config.perms().fill(PCI_STD_HEADER_SIZEOF, config.size() - PCI_STD_HEADER_SIZEOF, PermTable.NONE, PermTable.ALL);
+        config.perms()
+                .fill(PCI_STD_HEADER_SIZEOF, config.size() - PCI_STD_HEADER_SIZEOF, PermTable.NONE, PermTable.ALL);
         CapabilityList list = new CapabilityList(function, config);
         list.walkStandard();
         if (config.size() > PCI_CFG_SPACE_SIZE && list.position(PCI_CAP_ID_EXP) != 0) {
@@ -74,7 +75,7 @@ final class CapabilityList {
         while (pos >= PCI_CFG_SPACE_SIZE && !taken.get(pos)) {
             int header = config.hardware(pos, 4);
             int id = header & 0xffff;
-            int next = header >>> 20 & 0xffc;
+            int next = (header >>> 20) & 0xffc;
             int wanted = CapabilityLengths.extended(function, id, pos);
             int length = Math.min(wanted, room(taken, pos, config.size()));
             taken.set(pos);
@@ -97,7 +98,7 @@ final class CapabilityList {
 
     private void link(int from, int to) {
         if (from != 0) {
-            config.set(from, 4, config.get(from, 4) | to << 20);
+            config.set(from, 4, config.get(from, 4) | (to << 20));
         }
     }
 

@@ -69,8 +69,7 @@ final class ConfigSpace {
 
     /** Changes some bits of the function's own configuration space. */
     void changeHardware(int offset, int width, int mask, int value) {
-        int old = hardware(offset, width);
-        setHardware(offset, width, old & ~mask | value & mask);
+        setHardware(offset, width, LittleEndian.merge(hardware(offset, width), mask, value));
     }
 
     /** A user reads; the range lies inside. */
@@ -95,14 +94,14 @@ final class ConfigSpace {
         hooks[offset >> 2].beforeRead();
         int virt = perms.virt(offset, width);
         int value = get(offset, width) & virt;
-        return virt == LittleEndian.ones(width) ? value : value | hardware(offset, width) & ~virt;
+        return virt == LittleEndian.ones(width) ? value : value | (hardware(offset, width) & ~virt);
     }
 
     private void writePiece(int offset, int width, int value) {
         int virt = perms.virt(offset, width);
         int write = perms.write(offset, width);
         int mask = virt & write;
-        set(offset, width, get(offset, width) & ~mask | value & mask);
+        set(offset, width, LittleEndian.merge(get(offset, width), mask, value));
         writeHardware(offset, width, write & ~virt, value);
         hooks[offset >> 2].written(offset, width, value);
     }
@@ -113,9 +112,10 @@ final class ConfigSpace {
             return;
         }
         int half = width / 2;
+        int halfBits = half * 8;
         if (half != 0 && (mask & LittleEndian.ones(half)) == 0) {
-            writeHardware(offset + half, half, mask >>> half * 8, value >>> half * 8);
-        } else if (half != 0 && mask >>> half * 8 == 0) {
+            writeHardware(offset + half, half, mask >>> halfBits, value >>> halfBits);
+        } else if (half != 0 && mask >>> halfBits == 0) {
             writeHardware(offset, half, mask, value & LittleEndian.ones(half));
         } else if (mask == LittleEndian.ones(width)) {
             setHardware(offset, width, value);

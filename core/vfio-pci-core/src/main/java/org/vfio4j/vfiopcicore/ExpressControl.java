@@ -39,7 +39,7 @@ final class ExpressControl implements ConfigHook {
         }
         if ((control & PCI_EXP_DEVCTL_READRQ) != readRequest) {
             readRequest = control & PCI_EXP_DEVCTL_READRQ;
-            int payload = config.hardware(pos + PCI_EXP_DEVCTL, 2) >> 5 & SIZE_BITS;
+            int payload = (config.hardware(pos + PCI_EXP_DEVCTL, 2) >> 5) & SIZE_BITS;
             int size = Math.max(readRequest >> 12, payload);
             config.changeHardware(pos + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_READRQ, size << 12);
         }

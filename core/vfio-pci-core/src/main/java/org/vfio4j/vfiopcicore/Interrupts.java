@@ -86,8 +86,7 @@ final class Interrupts implements IrqSink {
         int maskable = VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE;
         int single = VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE;
         return switch (index) {
-            case VFIO_PCI_INTX_IRQ_INDEX ->
-                new VfioIrqInfo(index, maskable | VFIO_IRQ_INFO_AUTOMASKED, hasPin ? 1 : 0);
+            case VFIO_PCI_INTX_IRQ_INDEX -> new VfioIrqInfo(index, maskable | VFIO_IRQ_INFO_AUTOMASKED, hasPin ? 1 : 0);
             case VFIO_PCI_MSI_IRQ_INDEX -> new VfioIrqInfo(index, maskable, msi.count());
             case VFIO_PCI_MSIX_IRQ_INDEX -> new VfioIrqInfo(index, maskable, msix.count());
             case VFIO_PCI_ERR_IRQ_INDEX -> new VfioIrqInfo(index, single, isExpress ? 1 : 0);
@@ -194,7 +193,7 @@ final class Interrupts implements IrqSink {
         if (vectors == msi) {
             // As many messages as have ever been asked for; a function with fewer folds its interrupts onto them.
             int old = config.hardware(msiPos + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_QSIZE;
-            int size = 32 - Integer.numberOfLeadingZeros(used - 1) << 4;
+            int size = (32 - Integer.numberOfLeadingZeros(used - 1)) << 4;
             config.changeHardware(msiPos + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_QSIZE, Math.max(old, size));
         }
     }
@@ -216,7 +215,7 @@ final class Interrupts implements IrqSink {
         int control = vectors == msi ? msiPos + PCI_MSI_FLAGS : msixPos + PCI_MSIX_FLAGS;
         int enable = vectors == msi ? PCI_MSI_FLAGS_ENABLE : PCI_MSIX_FLAGS_ENABLE;
         config.changeHardware(control, 2, enable, on ? enable : 0);
-        config.set(control, 2, config.get(control, 2) & ~enable | (on ? enable : 0));
+        config.set(control, 2, LittleEndian.merge(config.get(control, 2), enable, on ? enable : 0));
         config.changeHardware(PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE, on ? PCI_COMMAND_INTX_DISABLE : 0);
     }
 

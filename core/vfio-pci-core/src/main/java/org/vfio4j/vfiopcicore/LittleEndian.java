@@ -70,7 +70,12 @@ final class LittleEndian {
 
     /** All ones in {@code width} bytes, 4 at most. */
     static int ones(int width) {
-        return width == 4 ? -1 : (1 << width * 8) - 1;
+        return width == 4 ? -1 : (1 << (width * 8)) - 1;
+    }
+
+    /** {@code value} where {@code mask} has ones, {@code old} elsewhere. */
+    static int merge(int old, int mask, int value) {
+        return (old & ~mask) | (value & mask);
     }
 
     private static IllegalArgumentException badWidth(int width) {

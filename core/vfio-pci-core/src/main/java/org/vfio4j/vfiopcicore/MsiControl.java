@@ -37,7 +37,7 @@ final class MsiControl implements ConfigHook {
         int flags = config.get(pos + PCI_MSI_FLAGS, 2);
         int most = (flags & PCI_MSI_FLAGS_QMASK) >> QMASK_SHIFT;
         if ((flags & PCI_MSI_FLAGS_QSIZE) >> QSIZE_SHIFT > most) {
-            config.set(pos + PCI_MSI_FLAGS, 2, flags & ~PCI_MSI_FLAGS_QSIZE | most << QSIZE_SHIFT);
+            config.set(pos + PCI_MSI_FLAGS, 2, LittleEndian.merge(flags, PCI_MSI_FLAGS_QSIZE, most << QSIZE_SHIFT));
         }
     }
 
@@ -56,7 +56,7 @@ final class MsiControl implements ConfigHook {
             public void written(int offset, int width, int value) {
                 int first = (offset - register) * 8;
                 for (int i = first; i < Math.min(first + width * 8, vectors.count()); i++) {
-                    vectors.setMasked(i, (value >> i - first & 1) != 0);
+                    vectors.setMasked(i, ((value >> (i - first)) & 1) != 0);
                 }
             }
         });

@@ -41,9 +41,9 @@ final class MsixTable {
     long read(int bar, long offset, int width) {
         long aligned = offset & -Long.BYTES;
         long qword = inTable(bar, offset)
-                ? Integer.toUnsignedLong(word(aligned)) | (long) word(aligned + Integer.BYTES) << 32
-                : vectors.pendingWord((int) (aligned - pbaStart >> 3));
-        return qword >>> (offset - aligned) * 8 & -1L >>> 64 - width * 8;
+                ? Integer.toUnsignedLong(word(aligned)) | ((long) word(aligned + Integer.BYTES) << 32)
+                : vectors.pendingWord((int) ((aligned - pbaStart) >> 3));
+        return (qword >>> ((offset - aligned) * 8)) & (-1L >>> (64 - width * 8));
     }
 
     /** Writes 1, 2, 4 or 8 bytes that it covers; to the pending bits, in vain. */
@@ -59,7 +59,7 @@ final class MsixTable {
         long aligned = offset & -Integer.BYTES;
         int shift = (int) (offset - aligned) * 8;
         int mask = LittleEndian.ones(width) << shift;
-        setWord(aligned, word(aligned) & ~mask | (int) value << shift & mask);
+        setWord(aligned, LittleEndian.merge(word(aligned), mask, (int) value << shift));
     }
 
     private int word(long offset) {

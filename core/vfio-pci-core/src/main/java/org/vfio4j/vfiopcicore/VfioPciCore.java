@@ -147,7 +147,10 @@ public final class VfioPciCore implements VfioDeviceOps {
             return;
         }
         if (count == 0) {
-            LOG.log(Level.WARNING, "{0}: the user of a device that is wanted back takes no requests; waiting for it", name);
+            LOG.log(
+                    Level.WARNING,
+                    "{0}: the user of a device that is wanted back takes no requests; waiting for it",
+                    name);
         }
     }
 

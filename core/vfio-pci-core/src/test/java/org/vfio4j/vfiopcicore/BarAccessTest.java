@@ -74,8 +74,7 @@ class BarAccessTest {
             buffer.set(ValueLayout.JAVA_BYTE, i, (byte) i);
         }
         disk.file.write(BAR4, 0x1001, buffer, 3, 23);
-        assertThat(disk.function.barLog)
-                .containsExactly("w1@4097", "w2@4098", "w4@4100", "w8@4104", "w8@4112");
+        assertThat(disk.function.barLog).containsExactly("w1@4097", "w2@4098", "w4@4100", "w8@4104", "w8@4112");
         MemorySegment back = Arena.ofAuto().allocate(64);
         disk.file.read(BAR4, 0x1001, back, 5, 23);
         assertThat(back.asSlice(5, 23).mismatch(buffer.asSlice(3, 23))).isEqualTo(-1);
@@ -110,6 +109,7 @@ class BarAccessTest {
 
     private static void assertErrno(int errno, ThrowingCallable call) {
         assertThatThrownBy(call)
-                .isInstanceOfSatisfying(ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(errno));
+                .isInstanceOfSatisfying(
+                        ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(errno));
     }
 }

@@ -63,7 +63,8 @@ class CapabilityRegistersTest {
         int resets = disk.function.resets;
         disk.config(EXP + PCI_EXP_DEVCTL, 2, PCI_EXP_DEVCTL_BCR_FLR);
         assertThat(disk.function.resets).isEqualTo(resets + 1);
-        assertThat(disk.config(EXP + PCI_EXP_DEVCTL, 2) & PCI_EXP_DEVCTL_BCR_FLR).isZero();
+        assertThat(disk.config(EXP + PCI_EXP_DEVCTL, 2) & PCI_EXP_DEVCTL_BCR_FLR)
+                .isZero();
         disk.config(EXP + PCI_EXP_DEVCTL + 1, 1, 0x80);
         assertThat(disk.function.resets).isEqualTo(resets + 2);
         disk.config(EXP + PCI_EXP_DEVCTL, 2, 0);

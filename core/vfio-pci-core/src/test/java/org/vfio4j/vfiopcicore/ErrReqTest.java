@@ -28,10 +28,10 @@ class ErrReqTest {
         disk.disable(index);
         Fd fd = disk.assign(index, 0, 1).getFirst();
         disk.trigger(index, 0);
-        disk.file.setIrqs(VfioIrqSet.bools(
-                VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, 1, List.of(true)));
-        disk.file.setIrqs(VfioIrqSet.bools(
-                VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, 1, List.of(false)));
+        disk.file.setIrqs(
+                VfioIrqSet.bools(VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, 1, List.of(true)));
+        disk.file.setIrqs(
+                VfioIrqSet.bools(VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, 1, List.of(false)));
         assertThat(signals(fd)).isEqualTo(2);
         disk.deassign(index, 0, 1);
         disk.trigger(index, 0);

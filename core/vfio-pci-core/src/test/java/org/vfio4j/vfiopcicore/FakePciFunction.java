@@ -165,7 +165,7 @@ final class FakePciFunction implements PciFunction {
     public void configWrite(int offset, int width, int value) {
         checkAligned(offset, width);
         int mask = LittleEndian.get(writable, offset, width);
-        set(offset, width, LittleEndian.get(config, offset, width) & ~mask | value & mask);
+        set(offset, width, (LittleEndian.get(config, offset, width) & ~mask) | (value & mask));
     }
 
     @Override
@@ -179,7 +179,7 @@ final class FakePciFunction implements PciFunction {
         barLog.add("r" + width + "@" + offset);
         long value = 0;
         for (int i = width - 1; i >= 0; i--) {
-            value = value << 8 | bars[bar][(int) offset + i] & 0xff;
+            value = (value << 8) | (bars[bar][(int) offset + i] & 0xff);
         }
         return value;
     }
@@ -189,7 +189,7 @@ final class FakePciFunction implements PciFunction {
         checkAligned(offset, width);
         barLog.add("w" + width + "@" + offset);
         for (int i = 0; i < width; i++) {
-            bars[bar][(int) offset + i] = (byte) (value >>> 8 * i);
+            bars[bar][(int) offset + i] = (byte) (value >>> (8 * i));
         }
     }
 

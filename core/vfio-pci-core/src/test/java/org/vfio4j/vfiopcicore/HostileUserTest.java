@@ -140,7 +140,8 @@ class HostileUserTest {
         return new VfioIrqSet(flags, random.nextInt(6), start, count, fds, bools);
     }
 
-    // What a user cannot change in FakePciFunction.disk, derived from the specifications and not from the tables under test.
+    // What a user cannot change in FakePciFunction.disk, derived from the specifications and not from the tables under
+    // test.
     private static byte[] readOnlyBits() {
         byte[] fixed = new byte[4096];
         Arrays.fill(fixed, 0, 0x40, (byte) 0xff);

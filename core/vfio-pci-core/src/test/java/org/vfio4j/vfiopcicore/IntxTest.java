@@ -37,8 +37,8 @@ class IntxTest {
     @Test
     void refusesUnmaskByEventFdAndClosesIt() {
         Fd fd = EventFd.create();
-        VfioIrqSet set = VfioIrqSet.eventFds(
-                VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_UNMASK, INTX, 0, 1, List.of(fd));
+        VfioIrqSet set =
+                VfioIrqSet.eventFds(VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_UNMASK, INTX, 0, 1, List.of(fd));
         assertThatThrownBy(() -> disk.file.setIrqs(set))
                 .isInstanceOfSatisfying(
                         ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(Errno.ENOTTY));
@@ -79,11 +79,11 @@ class IntxTest {
             disk.mask(INTX, 0);
             disk.function.sink.intx(true);
             assertThat(signals(fd)).isZero();
-            disk.file.setIrqs(VfioIrqSet.bools(
-                    VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_ACTION_UNMASK, INTX, 0, 1, List.of(false)));
+            disk.file.setIrqs(
+                    VfioIrqSet.bools(VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_ACTION_UNMASK, INTX, 0, 1, List.of(false)));
             assertThat(signals(fd)).isZero();
-            disk.file.setIrqs(VfioIrqSet.bools(
-                    VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_ACTION_UNMASK, INTX, 0, 1, List.of(true)));
+            disk.file.setIrqs(
+                    VfioIrqSet.bools(VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_ACTION_UNMASK, INTX, 0, 1, List.of(true)));
             assertThat(signals(fd)).isEqualTo(1);
         }
     }

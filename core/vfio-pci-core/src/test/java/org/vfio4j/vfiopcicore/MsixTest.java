@@ -51,12 +51,14 @@ class MsixTest {
     void tellsTheFunctionByItsOwnEnableBit() {
         disk.assign(X, 0, 1);
         assertThat(disk.function.configRead(MSIX + PCI_MSIX_FLAGS, 2)).isEqualTo(0x8000 | VECTORS - 1);
-        assertThat(disk.function.configRead(PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE).isNotZero();
+        assertThat(disk.function.configRead(PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE)
+                .isNotZero();
         assertThat(disk.config(MSIX + PCI_MSIX_FLAGS, 2)).isEqualTo(0x8000 | VECTORS - 1);
         assertThat(disk.config(PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE).isZero();
         disk.disable(X);
         assertThat(disk.function.configRead(MSIX + PCI_MSIX_FLAGS, 2)).isEqualTo(VECTORS - 1);
-        assertThat(disk.function.configRead(PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE).isZero();
+        assertThat(disk.function.configRead(PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE)
+                .isZero();
     }
 
     @Test

@@ -455,7 +455,6 @@ public final class PciRegs {
 
     // Device serial number (PCI Express Base 6.0, 7.9.3)
 
-
     // Sizes of capabilities
     public static final int PCI_CAP_VPD_SIZEOF = 8;
     public static final int PCI_CAP_MSIX_SIZEOF = 0xc;

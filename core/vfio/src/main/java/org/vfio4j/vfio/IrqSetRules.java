@@ -68,8 +68,7 @@ final class IrqSetRules {
 
     /** No vectors: the one meaning that it has is to disable the whole index. */
     private static void checkDisable(VfioIrqSet set, int data, int action) {
-        boolean disable =
-                data == VFIO_IRQ_SET_DATA_NONE && action == VFIO_IRQ_SET_ACTION_TRIGGER && set.start() == 0;
+        boolean disable = data == VFIO_IRQ_SET_DATA_NONE && action == VFIO_IRQ_SET_ACTION_TRIGGER && set.start() == 0;
         if (!disable) {
             throw refused(set, "a count of 0 goes with DATA_NONE, ACTION_TRIGGER and start 0 only");
         }

@@ -198,8 +198,7 @@ public final class LocalDeviceFile implements VfioDeviceFile {
     private void checkRegion(int index) {
         if (index < 0 || index >= regions.length) {
             throw new ErrnoException(
-                    EINVAL,
-                    device.name() + ": region " + Integer.toUnsignedLong(index) + " of " + regions.length);
+                    EINVAL, device.name() + ": region " + Integer.toUnsignedLong(index) + " of " + regions.length);
         }
     }
 
@@ -218,7 +217,8 @@ public final class LocalDeviceFile implements VfioDeviceFile {
         }
         VfioRegionInfo target = regions[region];
         // Written so that it cannot overflow: offsets come from the wire.
-        boolean inside = count > 0 && offset >= 0 && count <= target.sizeBytes() && offset <= target.sizeBytes() - count;
+        boolean inside =
+                count > 0 && offset >= 0 && count <= target.sizeBytes() && offset <= target.sizeBytes() - count;
         if (!inside || (target.flags() & access) == 0) {
             throw outside(target, offset, count, access);
         }

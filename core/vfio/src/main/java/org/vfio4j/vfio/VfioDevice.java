@@ -152,7 +152,8 @@ public final class VfioDevice {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             going = false;
-            throw new ErrnoException(EINTR, "unregister " + name + ", after " + TimeUnit.NANOSECONDS.toMillis(waitNs) + " ms");
+            throw new ErrnoException(
+                    EINTR, "unregister " + name + ", after " + TimeUnit.NANOSECONDS.toMillis(waitNs) + " ms");
         }
         return waitNs - left;
     }

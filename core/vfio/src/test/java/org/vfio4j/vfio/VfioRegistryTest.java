@@ -110,7 +110,9 @@ class VfioRegistryTest {
         });
         registry.unregister(device);
         user.join();
-        assertThat(ops.log).startsWith("open", "request 0", "request 1", "request 2").endsWith("close");
+        assertThat(ops.log)
+                .startsWith("open", "request 0", "request 1", "request 2")
+                .endsWith("close");
         assertThat(registry.devices()).isEmpty();
     }
 
@@ -148,6 +150,7 @@ class VfioRegistryTest {
 
     private static void assertErrno(int errno, ThrowingCallable call) {
         assertThatThrownBy(call)
-                .isInstanceOfSatisfying(ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(errno));
+                .isInstanceOfSatisfying(
+                        ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(errno));
     }
 }
