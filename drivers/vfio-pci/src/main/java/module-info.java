@@ -5,4 +5,7 @@ module org.vfio4j.vfiopci {
     requires org.vfio4j.vfiopcicore;
 
     exports org.vfio4j.vfiopci;
+
+    provides org.vfio4j.bus.PciDriver with
+            org.vfio4j.vfiopci.VfioPciDriver;
 }

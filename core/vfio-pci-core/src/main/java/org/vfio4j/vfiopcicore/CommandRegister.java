@@ -9,13 +9,13 @@ import static org.vfio4j.uapi.PciRegs.*;
 final class CommandRegister implements ConfigHook {
 
     private final ConfigSpace config;
-    private final HardwareState hardware;
+    private final BarAddresses addresses;
     private final Decode decode;
     private final IntxContext intx;
 
-    CommandRegister(ConfigSpace config, HardwareState hardware, Decode decode, IntxContext intx) {
+    CommandRegister(ConfigSpace config, BarAddresses addresses, Decode decode, IntxContext intx) {
         this.config = config;
-        this.hardware = hardware;
+        this.addresses = addresses;
         this.decode = decode;
         this.intx = intx;
     }
@@ -36,8 +36,8 @@ final class CommandRegister implements ConfigHook {
         if (offset >= PCI_STATUS) {
             return;
         }
-        if (hardware.barsLost()) {
-            hardware.restoreBars();
+        if (addresses.areLost()) {
+            addresses.restore();
         }
         update();
         intx.setDisabled((config.get(PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE) != 0);

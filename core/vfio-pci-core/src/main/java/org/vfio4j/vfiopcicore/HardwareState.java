@@ -15,18 +15,18 @@ final class HardwareState {
     private final ConfigSpace config;
     private final int[] words;
     private final int[] wordValues;
-    private final int[] bars = new int[(PCI_BASE_ADDRESS_5 - PCI_BASE_ADDRESS_0) / 4 + 1];
+    private final BarAddresses addresses;
     private final int[] bytes = new int[HEADER_BYTES.length];
 
-    HardwareState(ConfigSpace config, CapabilityList caps) {
+    HardwareState(ConfigSpace config, CapabilityList caps, BarAddresses addresses) {
         this.config = config;
+        this.addresses = addresses;
         this.words = controlWords(config, caps);
         this.wordValues = new int[words.length];
-        saveBars();
         save();
     }
 
-    /** Remembers everything but the BARs, which nobody but a reset changes after the device is opened. */
+    /** Remembers everything but the BARs, which only a reset changes. */
     void save() {
         for (int i = 0; i < words.length; i++) {
             wordValues[i] = config.hardware(words[i], 2);
@@ -38,34 +38,12 @@ final class HardwareState {
 
     /** Brings it all back; COMMAND last, so that nothing is decoded before the BARs are right. */
     void restore() {
-        restoreBars();
+        addresses.restore();
         for (int i = 0; i < bytes.length; i++) {
             config.setHardware(HEADER_BYTES[i], 1, bytes[i]);
         }
         for (int i = words.length - 1; i >= 0; i--) {
             config.setHardware(words[i], 2, wordValues[i]);
-        }
-    }
-
-    /** Whether the function has been reset behind our back: its BARs are not those that it had. */
-    boolean barsLost() {
-        for (int i = 0; i < bars.length; i++) {
-            if (config.hardware(PCI_BASE_ADDRESS_0 + 4 * i, 4) != bars[i]) {
-                return true;
-            }
-        }
-        return false;
-    }
-
-    void restoreBars() {
-        for (int i = 0; i < bars.length; i++) {
-            config.setHardware(PCI_BASE_ADDRESS_0 + 4 * i, 4, bars[i]);
-        }
-    }
-
-    private void saveBars() {
-        for (int i = 0; i < bars.length; i++) {
-            bars[i] = config.hardware(PCI_BASE_ADDRESS_0 + 4 * i, 4);
         }
     }
 

@@ -9,6 +9,7 @@ import org.vfio4j.bus.PciFunction;
 final class PciSession {
 
     private final PciFunction function;
+    private final BarAddresses addresses;
     private final ConfigSpace config;
     private final HardwareState hardware;
     private final Decode decode = new Decode();
@@ -18,7 +19,9 @@ final class PciSession {
     /** Resets the function and makes it ready: memory and I/O decoded, bus master off, interrupts off. */
     PciSession(PciFunction function) {
         this.function = function;
+        this.addresses = new BarAddresses(function);
         function.reset();
+        addresses.restore();
         this.config = new ConfigSpace(function);
         int on = PCI_COMMAND_MEMORY | PCI_COMMAND_IO;
         config.changeHardware(PCI_COMMAND, 2, on | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE, on);
@@ -26,11 +29,11 @@ final class PciSession {
         CapabilityPerms.header(config.perms());
         BarRegisters.install(config, function.bars());
         CapabilityList caps = CapabilityList.walk(function, config);
-        this.hardware = new HardwareState(config, caps);
+        this.hardware = new HardwareState(config, caps, addresses);
         this.interrupts = new Interrupts(config, caps);
         MsixTable table = new MsixTable(config, interrupts.msixContext(), caps.position(PCI_CAP_ID_MSIX));
         this.bars = new BarAccess(function, decode, table);
-        new CommandRegister(config, hardware, decode, interrupts.intxContext()).install();
+        new CommandRegister(config, addresses, decode, interrupts.intxContext()).install();
         installCapabilities(caps);
         function.connectIrqs(interrupts);
     }
@@ -60,6 +63,7 @@ final class PciSession {
     void close() {
         try {
             function.reset();
+            addresses.restore();
         } finally {
             interrupts.disableAll();
             function.connectIrqs(IrqSink.NONE);

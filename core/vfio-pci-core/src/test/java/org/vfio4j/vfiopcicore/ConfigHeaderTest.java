@@ -116,6 +116,18 @@ class ConfigHeaderTest {
         assertThat(disk.function.configRead(PCI_BASE_ADDRESS_4, 4)).isEqualTo(0xc);
     }
 
+    @Test
+    void theBusesAddressesOutliveEveryReset() {
+        FakePciFunction placed = FakePciFunction.disk();
+        placed.configWrite(PCI_BASE_ADDRESS_4, 4, 0x8000_0000);
+        try (OpenCore core = new OpenCore(placed)) {
+            assertThat(placed.configRead(PCI_BASE_ADDRESS_4, 4)).isEqualTo(0x8000_000c);
+            core.file.reset();
+            assertThat(placed.configRead(PCI_BASE_ADDRESS_4, 4)).isEqualTo(0x8000_000c);
+        }
+        assertThat(placed.configRead(PCI_BASE_ADDRESS_4, 4)).isEqualTo(0x8000_000c);
+    }
+
     private int size(int register) {
         disk.config(register, 4, -1);
         return disk.config(register, 4);
