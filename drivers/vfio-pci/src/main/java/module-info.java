@@ -1,6 +1,6 @@
 module org.vfio4j.vfiopci {
     requires static org.jspecify;
-    requires org.vfio4j.bus;
+    requires transitive org.vfio4j.bus;
     requires org.vfio4j.vfio;
     requires org.vfio4j.vfiopcicore;
 

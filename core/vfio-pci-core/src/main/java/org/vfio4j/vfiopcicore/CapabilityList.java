@@ -14,6 +14,7 @@ final class CapabilityList {
     private final PciFunction function;
     private final ConfigSpace config;
     private final int[] positions = new int[PCI_CAP_ID_MAX + 1];
+    private final int[] lengths = new int[PCI_CAP_ID_MAX + 1];
 
     private CapabilityList(PciFunction function, ConfigSpace config) {
         this.function = function;
@@ -38,6 +39,11 @@ final class CapabilityList {
         return positions[id];
     }
 
+    /** Whether that capability is there and long enough to have the word at {@code register}. */
+    boolean hasWord(int id, int register) {
+        return register + 2 <= lengths[id];
+    }
+
     private void walkStandard() {
         if ((config.hardware(PCI_STATUS, 2) & PCI_STATUS_CAP_LIST) == 0) {
             return;
@@ -59,7 +65,7 @@ final class CapabilityList {
                 config.set(link, 1, pos);
                 link = pos + PCI_CAP_LIST_NEXT;
                 config.set(link, 1, 0);
-                positions[id] = positions[id] == 0 ? pos : positions[id];
+                remember(id, pos, length);
             }
             pos = next;
         }
@@ -93,6 +99,13 @@ final class CapabilityList {
                 last = pos;
             }
             pos = next;
+        }
+    }
+
+    private void remember(int id, int pos, int length) {
+        if (positions[id] == 0) {
+            positions[id] = pos;
+            lengths[id] = length;
         }
     }
 

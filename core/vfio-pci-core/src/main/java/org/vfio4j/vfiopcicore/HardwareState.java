@@ -12,6 +12,14 @@ final class HardwareState {
 
     private static final int[] HEADER_BYTES = {PCI_CACHE_LINE_SIZE, PCI_LATENCY_TIMER, PCI_INTERRUPT_LINE};
 
+    /** Capability and register. */
+    private static final int[][] CONTROL_WORDS = {
+        {PCI_CAP_ID_EXP, PCI_EXP_DEVCTL},
+        {PCI_CAP_ID_EXP, PCI_EXP_DEVCTL2},
+        {PCI_CAP_ID_MSI, PCI_MSI_FLAGS},
+        {PCI_CAP_ID_MSIX, PCI_MSIX_FLAGS}
+    };
+
     private final ConfigSpace config;
     private final int[] words;
     private final int[] wordValues;
@@ -21,7 +29,7 @@ final class HardwareState {
     HardwareState(ConfigSpace config, CapabilityList caps, BarAddresses addresses) {
         this.config = config;
         this.addresses = addresses;
-        this.words = controlWords(config, caps);
+        this.words = controlWords(caps);
         this.wordValues = new int[words.length];
         save();
     }
@@ -48,22 +56,14 @@ final class HardwareState {
     }
 
     // COMMAND first.
-    private static int[] controlWords(ConfigSpace config, CapabilityList caps) {
-        int[] offsets = new int[5];
+    private static int[] controlWords(CapabilityList caps) {
+        int[] offsets = new int[1 + CONTROL_WORDS.length];
         int n = 0;
         offsets[n++] = PCI_COMMAND;
-        int exp = caps.position(PCI_CAP_ID_EXP);
-        if (exp != 0) {
-            offsets[n++] = exp + PCI_EXP_DEVCTL;
-            if ((config.hardware(exp + PCI_EXP_FLAGS, 2) & PCI_EXP_FLAGS_VERS) >= 2) {
-                offsets[n++] = exp + PCI_EXP_DEVCTL2;
+        for (int[] word : CONTROL_WORDS) {
+            if (caps.hasWord(word[0], word[1])) {
+                offsets[n++] = caps.position(word[0]) + word[1];
             }
-        }
-        if (caps.position(PCI_CAP_ID_MSI) != 0) {
-            offsets[n++] = caps.position(PCI_CAP_ID_MSI) + PCI_MSI_FLAGS;
-        }
-        if (caps.position(PCI_CAP_ID_MSIX) != 0) {
-            offsets[n++] = caps.position(PCI_CAP_ID_MSIX) + PCI_MSIX_FLAGS;
         }
         return Arrays.copyOf(offsets, n);
     }

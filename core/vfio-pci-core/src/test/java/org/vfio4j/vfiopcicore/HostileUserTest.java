@@ -8,17 +8,15 @@ import static org.vfio4j.vfiopcicore.CapabilityListTest.standardChain;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.EventFd;
 import org.vfio4j.sys.Fd;
+import org.vfio4j.testkit.Leaks;
 import org.vfio4j.vfio.VfioIrqSet;
 
 /** Properties that hold whatever a user sends: random requests, from fixed seeds. */
@@ -97,11 +95,9 @@ class HostileUserTest {
     }
 
     @Test
-    void randomIrqRequestsLeakNoDescriptor() throws Exception {
+    void randomIrqRequestsLeakNoDescriptor() {
         Random random = new Random(4);
-        OpenCore.disk().close();
-        EventFd.create().close();
-        long before = openDescriptors();
+        Leaks leaks = Leaks.snapshot();
         try (OpenCore disk = OpenCore.disk()) {
             int applied = 0;
             for (int i = 0; i < 20_000; i++) {
@@ -117,7 +113,7 @@ class HostileUserTest {
             }
             assertThat(applied).isGreaterThan(1000);
         }
-        assertThat(openDescriptors()).isEqualTo(before);
+        leaks.assertNone();
     }
 
     private static VfioIrqSet randomSet(Random random) {
@@ -179,11 +175,5 @@ class HostileUserTest {
         MemorySegment buffer = Arena.ofAuto().allocate(size);
         core.file.read(CONFIG, 0, buffer, 0, size);
         return buffer.toArray(ValueLayout.JAVA_BYTE);
-    }
-
-    private static long openDescriptors() throws Exception {
-        try (Stream<Path> fds = Files.list(Path.of("/proc/self/fd"))) {
-            return fds.count();
-        }
     }
 }

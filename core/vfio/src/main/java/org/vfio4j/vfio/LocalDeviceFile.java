@@ -22,6 +22,7 @@ import org.vfio4j.sys.Mapping;
  */
 public final class LocalDeviceFile implements VfioDeviceFile {
 
+    private static final int PAGE_BYTES = 4096;
     private static final int PROT_READ = 1;
     private static final int PROT_WRITE = 2;
 
@@ -147,8 +148,12 @@ public final class LocalDeviceFile implements VfioDeviceFile {
         if (access == 0 || (access & ~(DmaSpace.READ | DmaSpace.WRITE)) != 0) {
             throw new ErrnoException(EINVAL, device.name() + ": DMA map with access " + access);
         }
-        if (sizeBytes <= 0) {
-            throw new ErrnoException(EINVAL, device.name() + ": DMA map of " + sizeBytes + " bytes");
+        if (sizeBytes <= 0 || offset < 0 || ((iova | sizeBytes | offset) & (PAGE_BYTES - 1)) != 0) {
+            throw new ErrnoException(
+                    EINVAL,
+                    device.name() + ": DMA map of 0x" + Long.toHexString(sizeBytes) + " bytes at iova 0x"
+                            + Long.toHexString(iova) + " from offset 0x" + Long.toHexString(offset)
+                            + ": multiples of " + PAGE_BYTES + " are needed");
         }
         int prot = ((access & DmaSpace.READ) != 0 ? PROT_READ : 0) | ((access & DmaSpace.WRITE) != 0 ? PROT_WRITE : 0);
         target.map(iova, access, Mapping.shared(memory, offset, sizeBytes, prot));

@@ -107,7 +107,8 @@ class IoAddressSpaceSafePointTest {
         }
     }
 
-    private static void assertStillRunning(CompletableFuture<Void> call) throws InterruptedException, ExecutionException {
+    private static void assertStillRunning(CompletableFuture<Void> call)
+            throws InterruptedException, ExecutionException {
         try {
             call.get(50, TimeUnit.MILLISECONDS);
             throw new AssertionError("the unmap did not wait for the window");

@@ -73,7 +73,8 @@ class IoAddressSpaceTest {
     void rejectsEveryOverlap() {
         space.map(4 * PAGE, 4 * PAGE, READ, new FakeBacking(4 * PAGE));
         for (int[] range : new int[][] {{4, 4}, {3, 2}, {7, 2}, {5, 1}, {0, 100}, {4, 1}, {7, 1}}) {
-            assertErrno(EEXIST, () -> space.map((long) range[0] * PAGE, (long) range[1] * PAGE, READ, new FakeBacking(0)));
+            assertErrno(
+                    EEXIST, () -> space.map((long) range[0] * PAGE, (long) range[1] * PAGE, READ, new FakeBacking(0)));
         }
         space.map(3 * PAGE, PAGE, READ, new FakeBacking(PAGE));
         space.map(8 * PAGE, PAGE, READ, new FakeBacking(PAGE));
@@ -162,7 +163,8 @@ class IoAddressSpaceTest {
         assertThat(window.write(2 * PAGE - 8, host.address(), PAGE + 16)).isZero();
         assertThat(RawMemory.getByte(first + PAGE - 7)).isEqualTo((byte) 7);
         assertThat(third.bytes[0]).isEqualTo((byte) ((PAGE + 8) * 7));
-        assertThat(window.read(2 * PAGE - 8, host.address() + 2 * PAGE, PAGE + 16)).isZero();
+        assertThat(window.read(2 * PAGE - 8, host.address() + 2 * PAGE, PAGE + 16))
+                .isZero();
         for (int i = 0; i < PAGE + 16; i++) {
             assertThat(RawMemory.getByte(host.address() + 2 * PAGE + i)).isEqualTo((byte) (i * 7));
         }
@@ -235,7 +237,8 @@ class IoAddressSpaceTest {
 
     private static void assertErrno(int errno, ThrowingCallable call) {
         assertThatThrownBy(call)
-                .isInstanceOfSatisfying(ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(errno));
+                .isInstanceOfSatisfying(
+                        ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(errno));
     }
 
     private static final class FakeBacking implements DmaBacking {

@@ -108,6 +108,10 @@ class LocalDeviceFileTest {
             assertErrno(Errno.EINVAL, () -> file.dmaMap(0x1000, 4096, 0, memory, 0));
             assertErrno(Errno.EINVAL, () -> file.dmaMap(0x1000, 4096, 4, memory, 0));
             assertErrno(Errno.EINVAL, () -> file.dmaMap(0x1000, 0, READ, memory, 0));
+            assertErrno(Errno.EINVAL, () -> file.dmaMap(0x1000, 4095, READ, memory, 0));
+            assertErrno(Errno.EINVAL, () -> file.dmaMap(0x1001, 4096, READ, memory, 0));
+            assertErrno(Errno.EINVAL, () -> file.dmaMap(0x1000, 4096, READ, memory, 1));
+            assertErrno(Errno.EINVAL, () -> file.dmaMap(0x1000, 4096, READ, memory, -4096));
             file.dmaMap(0x1000, 4096, READ | WRITE, memory, 4096);
             assertErrno(Errno.EEXIST, () -> file.dmaMap(0x1000, 8192, READ, memory, 0));
             assertThat(space.contains(0x1000, 4096, READ | WRITE)).isTrue();
