@@ -2,7 +2,7 @@ module org.vfio4j.devicemodel {
     requires static org.jspecify;
     requires org.vfio4j.uapi;
     requires org.vfio4j.sys;
-    requires org.vfio4j.bus;
+    requires transitive org.vfio4j.bus;
 
     exports org.vfio4j.devicemodel;
 }

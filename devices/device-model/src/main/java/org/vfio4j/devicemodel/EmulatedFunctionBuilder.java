@@ -1,0 +1,199 @@
+package org.vfio4j.devicemodel;
+
+import static org.vfio4j.uapi.PciRegs.PCI_CACHE_LINE_SIZE;
+import static org.vfio4j.uapi.PciRegs.PCI_CLASS_PROG;
+import static org.vfio4j.uapi.PciRegs.PCI_CLASS_DEVICE;
+import static org.vfio4j.uapi.PciRegs.PCI_COMMAND;
+import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_INTX_DISABLE;
+import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_IO;
+import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_MASTER;
+import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_MEMORY;
+import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_PARITY;
+import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_SERR;
+import static org.vfio4j.uapi.PciRegs.PCI_DEVICE_ID;
+import static org.vfio4j.uapi.PciRegs.PCI_INTERRUPT_LINE;
+import static org.vfio4j.uapi.PciRegs.PCI_INTERRUPT_PIN;
+import static org.vfio4j.uapi.PciRegs.PCI_REVISION_ID;
+import static org.vfio4j.uapi.PciRegs.PCI_STATUS;
+import static org.vfio4j.uapi.PciRegs.PCI_STATUS_CAP_LIST;
+import static org.vfio4j.uapi.PciRegs.PCI_STATUS_INTERRUPT;
+import static org.vfio4j.uapi.PciRegs.PCI_SUBSYSTEM_ID;
+import static org.vfio4j.uapi.PciRegs.PCI_SUBSYSTEM_VENDOR_ID;
+import static org.vfio4j.uapi.PciRegs.PCI_VENDOR_ID;
+
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import org.vfio4j.bus.PciBar;
+
+/** The parts of an {@link EmulatedFunction}, said one by one. Capabilities are chained in the order in which they are added. */
+public final class EmulatedFunctionBuilder {
+
+    /** Error bits of the status register, which a write of 1 clears. */
+    private static final int STATUS_ERRORS = 0xf900;
+
+    private static final int MSIX_BAR_LEAST_BYTES = 4096;
+    private static final int BARS = 6;
+    private static final int INTA = 1;
+
+    private final int vendorId;
+    private final int deviceId;
+    private int subsystemVendorId;
+    private int subsystemId;
+    private int revision;
+    private int classCode;
+    private boolean intx;
+    private @Nullable Long serialNumber;
+    private @Nullable MsixTable msix;
+    private @Nullable Runnable flr;
+    private final List<PciBar> bars = new ArrayList<>();
+    private final @Nullable BarHandler[] handlers = new @Nullable BarHandler[BARS];
+    private final List<Capability> capabilities = new ArrayList<>();
+    private final Interrupts interrupts = new Interrupts();
+
+    /** @param vendorId and {@code deviceId} are what drivers match */
+    public EmulatedFunctionBuilder(int vendorId, int deviceId) {
+        this.vendorId = vendorId;
+        this.deviceId = deviceId;
+    }
+
+    public EmulatedFunctionBuilder subsystem(int vendorId, int id) {
+        subsystemVendorId = vendorId;
+        subsystemId = id;
+        return this;
+    }
+
+    /** @param code base class, sub-class and programming interface, as 0x010802 */
+    public EmulatedFunctionBuilder classCode(int code, int revision) {
+        classCode = code;
+        this.revision = revision;
+        return this;
+    }
+
+    /** The function has an interrupt pin, INTA. */
+    public EmulatedFunctionBuilder intx() {
+        intx = true;
+        return this;
+    }
+
+    public EmulatedFunctionBuilder bar(PciBar bar, BarHandler handler) {
+        bars.add(bar);
+        handlers[bar.index()] = handler;
+        return this;
+    }
+
+    public EmulatedFunctionBuilder capability(Capability capability) {
+        capabilities.add(capability);
+        return this;
+    }
+
+    public EmulatedFunctionBuilder powerManagement() {
+        return capability(Capability.powerManagement());
+    }
+
+    /** PCI Express endpoint with function level reset. */
+    public EmulatedFunctionBuilder pciExpress() {
+        return capability(Capability.pciExpress(this::functionLevelReset));
+    }
+
+    /**
+     * MSI-X with a 32-bit BAR of its own for table and pending bits.
+     *
+     * @param vectors 1 to 2048
+     */
+    public EmulatedFunctionBuilder msix(int vectors, int bar) {
+        MsixTable table = new MsixTable(vectors);
+        msix = table;
+        long size = Math.max(MSIX_BAR_LEAST_BYTES, Long.highestOneBit(table.sizeBytes() - 1L) << 1);
+        bar(new PciBar(bar, size, PciBar.Kind.MEM32, false), table);
+        return capability(Capability.msix(table, bar, interrupts));
+    }
+
+    /** @param vectors a power of two from 1 to 32 */
+    public EmulatedFunctionBuilder msi(int vectors) {
+        return capability(Capability.msi(Integer.numberOfTrailingZeros(vectors), interrupts));
+    }
+
+    /** An extended capability with a number that is the device's alone. */
+    public EmulatedFunctionBuilder serialNumber(long number) {
+        serialNumber = number;
+        return this;
+    }
+
+    /** @throws IllegalArgumentException when the parts do not fit together */
+    public EmulatedFunction build(DeviceModel device) {
+        return new EmulatedFunction(this, device);
+    }
+
+    Interrupts interrupts() {
+        return interrupts;
+    }
+
+    List<PciBar> bars() {
+        return bars.stream().sorted(Comparator.comparingInt(PciBar::index)).toList();
+    }
+
+    @Nullable BarHandler[] handlers() {
+        return handlers.clone();
+    }
+
+    /** What a reset must reach apart from the device and the configuration space. */
+    Runnable resetParts() {
+        MsixTable table = msix;
+        return table == null ? () -> {} : table::reset;
+    }
+
+    RegisterSet layOut(Runnable functionLevelReset, DeviceModel device) {
+        flr = functionLevelReset;
+        ConfigSpaceLayout layout = new ConfigSpaceLayout();
+        layout.add(Register.at(PCI_VENDOR_ID, 2, "vendor id").reset(vendorId));
+        layout.add(Register.at(PCI_DEVICE_ID, 2, "device id").reset(deviceId));
+        layout.add(command(device));
+        layout.add(status());
+        layout.add(Register.at(PCI_REVISION_ID, 1, "revision").reset(revision));
+        layout.add(Register.at(PCI_CLASS_PROG, 1, "programming interface").reset(classCode));
+        layout.add(Register.at(PCI_CLASS_DEVICE, 2, "class").reset(classCode >>> 8));
+        layout.add(Register.at(PCI_CACHE_LINE_SIZE, 1, "cache line size").writable());
+        layout.add(Register.at(PCI_SUBSYSTEM_VENDOR_ID, 2, "subsystem vendor id").reset(subsystemVendorId));
+        layout.add(Register.at(PCI_SUBSYSTEM_ID, 2, "subsystem id").reset(subsystemId));
+        layout.add(Register.at(PCI_INTERRUPT_LINE, 1, "interrupt line").writable());
+        layout.add(Register.at(PCI_INTERRUPT_PIN, 1, "interrupt pin").reset(intx ? INTA : 0));
+        bars.forEach(layout::addBar);
+        layout.addCapabilities(capabilities);
+        if (serialNumber != null) {
+            layout.addSerialNumber(serialNumber);
+        }
+        return layout.build();
+    }
+
+    private Register command(DeviceModel device) {
+        int decode = bars.stream()
+                .mapToInt(bar -> bar.kind() == PciBar.Kind.IO ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY)
+                .reduce(0, (a, b) -> a | b);
+        int writable = decode | PCI_COMMAND_MASTER | PCI_COMMAND_PARITY | PCI_COMMAND_SERR | PCI_COMMAND_INTX_DISABLE;
+        boolean[] master = {false};
+        return Register.at(PCI_COMMAND, 2, "command").writable(writable).onWrite(value -> {
+            interrupts.disableIntx((value & PCI_COMMAND_INTX_DISABLE) != 0);
+            boolean enabled = (value & PCI_COMMAND_MASTER) != 0;
+            if (master[0] != enabled) {
+                master[0] = enabled;
+                device.busMasterChanged(enabled);
+            }
+        });
+    }
+
+    private Register status() {
+        int fixed = capabilities.isEmpty() ? 0 : PCI_STATUS_CAP_LIST;
+        return Register.at(PCI_STATUS, 2, "status")
+                .writeOneToClear(STATUS_ERRORS)
+                .computed(() -> fixed | (interrupts.intxStatus() ? PCI_STATUS_INTERRUPT : 0));
+    }
+
+    private void functionLevelReset() {
+        Runnable reset = flr;
+        if (reset != null) {
+            reset.run();
+        }
+    }
+}

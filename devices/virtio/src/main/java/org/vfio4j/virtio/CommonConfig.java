@@ -1,0 +1,227 @@
+package org.vfio4j.virtio;
+
+import static org.vfio4j.virtio.VirtioConfig.VIRTIO_CONFIG_S_DRIVER_OK;
+import static org.vfio4j.virtio.VirtioConfig.VIRTIO_CONFIG_S_FEATURES_OK;
+import static org.vfio4j.virtio.VirtioConfig.VIRTIO_CONFIG_S_NEEDS_RESET;
+import static org.vfio4j.virtio.VirtioConfig.VIRTIO_F_VERSION_1;
+import static org.vfio4j.virtio.VirtioPci.*;
+
+import java.util.Optional;
+import java.util.function.LongConsumer;
+import java.util.function.LongSupplier;
+import java.util.function.ToLongFunction;
+import org.vfio4j.devicemodel.BarHandler;
+import org.vfio4j.devicemodel.Register;
+import org.vfio4j.devicemodel.RegisterSet;
+
+/**
+ * The common configuration structure (Virtual I/O Device 1.2, 4.1.4.3): negotiation of features, set-up of queues, the device
+ * status. Belongs to the function's thread; {@link #reset} is called while the queues are stopped and that thread either waits
+ * or sees {@link #isResetting}.
+ */
+final class CommonConfig implements BarHandler {
+
+    /** What the driver's steps set going. */
+    interface Steps {
+
+        /** {@code FEATURES_OK} was accepted. */
+        void negotiated(long features);
+
+        /** The set of queues to serve has changed: the driver is ready, or has enabled another one after that. */
+        void queuesReady();
+
+        /** The driver wrote 0 to the status: {@link #reset} is to be called when the queues have stopped. */
+        void resetWanted();
+    }
+
+    /** Features beyond these 64 bits do not exist yet and read as zero. */
+    private static final int FEATURE_WORDS = 2;
+
+    private final VirtioStatus status;
+    private final VirtioInterrupts interrupts;
+    private final Steps steps;
+    private final long deviceFeatures;
+    private final QueueConfig[] queues;
+    private final RegisterSet registers;
+
+    private volatile boolean resetting;
+
+    private long deviceFeatureSelect;
+    private long driverFeatureSelect;
+    private long driverFeatures;
+    private int queueSelect;
+    private int generation;
+
+    CommonConfig(VirtioDevice device, long features, VirtioStatus status, VirtioInterrupts interrupts, Steps steps) {
+        this.status = status;
+        this.interrupts = interrupts;
+        this.steps = steps;
+        deviceFeatures = features;
+        queues = new QueueConfig[device.queueCount()];
+        for (int i = 0; i < queues.length; i++) {
+            queues[i] = new QueueConfig(device.maxQueueSize());
+        }
+        registers = declare();
+    }
+
+    @Override
+    public long read(long offset, int width) {
+        return registers.read(offset, width);
+    }
+
+    /** While a reset is under way the driver has to wait for it, and what it writes all the same is lost. */
+    @Override
+    public void write(long offset, int width, long value) {
+        if (!resetting) {
+            registers.write(offset, width, value);
+        }
+    }
+
+    long driverFeatures() {
+        return driverFeatures;
+    }
+
+    QueueConfig queue(int index) {
+        return queues[index];
+    }
+
+    int queueCount() {
+        return queues.length;
+    }
+
+    boolean isResetting() {
+        return resetting;
+    }
+
+    /** A reset begins: until {@link #reset} the status stays what it is. */
+    void beginReset() {
+        resetting = true;
+    }
+
+    /** Everything as after power-on (2.4), and the status 0 at last. */
+    void reset() {
+        deviceFeatureSelect = 0;
+        driverFeatureSelect = 0;
+        driverFeatures = 0;
+        queueSelect = 0;
+        for (QueueConfig queue : queues) {
+            queue.reset();
+        }
+        interrupts.reset();
+        status.clear();
+        resetting = false;
+    }
+
+    /** The device-specific configuration has changed (2.5.1). */
+    void configChanged() {
+        generation = (generation + 1) & 0xff;
+    }
+
+    private RegisterSet declare() {
+        return RegisterSet.of(
+                VIRTIO_PCI_COMMON_SIZE,
+                register(VIRTIO_PCI_COMMON_DFSELECT, 4, "device_feature_select", () -> deviceFeatureSelect)
+                        .writable()
+                        .onWrite(value -> deviceFeatureSelect = value),
+                register(VIRTIO_PCI_COMMON_DF, 4, "device_feature", () -> word(deviceFeatures, deviceFeatureSelect)),
+                register(VIRTIO_PCI_COMMON_GFSELECT, 4, "driver_feature_select", () -> driverFeatureSelect)
+                        .writable()
+                        .onWrite(value -> driverFeatureSelect = value),
+                register(VIRTIO_PCI_COMMON_GF, 4, "driver_feature", () -> word(driverFeatures, driverFeatureSelect))
+                        .writable()
+                        .onWrite(this::setDriverFeatures),
+                register(VIRTIO_PCI_COMMON_MSIX, 2, "config_msix_vector", interrupts::configVector)
+                        .writable()
+                        .onWrite(value -> interrupts.setConfigVector((int) value)),
+                register(VIRTIO_PCI_COMMON_NUMQ, 2, "num_queues", () -> queues.length),
+                register(VIRTIO_PCI_COMMON_STATUS, 1, "device_status", status::get)
+                        .writable()
+                        .onWrite(value -> setStatus((int) value)),
+                register(VIRTIO_PCI_COMMON_CFGGENERATION, 1, "config_generation", () -> generation),
+                register(VIRTIO_PCI_COMMON_Q_SELECT, 2, "queue_select", () -> queueSelect)
+                        .writable()
+                        .onWrite(value -> queueSelect = (int) value),
+                ofQueue(VIRTIO_PCI_COMMON_Q_SIZE, 2, "queue_size", QueueConfig::size, value -> selected()
+                        .ifPresent(queue -> queue.setSize(value))),
+                register(VIRTIO_PCI_COMMON_Q_MSIX, 2, "queue_msix_vector", this::queueVector)
+                        .writable()
+                        .onWrite(this::setQueueVector),
+                ofQueue(VIRTIO_PCI_COMMON_Q_ENABLE, 2, "queue_enable", q -> q.isEnabled() ? 1 : 0, this::enableQueue),
+                ofQueue(VIRTIO_PCI_COMMON_Q_NOFF, 2, "queue_notify_off", queue -> queueSelect, value -> {}),
+                ofQueue(VIRTIO_PCI_COMMON_Q_DESCLO, 8, "queue_desc", QueueConfig::desc, value -> selected()
+                        .ifPresent(queue -> queue.setDesc(value))),
+                ofQueue(VIRTIO_PCI_COMMON_Q_AVAILLO, 8, "queue_driver", QueueConfig::avail, value -> selected()
+                        .ifPresent(queue -> queue.setAvail(value))),
+                ofQueue(VIRTIO_PCI_COMMON_Q_USEDLO, 8, "queue_device", QueueConfig::used, value -> selected()
+                        .ifPresent(queue -> queue.setUsed(value))));
+    }
+
+    private static Register register(int at, int width, String name, LongSupplier value) {
+        return Register.at(at, width, name).computed(value);
+    }
+
+    /** A register of the selected queue; of a queue that does not exist it reads as zero. */
+    private Register ofQueue(int at, int width, String name, ToLongFunction<QueueConfig> get, LongConsumer set) {
+        return register(at, width, name, () -> selected().map(get::applyAsLong).orElse(0L))
+                .writable()
+                .onWrite(set);
+    }
+
+    private Optional<QueueConfig> selected() {
+        return queueSelect < queues.length ? Optional.of(queues[queueSelect]) : Optional.empty();
+    }
+
+    private static long word(long features, long select) {
+        return select < FEATURE_WORDS ? (features >>> (Integer.SIZE * select)) & 0xffff_ffffL : 0;
+    }
+
+    private void setDriverFeatures(long value) {
+        if (driverFeatureSelect < FEATURE_WORDS && (status.get() & VIRTIO_CONFIG_S_FEATURES_OK) == 0) {
+            int shift = (int) (Integer.SIZE * driverFeatureSelect);
+            driverFeatures = (driverFeatures & ~(0xffff_ffffL << shift)) | (value << shift);
+        }
+    }
+
+    private void setStatus(int value) {
+        if (value == 0) {
+            if (status.get() != 0) {
+                steps.resetWanted();
+            }
+            return;
+        }
+        int accepted = value & ~VIRTIO_CONFIG_S_NEEDS_RESET;
+        boolean legal = (driverFeatures & ~deviceFeatures) == 0 && VirtioConfig.has(driverFeatures, VIRTIO_F_VERSION_1);
+        if (!legal) {
+            accepted &= ~VIRTIO_CONFIG_S_FEATURES_OK;
+        }
+        if (((status.get() | accepted) & VIRTIO_CONFIG_S_FEATURES_OK) == 0) {
+            accepted &= ~VIRTIO_CONFIG_S_DRIVER_OK;
+        }
+        int news = accepted & ~status.get();
+        if ((news & VIRTIO_CONFIG_S_FEATURES_OK) != 0) {
+            steps.negotiated(driverFeatures);
+        }
+        status.add(accepted);
+        if ((news & VIRTIO_CONFIG_S_DRIVER_OK) != 0) {
+            steps.queuesReady();
+        }
+    }
+
+    private long queueVector() {
+        return queueSelect < queues.length ? interrupts.queueVector(queueSelect) : VIRTIO_MSI_NO_VECTOR;
+    }
+
+    private void setQueueVector(long value) {
+        if (queueSelect < queues.length) {
+            interrupts.setQueueVector(queueSelect, (int) value);
+        }
+    }
+
+    /** Writing 0 is not allowed to the driver and does nothing. */
+    private void enableQueue(long value) {
+        boolean news = value == 1 && selected().map(QueueConfig::enable).orElse(false);
+        if (news && (status.get() & VIRTIO_CONFIG_S_DRIVER_OK) != 0) {
+            steps.queuesReady();
+        }
+    }
+}

@@ -1,0 +1,69 @@
+package org.vfio4j.virtio;
+
+import static org.vfio4j.virtio.VirtioPci.VIRTIO_PCI_CAP_BAR;
+import static org.vfio4j.virtio.VirtioPci.VIRTIO_PCI_CAP_CFG_TYPE;
+import static org.vfio4j.virtio.VirtioPci.VIRTIO_PCI_CAP_LEN;
+import static org.vfio4j.virtio.VirtioPci.VIRTIO_PCI_CAP_LENGTH;
+import static org.vfio4j.virtio.VirtioPci.VIRTIO_PCI_CAP_OFFSET;
+import static org.vfio4j.virtio.VirtioPci.VIRTIO_PCI_CAP_PCI_CFG;
+import static org.vfio4j.virtio.VirtioPci.VIRTIO_PCI_CAP_SIZE;
+
+import java.util.List;
+import org.vfio4j.devicemodel.BarHandler;
+import org.vfio4j.devicemodel.Capability;
+import org.vfio4j.devicemodel.Register;
+
+/**
+ * The PCI configuration access capability (Virtual I/O Device 1.2, 4.1.4.9): the driver names a place in a BAR and reaches it
+ * through {@code pci_cfg_data}, without mapping the BAR. Belongs to the function's thread.
+ */
+final class PciConfigAccess {
+
+    private static final int SIZE = VIRTIO_PCI_CAP_SIZE + 4;
+
+    private final int bar;
+    private final long barBytes;
+    private final BarHandler handler;
+    private long barWanted;
+    private long offset;
+    private long length;
+
+    /** @param bar the one BAR that can be reached */
+    PciConfigAccess(int bar, long barBytes, BarHandler handler) {
+        this.bar = bar;
+        this.barBytes = barBytes;
+        this.handler = handler;
+    }
+
+    Capability capability() {
+        return Capability.vendorSpecific(
+                SIZE,
+                at -> List.of(
+                        Register.at(at + VIRTIO_PCI_CAP_LEN, 1, "cap_len").reset(SIZE),
+                        Register.at(at + VIRTIO_PCI_CAP_CFG_TYPE, 1, "cfg_type").reset(VIRTIO_PCI_CAP_PCI_CFG),
+                        Register.at(at + VIRTIO_PCI_CAP_BAR, 1, "bar").writable().onWrite(value -> barWanted = value),
+                        Register.at(at + VIRTIO_PCI_CAP_OFFSET, 4, "offset")
+                                .writable()
+                                .onWrite(value -> offset = value),
+                        Register.at(at + VIRTIO_PCI_CAP_LENGTH, 4, "length")
+                                .writable()
+                                .onWrite(value -> length = value),
+                        Register.at(at + VIRTIO_PCI_CAP_SIZE, 4, "pci_cfg_data")
+                                .writable()
+                                .computed(() -> isLegal() ? handler.read(offset, (int) length) : 0)
+                                .onWrite(this::write)));
+    }
+
+    private void write(long value) {
+        if (isLegal()) {
+            handler.write(offset, (int) length, value);
+        }
+    }
+
+    private boolean isLegal() {
+        return barWanted == bar
+                && (length == 1 || length == 2 || length == 4)
+                && offset % length == 0
+                && offset <= barBytes - length;
+    }
+}

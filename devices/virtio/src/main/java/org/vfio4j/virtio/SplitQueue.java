@@ -1,0 +1,299 @@
+package org.vfio4j.virtio;
+
+import static org.vfio4j.virtio.VirtioRing.VRING_AVAIL_F_NO_INTERRUPT;
+import static org.vfio4j.virtio.VirtioRing.VRING_AVAIL_IDX;
+import static org.vfio4j.virtio.VirtioRing.VRING_AVAIL_RING;
+import static org.vfio4j.virtio.VirtioRing.VRING_DESC_F_INDIRECT;
+import static org.vfio4j.virtio.VirtioRing.VRING_DESC_F_NEXT;
+import static org.vfio4j.virtio.VirtioRing.VRING_DESC_F_WRITE;
+import static org.vfio4j.virtio.VirtioRing.VRING_DESC_SIZE;
+import static org.vfio4j.virtio.VirtioRing.VRING_USED_ELEM_SIZE;
+import static org.vfio4j.virtio.VirtioRing.VRING_USED_IDX;
+import static org.vfio4j.virtio.VirtioRing.VRING_USED_RING;
+import static org.vfio4j.virtio.VirtioRing.needsEvent;
+
+import org.jspecify.annotations.Nullable;
+import org.vfio4j.bus.DmaSpace;
+import org.vfio4j.bus.DmaWindow;
+import org.vfio4j.sys.Mapping;
+import org.vfio4j.sys.RawMemory;
+
+/**
+ * The device's side of one split virtqueue (Virtual I/O Device 1.2, 2.7). Belongs to the queue thread.
+ *
+ * <p>The driver may change its memory at any moment: each ring entry and each descriptor is loaded once, the copy is checked
+ * and the copy is used. Every loop is bounded by the queue's own size.
+ *
+ * <p>Indices run modulo 65536. {@code nextAvail} is the next entry of the available ring to take, {@code usedIndex} the next of
+ * the used ring to fill, {@code published} what the driver has been told of it.
+ *
+ * <p>{@link RingMemory} says where the rings are: before anything else {@link #locate} must have returned true, and once it
+ * has been {@link #forget forgotten}, again.
+ */
+public final class SplitQueue {
+
+    /** {@link #take}: there is a chain. */
+    public static final int TAKEN = 1;
+
+    /** {@link #take}: an indirect table is not in mapped memory; nothing was taken. */
+    public static final int SLOW = 0;
+
+    /** {@link #take}: the driver broke the ring's rules, see {@link #fault}. */
+    public static final int BROKEN = -1;
+
+    /** {@link #available}: the ring's memory could not be read. */
+    public static final int UNREACHABLE = -2;
+
+    private final int index;
+    private final int size;
+    private final int mask;
+    private final int maxChain;
+    private final boolean indirectOffered;
+    private final boolean eventIndex;
+    private final RingMemory memory;
+
+    private int nextAvail;
+    private int usedIndex;
+    private int published;
+    private boolean slow;
+    private String fault = "";
+
+    private @Nullable Mapping indirectCopy;
+
+    SplitQueue(int index, RingMemory memory, int size, int maxChain, long features) {
+        this.index = index;
+        this.memory = memory;
+        this.size = size;
+        this.maxChain = maxChain;
+        mask = size - 1;
+        indirectOffered = VirtioConfig.has(features, VirtioConfig.VIRTIO_RING_F_INDIRECT_DESC);
+        eventIndex = VirtioConfig.has(features, VirtioConfig.VIRTIO_RING_F_EVENT_IDX);
+    }
+
+    /** Which of the device's queues this is. */
+    public int index() {
+        return index;
+    }
+
+    /** What the driver did wrong, in a few words; empty when nothing. */
+    public String fault() {
+        return fault;
+    }
+
+    /** Whether the rings are copies, because they do not lie in mapped memory: then every access may wait. */
+    public boolean isCopied() {
+        return memory.isCopied();
+    }
+
+    boolean isLocated() {
+        return memory.isLocated();
+    }
+
+    boolean locate(DmaWindow window) {
+        return memory.isLocated() || memory.locate(window);
+    }
+
+    void forget() {
+        memory.forget();
+    }
+
+    void close() {
+        memory.close();
+        Mapping scratch = indirectCopy;
+        if (scratch != null) {
+            scratch.close();
+            indirectCopy = null;
+        }
+    }
+
+    /** How many chains wait to be taken; {@link #BROKEN} or {@link #UNREACHABLE}. */
+    int available(DmaWindow window) {
+        boolean copied = memory.isCopied();
+        if (copied && memory.fetchIndex(window) != 0) {
+            return UNREACHABLE;
+        }
+        int waiting = (RawMemory.getShortAcquire(memory.avail() + VRING_AVAIL_IDX) - nextAvail) & 0xffff;
+        if (waiting == 0) {
+            return 0;
+        }
+        if (waiting > size) {
+            fault = "the available index runs ahead of the ring";
+            return BROKEN;
+        }
+        if (copied && memory.fetchEntries(window) != 0) {
+            return UNREACHABLE;
+        }
+        return waiting;
+    }
+
+    /**
+     * Takes the next chain, of which {@link #available} knew.
+     *
+     * @param mayWait whether nothing is in flight, so that an indirect table may be read from memory that is not mapped; the
+     *     rings must be located anew afterwards
+     * @return {@link #TAKEN}, {@link #SLOW} or {@link #BROKEN}
+     */
+    public int take(DescriptorChain chain, DmaWindow window, boolean mayWait) {
+        int head = RawMemory.getShort(memory.avail() + VRING_AVAIL_RING + 2L * (nextAvail & mask)) & 0xffff;
+        long table = memory.desc();
+        int entries = size;
+        boolean indirect = false;
+        int next = head;
+        chain.begin(head);
+        for (int i = 0; i <= maxChain; i++) {
+            if (next >= entries) {
+                return broken("a descriptor index is past the end of its table");
+            }
+            long at = table + (long) VRING_DESC_SIZE * next;
+            long address = RawMemory.getLong(at);
+            long rest = RawMemory.getLong(at + 8);
+            long length = rest & 0xffff_ffffL;
+            int flags = (int) (rest >>> 32);
+            if ((flags & VRING_DESC_F_INDIRECT) != 0) {
+                if (indirect || !indirectOffered || (flags & VRING_DESC_F_NEXT) != 0) {
+                    return broken("an indirect descriptor where none may be");
+                }
+                if (length == 0 || length % VRING_DESC_SIZE != 0 || length > (long) VRING_DESC_SIZE * maxChain) {
+                    return broken("an indirect table of an illegal length");
+                }
+                table = indirectTable(address, length, window, mayWait);
+                if (table == 0) {
+                    slow = true;
+                    return SLOW;
+                }
+                if (table < 0) {
+                    return broken("an indirect table that is not in memory");
+                }
+                entries = (int) (length / VRING_DESC_SIZE);
+                indirect = true;
+                next = 0;
+                continue;
+            }
+            if (i - (indirect ? 1 : 0) == maxChain || !chain.add(address, length, (flags & VRING_DESC_F_WRITE) != 0)) {
+                return broken("a chain that is too long, or has a readable piece behind a writable one");
+            }
+            if ((flags & VRING_DESC_F_NEXT) == 0) {
+                nextAvail = (nextAvail + 1) & 0xffff;
+                return TAKEN;
+            }
+            next = (int) (rest >>> 48);
+        }
+        return broken("a chain that is longer than the queue");
+    }
+
+    /** Gives back the chain that was taken last, for {@link VirtioRequests#serveSlowly} to take it again. */
+    public void takeSlowly() {
+        untake();
+        slow = true;
+    }
+
+    /** Declares that the driver broke a rule which leaves no way to answer it: the device will need a reset. */
+    public void breakOff(String why) {
+        fault = why;
+    }
+
+    /** Gives back the chain that was taken last. Only while no other is in flight. */
+    void untake() {
+        nextAvail = (nextAvail - 1) & 0xffff;
+    }
+
+    boolean isBroken() {
+        return !fault.isEmpty();
+    }
+
+    /** Whether the next chain cannot be served by translated addresses alone; asking forgets it. */
+    boolean wantsSlowly() {
+        boolean was = slow;
+        slow = false;
+        return was;
+    }
+
+    /**
+     * Puts a chain into the used ring, where the driver sees it after {@link #publish}.
+     *
+     * @param written bytes written from the start of the chain's writable part on
+     */
+    public void used(int head, int written) {
+        long entry = memory.used() + VRING_USED_RING + (long) VRING_USED_ELEM_SIZE * (usedIndex & mask);
+        RawMemory.putInt(entry, head);
+        RawMemory.putInt(entry + 4, written);
+        usedIndex = (usedIndex + 1) & 0xffff;
+    }
+
+    /** Shows the driver what was used since the last time. Returns whether it wants an interrupt for that. */
+    boolean publish(DmaWindow window) {
+        if (usedIndex == published) {
+            return false;
+        }
+        int before = published;
+        RawMemory.putShortRelease(memory.used() + VRING_USED_IDX, (short) usedIndex);
+        if (!memory.isCopied()) {
+            // The driver stores its wish and then loads our index; we store our index and then load its wish.
+            RawMemory.fullFence();
+        } else if (memory.storeUsed(window, before, usedIndex) != 0
+                || memory.fetchSuppression(window, eventIndex) != 0) {
+            return false;
+        }
+        published = usedIndex;
+        if (eventIndex) {
+            int event = RawMemory.getShort(memory.avail() + VirtioRing.usedEventAt(size)) & 0xffff;
+            return needsEvent(event, usedIndex, before);
+        }
+        return (RawMemory.getShort(memory.avail()) & VRING_AVAIL_F_NO_INTERRUPT) == 0;
+    }
+
+    /** Asks the driver to notify. Returns true when there is something to take after all. */
+    boolean arm(DmaWindow window) {
+        if (eventIndex) {
+            writeUsedField(window, VirtioRing.availEventAt(size), nextAvail);
+        } else {
+            writeUsedField(window, 0, 0);
+        }
+        if (memory.isCopied()) {
+            return memory.fetchIndex(window) == 0 && hasNews();
+        }
+        RawMemory.fullFence();
+        return hasNews();
+    }
+
+    /** Tells the driver that notifications are not needed; with EVENT_IDX an event that lies behind does that by itself. */
+    void disarm(DmaWindow window) {
+        if (!eventIndex && !memory.isCopied()) {
+            writeUsedField(window, 0, VirtioRing.VRING_USED_F_NO_NOTIFY);
+        }
+    }
+
+    private boolean hasNews() {
+        return ((RawMemory.getShortAcquire(memory.avail() + VRING_AVAIL_IDX) - nextAvail) & 0xffff) != 0;
+    }
+
+    private void writeUsedField(DmaWindow window, int at, int value) {
+        RawMemory.putShortRelease(memory.used() + at, (short) value);
+        if (memory.isCopied()) {
+            memory.storeUsedField(window, at);
+        }
+    }
+
+    /** The address of a table of descriptors in this process; 0 when that needs waiting, negative when it is not there. */
+    private long indirectTable(long iova, long bytes, DmaWindow window, boolean mayWait) {
+        long table = window.translate(iova, bytes, DmaSpace.READ);
+        if (!mayWait) {
+            return Math.max(table, 0);
+        }
+        if (table != 0) {
+            return table;
+        }
+        Mapping scratch = indirectCopy;
+        if (scratch == null) {
+            scratch = Mapping.anonymous((long) VRING_DESC_SIZE * maxChain);
+            indirectCopy = scratch;
+        }
+        int error = window.read(iova, scratch.address(), bytes);
+        return error == 0 ? scratch.address() : error;
+    }
+
+    private int broken(String why) {
+        fault = why;
+        return BROKEN;
+    }
+}

@@ -1,0 +1,310 @@
+package org.vfio4j.virtio;
+
+import static org.vfio4j.virtio.VirtioConfig.VIRTIO_CONFIG_S_DRIVER_OK;
+import static org.vfio4j.virtio.VirtioConfig.VIRTIO_CONFIG_S_NEEDS_RESET;
+
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
+import org.vfio4j.bus.DmaWindow;
+import org.vfio4j.devicemodel.QueueWork;
+import org.vfio4j.sys.Fd;
+
+/**
+ * The queue thread's work on a virtio device: looks at each queue, has the device type serve what waits there, tells the driver
+ * what was used, once for a batch.
+ *
+ * <p>A queue is served in one of two ways. Fast: rings and buffers are translated and used in place, many requests in flight.
+ * Slowly: one request alone, everything by {@link DmaWindow#read} and {@link DmaWindow#write}, for memory that is not mapped.
+ * Since these may wait and put the window offline, nothing is in flight meanwhile and every queue is located anew afterwards.
+ */
+final class VirtioQueues implements QueueWork {
+
+    private static final Logger LOG = System.getLogger(VirtioQueues.class.getName());
+
+    /** How often a queue is looked for whose driver has notified but whose memory is not there: for about 0.1 s. */
+    private static final int TRIES = 100;
+
+    private final String name;
+    private final VirtioRequests requests;
+    private final VirtioStatus status;
+    private final VirtioInterrupts interrupts;
+    private final DescriptorChain slowChain;
+    private final boolean pollsAlways;
+
+    private volatile boolean masters;
+    private volatile boolean notified;
+
+    private SplitQueue[] queues = {};
+    private boolean wanted;
+    private boolean lost;
+    private int triesLeft = TRIES;
+    private long interruptCount;
+    private long faultCount;
+
+    VirtioQueues(VirtioDevice device, VirtioStatus status, VirtioInterrupts interrupts, boolean pollsAlways) {
+        name = device.name();
+        requests = device.requests();
+        this.status = status;
+        this.interrupts = interrupts;
+        this.pollsAlways = pollsAlways;
+        slowChain = new DescriptorChain(device.maxQueueSize());
+    }
+
+    /** Whether the function may do DMA at all. From the function's thread. */
+    void setBusMaster(boolean enabled) {
+        masters = enabled;
+    }
+
+    /** The driver says that there is something to do. From the function's thread. */
+    void driverNotified() {
+        notified = true;
+    }
+
+    /** Other queues from now on; only while this work is quiesced. */
+    void use(SplitQueue[] others) {
+        queues = others;
+        triesLeft = TRIES;
+    }
+
+    SplitQueue[] queues() {
+        return queues;
+    }
+
+    /** How many interrupts were raised for queues. */
+    long interruptCount() {
+        return interruptCount;
+    }
+
+    /** How often the device has asked for a reset. */
+    long faultCount() {
+        return faultCount;
+    }
+
+    @Override
+    public boolean ready() {
+        return masters && status.isLive();
+    }
+
+    @Override
+    public void begin(Fd eventFd) {
+        requests.begin(eventFd);
+    }
+
+    @Override
+    public void end() {
+        requests.end();
+    }
+
+    @Override
+    public void entered(DmaWindow window) {
+        forgetAll();
+    }
+
+    @Override
+    public int poll(DmaWindow window) {
+        if (notified) {
+            notified = false;
+            wanted = true;
+        }
+        int did = requests.complete();
+        lost = false;
+        for (SplitQueue queue : queues) {
+            did += poll(queue, window);
+        }
+        did += requests.complete();
+        publishAll(window);
+        if (lost) {
+            return searchOn(did);
+        }
+        wanted = false;
+        triesLeft = TRIES;
+        return did;
+    }
+
+    @Override
+    public boolean arm(DmaWindow window) {
+        if (requests.arm()) {
+            return true;
+        }
+        if (requests.isFull()) {
+            return false;
+        }
+        boolean news = false;
+        for (SplitQueue queue : queues) {
+            if (queue.isLocated() || queue.locate(window)) {
+                if (queue.isCopied()) {
+                    drain(window);
+                }
+                news |= queue.arm(window);
+                afterCopied(queue);
+            }
+        }
+        return news && ready();
+    }
+
+    @Override
+    public void disarm(DmaWindow window) {
+        requests.disarm();
+        for (SplitQueue queue : queues) {
+            if (queue.isLocated() || queue.locate(window)) {
+                queue.disarm(window);
+            }
+        }
+    }
+
+    @Override
+    public int inFlight() {
+        return requests.inFlight();
+    }
+
+    @Override
+    public void drain(DmaWindow window) {
+        if (requests.inFlight() != 0) {
+            requests.drain();
+        }
+        publishAll(window);
+    }
+
+    @Override
+    public void failed(Throwable cause) {
+        LOG.log(Level.ERROR, name + ": the device stops until it is reset", cause);
+        needReset();
+        requests.abandon();
+    }
+
+    private int poll(SplitQueue queue, DmaWindow window) {
+        if (!queue.isLocated() && !queue.locate(window)) {
+            lost = true;
+            return 0;
+        }
+        if (queue.isCopied()) {
+            return pollCopied(queue, window);
+        }
+        int waiting = queue.available(window);
+        if (waiting == 0) {
+            return 0;
+        }
+        int taken = waiting > 0 ? requests.serve(queue, waiting, window) : 0;
+        if (queue.isBroken()) {
+            broken(queue);
+        } else if (queue.wantsSlowly()) {
+            taken += serveSlowly(queue, window);
+        }
+        return taken;
+    }
+
+    private int pollCopied(SplitQueue queue, DmaWindow window) {
+        drain(window);
+        int waiting = queue.available(window);
+        afterCopied(queue);
+        if (waiting == SplitQueue.UNREACHABLE) {
+            lost = true;
+            return 0;
+        }
+        if (waiting == SplitQueue.BROKEN) {
+            broken(queue);
+            return 0;
+        }
+        int done = 0;
+        while (done < waiting && serveSlowly(queue, window) == 1) {
+            done++;
+        }
+        return done;
+    }
+
+    /** Serves one chain alone. Returns 1, or 0 when that did not work out. */
+    private int serveSlowly(SplitQueue queue, DmaWindow window) {
+        drain(window);
+        // What the driver mapped since the window was entered is seen only now.
+        window.leave();
+        window.enter();
+        forgetAll();
+        if (!queue.locate(window)) {
+            lost = true;
+            return 0;
+        }
+        long written = requests.serveSlowly(queue, slowChain, window);
+        forgetAll();
+        if (queue.isBroken()) {
+            broken(queue);
+            return 0;
+        }
+        // Carrying it out twice does no harm: nobody has been told that it is done.
+        if (written == VirtioRequests.CUT_SHORT || !queue.locate(window)) {
+            queue.untake();
+            lost = true;
+            return 0;
+        }
+        queue.used(slowChain.head(), (int) written);
+        publish(queue, window);
+        return 1;
+    }
+
+    private void publishAll(DmaWindow window) {
+        for (SplitQueue queue : queues) {
+            if (queue.isLocated() && (!queue.isCopied() || requests.inFlight() == 0)) {
+                publish(queue, window);
+            }
+        }
+    }
+
+    private void publish(SplitQueue queue, DmaWindow window) {
+        if (queue.publish(window)) {
+            interruptCount++;
+            interrupts.queue(queue.index());
+        }
+    }
+
+    private void forgetAll() {
+        for (SplitQueue queue : queues) {
+            queue.forget();
+        }
+    }
+
+    /** An access to rings that are not mapped may have put the window offline for a while. */
+    private void afterCopied(SplitQueue queue) {
+        if (queue.isCopied()) {
+            forgetAll();
+        }
+    }
+
+    /**
+     * A queue's memory is not there. While nobody has notified, the driver may still be about to map it: nothing to do. A
+     * driver that did notify gets a while, in which memory that is being mapped anew comes back.
+     */
+    private int searchOn(int did) {
+        if (did != 0) {
+            return did;
+        }
+        if (pollsAlways) {
+            return LATER;
+        }
+        if (!wanted) {
+            return 0;
+        }
+        if (--triesLeft > 0) {
+            return LATER;
+        }
+        faulted("queue memory that is not mapped");
+        return 0;
+    }
+
+    private void broken(SplitQueue queue) {
+        faulted("queue " + queue.index() + ": " + queue.fault());
+    }
+
+    private void faulted(String what) {
+        LOG.log(Level.WARNING, "{0}: the driver must reset the device: {1}", name, what);
+        needReset();
+    }
+
+    private void needReset() {
+        wanted = false;
+        triesLeft = TRIES;
+        faultCount++;
+        int news = status.add(VIRTIO_CONFIG_S_NEEDS_RESET);
+        if (news != 0 && (status.get() & VIRTIO_CONFIG_S_DRIVER_OK) != 0) {
+            interrupts.config();
+        }
+    }
+}

@@ -1,0 +1,4 @@
+@NullMarked
+package org.vfio4j.virtio;
+
+import org.jspecify.annotations.NullMarked;
