@@ -32,8 +32,7 @@ public final class RawClient implements AutoCloseable {
 
     private final Fd socket;
     private final SocketIo io = new SocketIo(MAX_FDS);
-    private final Arena arena = Arena.ofShared();
-    private final MemorySegment chunk = arena.allocate(CHUNK);
+    private final MemorySegment chunk = Arena.ofAuto().allocate(CHUNK);
     private final List<Fd> receivedFds = new ArrayList<>();
     private byte[] received = new byte[0];
 
@@ -180,7 +179,6 @@ public final class RawClient implements AutoCloseable {
         receivedFds.clear();
         io.close();
         socket.close();
-        arena.close();
     }
 
     private long receiveChunk(long waitNs) {

@@ -111,6 +111,11 @@ public final class EventLoop implements AutoCloseable {
         }
     }
 
+    /** The name of the loop's thread. */
+    String name() {
+        return thread.getName();
+    }
+
     boolean isLoopThread() {
         return Thread.currentThread() == thread;
     }

@@ -2,17 +2,22 @@ package org.vfio4j.testkit;
 
 import java.lang.management.ManagementFactory;
 
-/** How much the threads of this process allocate on the Java heap. */
-public final class Allocations {
+/** What the threads of this process use: Java heap and processor. */
+public final class ThreadUse {
 
     private static final com.sun.management.ThreadMXBean THREADS =
             (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
 
-    private Allocations() {}
+    private ThreadUse() {}
 
     /** Bytes that {@code thread} has allocated since it began. */
-    public static long of(Thread thread) {
+    public static long allocatedBytes(Thread thread) {
         return THREADS.getThreadAllocatedBytes(thread.threadId());
+    }
+
+    /** Processor time that {@code thread} has used since it began. */
+    public static long cpuNs(Thread thread) {
+        return THREADS.getThreadCpuTime(thread.threadId());
     }
 
     /** The running thread of this name. */
