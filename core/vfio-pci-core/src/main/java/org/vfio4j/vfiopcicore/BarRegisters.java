@@ -15,7 +15,7 @@ final class BarRegisters {
 
     private BarRegisters() {}
 
-    /** Sets up all six and the ROM's, which do nothing where the function has no BAR. */
+    /** Sets up all six and the ROM's: the function's addresses to begin with, nothing where it has no BAR. */
     static void install(ConfigSpace config, List<PciBar> bars) {
         for (int register = PCI_BASE_ADDRESS_0; register <= PCI_BASE_ADDRESS_5; register += 4) {
             install(config, register, 0, 0);
@@ -33,6 +33,6 @@ final class BarRegisters {
 
     private static void install(ConfigSpace config, int register, int addressMask, int flags) {
         config.perms().setDword(register, PermTable.ALL, addressMask);
-        config.set(register, 4, (config.get(register, 4) & addressMask) | flags);
+        config.set(register, 4, (config.hardware(register, 4) & addressMask) | flags);
     }
 }

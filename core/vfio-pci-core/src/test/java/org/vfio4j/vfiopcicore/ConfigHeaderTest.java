@@ -121,6 +121,7 @@ class ConfigHeaderTest {
         FakePciFunction placed = FakePciFunction.disk();
         placed.configWrite(PCI_BASE_ADDRESS_4, 4, 0x8000_0000);
         try (OpenCore core = new OpenCore(placed)) {
+            assertThat(core.config(PCI_BASE_ADDRESS_4, 4)).isEqualTo(0x8000_000c);
             assertThat(placed.configRead(PCI_BASE_ADDRESS_4, 4)).isEqualTo(0x8000_000c);
             core.file.reset();
             assertThat(placed.configRead(PCI_BASE_ADDRESS_4, 4)).isEqualTo(0x8000_000c);
