@@ -1,6 +1,7 @@
 package org.vfio4j.bus;
 
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -66,7 +67,7 @@ public final class PciDevice {
 
     /** What the driver left here. */
     public <T> T driverData(Class<T> type) {
-        return type.cast(driverData);
+        return type.cast(Objects.requireNonNull(driverData, "no driver has left anything"));
     }
 
     /** For the driver that has it. */
