@@ -1,5 +1,8 @@
 module org.vfio4j.cli {
     requires static org.jspecify;
+    requires info.picocli;
+    requires tools.jackson.databind;
+    requires jdk.unsupported; // sun.misc.Signal: a clean end on SIGTERM
     requires org.vfio4j.uapi;
     requires org.vfio4j.sys;
     requires org.vfio4j.bus;
@@ -10,7 +13,10 @@ module org.vfio4j.cli {
     requires org.vfio4j.block;
     requires org.vfio4j.virtioblk;
     requires org.vfio4j.vfiouser;
-    requires org.vfio4j.userspace.virtioblk;
 
     exports org.vfio4j.cli;
+
+    opens org.vfio4j.cli to
+            info.picocli,
+            tools.jackson.databind;
 }

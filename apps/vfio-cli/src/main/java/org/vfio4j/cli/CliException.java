@@ -1,0 +1,36 @@
+package org.vfio4j.cli;
+
+import org.vfio4j.sys.ErrnoException;
+
+/** A command that failed: one line that says what, one that says what to try, and the exit code. */
+final class CliException extends RuntimeException {
+
+    private static final long serialVersionUID = 1L;
+
+    private final int exitCode;
+    private final String hint;
+
+    CliException(int exitCode, String what, String hint) {
+        super(what);
+        this.exitCode = exitCode;
+        this.hint = hint;
+    }
+
+    /** A failed call, with advice that fits it. */
+    CliException(ErrnoException cause, String hint) {
+        this(ExitCode.of(cause.errno()), String.valueOf(cause.getMessage()), hint);
+    }
+
+    /** Words that make no sense. */
+    static CliException usage(String what, String hint) {
+        return new CliException(ExitCode.USAGE, what, hint);
+    }
+
+    int exitCode() {
+        return exitCode;
+    }
+
+    String hint() {
+        return hint;
+    }
+}

@@ -1,0 +1,70 @@
+package org.vfio4j.cli;
+
+import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import org.vfio4j.sys.ErrnoException;
+import picocli.CommandLine;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.UnmatchedArgumentException;
+
+/** The command {@code vfio}. Data goes to standard output, everything else to standard error. */
+public final class Main {
+
+    private Main() {}
+
+    public static void main(String[] args) {
+        System.exit(run(args));
+    }
+
+    /** Runs one command: its exit code. */
+    static int run(String... args) {
+        PrintWriter out = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
+        PrintWriter err = new PrintWriter(System.err, true, StandardCharsets.UTF_8);
+        List<List<String>> groups = ServeCommand.groups(args);
+        int code = commandLine(groups).setOut(out).setErr(err).execute(groups.getFirst().toArray(String[]::new));
+        out.flush();
+        return code;
+    }
+
+    private static CommandLine commandLine(List<List<String>> groups) {
+        return new CommandLine(new VfioCommand(), new Commands(groups.subList(1, groups.size())))
+                .setCaseInsensitiveEnumValuesAllowed(true)
+                .setUsageHelpAutoWidth(true)
+                .setAbbreviatedOptionsAllowed(false)
+                .setParameterExceptionHandler(Main::misused)
+                .setExecutionExceptionHandler((failure, command, parsed) -> failed(failure, command));
+    }
+
+    /** Makes the commands; serve gets its further devices, which are no business of the parser's. */
+    private record Commands(List<List<String>> furtherDevices) implements CommandLine.IFactory {
+        @Override
+        public <K> K create(Class<K> type) throws Exception {
+            return type == ServeCommand.class
+                    ? type.cast(new ServeCommand(furtherDevices))
+                    : CommandLine.defaultFactory().create(type);
+        }
+    }
+
+    private static int misused(ParameterException e, String[] args) {
+        CommandLine command = e.getCommandLine();
+        PrintWriter err = command.getErr();
+        err.println("vfio: " + e.getMessage());
+        if (!UnmatchedArgumentException.printSuggestions(e, err)) {
+            err.println("try: " + command.getCommandSpec().qualifiedName() + " --help");
+        }
+        return ExitCode.USAGE;
+    }
+
+    private static int failed(Exception failure, CommandLine command) throws Exception {
+        CliException told =
+                switch (failure) {
+                    case CliException known -> known;
+                    case ErrnoException e -> new CliException(e, command.getCommandSpec().qualifiedName() + " --help");
+                    default -> throw failure;
+                };
+        command.getErr().println("vfio: " + command.getCommandName() + ": " + told.getMessage());
+        command.getErr().println("try: " + told.hint());
+        return told.exitCode();
+    }
+}

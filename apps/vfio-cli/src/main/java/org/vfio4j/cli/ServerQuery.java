@@ -1,0 +1,31 @@
+package org.vfio4j.cli;
+
+import java.io.PrintWriter;
+import java.util.ArrayList;
+import java.util.List;
+
+/** What the commands that look at serving processes have in common. */
+final class ServerQuery {
+
+    static final String NOTHING_SERVED = "vfio serve virtio-blk memory=512M --socket-path /tmp/disk.sock";
+
+    private ServerQuery() {}
+
+    /** A function and the process that has it. */
+    record Found(long pid, String sysfs, ServerState.Function function) {}
+
+    /** All functions of all serving processes. */
+    static List<Found> functions() {
+        List<Found> found = new ArrayList<>();
+        for (ServerState server : ServerDirectory.servers()) {
+            server.functions().forEach(function -> found.add(new Found(server.pid(), server.sysfs(), function)));
+        }
+        return found;
+    }
+
+    /** Nothing is no failure, but leaves a person wondering. */
+    static void explainNothing(PrintWriter err) {
+        err.println("vfio: nobody serves a function here");
+        err.println("try: " + NOTHING_SERVED);
+    }
+}

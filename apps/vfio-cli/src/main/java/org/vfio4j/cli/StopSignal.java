@@ -1,0 +1,37 @@
+package org.vfio4j.cli;
+
+import java.util.concurrent.CountDownLatch;
+import sun.misc.Signal;
+
+/** SIGTERM and SIGINT: they end a serving process in good order, with exit code 0. */
+final class StopSignal {
+
+    private final CountDownLatch stopped = new CountDownLatch(1);
+
+    private StopSignal() {}
+
+    static StopSignal install() {
+        StopSignal stop = new StopSignal();
+        Signal.handle(new Signal("TERM"), signal -> stop.stopped.countDown());
+        Signal.handle(new Signal("INT"), signal -> stop.stopped.countDown());
+        return stop;
+    }
+
+    /** Waits for a signal. */
+    int await() throws InterruptedException {
+        stopped.await();
+        return ExitCode.OK;
+    }
+
+    /** Waits for a signal or the end of a process, whose exit code it returns; a process that lives on is told to end. */
+    int awaitOr(Process process) throws InterruptedException {
+        process.onExit().thenRun(stopped::countDown);
+        stopped.await();
+        if (process.isAlive()) {
+            process.destroy();
+            process.waitFor();
+            return ExitCode.OK;
+        }
+        return process.exitValue();
+    }
+}

@@ -1,0 +1,35 @@
+package org.vfio4j.cli;
+
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Spec;
+
+/** The root: without a command it shows what there is. */
+@Command(
+        name = "vfio",
+        description = "PCI functions in user space: for virtual machines, over vfio-user, and for drivers in Java.",
+        subcommands = {
+            ServeCommand.class,
+            LsCommand.class,
+            TreeCommand.class,
+            ShowCommand.class
+        },
+        mixinStandardHelpOptions = true,
+        versionProvider = Version.class,
+        footer = {
+            "",
+            "Begin with:",
+            "  vfio demo",
+            "  vfio serve virtio-blk memory=512M --socket-path /tmp/disk.sock"
+        })
+final class VfioCommand implements Runnable {
+
+    @Spec
+    @SuppressWarnings("NullAway.Init") // by picocli
+    private CommandSpec spec;
+
+    @Override
+    public void run() {
+        spec.commandLine().usage(spec.commandLine().getOut());
+    }
+}
