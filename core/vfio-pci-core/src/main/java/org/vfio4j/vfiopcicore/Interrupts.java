@@ -120,11 +120,14 @@ final class Interrupts implements IrqSink {
         req.disable();
     }
 
-    /** The function was reset; what the user has set up stays. */
+    /** The function was reset: nothing is pending or masked. Where interrupts go stays. */
     void afterReset() {
         intx.drive(false);
         msi.clearPending();
+        msi.resetMasks();
         msix.clearPending();
+        msix.resetMasks();
+        clearFunctionMask();
     }
 
     private void setIntx(VfioIrqSet set) {
@@ -208,6 +211,14 @@ final class Interrupts implements IrqSink {
         setEnableBit(vectors, false);
         active = null;
         retire(vectors.disable());
+        clearFunctionMask();
+    }
+
+    private void clearFunctionMask() {
+        if (msixPos != 0) {
+            int control = msixPos + PCI_MSIX_FLAGS;
+            config.set(control, 2, config.get(control, 2) & ~PCI_MSIX_FLAGS_MASKALL);
+        }
     }
 
     // In the function and in what the user sees; the function's pin is off while it sends messages.

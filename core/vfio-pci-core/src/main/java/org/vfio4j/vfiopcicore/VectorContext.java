@@ -33,6 +33,7 @@ final class VectorContext {
     private static final VarHandle WORDS = MethodHandles.arrayElementVarHandle(long[].class);
 
     private final int count;
+    private final boolean maskedAtFirst;
     private final AtomicIntegerArray slots;
     private final long[] pending;
 
@@ -49,11 +50,11 @@ final class VectorContext {
      */
     VectorContext(int count, boolean maskedAtFirst) {
         this.count = count;
+        this.maskedAtFirst = maskedAtFirst;
         this.slots = new AtomicIntegerArray(count);
         this.pending = new long[(count + 63) / 64];
         this.eventFds = new Fd[count];
-        masked.set(0, count, maskedAtFirst);
-        refreshAll();
+        resetMasks();
     }
 
     int count() {
@@ -98,7 +99,10 @@ final class VectorContext {
         refreshAll();
     }
 
-    /** Drops all interrupts from now on. Returns the descriptors, which a firing thread may still be about to signal. */
+    /**
+     * Drops all interrupts from now on, and the user's masks. Returns the descriptors, which a firing thread may still be about
+     * to signal.
+     */
     List<Fd> disable() {
         enabled = false;
         refreshAll();
@@ -107,6 +111,7 @@ final class VectorContext {
         for (int i = 0; i < count; i++) {
             replace(i, null, old);
         }
+        resetMasks();
         return old;
     }
 
@@ -143,6 +148,16 @@ final class VectorContext {
             functionMasked = newMasked;
             refreshAll();
         }
+    }
+
+    /** Takes the user's masks back: what goes somewhere is open. */
+    void resetMasks() {
+        functionMasked = false;
+        maskedByUser.clear();
+        for (int i = 0; i < count; i++) {
+            masked.set(i, maskedAtFirst && eventFds[i] == null);
+        }
+        refreshAll();
     }
 
     /** Pending bits of vectors 64 * {@code index} on. */

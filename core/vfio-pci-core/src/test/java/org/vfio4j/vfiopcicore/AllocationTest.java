@@ -12,7 +12,7 @@ import org.vfio4j.bus.IrqSink;
 import org.vfio4j.bus.PciBar;
 import org.vfio4j.bus.PciFunction;
 import org.vfio4j.sys.Fd;
-import org.vfio4j.testkit.Allocations;
+import org.vfio4j.testkit.ThreadUse;
 import org.vfio4j.vfio.LocalDeviceFile;
 import org.vfio4j.vfio.VfioRegistry;
 
@@ -56,11 +56,11 @@ class AllocationTest {
     private void assertAllocatesNothing(Runnable call) {
         long bytes = Long.MAX_VALUE;
         for (int attempt = 0; attempt < PATIENCE && bytes >= CALLS; attempt++) {
-            long before = Allocations.of(Thread.currentThread());
+            long before = ThreadUse.allocatedBytes(Thread.currentThread());
             for (int i = 0; i < CALLS; i++) {
                 call.run();
             }
-            bytes = Allocations.of(Thread.currentThread()) - before;
+            bytes = ThreadUse.allocatedBytes(Thread.currentThread()) - before;
         }
         assertThat(bytes).as("bytes allocated by %d calls", CALLS).isLessThan(CALLS);
     }

@@ -209,6 +209,25 @@ class MsixTest {
     }
 
     @Test
+    void aResetAndADisableTakeMasksBack() {
+        Fd fd = disk.assign(X, 0, 1).getFirst();
+        disk.write(BAR1, 12, 4, 1);
+        disk.config(MSIX + PCI_MSIX_FLAGS, 2, 0xc000);
+        disk.file.reset();
+        assertThat(disk.config(MSIX + PCI_MSIX_FLAGS, 2)).isEqualTo(0x8000 | (VECTORS - 1));
+        assertThat(disk.read(BAR1, 12, 4)).isZero();
+        disk.function.sink.msi(0);
+        assertThat(signals(fd)).isEqualTo(1);
+        disk.mask(X, 0);
+        disk.config(MSIX + PCI_MSIX_FLAGS, 2, 0xc000);
+        disk.disable(X);
+        assertThat(disk.read(BAR1, 12, 4)).as("masked, as after reset").isEqualTo(1);
+        Fd next = disk.assign(X, 0, 1).getFirst();
+        disk.function.sink.msi(0);
+        assertThat(signals(next)).as("the last user's masks are gone").isEqualTo(1);
+    }
+
+    @Test
     void closingClosesEveryDescriptorAndDisconnects() {
         OpenCore other = OpenCore.disk();
         List<Fd> fds = other.assign(X, 0, VECTORS);
