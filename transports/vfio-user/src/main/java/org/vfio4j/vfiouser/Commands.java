@@ -51,14 +51,15 @@ final class Commands {
     }
 
     /**
-     * Whether handling a message may have to wait for a queue thread of the device. Queue threads leave at once what they are
-     * in the middle of, but that may be I/O, and a loop that serves others cannot wait for it.
+     * Whether handling a message may have to wait: for a queue thread of the device, which leaves what it does at once, but is
+     * perhaps in the middle of I/O; or for a file system. A loop that serves others cannot wait for either.
      */
     boolean mayWait(Message request) {
         return switch (request.command()) {
             case VFIO_USER_DMA_UNMAP, VFIO_USER_DEVICE_SET_IRQS, VFIO_USER_DEVICE_RESET -> isBusy();
             case VFIO_USER_REGION_WRITE, VFIO_USER_REGION_WRITE_MULTI ->
                 RegionCommands.touchesConfigSpace(request) && isBusy();
+            case VFIO_USER_DMA_MAP -> request.fdCount() != 0 && !SharedMemory.isKernelMemory(request.fd(0));
             default -> false;
         };
     }

@@ -43,7 +43,7 @@ final class DmaRequests {
 
     private static final long SPIN_NS = 20_000;
     private static final long PARK_NS = 10_000_000;
-    private static final long UNATTENDED_LIMIT_NS = 100_000_000;
+    private static final long UNATTENDED_LIMIT_NS = 1_000_000_000;
 
     private enum Layout {
         UNKNOWN,

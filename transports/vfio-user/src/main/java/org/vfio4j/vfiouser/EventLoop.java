@@ -192,7 +192,11 @@ public final class EventLoop implements AutoCloseable {
         if (source == null || generations[slot] != generation) {
             return;
         }
-        source.onEvents(events);
+        try {
+            source.onEvents(events);
+        } catch (RuntimeException e) {
+            LOG.log(Level.ERROR, "a source of the event loop failed", e);
+        }
         if (spinNs > 0 && (events & EPOLLIN) != 0 && generations[slot] == generation) {
             hot = slot;
             hotSince = System.nanoTime();

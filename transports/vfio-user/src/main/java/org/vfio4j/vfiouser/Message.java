@@ -7,6 +7,7 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 import static org.vfio4j.sys.Errno.EINVAL;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
@@ -124,6 +125,11 @@ final class Message {
 
     int fdCount() {
         return fdCount;
+    }
+
+    /** A descriptor, which stays the message's. It has not been taken. */
+    Fd fd(int index) {
+        return Objects.requireNonNull(fds[index]);
     }
 
     /** Hands a descriptor to the caller. */

@@ -49,8 +49,8 @@ final class SharedMemory {
     void mapInto(IoAddressSpace space, long iova, boolean byFileIo, boolean trusted) {
         boolean kept = false;
         try {
+            boolean map = !byFileIo && offset % PAGE_SIZE == 0 && (cannotShrink() || trusted);
             checkKind();
-            boolean map = !byFileIo && offset % PAGE_SIZE == 0 && (trusted || cannotShrink());
             // After the seal: from then on the size that is seen is the least it will ever have.
             checkRange();
             if (map) {
@@ -82,19 +82,27 @@ final class SharedMemory {
         }
     }
 
-    private boolean cannotShrink() {
-        long magic = FileStat.fsMagic(memory);
-        // On other file systems a page fault may wait for the file system's server, which may be the client itself.
-        if (magic != FileStat.TMPFS_MAGIC && magic != FileStat.HUGETLBFS_MAGIC) {
+    /**
+     * Whether a descriptor is of memory that the kernel keeps: tmpfs or hugetlbfs, the only file systems with seals. Behind any
+     * other there may be a server that takes its time to answer, which may be the client itself.
+     */
+    static boolean isKernelMemory(Fd fd) {
+        try {
+            Seals.get(fd);
+            return true;
+        } catch (ErrnoException e) {
             return false;
         }
+    }
+
+    private boolean cannotShrink() {
         try {
             if ((Seals.get(memory) & Seals.F_SEAL_SHRINK) == 0) {
                 Seals.add(memory, Seals.F_SEAL_SHRINK);
             }
             return true;
         } catch (ErrnoException e) {
-            // It takes no seals, or no more of them.
+            // It is on a file system without seals, or takes no more of them.
             return false;
         }
     }

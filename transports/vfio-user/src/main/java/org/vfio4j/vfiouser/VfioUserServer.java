@@ -65,13 +65,18 @@ public final class VfioUserServer implements AutoCloseable {
     /**
      * Listens at {@code path} and serves {@code file}.
      *
-     * @param file an open device; the server closes it when it is closed itself
+     * @param file an open device; the server closes it when it is closed itself, and leaves it to the caller when this throws
      * @throws ErrnoException EADDRINUSE when a server listens there already, EEXIST when there is another file; what bind says
      */
     public static VfioUserServer listen(
             EventLoop loop, Path path, LocalDeviceFile file, VfioUserServerOptions options) {
         Fd listening = UnixSocket.listen(path, BACKLOG);
-        return new VfioUserServer(loop, listening, Optional.of(SocketPath.of(path)), file, options);
+        try {
+            return new VfioUserServer(loop, listening, Optional.of(SocketPath.of(path)), file, options);
+        } catch (RuntimeException e) {
+            listening.close();
+            throw e;
+        }
     }
 
     /** Serves {@code file} on a socket that listens already, and is the server's from now on. */
