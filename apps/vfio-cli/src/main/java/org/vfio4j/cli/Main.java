@@ -14,13 +14,13 @@ public final class Main {
     private Main() {}
 
     public static void main(String[] args) {
-        System.exit(run(args));
+        PrintWriter out = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
+        PrintWriter err = new PrintWriter(System.err, true, StandardCharsets.UTF_8);
+        System.exit(run(out, err, args));
     }
 
     /** Runs one command: its exit code. */
-    static int run(String... args) {
-        PrintWriter out = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
-        PrintWriter err = new PrintWriter(System.err, true, StandardCharsets.UTF_8);
+    static int run(PrintWriter out, PrintWriter err, String... args) {
         List<List<String>> groups = ServeCommand.groups(args);
         int code = commandLine(groups).setOut(out).setErr(err).execute(groups.getFirst().toArray(String[]::new));
         out.flush();
