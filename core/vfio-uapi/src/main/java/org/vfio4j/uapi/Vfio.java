@@ -13,6 +13,11 @@ public final class Vfio {
     public static final int VFIO_REGION_INFO_FLAG_MMAP = 1 << 2;
     public static final int VFIO_REGION_INFO_FLAG_CAPS = 1 << 3;
 
+    // struct vfio_info_cap_header: the ids of a region's capabilities
+    public static final int VFIO_REGION_INFO_CAP_SPARSE_MMAP = 1;
+    public static final int VFIO_REGION_INFO_CAP_TYPE = 2;
+    public static final int VFIO_REGION_INFO_CAP_MSIX_MAPPABLE = 3;
+
     // struct vfio_irq_info
     public static final int VFIO_IRQ_INFO_EVENTFD = 1;
     public static final int VFIO_IRQ_INFO_MASKABLE = 1 << 1;
@@ -30,6 +35,28 @@ public final class Vfio {
             VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_DATA_EVENTFD;
     public static final int VFIO_IRQ_SET_ACTION_TYPE_MASK =
             VFIO_IRQ_SET_ACTION_MASK | VFIO_IRQ_SET_ACTION_UNMASK | VFIO_IRQ_SET_ACTION_TRIGGER;
+
+    // struct vfio_device_feature: bits of flags beside the feature's number
+    public static final int VFIO_DEVICE_FEATURE_MASK = 0xffff;
+    public static final int VFIO_DEVICE_FEATURE_GET = 1 << 16;
+    public static final int VFIO_DEVICE_FEATURE_SET = 1 << 17;
+    public static final int VFIO_DEVICE_FEATURE_PROBE = 1 << 18;
+
+    public static final int VFIO_DEVICE_FEATURE_PCI_VF_TOKEN = 0;
+    public static final int VFIO_DEVICE_FEATURE_MIGRATION = 1;
+    public static final int VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE = 2;
+    public static final int VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY = 3;
+    public static final int VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP = 4;
+    public static final int VFIO_DEVICE_FEATURE_LOW_POWER_EXIT = 5;
+    public static final int VFIO_DEVICE_FEATURE_DMA_LOGGING_START = 6;
+    public static final int VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP = 7;
+    public static final int VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT = 8;
+
+    // struct vfio_iommu_type1_dma_map, struct vfio_iommu_type1_dma_unmap
+    public static final int VFIO_DMA_MAP_FLAG_READ = 1;
+    public static final int VFIO_DMA_MAP_FLAG_WRITE = 1 << 1;
+    public static final int VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP = 1;
+    public static final int VFIO_DMA_UNMAP_FLAG_ALL = 1 << 1;
 
     // Regions and interrupts of a PCI device
     public static final int VFIO_PCI_BAR0_REGION_INDEX = 0;
@@ -49,6 +76,38 @@ public final class Vfio {
     public static final int VFIO_PCI_ERR_IRQ_INDEX = 3;
     public static final int VFIO_PCI_REQ_IRQ_INDEX = 4;
     public static final int VFIO_PCI_NUM_IRQS = 5;
+
+    /** struct vfio_info_cap_header: u16 id, u16 version, u32 next (from the start of the whole structure; 0 ends the list). */
+    public static final class CapHeader {
+        public static final int ID = 0;
+        public static final int VERSION = 2;
+        public static final int NEXT = 4;
+        public static final int SIZEOF = 8;
+
+        private CapHeader() {}
+    }
+
+    /** struct vfio_region_info_cap_sparse_mmap: header, u32 nr_areas, u32 reserved, then {u64 offset, u64 size} each. */
+    public static final class CapSparseMmap {
+        public static final int NR_AREAS = 8;
+        public static final int AREAS = 16;
+        public static final int SIZEOF = 16;
+
+        public static final int AREA_OFFSET = 0;
+        public static final int AREA_SIZE = 8;
+        public static final int AREA_SIZEOF = 16;
+
+        private CapSparseMmap() {}
+    }
+
+    /** struct vfio_region_info_cap_type: header, u32 type, u32 subtype. */
+    public static final class CapType {
+        public static final int TYPE = 8;
+        public static final int SUBTYPE = 12;
+        public static final int SIZEOF = 16;
+
+        private CapType() {}
+    }
 
     private Vfio() {}
 }

@@ -83,6 +83,12 @@ public final class VfioUser {
         public static final int FLAGS_GET_DIRTY_BITMAP = 1;
         public static final int FLAGS_ALL = 1 << 1;
 
+        /** What follows with GET_DIRTY_BITMAP: u64 pgsize, u64 size in bytes, then in the reply the bitmap. */
+        public static final int BITMAP_PGSIZE = 24;
+
+        public static final int BITMAP_SIZE = 32;
+        public static final int BITMAP_DATA = 40;
+
         private DmaUnmap() {}
     }
 
@@ -120,6 +126,16 @@ public final class VfioUser {
         public static final int INDEX = 8;
         public static final int COUNT = 12;
         public static final int SIZEOF = 16;
+
+        /** An entry: u64 offset, u64 size, u32 fd_index, u32 type, u32 flags, u32 padding, u64 datamatch. */
+        public static final int ENTRY_OFFSET = 0;
+
+        public static final int ENTRY_SIZE = 8;
+        public static final int ENTRY_FD_INDEX = 16;
+        public static final int ENTRY_TYPE = 20;
+        public static final int ENTRY_FLAGS = 24;
+        public static final int ENTRY_DATAMATCH = 32;
+        public static final int ENTRY_SIZEOF = 40;
 
         private RegionIoFds() {}
     }
@@ -198,6 +214,16 @@ public final class VfioUser {
         public static final int SIZEOF = 8;
 
         private DeviceFeature() {}
+    }
+
+    /** VFIO_USER_MIG_DATA_READ and VFIO_USER_MIG_DATA_WRITE: u32 argsz, u32 size, then the data. */
+    public static final class MigData {
+        public static final int ARGSZ = 0;
+        public static final int SIZE = 4;
+        public static final int DATA = 8;
+        public static final int SIZEOF = 8;
+
+        private MigData() {}
     }
 
     private VfioUser() {}
