@@ -12,11 +12,14 @@ import java.util.concurrent.atomic.AtomicInteger;
 public final class Fd implements AutoCloseable {
 
     private static final int F_DUPFD_CLOEXEC = 1030;
+    private static final int F_GETFL = 3;
+    private static final int F_SETFL = 4;
+    private static final int O_NONBLOCK = 0x800;
     private static final int CLOSED = -1;
 
     private static final MethodHandle CLOSE = Native.plain("close", FunctionDescriptor.of(JAVA_INT, JAVA_INT));
-    private static final MethodHandle FCNTL = Native.capturingVariadic(
-            "fcntl", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT), 2);
+    private static final MethodHandle FCNTL =
+            Native.capturingVariadic("fcntl", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT), 2);
 
     private final AtomicInteger fd;
 
@@ -53,6 +56,13 @@ public final class Fd implements AutoCloseable {
     public Fd dup() {
         int original = value();
         return own(fcntl(original, F_DUPFD_CLOEXEC, 0, "fcntl F_DUPFD_CLOEXEC fd=" + original));
+    }
+
+    /** Whether calls on the open file fail with EAGAIN instead of waiting. Descriptors that were duplicated share it. */
+    public void setNonBlocking(boolean nonBlocking) {
+        int flags = fcntl(value(), F_GETFL, 0, "fcntl F_GETFL " + this);
+        int wanted = nonBlocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+        fcntl(value(), F_SETFL, wanted, "fcntl F_SETFL " + this);
     }
 
     /** Closes it; later calls do nothing. */

@@ -22,8 +22,7 @@ public final class FileIo {
     public static final int O_NONBLOCK = 0x800;
 
     /** The only open flag here whose value depends on the architecture. */
-    public static final int O_DIRECT =
-            System.getProperty("os.arch").equals("aarch64") ? 0x10000 : 0x4000;
+    public static final int O_DIRECT = System.getProperty("os.arch").equals("aarch64") ? 0x10000 : 0x4000;
 
     public static final int FALLOC_FL_KEEP_SIZE = 1;
     public static final int FALLOC_FL_PUNCH_HOLE = 2;

@@ -53,8 +53,8 @@ public record FileStat(long size, int mode, long dev, long ino, int blockSize, l
     // struct statfs: f_type comes first.
     private static final long STATFS_SIZEOF = 256;
 
-    private static final MethodHandle STATX = Native.capturing(
-            "statx", FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT, ADDRESS));
+    private static final MethodHandle STATX =
+            Native.capturing("statx", FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT, ADDRESS));
     private static final MethodHandle FSTATFS =
             Native.capturing("fstatfs", FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS));
 

@@ -37,14 +37,19 @@ public final class IoUring implements AutoCloseable {
             | IORING_SETUP_TASKRUN_FLAG;
 
     // syscall(2) is variadic: every argument after the number.
-    private static final MethodHandle SETUP = Native.capturingVariadic(
-            "syscall", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_INT, ADDRESS), 1);
+    private static final MethodHandle SETUP =
+            Native.capturingVariadic("syscall", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_INT, ADDRESS), 1);
     private static final MethodHandle ENTER = Native.capturingVariadic(
             "syscall",
             FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG),
             1);
     private static final MethodHandle REGISTER = Native.capturingVariadic(
             "syscall", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT), 1);
+
+    // Not a constant to the compiler, on purpose: a loop that had it inlined for each of submit, reap and await would
+    // be too large
+    // for escape analysis to remove what a downcall allocates.
+    private final MethodHandle enter = ENTER;
 
     private final Fd ring;
     private final boolean deferred;
@@ -214,8 +219,8 @@ public final class IoUring implements AutoCloseable {
         MemorySegment errno = Native.errnoSegment();
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment fd = arena.allocateFrom(JAVA_INT, eventFd.value());
-            long result = (long)
-                    REGISTER.invokeExact(errno, (long) SYS_IO_URING_REGISTER, ring.value(), IORING_REGISTER_EVENTFD, fd, 1);
+            long result = (long) REGISTER.invokeExact(
+                    errno, (long) SYS_IO_URING_REGISTER, ring.value(), IORING_REGISTER_EVENTFD, fd, 1);
             ErrnoException.check(Native.result(result, errno), "io_uring_register EVENTFD " + eventFd);
         } catch (ErrnoException e) {
             throw e;
@@ -262,7 +267,7 @@ public final class IoUring implements AutoCloseable {
         MemorySegment errno = Native.errnoSegment();
         try {
             while (true) {
-                long result = (long) ENTER.invokeExact(
+                long result = (long) enter.invokeExact(
                         errno, (long) SYS_IO_URING_ENTER, ring.value(), toSubmit, minComplete, flags, 0L, 0L);
                 int value = (int) Native.result(result, errno);
                 if (value != -EINTR) {

@@ -22,12 +22,14 @@ public final class Mapping implements AutoCloseable {
     private static final int NO_FD = -1;
 
     private static final MethodHandle MMAP = Native.capturing(
-            "mmap",
-            FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG));
+            "mmap", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG));
     private static final MethodHandle MUNMAP =
             Native.capturing("munmap", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG));
     private static final MethodHandle MADVISE =
             Native.capturing("madvise", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT));
+
+    /** Bytes of a page of this machine. */
+    public static final int PAGE_BYTES = pageBytes();
 
     private final long address;
     private final long size;
@@ -42,7 +44,7 @@ public final class Mapping implements AutoCloseable {
      * Maps {@code size} bytes of {@code fd} from {@code offset} on, shared with whoever else maps them. The descriptor may be
      * closed afterwards. Memory that its owner can shrink must not be mapped: see {@link Seals}.
      *
-     * @param offset a multiple of the page size
+     * @param offset a multiple of {@link #PAGE_BYTES}
      * @param prot {@link #PROT_READ}, {@link #PROT_WRITE} or both
      * @throws ErrnoException as mmap(2)
      */
@@ -73,7 +75,8 @@ public final class Mapping implements AutoCloseable {
     /**
      * Gives whole pages of anonymous memory back: they read as zeroes.
      *
-     * @param offset and {@code length} multiples of the page size
+     * @param offset a multiple of {@link #PAGE_BYTES}
+     * @param length a multiple of {@link #PAGE_BYTES}
      * @return 0 or a negative errno
      */
     public int discard(long offset, long length) {
@@ -97,6 +100,15 @@ public final class Mapping implements AutoCloseable {
             ErrnoException.check(result, "munmap size=" + size);
         } catch (ErrnoException e) {
             throw e;
+        } catch (Throwable t) {
+            throw Native.unexpected(t);
+        }
+    }
+
+    private static int pageBytes() {
+        try {
+            return (int)
+                    Native.plain("getpagesize", FunctionDescriptor.of(JAVA_INT)).invokeExact();
         } catch (Throwable t) {
             throw Native.unexpected(t);
         }

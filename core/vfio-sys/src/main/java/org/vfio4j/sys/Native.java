@@ -21,8 +21,7 @@ final class Native {
     private static final SymbolLookup LIBC = LINKER.defaultLookup();
     private static final Linker.Option CAPTURE = Linker.Option.captureCallState("errno");
     private static final MemoryLayout CAPTURE_LAYOUT = Linker.Option.captureStateLayout();
-    private static final long ERRNO_OFFSET =
-            CAPTURE_LAYOUT.byteOffset(MemoryLayout.PathElement.groupElement("errno"));
+    private static final long ERRNO_OFFSET = CAPTURE_LAYOUT.byteOffset(MemoryLayout.PathElement.groupElement("errno"));
 
     // Automatic arenas: a thread's segment is reclaimed with the thread.
     private static final ThreadLocal<MemorySegment> ERRNO =
@@ -73,14 +72,10 @@ final class Native {
         return new AssertionError("a downcall threw", t);
     }
 
-    static MemorySegment cString(Arena arena, String text) {
-        return arena.allocateFrom(text);
-    }
-
     private static MemorySegment symbol(String name) {
         return LIBC.find(name)
-                .orElseThrow(() -> new UnsatisfiedLinkError("the C library has no function " + name
-                        + ": vfio4j needs Linux with glibc 2.27 or newer"));
+                .orElseThrow(() -> new UnsatisfiedLinkError(
+                        "the C library has no function " + name + ": vfio4j needs Linux with glibc 2.28 or newer"));
     }
 
     static {

@@ -8,6 +8,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
+import java.lang.ref.Reference;
 
 /**
  * Sends and receives bytes and descriptors: sendmsg(2), recvmsg(2), SCM_RIGHTS of unix(7). One thread at a time uses it. The
@@ -90,10 +91,12 @@ public final class SocketIo implements AutoCloseable {
         MemorySegment errno = Native.errnoSegment();
         long received;
         try {
-            received =
-                    Native.result((long) RECVMSG.invokeExact(errno, fd, header, flags | MSG_CMSG_CLOEXEC), errno);
+            received = Native.result((long) RECVMSG.invokeExact(errno, fd, header, flags | MSG_CMSG_CLOEXEC), errno);
         } catch (Throwable t) {
             throw Native.unexpected(t);
+        } finally {
+            // The kernel got its address only.
+            Reference.reachabilityFence(buffer);
         }
         controlTruncated = received >= 0 && (header.get(JAVA_INT, MSG_FLAGS) & MSG_CTRUNC) != 0;
         if (received >= 0 && header.get(JAVA_LONG, MSG_CONTROLLEN) > 0) {
@@ -137,16 +140,25 @@ public final class SocketIo implements AutoCloseable {
      * @return bytes sent, or a negative errno; when less than {@code length}, the descriptors have gone with the first part
      */
     public long send(int fd, MemorySegment buffer, long at, long length, int[] sendFds, int sendFdCount, int flags) {
-        piece(0, buffer, at, length);
-        return sendPieces(fd, 1, sendFds, sendFdCount, flags);
+        try {
+            piece(0, buffer, at, length);
+            return sendPieces(fd, 1, sendFds, sendFdCount, flags);
+        } finally {
+            Reference.reachabilityFence(buffer);
+        }
     }
 
     /** Sends two pieces as one message, such as a header and its payload, without descriptors; otherwise as {@link #send}. */
     public long sendv(
             int fd, MemorySegment first, long firstLength, MemorySegment second, long secondLength, int flags) {
-        piece(0, first, 0, firstLength);
-        piece(1, second, 0, secondLength);
-        return sendPieces(fd, 2, fds, 0, flags);
+        try {
+            piece(0, first, 0, firstLength);
+            piece(1, second, 0, secondLength);
+            return sendPieces(fd, 2, fds, 0, flags);
+        } finally {
+            Reference.reachabilityFence(first);
+            Reference.reachabilityFence(second);
+        }
     }
 
     /** Closes the descriptors that nobody took. */
@@ -174,6 +186,8 @@ public final class SocketIo implements AutoCloseable {
             return Native.result((long) SENDMSG.invokeExact(errno, fd, header, flags | MSG_NOSIGNAL), errno);
         } catch (Throwable t) {
             throw Native.unexpected(t);
+        } finally {
+            Reference.reachabilityFence(this);
         }
     }
 

@@ -5,19 +5,18 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 import static org.vfio4j.sys.Errno.EADDRINUSE;
+import static org.vfio4j.sys.Errno.EAGAIN;
 import static org.vfio4j.sys.Errno.ECONNREFUSED;
 import static org.vfio4j.sys.Errno.EEXIST;
-import static org.vfio4j.sys.Errno.EIO;
+import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.ENAMETOOLONG;
 import static org.vfio4j.sys.Errno.ENOENT;
 
-import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 
 /** Stream sockets of the Unix domain: unix(7). */
@@ -30,9 +29,6 @@ public final class UnixSocket {
     private static final int SOCK_STREAM = 1;
     private static final int SOCK_NONBLOCK = 0x800;
     private static final int SOCK_CLOEXEC = 0x80000;
-    private static final int F_GETFL = 3;
-    private static final int F_SETFL = 4;
-    private static final int O_NONBLOCK = 0x800;
 
     // struct sockaddr_un {u16 family; char path[108];}
     private static final long SUN_PATH = 2;
@@ -40,14 +36,15 @@ public final class UnixSocket {
 
     private static final MethodHandle SOCKET =
             Native.capturing("socket", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT));
-    private static final MethodHandle SOCKETPAIR = Native.capturing(
-            "socketpair", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS));
+    private static final MethodHandle SOCKETPAIR =
+            Native.capturing("socketpair", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS));
     private static final MethodHandle BIND =
             Native.capturing("bind", FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT));
     private static final MethodHandle CONNECT =
             Native.capturing("connect", FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT));
     private static final MethodHandle LISTEN =
             Native.capturing("listen", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT));
+    private static final MethodHandle UNLINK = Native.capturing("unlink", FunctionDescriptor.of(JAVA_INT, ADDRESS));
     private static final MethodHandle ACCEPT4 =
             Native.capturing("accept4", FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS, ADDRESS, JAVA_INT));
 
@@ -122,12 +119,11 @@ public final class UnixSocket {
     }
 
     public static void setNonBlocking(Fd socket, boolean nonBlocking) {
-        int flags = Fd.fcntl(socket.value(), F_GETFL, 0, "fcntl F_GETFL " + socket);
-        int wanted = nonBlocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
-        Fd.fcntl(socket.value(), F_SETFL, wanted, "fcntl F_SETFL " + socket);
+        socket.setNonBlocking(nonBlocking);
     }
 
     private static void removeStale(Path path) {
+        pathBytes(path, "bind " + path);
         FileStat found;
         try {
             found = FileStat.of(path);
@@ -143,20 +139,48 @@ public final class UnixSocket {
         if (isListening(path)) {
             throw new ErrnoException(EADDRINUSE, "bind " + path);
         }
-        try {
-            Files.deleteIfExists(path);
-        } catch (IOException e) {
-            throw new ErrnoException(EIO, "unlink " + e.getMessage());
-        }
+        unlink(path);
     }
 
     private static boolean isListening(Path path) {
-        try {
-            connect(path).close();
+        // Not blocking: with a full queue of connections it would wait for the listener.
+        try (Fd probe = socket(SOCK_NONBLOCK)) {
+            address(CONNECT, probe, path, "connect " + path);
             return true;
         } catch (ErrnoException e) {
-            return e.errno() != ECONNREFUSED;
+            return switch (e.errno()) {
+                case ECONNREFUSED -> false;
+                case EAGAIN -> true;
+                default -> throw e;
+            };
         }
+    }
+
+    private static void unlink(Path path) {
+        MemorySegment errno = Native.errnoSegment();
+        try (Arena arena = Arena.ofConfined()) {
+            int result = Native.result((int) UNLINK.invokeExact(errno, arena.allocateFrom(path.toString())), errno);
+            if (result != -ENOENT) {
+                ErrnoException.check(result, "unlink " + path);
+            }
+        } catch (ErrnoException e) {
+            throw e;
+        } catch (Throwable t) {
+            throw Native.unexpected(t);
+        }
+    }
+
+    private static byte[] pathBytes(Path path, String what) {
+        byte[] name = path.toString().getBytes(StandardCharsets.UTF_8);
+        if (name.length == 0) {
+            // An address of zeroes would be a name outside the file system.
+            throw new ErrnoException(EINVAL, what + "(empty path)");
+        }
+        if (name.length > MAX_PATH_BYTES) {
+            throw new ErrnoException(
+                    ENAMETOOLONG, what + ": " + name.length + " bytes, the limit is " + MAX_PATH_BYTES);
+        }
+        return name;
     }
 
     private static Fd socket(int flags) {
@@ -184,11 +208,7 @@ public final class UnixSocket {
     }
 
     private static void address(MethodHandle call, Fd socket, Path path, String what) {
-        byte[] name = path.toString().getBytes(StandardCharsets.UTF_8);
-        if (name.length > MAX_PATH_BYTES) {
-            throw new ErrnoException(
-                    ENAMETOOLONG, what + ": " + name.length + " bytes, the limit is " + MAX_PATH_BYTES);
-        }
+        byte[] name = pathBytes(path, what);
         MemorySegment errno = Native.errnoSegment();
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment address = arena.allocate(SOCKADDR_SIZEOF, Short.BYTES);

@@ -1,0 +1,132 @@
+package org.vfio4j.sys;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.vfio4j.sys.Errno.*;
+import static org.vfio4j.sys.Failures.assertFails;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class UnixSocketTest {
+
+    private final OpenFds fds = new OpenFds();
+
+    @TempDir
+    Path directory;
+
+    @AfterEach
+    void leavesNoDescriptor() {
+        fds.assertNoneLeft();
+    }
+
+    @Test
+    void refusesAPathThatIsTooLong() {
+        Path path = directory.resolve("s".repeat(120));
+        String lengths = path.toString().length() + " bytes, the limit is 107";
+        assertFails(ENAMETOOLONG, () -> UnixSocket.listen(path, 1)).contains(lengths);
+        assertFails(ENAMETOOLONG, () -> UnixSocket.connect(path)).contains(lengths);
+    }
+
+    @Test
+    void takesThelongestPath() {
+        Path path = directory.resolve(
+                "s".repeat(UnixSocket.MAX_PATH_BYTES - directory.toString().length() - 1));
+        try (Fd listening = UnixSocket.listen(path, 1);
+                Fd client = UnixSocket.connect(path)) {
+            assertThat(client.isOpen()).isTrue();
+            Fd.own(UnixSocket.accept(listening.value())).close();
+        }
+    }
+
+    @Test
+    void refusesAnEmptyPath() {
+        assertFails(EINVAL, () -> UnixSocket.listen(Path.of(""), 1));
+        assertFails(EINVAL, () -> UnixSocket.connect(Path.of("")));
+    }
+
+    @Test
+    void refusesToReplaceWhatIsNoSocket() throws Exception {
+        Path path = Files.writeString(directory.resolve("file"), "precious");
+        assertFails(EEXIST, () -> UnixSocket.listen(path, 1)).contains(path.toString(), "no socket");
+        assertThat(path).hasContent("precious");
+    }
+
+    @Test
+    void refusesASymbolicLink() throws Exception {
+        Path link = Files.createSymbolicLink(directory.resolve("link"), directory.resolve("nowhere"));
+        assertFails(EEXIST, () -> UnixSocket.listen(link, 1));
+    }
+
+    @Test
+    void refusesADirectoryThatIsMissing() {
+        assertFails(ENOENT, () -> UnixSocket.listen(directory.resolve("no/s"), 1))
+                .contains("no/s");
+    }
+
+    @Test
+    void refusesAPathWhereSomebodyListens() {
+        Path path = directory.resolve("s");
+        try (Fd listening = UnixSocket.listen(path, 4)) {
+            assertFails(EADDRINUSE, () -> UnixSocket.listen(path, 1)).contains(path.toString());
+            Fd.own(UnixSocket.accept(listening.value())).close();
+            try (Fd client = UnixSocket.connect(path)) {
+                assertThat(client.isOpen()).as("the first one still listens").isTrue();
+            }
+        }
+    }
+
+    @Test
+    void aListenerWhoseQueueIsFullListens() {
+        Path path = directory.resolve("s");
+        try (Fd listening = UnixSocket.listen(path, 0);
+                Fd waiting = UnixSocket.connect(path)) {
+            assertFails(EADDRINUSE, () -> UnixSocket.listen(path, 1));
+            assertThat(listening.isOpen() && waiting.isOpen()).isTrue();
+        }
+    }
+
+    @Test
+    void replacesASocketThatNobodyListensOn() {
+        Path path = directory.resolve("s");
+        UnixSocket.listen(path, 1).close();
+        assertThat(path).exists();
+        try (Fd listening = UnixSocket.listen(path, 1);
+                Fd client = UnixSocket.connect(path)) {
+            Fd.own(UnixSocket.accept(listening.value())).close();
+            assertThat(client.isOpen()).isTrue();
+        }
+    }
+
+    @Test
+    void connectingSaysWhyNot() {
+        Path path = directory.resolve("s");
+        assertFails(ENOENT, () -> UnixSocket.connect(path)).startsWith("connect " + path);
+        UnixSocket.listen(path, 1).close();
+        assertFails(ECONNREFUSED, () -> UnixSocket.connect(path));
+    }
+
+    @Test
+    void acceptDoesNotWait() {
+        try (Fd listening = UnixSocket.listen(directory.resolve("s"), 1)) {
+            assertThat(UnixSocket.accept(listening.value())).isEqualTo(-EAGAIN);
+        }
+        assertThat(UnixSocket.accept(-1)).isEqualTo(-EBADF);
+    }
+
+    @Test
+    void anAcceptedConnectionDoesNotBlock() {
+        Path path = directory.resolve("s");
+        try (Fd listening = UnixSocket.listen(path, 1);
+                Fd client = UnixSocket.connect(path);
+                Fd accepted = Fd.own(UnixSocket.accept(listening.value()));
+                SocketIo io = new SocketIo(1);
+                Mapping buffer = Mapping.anonymous(4096)) {
+            assertThat(io.recv(accepted.value(), buffer.segment(), 0, 16, 0)).isEqualTo(-EAGAIN);
+            UnixSocket.setNonBlocking(client, true);
+            assertThat(io.recv(client.value(), buffer.segment(), 0, 16, 0)).isEqualTo(-EAGAIN);
+        }
+    }
+}
