@@ -31,11 +31,17 @@ public final class FileBackend implements BlockBackend {
         this.readOnly = readOnly;
         FileStat stat = FileStat.of(file);
         sizeBytes = checkedSize(path, file, stat);
+        if (stat.isBlockDevice() && !readOnly) {
+            claim(path, file);
+        }
         physicalBlockBytes = Math.max(SECTOR_BYTES, Integer.highestOneBit(Math.min(stat.blockSize(), 4096)));
         lock();
         uring = switch (mode) {
             case AUTO -> isUringOffered();
-            case URING -> true;
+            case URING -> {
+                probeUring();
+                yield true;
+            }
             case SYNC -> false;
         };
     }
@@ -44,11 +50,15 @@ public final class FileBackend implements BlockBackend {
      * Opens a file.
      *
      * @throws ErrnoException ENOENT, EACCES, EROFS as open(2); EISDIR; EINVAL when it is neither a regular file nor a block
-     *     device, or its size is 0 or no multiple of {@link #SECTOR_BYTES}; EBUSY when another server has it
+     *     device, or its size is 0 or no multiple of {@link #SECTOR_BYTES}; EBUSY when another server has it; ENOSYS or
+     *     EPERM when {@link FileIoMode#URING} is wanted and not offered
      */
     public static FileBackend open(Path path, boolean readOnly, FileIoMode mode) {
+        // Without O_NONBLOCK the opening of a pipe would wait.
         Fd file = FileIo.open(path, (readOnly ? FileIo.O_RDONLY : FileIo.O_RDWR) | FileIo.O_NONBLOCK);
         try {
+            // With it io_uring answers EAGAIN where it should wait for the file system.
+            file.setNonBlocking(false);
             return new FileBackend(path, file, readOnly, mode);
         } catch (ErrnoException e) {
             file.close();
@@ -96,6 +106,16 @@ public final class FileBackend implements BlockBackend {
         ErrnoException.check(locked, "lock " + path);
     }
 
+    /** With O_EXCL a block device that is mounted, or part of another device, answers EBUSY. */
+    private static void claim(Path path, Fd file) {
+        try {
+            FileIo.open(Path.of("/proc/self/fd/" + file.value()), FileIo.O_RDWR | FileIo.O_EXCL)
+                    .close();
+        } catch (ErrnoException e) {
+            throw new ErrnoException(e.errno(), "open " + path + " to write, which is mounted or in use");
+        }
+    }
+
     private static long checkedSize(Path path, Fd file, FileStat stat) {
         if (stat.isDirectory()) {
             throw new ErrnoException(EISDIR, "open " + path);
@@ -113,12 +133,17 @@ public final class FileBackend implements BlockBackend {
     }
 
     private static boolean isUringOffered() {
-        try (IoUring probe = IoUring.create(1)) {
-            return probe.room() > 0;
+        try {
+            probeUring();
+            return true;
         } catch (ErrnoException e) {
             System.getLogger(FileBackend.class.getName())
                     .log(System.Logger.Level.DEBUG, "io_uring is not offered: {0}", e.getMessage());
             return false;
         }
+    }
+
+    private static void probeUring() {
+        IoUring.create(1).close();
     }
 }

@@ -10,8 +10,6 @@ import org.vfio4j.sys.RawMemory;
 /** Storage in this process's memory, zeroes at first. It takes memory only where it was written, and gives back what is discarded. */
 public final class MemoryBackend implements BlockBackend {
 
-    private static final int PAGE_BYTES = 4096;
-
     private final Mapping memory;
 
     /**
@@ -29,7 +27,7 @@ public final class MemoryBackend implements BlockBackend {
 
     @Override
     public int physicalBlockBytes() {
-        return PAGE_BYTES;
+        return Mapping.PAGE_BYTES;
     }
 
     @Override
@@ -148,12 +146,12 @@ public final class MemoryBackend implements BlockBackend {
                 return -EINVAL;
             }
             long end = offset + length;
-            long firstPage = Math.min(end, offset + PAGE_BYTES - 1 & -PAGE_BYTES);
-            long lastPage = Math.max(firstPage, end & -PAGE_BYTES);
+            long firstPage = Math.min(end, offset + Mapping.PAGE_BYTES - 1 & -Mapping.PAGE_BYTES);
+            long lastPage = Math.max(firstPage, end & -Mapping.PAGE_BYTES);
             RawMemory.fill(base + offset, firstPage - offset, (byte) 0);
             RawMemory.fill(base + lastPage, end - lastPage, (byte) 0);
             if (firstPage != lastPage && memory.discard(firstPage, lastPage - firstPage) != 0) {
-                RawMemory.fill(base + firstPage, lastPage - firstPage, (byte) 0); // pages of this machine are larger
+                RawMemory.fill(base + firstPage, lastPage - firstPage, (byte) 0); // pages that are locked
             }
             return 0;
         }

@@ -18,6 +18,9 @@ final class Range {
 
     /** As {@link #isLegal}, for a request that moves no data, whose length has no limit. */
     static boolean isLegalWithoutData(long offset, long length, long sizeBytes) {
-        return offset >= 0 && length >= 0 && offset <= sizeBytes - length && ((offset | length) & SECTOR_BYTES - 1) == 0;
+        return offset >= 0
+                && length >= 0
+                && offset <= sizeBytes - length
+                && ((offset | length) & SECTOR_BYTES - 1) == 0;
     }
 }

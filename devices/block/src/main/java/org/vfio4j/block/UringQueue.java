@@ -43,6 +43,7 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
     private final int[] iovCount;
 
     private int inFlight;
+    private int finished;
     private BlockCompletion handler = DROP;
 
     UringQueue(Fd file, long sizeBytes, boolean readOnly, int depth) {
@@ -95,8 +96,11 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
 
     @Override
     public void submit() {
+        int result;
+        do {
+            result = ring.submit();
+        } while (result > 0);
         // -EAGAIN and -EBUSY leave the rest prepared: the next submit or poll takes it.
-        int result = ring.submit();
         if (result < 0 && result != -EAGAIN && result != -EBUSY) {
             throw new IllegalStateException("io_uring_enter failed with " + result + " on a ring that was set up");
         }
@@ -104,17 +108,18 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
 
     @Override
     public int poll(BlockCompletion handler) {
-        int delivered = refused.deliver(handler);
-        if (inFlight == 0) {
-            return delivered;
-        }
-        int before = inFlight;
         this.handler = handler;
-        submit();
-        ring.reap(this);
-        // What a completion started anew, or an earlier submit had to leave.
-        submit();
-        return delivered + before - inFlight;
+        finished = 0;
+        int delivered = refused.deliver(handler);
+        if (inFlight > 0) {
+            submit();
+            ring.reap(this);
+            // What a completion started anew or an earlier submit had to leave; no event would tell of what was
+            // refused.
+            submit();
+            delivered += refused.deliver(handler);
+        }
+        return delivered + finished;
     }
 
     @Override
@@ -182,6 +187,7 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
 
     private void finish(int tag, int result) {
         inFlight--;
+        finished++;
         handler.complete(tag, result);
     }
 
@@ -221,15 +227,13 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
     }
 
     private void prepare(int tag) {
-        boolean prepared =
-                switch (operation[tag]) {
-                    case READ, WRITE -> prepareTransfer(tag);
-                    case FLUSH -> ring.prepFdatasync(file.value(), tag);
-                    case DISCARD, UNMAP_ZERO ->
-                        ring.prepFallocate(file.value(), FileZeroes.DISCARD, offset[tag], length[tag], tag);
-                    default ->
-                        ring.prepFallocate(file.value(), FileZeroes.mode(false), offset[tag], length[tag], tag);
-                };
+        boolean prepared = switch (operation[tag]) {
+            case READ, WRITE -> prepareTransfer(tag);
+            case FLUSH -> ring.prepFdatasync(file.value(), tag);
+            case DISCARD, UNMAP_ZERO ->
+                ring.prepFallocate(file.value(), FileZeroes.DISCARD, offset[tag], length[tag], tag);
+            default -> ring.prepFallocate(file.value(), FileZeroes.mode(false), offset[tag], length[tag], tag);
+        };
         if (!prepared) {
             throw new IllegalStateException("tag " + tag + " was used again before it was free");
         }

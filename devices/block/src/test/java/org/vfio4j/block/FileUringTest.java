@@ -1,0 +1,24 @@
+package org.vfio4j.block;
+
+import static org.junit.jupiter.api.Assumptions.abort;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.io.TempDir;
+import org.vfio4j.sys.ErrnoException;
+
+class FileUringTest extends BlockQueueContract {
+
+    @TempDir
+    Path directory;
+
+    @Override
+    BlockBackend open() throws Exception {
+        Path image = Files.write(directory.resolve("disk.img"), new byte[SIZE]);
+        try {
+            return FileBackend.open(image, false, FileIoMode.URING);
+        } catch (ErrnoException e) {
+            return abort("NOT TESTED: " + e.getMessage());
+        }
+    }
+}
