@@ -2,7 +2,8 @@ module org.vfio4j.userspace.virtioblk {
     requires static org.jspecify;
     requires org.vfio4j.uapi;
     requires org.vfio4j.sys;
-    requires org.vfio4j.vfio;
+    requires org.vfio4j.bus;
+    requires transitive org.vfio4j.vfio;
 
     exports org.vfio4j.userspace.virtioblk;
 }
