@@ -13,6 +13,7 @@ module org.vfio4j.cli {
     requires org.vfio4j.block;
     requires org.vfio4j.virtioblk;
     requires org.vfio4j.vfiouser;
+    requires org.vfio4j.userspace.virtioblk;
 
     exports org.vfio4j.cli;
 

@@ -9,10 +9,12 @@ import picocli.CommandLine.Spec;
         name = "vfio",
         description = "PCI functions in user space: for virtual machines, over vfio-user, and for drivers in Java.",
         subcommands = {
+            DemoCommand.class,
             ServeCommand.class,
             LsCommand.class,
             TreeCommand.class,
-            ShowCommand.class
+            ShowCommand.class,
+            AotTrainCommand.class
         },
         mixinStandardHelpOptions = true,
         versionProvider = Version.class,
