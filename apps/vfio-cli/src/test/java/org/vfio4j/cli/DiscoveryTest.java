@@ -1,0 +1,113 @@
+package org.vfio4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.vfio4j.vfio.LocalDeviceFile;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/** How other processes find what one serves: ls, tree and show. */
+class DiscoveryTest {
+
+    @TempDir
+    private Path directory;
+
+    private final ServerDirectory own = ServerDirectory.create();
+    private final Machine machine = new Machine();
+    private String socket = "";
+
+    @BeforeEach
+    void publish() {
+        Machine.Disk disk = machine.add(DiskSettings.memory(1 << 20, 3, "FOUND"), Optional.empty());
+        socket = directory.resolve("disk.sock").toString();
+        machine.showIn(own.sysfs());
+        try (LocalDeviceFile file = machine.open(disk)) {
+            ServerState.Function function = ServerState.function(disk, file, socket);
+            own.publish(new ServerState(
+                    ProcessHandle.current().pid(), own.sysfs().toString(), List.of(function)));
+        }
+    }
+
+    @AfterEach
+    void release() {
+        machine.close();
+        own.close();
+    }
+
+    @Test
+    void lsShowsTheFunctionInColumnsThatAlign() {
+        Cli ls = Cli.run("ls");
+        assertThat(ls.exitCode()).isZero();
+        String[] lines = ls.out().split("\n");
+        assertThat(lines[0]).startsWith("FUNCTION");
+        String line = ls.out().lines().filter(l -> l.contains(socket)).findFirst().orElseThrow();
+        assertThat(line).startsWith("0000:00:01.0").contains("1af4:1042").contains("vfio-pci").contains("1 MiB, memory");
+        assertThat(line.indexOf("1af4:1042")).isEqualTo(lines[0].indexOf("ID"));
+        assertThat(line.indexOf(socket)).isEqualTo(lines[0].indexOf("SOCKET"));
+    }
+
+    @Test
+    void lsSpeaksJsonThatScriptsCanRelyOn() {
+        JsonNode json = JsonMapper.builder().build().readTree(Cli.run("ls", "-o", "json").out());
+        assertThat(json.get("apiVersion").asString()).isEqualTo("vfio4j/v1");
+        assertThat(json.get("kind").asString()).isEqualTo("Function");
+        JsonNode function = null;
+        for (JsonNode item : json.get("items")) {
+            function = item.get("function").get("socket").asString().equals(socket) ? item.get("function") : function;
+        }
+        assertThat(function).isNotNull();
+        assertThat(function.get("vfioDevice").asString()).startsWith("vfio");
+        assertThat(function.get("irqs").get(1).get("count").asInt()).isEqualTo(4); // three queues and the configuration
+    }
+
+    @Test
+    void treeShowsDriverDeviceAndSocketBelowTheFunction() {
+        Cli tree = Cli.run("tree");
+        assertThat(tree.exitCode()).isZero();
+        assertThat(tree.out())
+                .containsSubsequence("pid " + ProcessHandle.current().pid(), "0000:00:01.0", "vfio-pci", "vfio0", socket);
+    }
+
+    @Test
+    void showFindsAFunctionByAddressDeviceAndSocket() {
+        for (String id : new String[] {"0000:00:01.0", "00:01.0", "vfio0", socket}) {
+            Cli show = Cli.run("show", id, "--pid", Long.toString(ProcessHandle.current().pid()));
+            assertThat(show.exitCode()).as(id + show.err()).isZero();
+            assertThat(show.out()).contains("MSI-X, 4 vectors, disabled").contains("BAR4").contains("16 KiB").contains("INTx");
+        }
+    }
+
+    @Test
+    void showOfNothingSaysSo() {
+        Cli show = Cli.run("show", "0000:ff:01.0");
+        assertThat(show.exitCode()).isEqualTo(ExitCode.NOT_FOUND);
+        assertThat(show.errorLines()).containsExactly(
+                "vfio: show: no function 0000:ff:01.0 in a serving process", "try: vfio ls");
+    }
+
+    @Test
+    void clearsAwayWhatADeadProcessLeft() throws IOException {
+        Path dead = Files.createDirectory(ServerDirectory.parent().resolve("dead-" + System.nanoTime()));
+        Files.createFile(dead.resolve("lock"));
+        Files.writeString(dead.resolve("server.json"), "{\"pid\":1,\"sysfs\":\"\",\"functions\":[]}");
+        assertThat(Cli.run("tree").out()).doesNotContain("pid 1\n");
+        assertThat(dead).doesNotExist();
+    }
+
+    @Test
+    void passesOverAProcessThatBeginsJustNow() throws IOException {
+        Files.delete(own.sysfs().resolveSibling("server.json"));
+        assertThat(Cli.run("ls").out()).doesNotContain(socket);
+        Files.writeString(own.sysfs().resolveSibling("server.json"), "{\"pid\":");
+        assertThat(Cli.run("ls").exitCode()).isZero();
+    }
+}
