@@ -34,7 +34,8 @@ class GuestDiskTest {
                 .disk(dir.resolve("a.sock"), "file=" + image, "serial=A-1", "queues=2")
                 .disk(dir.resolve("b.sock"), "memory=64M")
                 .start();
-        guest = QemuGuest.withDisks(dir.resolve("a.sock"), dir.resolve("b.sock")).boot();
+        guest = QemuGuest.withDisks(dir.resolve("a.sock"), dir.resolve("b.sock"))
+                .boot();
     }
 
     @AfterAll
@@ -81,7 +82,8 @@ class GuestDiskTest {
     @Test
     void theImageHoldsWhatTheGuestWrote() {
         long at = 8L * MIB;
-        guest.sh("dd if=/dev/vda of=/dev/vda bs=64k count=64 seek=128 iflag=direct oflag=direct conv=fsync status=none");
+        guest.sh(
+                "dd if=/dev/vda of=/dev/vda bs=64k count=64 seek=128 iflag=direct oflag=direct conv=fsync status=none");
         assertThat(Images.read(image, at, FILLED_BYTES)).isEqualTo(FILLED);
     }
 
@@ -135,7 +137,8 @@ class GuestDiskTest {
                 + " dd if=/dev/vda of=/dev/vdb bs=16k count=256 seek=$((512 + 256 * i)) iflag=direct oflag=direct status=none &"
                 + " done; wait");
         for (int writer = 0; writer < 4; writer++) {
-            assertThat(Images.read(image, (80L + 4 * writer) * MIB, FILLED_BYTES)).isEqualTo(FILLED);
+            assertThat(Images.read(image, (80L + 4 * writer) * MIB, FILLED_BYTES))
+                    .isEqualTo(FILLED);
             guest.sh("cmp -n 4194304 -i 0:" + (8 + 4 * writer) * MIB + " /dev/vda /dev/vdb");
         }
     }

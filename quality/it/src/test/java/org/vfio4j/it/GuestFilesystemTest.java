@@ -4,9 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.vfio4j.it.Images.MIB;
 
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.time.Duration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -23,17 +23,21 @@ class GuestFilesystemTest {
     void theNextGuestFindsTheFilesOfTheLast() {
         Path image = Images.create(dir.resolve("disk.img"), 128L * MIB);
         Path socket = dir.resolve("disk.sock");
-        try (VfioProcess server = VfioProcess.server().disk(socket, "file=" + image).start()) {
+        try (VfioProcess server =
+                VfioProcess.server().disk(socket, "file=" + image).start()) {
             String sums;
             try (QemuGuest guest = QemuGuest.withDisks(socket).boot()) {
                 makeAndMount(guest);
                 guest.sh("dd if=/dev/urandom of=/mnt/big bs=1M count=16 status=none");
-                guest.sh("for i in $(seq 100); do cp /bin/busybox /mnt/small$i && truncate -s $((i * 1000)) /mnt/small$i; done");
+                guest.sh(
+                        "for i in $(seq 100); do cp /bin/busybox /mnt/small$i && truncate -s $((i * 1000)) /mnt/small$i; done");
                 sums = guest.sh("sha256sum /mnt/big /mnt/small*");
                 guest.sh("umount /mnt");
                 guest.powerOff();
             }
-            assertThat(Images.read(image, 1024 + 0x38, 2)).as("magic of the superblock").isEqualTo(new byte[] {0x53, (byte) 0xEF});
+            assertThat(Images.read(image, 1024 + 0x38, 2))
+                    .as("magic of the superblock")
+                    .isEqualTo(new byte[] {0x53, (byte) 0xEF});
 
             try (QemuGuest guest = QemuGuest.withDisks(socket).boot()) {
                 guest.sh("e2fsck -fn /dev/vda");
@@ -54,7 +58,8 @@ class GuestFilesystemTest {
     void whatWasSyncedOutlivesAGuestKilledWhileWriting() {
         Path image = Images.create(dir.resolve("disk.img"), 128L * MIB);
         Path socket = dir.resolve("disk.sock");
-        try (VfioProcess server = VfioProcess.server().disk(socket, "file=" + image).start()) {
+        try (VfioProcess server =
+                VfioProcess.server().disk(socket, "file=" + image).start()) {
             List<String> synced = new ArrayList<>();
             try (QemuGuest guest = QemuGuest.withDisks(socket).boot()) {
                 makeAndMount(guest);
@@ -68,8 +73,11 @@ class GuestFilesystemTest {
             }
             try (QemuGuest guest = QemuGuest.withDisks(socket).boot()) {
                 guest.sh("mount /dev/vda /mnt");
-                List<String> files = synced.stream().map(line -> line.substring(line.indexOf("/mnt"))).toList();
-                assertThat(guest.sh("sha256sum " + String.join(" ", files)).lines()).isEqualTo(synced);
+                List<String> files = synced.stream()
+                        .map(line -> line.substring(line.indexOf("/mnt")))
+                        .toList();
+                assertThat(guest.sh("sha256sum " + String.join(" ", files)).lines())
+                        .isEqualTo(synced);
                 guest.sh("umount /mnt && e2fsck -fn /dev/vda");
                 guest.powerOff();
             }
@@ -83,7 +91,9 @@ class GuestFilesystemTest {
         Path socket = dir.resolve("disk.sock");
         byte[] expected = Images.pattern(5, 4 * MIB);
         Images.write(image, 0, expected);
-        try (VfioProcess server = VfioProcess.server().disk(socket, "file=" + image, "queues=2").start();
+        try (VfioProcess server = VfioProcess.server()
+                        .disk(socket, "file=" + image, "queues=2")
+                        .start();
                 QemuGuest guest = QemuGuest.withDisks(socket).option("--reboot").boot()) {
             for (int round = 0; round < 2; round++) {
                 guest.sh("for i in 8 16 24 32; do (while :; do dd if=/dev/vda of=/dev/vda bs=256k count=16"
@@ -103,15 +113,18 @@ class GuestFilesystemTest {
     void aGuestOutlivesItsServerAndTheNextServerServesTheNextGuest() {
         Path image = Images.create(dir.resolve("disk.img"), 64L * MIB);
         Path socket = dir.resolve("disk.sock");
-        try (VfioProcess server = VfioProcess.server().disk(socket, "file=" + image).start();
+        try (VfioProcess server =
+                        VfioProcess.server().disk(socket, "file=" + image).start();
                 QemuGuest guest = QemuGuest.withDisks(socket).boot()) {
-            guest.sh("(while :; do dd if=/dev/zero of=/dev/vda bs=1M count=16 oflag=direct status=none || break; done) & sleep 1");
+            guest.sh(
+                    "(while :; do dd if=/dev/zero of=/dev/vda bs=1M count=16 oflag=direct status=none || break; done) & sleep 1");
             server.kill();
             assertThat(guest.sh("echo still here; sleep 1; cat /proc/uptime")).contains("still here");
             assertThat(guest.isAlive()).isTrue();
             guest.kill();
         }
-        try (VfioProcess server = VfioProcess.server().disk(socket, "file=" + image).start();
+        try (VfioProcess server =
+                        VfioProcess.server().disk(socket, "file=" + image).start();
                 QemuGuest guest = QemuGuest.withDisks(socket).boot()) {
             makeAndMount(guest);
             guest.sh("umount /mnt && e2fsck -fn /dev/vda");

@@ -33,7 +33,9 @@ class GuestVariantsTest {
     /** Copies the filled part of the disk to its middle, in the guest, and looks at the image. */
     private void readAndWrite(QemuGuest guest, Duration limit) {
         long begin = System.nanoTime();
-        guest.sh("dd if=/dev/vda of=/dev/vda bs=128k count=32 seek=256 iflag=direct oflag=direct conv=fsync status=none", limit);
+        guest.sh(
+                "dd if=/dev/vda of=/dev/vda bs=128k count=32 seek=256 iflag=direct oflag=direct conv=fsync status=none",
+                limit);
         assertThat(Duration.ofNanos(System.nanoTime() - begin)).isLessThan(limit);
         assertThat(Images.read(image, 32L * MIB, FILLED_BYTES)).isEqualTo(filled);
         assertThat(guest.sh("dd if=/dev/vda bs=1M skip=32 count=4 iflag=direct status=none | sha256sum", limit))
@@ -61,7 +63,9 @@ class GuestVariantsTest {
         try (VfioProcess server = server("readonly").start();
                 QemuGuest guest = QemuGuest.withDisks(socket).boot()) {
             assertThat(guest.sh("cat /sys/block/vda/ro")).isEqualTo("1");
-            assertThat(guest.run("dd if=/dev/zero of=/dev/vda bs=4k count=1 oflag=direct").exit()).isNotZero();
+            assertThat(guest.run("dd if=/dev/zero of=/dev/vda bs=4k count=1 oflag=direct")
+                            .exit())
+                    .isNotZero();
             assertThat(guest.run("blkdiscard /dev/vda").exit()).isNotZero();
             assertThat(guest.sh("dd if=/dev/vda bs=1M count=4 iflag=direct status=none | sha256sum"))
                     .startsWith(Images.sha256(filled));
@@ -74,7 +78,9 @@ class GuestVariantsTest {
     @Test
     void withoutMsiTheDiskUsesItsInterruptLine() {
         try (VfioProcess server = server().start();
-                QemuGuest guest = QemuGuest.withDisks(socket).option("--append", "pci=nomsi").boot()) {
+                QemuGuest guest = QemuGuest.withDisks(socket)
+                        .option("--append", "pci=nomsi")
+                        .boot()) {
             readAndWrite(guest, Duration.ofSeconds(20));
             assertThat(guest.sh("lspci -vv -d 1af4:1042")).contains("MSI-X: Enable-");
             assertThat(guest.sh("grep virtio /proc/interrupts")).contains("IO-APIC");
@@ -86,12 +92,14 @@ class GuestVariantsTest {
     @Test
     void fourQueuesServeFourCpus() {
         try (VfioProcess server = server("queues=4").start();
-                QemuGuest guest = QemuGuest.withDisks(socket).option("--cpus", "4").boot()) {
+                QemuGuest guest =
+                        QemuGuest.withDisks(socket).option("--cpus", "4").boot()) {
             assertThat(guest.sh("ls /sys/block/vda/mq | wc -l")).isEqualTo("4");
             guest.sh("for i in 0 1 2 3; do taskset $((1 << i)) dd if=/dev/vda of=/dev/vda bs=64k count=64"
                     + " seek=$((256 + 64 * i)) iflag=direct oflag=direct status=none & done; wait");
             for (int cpu = 0; cpu < 4; cpu++) {
-                assertThat(Images.read(image, (16L + 4 * cpu) * MIB, FILLED_BYTES)).isEqualTo(filled);
+                assertThat(Images.read(image, (16L + 4 * cpu) * MIB, FILLED_BYTES))
+                        .isEqualTo(filled);
             }
             guest.powerOff();
             server.stop();
@@ -141,7 +149,9 @@ class GuestVariantsTest {
     void theFirmwareBootsFromTheDisk() {
         Images.write(image, 0, BootSector.printing("booted from a served disk"));
         try (VfioProcess server = server().start();
-                QemuGuest guest = QemuGuest.withDisks().option("--boot", socket.toString()).start()) {
+                QemuGuest guest = QemuGuest.withDisks()
+                        .option("--boot", socket.toString())
+                        .start()) {
             guest.awaitLine("booted from a served disk", Duration.ofSeconds(30));
             guest.kill();
             server.stop();

@@ -10,8 +10,8 @@ import org.junit.jupiter.api.Test;
 @QemuTest
 class HarnessTest {
 
-    private static final String DRIVE = "if=none,id=own,format=raw,discard=unmap,file.driver=null-co,file.size=64M,"
-            + "file.read-zeroes=on";
+    private static final String DRIVE =
+            "if=none,id=own,format=raw,discard=unmap,file.driver=null-co,file.size=64M," + "file.read-zeroes=on";
 
     @Test
     void aGuestUsesQemusOwnDisk() {

@@ -16,7 +16,11 @@ final class VfioProcess implements AutoCloseable {
 
     private static final Duration START = Duration.ofSeconds(30);
     private static final int STOP_LIMIT_S = 15;
-    private static final String MAIN = "org.vfio4j.cli.Main";
+    private static final String MAIN = "org.vfio4j.cli/org.vfio4j.cli.Main";
+
+    /** What {@code ./vfio} runs too. */
+    private static final Path JARS = Path.of(System.getProperty("basedir", "."), "../../apps/vfio-cli/target/lib")
+            .normalize();
 
     private final Process process;
     private final Console console;
@@ -73,9 +77,12 @@ final class VfioProcess implements AutoCloseable {
     private static VfioProcess vfio(List<String> arguments) {
         List<String> command = new ArrayList<>(List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "--enable-native-access=ALL-UNNAMED",
-                "-cp",
-                System.getProperty("java.class.path"),
+                "-XX:+UseSerialGC",
+                "-Xmx256m",
+                "--enable-native-access=org.vfio4j.sys",
+                "-p",
+                JARS.toString(),
+                "-m",
                 MAIN));
         command.addAll(arguments);
         try {
@@ -104,7 +111,9 @@ final class VfioProcess implements AutoCloseable {
         assertThat(process.isAlive()).as("%s is alive", console).isTrue();
         process.destroy();
         assertThat(awaitExit()).as("exit code of %s", console).isZero();
-        assertThat(console.hasPrinted("Exception")).as("a stack trace from %s", console).isFalse();
+        assertThat(console.hasPrinted("Exception"))
+                .as("a stack trace from %s", console)
+                .isFalse();
         ended = true;
     }
 
@@ -117,7 +126,9 @@ final class VfioProcess implements AutoCloseable {
 
     private int awaitExit() {
         try {
-            assertThat(process.waitFor(STOP_LIMIT_S, TimeUnit.SECONDS)).as("%s has ended", console).isTrue();
+            assertThat(process.waitFor(STOP_LIMIT_S, TimeUnit.SECONDS))
+                    .as("%s has ended", console)
+                    .isTrue();
             return process.exitValue();
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
