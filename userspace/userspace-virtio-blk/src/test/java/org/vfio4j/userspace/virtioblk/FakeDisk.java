@@ -160,7 +160,7 @@ final class FakeDisk implements VfioDeviceFile {
             value = bytes(deviceConfig, offset - device.offset(), count);
         }
         for (int i = 0; i < count; i++) {
-            buffer.set(ValueLayout.JAVA_BYTE, at + i, (byte) (value >>> 8 * i));
+            buffer.set(ValueLayout.JAVA_BYTE, at + i, (byte) (value >>> (8 * i)));
         }
     }
 
@@ -168,11 +168,11 @@ final class FakeDisk implements VfioDeviceFile {
     public void write(int region, long offset, MemorySegment buffer, long at, int count) {
         long value = 0;
         for (int i = 0; i < count; i++) {
-            value |= (buffer.get(ValueLayout.JAVA_BYTE, at + i) & 0xffL) << 8 * i;
+            value |= (buffer.get(ValueLayout.JAVA_BYTE, at + i) & 0xffL) << (8 * i);
         }
         if (region == VFIO_PCI_CONFIG_REGION_INDEX) {
             for (int i = 0; i < count; i++) {
-                config.put((int) offset + i, (byte) (value >>> 8 * i));
+                config.put((int) offset + i, (byte) (value >>> (8 * i)));
             }
         } else if (in(common, region, offset)) {
             writeCommon((int) (offset - common.offset()), value);
@@ -295,7 +295,7 @@ final class FakeDisk implements VfioDeviceFile {
     private long readCommon(int at) {
         Queue queue = queue(queueSelect);
         return switch (at) {
-            case VIRTIO_PCI_COMMON_DF -> (features >>> 32 * featureSelect) & 0xffff_ffffL;
+            case VIRTIO_PCI_COMMON_DF -> (features >>> (32 * featureSelect)) & 0xffff_ffffL;
             case VIRTIO_PCI_COMMON_NUMQ -> 2;
             case VIRTIO_PCI_COMMON_STATUS -> deviceStatus;
             case VIRTIO_PCI_COMMON_Q_SIZE -> queue.size;
@@ -309,7 +309,7 @@ final class FakeDisk implements VfioDeviceFile {
         Queue queue = queue(queueSelect);
         switch (at) {
             case VIRTIO_PCI_COMMON_DFSELECT, VIRTIO_PCI_COMMON_GFSELECT -> featureSelect = (int) value;
-            case VIRTIO_PCI_COMMON_GF -> driverFeatures |= value << 32 * featureSelect;
+            case VIRTIO_PCI_COMMON_GF -> driverFeatures |= value << (32 * featureSelect);
             case VIRTIO_PCI_COMMON_STATUS -> setStatus((int) value);
             case VIRTIO_PCI_COMMON_Q_SELECT -> queueSelect = (int) value;
             case VIRTIO_PCI_COMMON_Q_SIZE -> queue.size = (int) value;
@@ -351,7 +351,7 @@ final class FakeDisk implements VfioDeviceFile {
     private static long bytes(ByteBuffer from, long at, int count) {
         long value = 0;
         for (int i = 0; i < count; i++) {
-            value |= (from.get((int) at + i) & 0xffL) << 8 * i;
+            value |= (from.get((int) at + i) & 0xffL) << (8 * i);
         }
         return value;
     }
