@@ -14,7 +14,8 @@ import picocli.CommandLine.Spec;
             LsCommand.class,
             TreeCommand.class,
             ShowCommand.class,
-            AotTrainCommand.class
+            AotTrainCommand.class,
+            BenchCommand.class
         },
         mixinStandardHelpOptions = true,
         versionProvider = Version.class,
