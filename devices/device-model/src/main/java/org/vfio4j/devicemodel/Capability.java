@@ -64,49 +64,66 @@ public record Capability(int id, int sizeBytes, IntFunction<List<Register>> body
 
     /** Power management (PCI Power Management 1.2, 3.2): D0 and D3hot; going back to D0 is no reset. */
     static Capability powerManagement() {
-        return new Capability(PCI_CAP_ID_PM, PM_SIZE, at -> List.of(
-                Register.at(at + PCI_PM_PMC, 2, "PMC").reset(3),
-                Register.at(at + PCI_PM_CTRL, 2, "PMCSR")
-                        .reset(PCI_PM_CTRL_NO_SOFT_RESET)
-                        .writable(PCI_PM_CTRL_STATE_MASK)));
+        return new Capability(
+                PCI_CAP_ID_PM,
+                PM_SIZE,
+                at -> List.of(
+                        Register.at(at + PCI_PM_PMC, 2, "PMC").reset(3),
+                        Register.at(at + PCI_PM_CTRL, 2, "PMCSR")
+                                .reset(PCI_PM_CTRL_NO_SOFT_RESET)
+                                .writable(PCI_PM_CTRL_STATE_MASK)));
     }
 
     /** PCI Express endpoint, version 2 (PCI Express Base 6.0, 7.5.3), with function level reset. */
     static Capability pciExpress(Runnable functionLevelReset) {
-        return new Capability(PCI_CAP_ID_EXP, EXP_V2_SIZE, at -> List.of(
-                Register.at(at + PCI_EXP_FLAGS, 2, "PCI Express capabilities").reset(2),
-                Register.at(at + PCI_EXP_DEVCAP, 4, "device capabilities")
-                        .reset(PCI_EXP_DEVCAP_RBER | PCI_EXP_DEVCAP_FLR),
-                deviceControl(at + PCI_EXP_DEVCTL, functionLevelReset),
-                Register.at(at + PCI_EXP_DEVSTA, 2, "device status").writeOneToClear(0xf),
-                Register.at(at + PCI_EXP_LNKCAP, 4, "link capabilities").reset(LINK),
-                Register.at(at + PCI_EXP_LNKCTL, 2, "link control").writable(0x00cb),
-                Register.at(at + PCI_EXP_LNKSTA, 2, "link status").reset(LINK),
-                Register.at(at + PCI_EXP_DEVCTL2, 2, "device control 2").writable(0x001f),
-                Register.at(at + PCI_EXP_LNKCAP2, 4, "link capabilities 2").reset(0xe),
-                Register.at(at + PCI_EXP_LNKCTL2, 2, "link control 2").reset(3).writable(0xf)));
+        return new Capability(
+                PCI_CAP_ID_EXP,
+                EXP_V2_SIZE,
+                at -> List.of(
+                        Register.at(at + PCI_EXP_FLAGS, 2, "PCI Express capabilities")
+                                .reset(2),
+                        Register.at(at + PCI_EXP_DEVCAP, 4, "device capabilities")
+                                .reset(PCI_EXP_DEVCAP_RBER | PCI_EXP_DEVCAP_FLR),
+                        deviceControl(at + PCI_EXP_DEVCTL, functionLevelReset),
+                        Register.at(at + PCI_EXP_DEVSTA, 2, "device status").writeOneToClear(0xf),
+                        Register.at(at + PCI_EXP_LNKCAP, 4, "link capabilities").reset(LINK),
+                        Register.at(at + PCI_EXP_LNKCTL, 2, "link control").writable(0x00cb),
+                        Register.at(at + PCI_EXP_LNKSTA, 2, "link status").reset(LINK),
+                        Register.at(at + PCI_EXP_DEVCTL2, 2, "device control 2").writable(0x001f),
+                        Register.at(at + PCI_EXP_LNKCAP2, 4, "link capabilities 2")
+                                .reset(0xe),
+                        Register.at(at + PCI_EXP_LNKCTL2, 2, "link control 2")
+                                .reset(3)
+                                .writable(0xf)));
     }
 
     /** MSI (PCI Local Bus 3.0, 6.8.1) with 64-bit addresses and without masks. */
     static Capability msi(int log2Vectors, Interrupts irqs) {
-        return new Capability(PCI_CAP_ID_MSI, MSI_64_SIZE, at -> List.of(
-                Register.at(at + PCI_MSI_FLAGS, 2, "MSI message control")
-                        .reset(PCI_MSI_FLAGS_64BIT | (log2Vectors << 1))
-                        .writable(PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE)
-                        .onWrite(value -> irqs.enableMsi((value & PCI_MSI_FLAGS_ENABLE) != 0)),
-                Register.at(at + PCI_MSI_ADDRESS_LO, 8, "MSI message address").writable(~3L),
-                Register.at(at + PCI_MSI_DATA_64, 2, "MSI message data").writable()));
+        return new Capability(
+                PCI_CAP_ID_MSI,
+                MSI_64_SIZE,
+                at -> List.of(
+                        Register.at(at + PCI_MSI_FLAGS, 2, "MSI message control")
+                                .reset(PCI_MSI_FLAGS_64BIT | (log2Vectors << 1))
+                                .writable(PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE)
+                                .onWrite(value -> irqs.enableMsi((value & PCI_MSI_FLAGS_ENABLE) != 0)),
+                        Register.at(at + PCI_MSI_ADDRESS_LO, 8, "MSI message address")
+                                .writable(~3L),
+                        Register.at(at + PCI_MSI_DATA_64, 2, "MSI message data").writable()));
     }
 
     /** MSI-X (PCI Local Bus 3.0, 6.8.2), table and pending bits in BAR {@code bar}. */
     static Capability msix(MsixTable table, int bar, Interrupts irqs) {
-        return new Capability(PCI_CAP_ID_MSIX, MSIX_SIZE, at -> List.of(
-                Register.at(at + PCI_MSIX_FLAGS, 2, "MSI-X message control")
-                        .reset(table.vectors() - 1)
-                        .writable(PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL)
-                        .onWrite(value -> irqs.enableMsix((value & PCI_MSIX_FLAGS_ENABLE) != 0)),
-                Register.at(at + PCI_MSIX_TABLE, 4, "MSI-X table").reset(bar),
-                Register.at(at + PCI_MSIX_PBA, 4, "MSI-X pending bits").reset(table.pbaOffset() | bar)));
+        return new Capability(
+                PCI_CAP_ID_MSIX,
+                MSIX_SIZE,
+                at -> List.of(
+                        Register.at(at + PCI_MSIX_FLAGS, 2, "MSI-X message control")
+                                .reset(table.vectors() - 1)
+                                .writable(PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL)
+                                .onWrite(value -> irqs.enableMsix((value & PCI_MSIX_FLAGS_ENABLE) != 0)),
+                        Register.at(at + PCI_MSIX_TABLE, 4, "MSI-X table").reset(bar),
+                        Register.at(at + PCI_MSIX_PBA, 4, "MSI-X pending bits").reset(table.pbaOffset() | bar)));
     }
 
     private static Register deviceControl(int at, Runnable functionLevelReset) {

@@ -42,7 +42,8 @@ final class ConfigSpaceLayout {
     /** The capability list, and the pointer to its first. */
     void addCapabilities(List<Capability> capabilities) {
         int at = capabilities.isEmpty() ? 0 : PCI_STD_HEADER_SIZEOF;
-        registers.add(Register.at(PCI_CAPABILITY_LIST, 1, "capabilities pointer").reset(at));
+        registers.add(
+                Register.at(PCI_CAPABILITY_LIST, 1, "capabilities pointer").reset(at));
         for (int i = 0; i < capabilities.size(); i++) {
             Capability capability = capabilities.get(i);
             int end = at + ((capability.sizeBytes() + 3) & ~3);
@@ -59,9 +60,10 @@ final class ConfigSpaceLayout {
 
     /** The serial number, the only extended capability so far: PCI Express Base 6.0, 7.9.3. */
     void addSerialNumber(long serialNumber) {
-        registers.add(Register.at(PCI_CFG_SPACE_SIZE, 4, "extended capability header")
-                .reset(PCI_EXT_CAP_ID_DSN | (1 << 16)));
-        registers.add(Register.at(PCI_CFG_SPACE_SIZE + 4, 8, "device serial number").reset(serialNumber));
+        registers.add(
+                Register.at(PCI_CFG_SPACE_SIZE, 4, "extended capability header").reset(PCI_EXT_CAP_ID_DSN | (1 << 16)));
+        registers.add(
+                Register.at(PCI_CFG_SPACE_SIZE + 4, 8, "device serial number").reset(serialNumber));
     }
 
     RegisterSet build() {

@@ -92,8 +92,7 @@ public final class EmulatedFunction implements PciFunction {
     }
 
     private BarHandler handler(int bar) {
-        BarHandler handler =
-                bar >= 0 && bar < handlers.length ? handlers[bar] : null;
+        BarHandler handler = bar >= 0 && bar < handlers.length ? handlers[bar] : null;
         if (handler == null) {
             throw new IllegalArgumentException("BAR " + bar + ": the function has " + bars);
         }

@@ -1,8 +1,8 @@
 package org.vfio4j.devicemodel;
 
 import static org.vfio4j.uapi.PciRegs.PCI_CACHE_LINE_SIZE;
-import static org.vfio4j.uapi.PciRegs.PCI_CLASS_PROG;
 import static org.vfio4j.uapi.PciRegs.PCI_CLASS_DEVICE;
+import static org.vfio4j.uapi.PciRegs.PCI_CLASS_PROG;
 import static org.vfio4j.uapi.PciRegs.PCI_COMMAND;
 import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_INTX_DISABLE;
 import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_IO;
@@ -134,7 +134,8 @@ public final class EmulatedFunctionBuilder {
         return bars.stream().sorted(Comparator.comparingInt(PciBar::index)).toList();
     }
 
-    @Nullable BarHandler[] handlers() {
+    @Nullable
+    BarHandler[] handlers() {
         return handlers.clone();
     }
 
@@ -155,7 +156,8 @@ public final class EmulatedFunctionBuilder {
         layout.add(Register.at(PCI_CLASS_PROG, 1, "programming interface").reset(classCode));
         layout.add(Register.at(PCI_CLASS_DEVICE, 2, "class").reset(classCode >>> 8));
         layout.add(Register.at(PCI_CACHE_LINE_SIZE, 1, "cache line size").writable());
-        layout.add(Register.at(PCI_SUBSYSTEM_VENDOR_ID, 2, "subsystem vendor id").reset(subsystemVendorId));
+        layout.add(
+                Register.at(PCI_SUBSYSTEM_VENDOR_ID, 2, "subsystem vendor id").reset(subsystemVendorId));
         layout.add(Register.at(PCI_SUBSYSTEM_ID, 2, "subsystem id").reset(subsystemId));
         layout.add(Register.at(PCI_INTERRUPT_LINE, 1, "interrupt line").writable());
         layout.add(Register.at(PCI_INTERRUPT_PIN, 1, "interrupt pin").reset(intx ? INTA : 0));

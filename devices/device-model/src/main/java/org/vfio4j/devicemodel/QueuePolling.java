@@ -27,7 +27,8 @@ public record QueuePolling(long spinNs, long idleNs) {
 
     public QueuePolling {
         if (spinNs < 0 || idleNs < 0) {
-            throw new IllegalArgumentException("polling for " + spinNs + " ns, idling for " + idleNs + " ns: less than 0");
+            throw new IllegalArgumentException(
+                    "polling for " + spinNs + " ns, idling for " + idleNs + " ns: less than 0");
         }
     }
 

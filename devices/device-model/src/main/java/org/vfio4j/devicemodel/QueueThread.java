@@ -279,7 +279,8 @@ public final class QueueThread implements AutoCloseable {
         if (work.arm(memory)) {
             return true;
         }
-        // I/O in flight points into guest memory: until it is done the window stays online, and its completion wakes us.
+        // I/O in flight points into guest memory: until it is done the window stays online, and its completion wakes
+        // us.
         if (work.inFlight() > 0) {
             return sleep(fd, Poll.FOREVER);
         }

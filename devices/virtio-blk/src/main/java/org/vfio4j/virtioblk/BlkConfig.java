@@ -17,9 +17,8 @@ import org.vfio4j.devicemodel.RegisterSet;
  */
 final class BlkConfig {
 
-    private static final long WRITABLE_FEATURES = feature(VIRTIO_BLK_F_CONFIG_WCE)
-            | feature(VIRTIO_BLK_F_DISCARD)
-            | feature(VIRTIO_BLK_F_WRITE_ZEROES);
+    private static final long WRITABLE_FEATURES =
+            feature(VIRTIO_BLK_F_CONFIG_WCE) | feature(VIRTIO_BLK_F_DISCARD) | feature(VIRTIO_BLK_F_WRITE_ZEROES);
 
     private final RegisterSet registers;
     private final long features;

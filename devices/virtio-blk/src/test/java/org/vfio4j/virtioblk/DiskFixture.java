@@ -10,12 +10,12 @@ import org.vfio4j.block.MemoryBackend;
 import org.vfio4j.bus.IrqSink;
 import org.vfio4j.devicemodel.QueuePolling;
 import org.vfio4j.sys.RawMemory;
+import org.vfio4j.virtio.VirtioConfig;
+import org.vfio4j.virtio.VirtioPci;
 import org.vfio4j.virtio.testing.DriverRing;
 import org.vfio4j.virtio.testing.DriverRing.Piece;
 import org.vfio4j.virtio.testing.GuestMemory;
-import org.vfio4j.virtio.VirtioConfig;
 import org.vfio4j.virtio.testing.VirtioDriver;
-import org.vfio4j.virtio.VirtioPci;
 
 /** A disk with a driver that has set it up, and requests in the driver's words. */
 final class DiskFixture implements AutoCloseable {
@@ -33,6 +33,9 @@ final class DiskFixture implements AutoCloseable {
     final List<Integer> messages = new CopyOnWriteArrayList<>();
     volatile boolean intx;
     DriverRing ring;
+    /** 64 KiB of mapped memory. */
+    final long buffer;
+
     private final long header;
     private final long status;
 
@@ -57,6 +60,7 @@ final class DiskFixture implements AutoCloseable {
             }
         });
         disk.function().attachDma(memory.space());
+        buffer = memory.mapped(1 << 16);
         header = memory.mapped(HEADER_SIZE);
         status = memory.mapped(16);
         ring = new DriverRing(memory, QUEUE_SIZE, true, false);
@@ -133,8 +137,7 @@ final class DiskFixture implements AutoCloseable {
     /** Whether the device asks for a reset, within a while. */
     void awaitNeedsReset() {
         VirtioDriver.await(
-                "DEVICE_NEEDS_RESET",
-                () -> (driver.status() & VirtioConfig.VIRTIO_CONFIG_S_NEEDS_RESET) != 0);
+                "DEVICE_NEEDS_RESET", () -> (driver.status() & VirtioConfig.VIRTIO_CONFIG_S_NEEDS_RESET) != 0);
     }
 
     @Override

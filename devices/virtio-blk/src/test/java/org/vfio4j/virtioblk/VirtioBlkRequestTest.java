@@ -73,7 +73,8 @@ class VirtioBlkRequestTest {
         fixture.start(ALL_FEATURES);
         long data = buffer(false, BLOCK);
         assertThat(fixture.write(0, data, BLOCK)).isEqualTo(VIRTIO_BLK_S_IOERR);
-        assertThat(fixture.request(VIRTIO_BLK_T_DISCARD, 0, range(0, 8, 0, false))).isEqualTo(VIRTIO_BLK_S_IOERR);
+        assertThat(fixture.request(VIRTIO_BLK_T_DISCARD, 0, range(0, 8, 0, false)))
+                .isEqualTo(VIRTIO_BLK_S_IOERR);
         assertThat(fixture.read(0, data, BLOCK)).isEqualTo(VIRTIO_BLK_S_OK);
         assertThat(fixture.request(VIRTIO_BLK_T_FLUSH, 0)).isEqualTo(VIRTIO_BLK_S_OK);
     }
@@ -210,7 +211,8 @@ class VirtioBlkRequestTest {
         assertThat(fixture.request(discard, 0, range(end - 7, 8, 0, remote))).isEqualTo(VIRTIO_BLK_S_IOERR);
         assertThat(fixture.request(zeroes, 0, range(0, -1, 0, remote))).isEqualTo(VIRTIO_BLK_S_IOERR);
         assertThat(fixture.request(zeroes, 0, range(-1, 8, 0, remote))).isEqualTo(VIRTIO_BLK_S_IOERR);
-        assertThat(fixture.request(zeroes, 0, Piece.readable(buffer(remote, 17), 17))).isEqualTo(VIRTIO_BLK_S_IOERR);
+        assertThat(fixture.request(zeroes, 0, Piece.readable(buffer(remote, 17), 17)))
+                .isEqualTo(VIRTIO_BLK_S_IOERR);
     }
 
     @ParameterizedTest

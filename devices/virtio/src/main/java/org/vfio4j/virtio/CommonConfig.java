@@ -141,19 +141,35 @@ final class CommonConfig implements BarHandler {
                 register(VIRTIO_PCI_COMMON_Q_SELECT, 2, "queue_select", () -> queueSelect)
                         .writable()
                         .onWrite(value -> queueSelect = (int) value),
-                ofQueue(VIRTIO_PCI_COMMON_Q_SIZE, 2, "queue_size", QueueConfig::size, value -> selected()
-                        .ifPresent(queue -> queue.setSize(value))),
+                ofQueue(
+                        VIRTIO_PCI_COMMON_Q_SIZE,
+                        2,
+                        "queue_size",
+                        QueueConfig::size,
+                        value -> selected().ifPresent(queue -> queue.setSize(value))),
                 register(VIRTIO_PCI_COMMON_Q_MSIX, 2, "queue_msix_vector", this::queueVector)
                         .writable()
                         .onWrite(this::setQueueVector),
                 ofQueue(VIRTIO_PCI_COMMON_Q_ENABLE, 2, "queue_enable", q -> q.isEnabled() ? 1 : 0, this::enableQueue),
                 ofQueue(VIRTIO_PCI_COMMON_Q_NOFF, 2, "queue_notify_off", queue -> queueSelect, value -> {}),
-                ofQueue(VIRTIO_PCI_COMMON_Q_DESCLO, 8, "queue_desc", QueueConfig::desc, value -> selected()
-                        .ifPresent(queue -> queue.setDesc(value))),
-                ofQueue(VIRTIO_PCI_COMMON_Q_AVAILLO, 8, "queue_driver", QueueConfig::avail, value -> selected()
-                        .ifPresent(queue -> queue.setAvail(value))),
-                ofQueue(VIRTIO_PCI_COMMON_Q_USEDLO, 8, "queue_device", QueueConfig::used, value -> selected()
-                        .ifPresent(queue -> queue.setUsed(value))));
+                ofQueue(
+                        VIRTIO_PCI_COMMON_Q_DESCLO,
+                        8,
+                        "queue_desc",
+                        QueueConfig::desc,
+                        value -> selected().ifPresent(queue -> queue.setDesc(value))),
+                ofQueue(
+                        VIRTIO_PCI_COMMON_Q_AVAILLO,
+                        8,
+                        "queue_driver",
+                        QueueConfig::avail,
+                        value -> selected().ifPresent(queue -> queue.setAvail(value))),
+                ofQueue(
+                        VIRTIO_PCI_COMMON_Q_USEDLO,
+                        8,
+                        "queue_device",
+                        QueueConfig::used,
+                        value -> selected().ifPresent(queue -> queue.setUsed(value))));
     }
 
     private static Register register(int at, int width, String name, LongSupplier value) {

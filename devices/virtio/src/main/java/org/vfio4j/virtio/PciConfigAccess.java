@@ -41,7 +41,9 @@ final class PciConfigAccess {
                 at -> List.of(
                         Register.at(at + VIRTIO_PCI_CAP_LEN, 1, "cap_len").reset(SIZE),
                         Register.at(at + VIRTIO_PCI_CAP_CFG_TYPE, 1, "cfg_type").reset(VIRTIO_PCI_CAP_PCI_CFG),
-                        Register.at(at + VIRTIO_PCI_CAP_BAR, 1, "bar").writable().onWrite(value -> barWanted = value),
+                        Register.at(at + VIRTIO_PCI_CAP_BAR, 1, "bar")
+                                .writable()
+                                .onWrite(value -> barWanted = value),
                         Register.at(at + VIRTIO_PCI_CAP_OFFSET, 4, "offset")
                                 .writable()
                                 .onWrite(value -> offset = value),

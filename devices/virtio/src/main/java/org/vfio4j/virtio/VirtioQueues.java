@@ -24,6 +24,8 @@ final class VirtioQueues implements QueueWork {
     /** How often a queue is looked for whose driver has notified but whose memory is not there: for about 0.1 s. */
     private static final int TRIES = 100;
 
+    private static final long LOG_EVERY_NS = 1_000_000_000;
+
     private final String name;
     private final VirtioRequests requests;
     private final VirtioStatus status;
@@ -40,6 +42,7 @@ final class VirtioQueues implements QueueWork {
     private int triesLeft = TRIES;
     private long interruptCount;
     private long faultCount;
+    private long lastLogNs;
 
     VirtioQueues(VirtioDevice device, VirtioStatus status, VirtioInterrupts interrupts, boolean pollsAlways) {
         name = device.name();
@@ -293,8 +296,13 @@ final class VirtioQueues implements QueueWork {
         faulted("queue " + queue.index() + ": " + queue.fault());
     }
 
+    /** A driver can do this as often as it likes: the log has one of many, and the counter all. */
     private void faulted(String what) {
-        LOG.log(Level.WARNING, "{0}: the driver must reset the device: {1}", name, what);
+        long now = System.nanoTime();
+        if (faultCount == 0 || now - lastLogNs >= LOG_EVERY_NS) {
+            lastLogNs = now;
+            LOG.log(Level.WARNING, "{0}: the driver must reset the device: {1}", name, what);
+        }
         needReset();
     }
 

@@ -1,0 +1,43 @@
+package org.vfio4j.virtioblk;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.vfio4j.virtioblk.DiskFixture.ALL_FEATURES;
+import static org.vfio4j.virtioblk.DiskFixture.DISK_BYTES;
+import static org.vfio4j.virtioblk.VirtioBlkSpec.VIRTIO_BLK_T_IN;
+
+import org.junit.jupiter.api.Test;
+import org.vfio4j.block.MemoryBackend;
+import org.vfio4j.devicemodel.QueuePolling;
+import org.vfio4j.testkit.ThreadUse;
+import org.vfio4j.virtio.testing.DriverRing.Piece;
+
+/** Once warm, requests allocate nothing on the queue thread. */
+class DiskAllocationTest {
+
+    private static final int REQUESTS = 50_000;
+
+    /** What the runtime itself may take now and then, as for a compiled method's metadata: far less than a byte a request. */
+    private static final long NOISE_BYTES = 4096;
+
+    @Test
+    void requestsAllocateNothing() {
+        try (DiskFixture fixture = new DiskFixture(
+                new MemoryBackend(DISK_BYTES),
+                builder -> builder.name("counted").poll(QueuePolling.ALWAYS))) {
+            fixture.start(ALL_FEATURES);
+            long to = fixture.memory.mapped(4096);
+            readMany(fixture, to);
+            Thread thread = ThreadUse.threadNamed("counted");
+            long before = ThreadUse.allocatedBytes(thread);
+            readMany(fixture, to);
+            assertThat(ThreadUse.allocatedBytes(thread) - before).isLessThan(NOISE_BYTES);
+        }
+    }
+
+    private static void readMany(DiskFixture fixture, long to) {
+        for (int i = 0; i < REQUESTS; i++) {
+            fixture.submit(VIRTIO_BLK_T_IN, i % 1024, Piece.writable(to, 4096));
+            fixture.ring.await();
+        }
+    }
+}
