@@ -35,7 +35,10 @@ final class BenchCommand implements Runnable {
     private static final long MAX_SECONDS = 3600;
     private static final int MAX_DEPTH = 1024;
 
-    /** Long enough that it never blocks. */
+    /** For the compilers at both ends: more than before each single measurement. */
+    private static final long WARM_UP_NS = 3 * NS_PER_SECOND;
+
+    /** Longer than any wait: it never blocks. */
     private static final long SPIN_NS = 60 * NS_PER_SECOND;
 
     @Spec
@@ -113,6 +116,8 @@ final class BenchCommand implements Runnable {
                 VirtioBlkDriver driver = VirtioBlkDriver.open(client, options)) {
             checkDisk(driver, most);
             DiskBench bench = new DiskBench(driver, most);
+            progress("warming up...");
+            bench.warmUp(most, WARM_UP_NS);
             for (int depth : queueDepths) {
                 measure("4 KiB random read, queue depth " + depth, () -> bench.run(
                         "4 KiB random read", false, depth, NS_PER_SECOND, ns()));

@@ -39,6 +39,13 @@ final class DiskBench implements Completion {
         startedNs = new long[maxDepth];
     }
 
+    /** Reads, so that what comes after is measured at full speed. */
+    void warmUp(int depth, long ns) {
+        writing = false;
+        loop(depth, ns / 2);
+        loop(1, ns / 2);
+    }
+
     BenchResult run(String name, boolean write, int depth, long warmUpNs, long measureNs) {
         writing = write;
         loop(depth, warmUpNs);
