@@ -1,5 +1,7 @@
 package org.vfio4j.virtio;
 
+import static org.vfio4j.sys.Errno.ECANCELED;
+import static org.vfio4j.sys.Errno.ENOTCONN;
 import static org.vfio4j.virtio.VirtioRing.VRING_AVAIL_F_NO_INTERRUPT;
 import static org.vfio4j.virtio.VirtioRing.VRING_AVAIL_IDX;
 import static org.vfio4j.virtio.VirtioRing.VRING_AVAIL_RING;
@@ -35,7 +37,7 @@ public final class SplitQueue {
     /** {@link #take}: there is a chain. */
     public static final int TAKEN = 1;
 
-    /** {@link #take}: an indirect table is not in mapped memory; nothing was taken. */
+    /** {@link #take}: an indirect table cannot be had now: it needs waiting, or the user went away; nothing was taken. */
     public static final int SLOW = 0;
 
     /** {@link #take}: the driver broke the ring's rules, see {@link #fault}. */
@@ -161,6 +163,9 @@ public final class SplitQueue {
                     slow = true;
                     return SLOW;
                 }
+                if (table == -ECANCELED || table == -ENOTCONN) {
+                    return SLOW;
+                }
                 if (table < 0) {
                     return broken("an indirect table that is not in memory");
                 }
@@ -192,9 +197,18 @@ public final class SplitQueue {
         fault = why;
     }
 
-    /** Gives back the chain that was taken last. Only while no other is in flight. */
-    void untake() {
-        nextAvail = (nextAvail - 1) & 0xffff;
+    private void untake() {
+        rewind(nextAvail - 1);
+    }
+
+    /** The next entry of the available ring to take. */
+    int nextAvail() {
+        return nextAvail;
+    }
+
+    /** Gives back every chain taken from {@code entry} on. Only while none of them is in flight. */
+    void rewind(int entry) {
+        nextAvail = entry & 0xffff;
     }
 
     boolean isBroken() {

@@ -39,6 +39,7 @@ final class VirtioQueues implements QueueWork {
     private SplitQueue[] queues = {};
     private boolean wanted;
     private boolean lost;
+    private boolean cutShort;
     private int triesLeft = TRIES;
     private long interruptCount;
     private long faultCount;
@@ -111,6 +112,7 @@ final class VirtioQueues implements QueueWork {
         }
         int did = requests.complete();
         lost = false;
+        cutShort = false;
         for (SplitQueue queue : queues) {
             did += poll(queue, window);
         }
@@ -226,15 +228,17 @@ final class VirtioQueues implements QueueWork {
             lost = true;
             return 0;
         }
+        int taking = queue.nextAvail();
         long written = requests.serveSlowly(queue, slowChain, window);
         forgetAll();
         if (queue.isBroken()) {
             broken(queue);
             return 0;
         }
+        cutShort |= written == VirtioRequests.CUT_SHORT;
         // Carrying it out twice does no harm: nobody has been told that it is done.
         if (written == VirtioRequests.CUT_SHORT || !queue.locate(window)) {
-            queue.untake();
+            queue.rewind(taking);
             lost = true;
             return 0;
         }
@@ -279,7 +283,8 @@ final class VirtioQueues implements QueueWork {
         if (did != 0) {
             return did;
         }
-        if (pollsAlways) {
+        // Cut short: whoever did that is about to take the memory away or to reset the device.
+        if (pollsAlways || cutShort) {
             return LATER;
         }
         if (!wanted) {
