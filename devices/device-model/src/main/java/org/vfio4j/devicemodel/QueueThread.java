@@ -11,6 +11,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.DmaWindow;
+import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.EventFd;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.Poll;
@@ -196,39 +197,38 @@ public final class QueueThread implements AutoCloseable {
 
     /** Under the lock, by whoever took the state from NO_THREAD or HELD to NOTIFIED. */
     private void startThread() {
-        if (closed) {
-            // Nobody is left to run what was handed over since.
-            for (Runnable action = actions.poll(); action != null; action = actions.poll()) {
-                action.run();
+        if (!closed) {
+            try {
+                Fd fd = eventFd;
+                Fd own = fd == null ? EventFd.create() : fd;
+                eventFd = own;
+                thread = Thread.ofPlatform().daemon().name(name).start(() -> run(own));
+                return;
+            } catch (ErrnoException | OutOfMemoryError e) {
+                LOG.log(Level.ERROR, name + ": no thread for the queues until the next notification", e);
             }
-            state = NO_THREAD;
-            return;
         }
-        Fd fd = eventFd;
-        if (fd == null) {
-            fd = EventFd.create();
-            eventFd = fd;
+        // Nobody else is left to run what was handed over since.
+        for (Runnable action = actions.poll(); action != null; action = actions.poll()) {
+            action.run();
         }
-        Fd own = fd;
-        thread = Thread.ofPlatform().daemon().name(name).start(() -> run(own));
+        state = NO_THREAD;
     }
 
     private void run(Fd fd) {
         armed = true;
         idleSinceNs = 0;
         while (true) {
-            boolean over;
             try {
                 if (state == NOTIFIED) {
                     takeNotification();
                 }
-                over = closed || !pass(fd);
+                boolean over = closed || !pass(fd);
+                if (over && end()) {
+                    return;
+                }
             } catch (Throwable t) {
                 fail(t);
-                over = false;
-            }
-            if (over && end()) {
-                return;
             }
         }
     }

@@ -45,10 +45,15 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
         this.disk = disk;
         rules = disk.rules();
         tally = disk.tally();
-        blocks = disk.backend().openQueue(DEPTH);
-        blocks.wakeBy(eventFd);
-        storage = new StorageWait(blocks, eventFd);
         slots = new RequestSlots(DEPTH, disk.maxChain());
+        try {
+            blocks = disk.backend().openQueue(DEPTH);
+            blocks.wakeBy(eventFd);
+        } catch (RuntimeException e) {
+            slots.close();
+            throw e;
+        }
+        storage = new StorageWait(blocks, eventFd);
         chain = new DescriptorChain(disk.maxChain());
         slow = new SlowRequest(disk, storage);
     }

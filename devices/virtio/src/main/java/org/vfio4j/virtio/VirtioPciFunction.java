@@ -54,7 +54,7 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
      * How long a write of 0 to the status waits for the queues to stop. They need microseconds, and some drivers do not wait
      * for the 0; but a thread that waits for the driver's own answer must not be waited for.
      */
-    private static final long RESET_WAIT_NS = 2_000_000;
+    private static final long RESET_WAIT_NS = 10_000_000;
 
     private final VirtioDevice device;
     private final VirtioStatus status = new VirtioStatus();

@@ -161,7 +161,7 @@ public final class DriverRing {
             if (System.nanoTime() > deadline) {
                 throw new AssertionError("the device used nothing for 10 s");
             }
-            Thread.onSpinWait();
+            Thread.yield();
         }
         return take();
     }

@@ -112,7 +112,7 @@ public final class VirtioDriver {
             if (System.nanoTime() > deadline) {
                 throw new AssertionError(what + ": not within 10 s");
             }
-            Thread.onSpinWait();
+            Thread.yield();
         }
     }
 }
