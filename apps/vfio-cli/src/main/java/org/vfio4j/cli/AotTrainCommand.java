@@ -1,8 +1,8 @@
 package org.vfio4j.cli;
 
 import java.io.IOException;
-import java.io.OutputStream;
 import java.io.PrintWriter;
+import java.io.Writer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
@@ -16,7 +16,7 @@ final class AotTrainCommand implements Callable<Integer> {
     public Integer call() throws IOException {
         Path directory = Files.createTempDirectory("vfio4j-train");
         try {
-            PrintWriter nowhere = new PrintWriter(OutputStream.nullOutputStream(), false);
+            PrintWriter nowhere = new PrintWriter(Writer.nullWriter());
             String socket = directory.resolve("disk.sock").toString();
             Main.run(nowhere, nowhere, "serve", "virtio-blk", "memory=1M", "--socket-path", socket, "--run", "exit 0");
             Main.run(nowhere, nowhere, "ls");

@@ -35,7 +35,7 @@ final class Sizes {
         }
         int unit = (63 - Long.numberOfLeadingZeros(bytes)) / 10;
         unit = Math.min(unit, UNITS.length());
-        double value = (double) bytes / (1L << 10 * unit);
+        double value = (double) bytes / (1L << (10 * unit));
         String pattern = value == Math.rint(value) ? "%.0f %siB" : "%.1f %siB";
         return String.format(Locale.ROOT, pattern, value, UNITS.charAt(unit - 1));
     }

@@ -31,7 +31,7 @@ class ModuleGraphTest {
         for (MavenModule module : modules) {
             if (module.descriptor().isPresent()) {
                 Set<String> required = module.requires().stream()
-                        .filter(name -> name.startsWith("org.vfio4j."))
+                        .filter(name -> artifacts.containsKey(name) || name.startsWith("org.vfio4j."))
                         .map(name -> artifacts.getOrDefault(name, name))
                         .collect(Collectors.toCollection(TreeSet::new));
                 assertThat(required)
@@ -73,6 +73,9 @@ class ModuleGraphTest {
     void exportsOnlyItsOneFlatPackage() {
         Pattern exports = Pattern.compile("\\bexports\\s+([\\w.]+)");
         for (MavenModule module : modules) {
+            if (module.moduleName().filter(name -> name.startsWith("org.vfio4j.")).isEmpty()) {
+                continue;
+            }
             module.descriptor().ifPresent(text -> assertThat(exports.matcher(text).results().map(found -> found.group(1)))
                     .as("packages that %s exports", module.artifactId())
                     .containsExactly(module.moduleName().orElseThrow()));
