@@ -20,8 +20,9 @@ import picocli.CommandLine.Spec;
 /** Measures a server. */
 @Command(
         name = "bench",
-        description = "Measures a vfio-user virtio-blk server, this project's or another's: round trips of register reads, and"
-                + " random 4 KiB requests. Resets the device.",
+        description =
+                "Measures a vfio-user virtio-blk server, this project's or another's: round trips of register reads, and"
+                        + " random 4 KiB requests. Resets the device.",
         mixinStandardHelpOptions = true,
         footer = {
             "",
@@ -62,7 +63,9 @@ final class BenchCommand implements Runnable {
     @Option(names = "--write", description = "Measure writes as well. THIS DESTROYS WHAT IS ON THE DISK.")
     private boolean write;
 
-    @Option(names = {"-o", "--output"}, description = "table or json (default table).")
+    @Option(
+            names = {"-o", "--output"},
+            description = "table or json (default table).")
     private Output.Format output = Output.Format.TABLE;
 
     private final List<BenchResult> results = new ArrayList<>();
@@ -97,10 +100,14 @@ final class BenchCommand implements Runnable {
     private void measureRegions() {
         VfioUserClientOptions options = VfioUserClientOptions.DEFAULTS;
         try (VfioUserClient client = VfioUserClient.connect(socketPath, options.withSpinNs(SPIN_NS))) {
-            measure("region read, spinning", () -> new RegionBench(client).run("region read, spinning", NS_PER_SECOND, ns()));
+            measure(
+                    "region read, spinning",
+                    () -> new RegionBench(client).run("region read, spinning", NS_PER_SECOND, ns()));
         }
         try (VfioUserClient client = VfioUserClient.connect(socketPath, options.withSpinNs(0))) {
-            measure("region read, blocking", () -> new RegionBench(client).run("region read, blocking", NS_PER_SECOND, ns()));
+            measure(
+                    "region read, blocking",
+                    () -> new RegionBench(client).run("region read, blocking", NS_PER_SECOND, ns()));
         }
     }
 
@@ -119,13 +126,15 @@ final class BenchCommand implements Runnable {
             progress("warming up...");
             bench.warmUp(most, WARM_UP_NS);
             for (int depth : queueDepths) {
-                measure("4 KiB random read, queue depth " + depth, () -> bench.run(
-                        "4 KiB random read", false, depth, NS_PER_SECOND, ns()));
+                measure(
+                        "4 KiB random read, queue depth " + depth,
+                        () -> bench.run("4 KiB random read", false, depth, NS_PER_SECOND, ns()));
             }
             if (write) {
                 for (int depth : queueDepths) {
-                    measure("4 KiB random write, queue depth " + depth, () -> bench.run(
-                            "4 KiB random write", true, depth, NS_PER_SECOND, ns()));
+                    measure(
+                            "4 KiB random write, queue depth " + depth,
+                            () -> bench.run("4 KiB random write", true, depth, NS_PER_SECOND, ns()));
                 }
             }
         }
@@ -139,8 +148,7 @@ final class BenchCommand implements Runnable {
                     "vfio serve virtio-blk memory=512M --socket-path " + socketPath);
         }
         if (write && driver.readOnly()) {
-            throw new CliException(
-                    ExitCode.PERMISSION, "the disk is read-only", "vfio bench without --write");
+            throw new CliException(ExitCode.PERMISSION, "the disk is read-only", "vfio bench without --write");
         }
         if (depth > driver.queue(0).depth()) {
             throw CliException.usage(

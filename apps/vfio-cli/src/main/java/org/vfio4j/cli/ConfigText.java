@@ -31,11 +31,12 @@ final class ConfigText {
                 config.getInt(PCI_CLASS_REVISION) >>> 8,
                 config.get(PCI_CLASS_REVISION)));
         int command = config.getShort(PCI_COMMAND);
-        lines.add("command " + (flag(command, PCI_COMMAND_IO, "io")
-                        + flag(command, PCI_COMMAND_MEMORY, "memory")
-                        + flag(command, PCI_COMMAND_MASTER, "bus-master")
-                        + flag(command, PCI_COMMAND_INTX_DISABLE, "intx-disable"))
-                .strip());
+        lines.add("command "
+                + (flag(command, PCI_COMMAND_IO, "io")
+                                + flag(command, PCI_COMMAND_MEMORY, "memory")
+                                + flag(command, PCI_COMMAND_MASTER, "bus-master")
+                                + flag(command, PCI_COMMAND_INTX_DISABLE, "intx-disable"))
+                        .strip());
         standard(config, lines);
         if (bytes.length > FIRST_EXTENDED) {
             extended(config, lines);

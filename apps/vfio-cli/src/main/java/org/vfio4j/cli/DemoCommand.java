@@ -131,7 +131,11 @@ final class DemoCommand implements Callable<Integer> {
     }
 
     private static void row(
-            Table table, ServerState.Function function, VirtioBlkDriver driver, String work, DiskExercise.Result result) {
+            Table table,
+            ServerState.Function function,
+            VirtioBlkDriver driver,
+            String work,
+            DiskExercise.Result result) {
         table.row(
                 "  " + function.vfioDevice(),
                 driver.serial(),

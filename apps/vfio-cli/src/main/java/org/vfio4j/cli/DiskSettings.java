@@ -43,7 +43,8 @@ final class DiskSettings {
             }
         }
         if (settings.storage.isEmpty()) {
-            throw CliException.usage("virtio-blk without storage: one of file=PATH, memory=SIZE, null=SIZE is needed", EXAMPLE);
+            throw CliException.usage(
+                    "virtio-blk without storage: one of file=PATH, memory=SIZE, null=SIZE is needed", EXAMPLE);
         }
         return settings;
     }
@@ -120,7 +121,8 @@ final class DiskSettings {
             case "poll" -> polling = polling(value);
             case "io" -> io = ioMode(value);
             default ->
-                throw CliException.usage("virtio-blk has no setting '" + key + "'", nearest(key) + ", of " + String.join(", ", KEYS));
+                throw CliException.usage(
+                        "virtio-blk has no setting '" + key + "'", nearest(key) + ", of " + String.join(", ", KEYS));
         }
     }
 
@@ -157,7 +159,8 @@ final class DiskSettings {
         } catch (NumberFormatException e) {
             // told below
         }
-        throw CliException.usage(key + "=" + value + ": expected a number from " + least + " to " + most, key + "=" + least);
+        throw CliException.usage(
+                key + "=" + value + ": expected a number from " + least + " to " + most, key + "=" + least);
     }
 
     private static int powerOfTwo(String key, String value) {
@@ -173,7 +176,8 @@ final class DiskSettings {
             case "adaptive" -> QueuePolling.ADAPTIVE;
             case "always" -> QueuePolling.ALWAYS;
             case "off" -> QueuePolling.NEVER;
-            default -> throw CliException.usage("poll=" + value + ": expected adaptive, always or off", "poll=adaptive");
+            default ->
+                throw CliException.usage("poll=" + value + ": expected adaptive, always or off", "poll=adaptive");
         };
     }
 
@@ -187,7 +191,9 @@ final class DiskSettings {
     }
 
     private static String nearest(String key) {
-        return KEYS.stream().min(Comparator.comparingInt(known -> distance(key, known))).orElseThrow();
+        return KEYS.stream()
+                .min(Comparator.comparingInt(known -> distance(key, known)))
+                .orElseThrow();
     }
 
     /** How many letters must change, come or go (Levenshtein). */

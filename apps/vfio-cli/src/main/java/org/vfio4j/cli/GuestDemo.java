@@ -14,8 +14,7 @@ import java.util.List;
 final class GuestDemo {
 
     private static final String MARK = "@@";
-    private static final String SCRIPT =
-            """
+    private static final String SCRIPT = """
             for disk in /sys/block/vd?; do
                 echo "$(basename $disk): $(cat $disk/size) sectors, serial $(cat $disk/serial)"
             done
@@ -39,7 +38,8 @@ final class GuestDemo {
         Path scripts = Path.of(root, "quality", "it", "bin");
         Path getQemu = scripts.resolve("get-qemu");
         if (!Files.isExecutable(getQemu)) {
-            throw new CliException(ExitCode.UNSUPPORTED, "--vm needs the source tree, which is not at " + root, "vfio demo");
+            throw new CliException(
+                    ExitCode.UNSUPPORTED, "--vm needs the source tree, which is not at " + root, "vfio demo");
         }
         Process finding = new ProcessBuilder(getQemu.toString(), "--find")
                 .redirectOutput(ProcessBuilder.Redirect.DISCARD)
@@ -49,7 +49,8 @@ final class GuestDemo {
             throw new CliException(
                     ExitCode.UNSUPPORTED,
                     "--vm needs a QEMU with vfio-user-pci (10.1 or newer), and there is none",
-                    getQemu + ", which fetches one from Debian (40 MB, no root); or VFIO4J_QEMU=/path/to/qemu-system-x86_64");
+                    getQemu
+                            + ", which fetches one from Debian (40 MB, no root); or VFIO4J_QEMU=/path/to/qemu-system-x86_64");
         }
         return new GuestDemo(scripts.resolve("run-guest"));
     }
@@ -66,12 +67,14 @@ final class GuestDemo {
             out.flush();
             Process guest = new ProcessBuilder(command)
                     .redirectErrorStream(true)
-                    .redirectInput(ProcessBuilder.Redirect.from(Path.of("/dev/null").toFile()))
+                    .redirectInput(
+                            ProcessBuilder.Redirect.from(Path.of("/dev/null").toFile()))
                     .start();
             boolean passed = follow(guest, out);
             guest.waitFor();
             if (!passed) {
-                throw new CliException(ExitCode.FAILED, "the guest did not end well", runGuest + " --disk SOCKET, for a shell");
+                throw new CliException(
+                        ExitCode.FAILED, "the guest did not end well", runGuest + " --disk SOCKET, for a shell");
             }
         } finally {
             Files.deleteIfExists(script);

@@ -17,7 +17,9 @@ final class LsCommand implements Runnable {
     @SuppressWarnings("NullAway.Init") // by picocli
     private CommandSpec spec;
 
-    @Option(names = {"-o", "--output"}, description = "table or json (default table).")
+    @Option(
+            names = {"-o", "--output"},
+            description = "table or json (default table).")
     private Output.Format output = Output.Format.TABLE;
 
     @Override

@@ -22,7 +22,10 @@ public final class Main {
     /** Runs one command: its exit code. */
     static int run(PrintWriter out, PrintWriter err, String... args) {
         List<List<String>> groups = ServeCommand.groups(args);
-        int code = commandLine(groups).setOut(out).setErr(err).execute(groups.getFirst().toArray(String[]::new));
+        int code = commandLine(groups)
+                .setOut(out)
+                .setErr(err)
+                .execute(groups.getFirst().toArray(String[]::new));
         out.flush();
         return code;
     }
@@ -57,12 +60,12 @@ public final class Main {
     }
 
     private static int failed(Exception failure, CommandLine command) throws Exception {
-        CliException told =
-                switch (failure) {
-                    case CliException known -> known;
-                    case ErrnoException e -> new CliException(e, command.getCommandSpec().qualifiedName() + " --help");
-                    default -> throw failure;
-                };
+        CliException told = switch (failure) {
+            case CliException known -> known;
+            case ErrnoException e ->
+                new CliException(e, command.getCommandSpec().qualifiedName() + " --help");
+            default -> throw failure;
+        };
         command.getErr().println("vfio: " + command.getCommandName() + ": " + told.getMessage());
         command.getErr().println("try: " + told.hint());
         return told.exitCode();

@@ -4,7 +4,8 @@ package org.vfio4j.cli;
 final class QemuLine {
 
     /** Memory that the server can reach: QEMU shares it by descriptor. */
-    static final String MEMORY = "-object memory-backend-memfd,id=mem0,size=2G,share=on -machine memory-backend=mem0 -m 2G";
+    static final String MEMORY =
+            "-object memory-backend-memfd,id=mem0,size=2G,share=on -machine memory-backend=mem0 -m 2G";
 
     private QemuLine() {}
 

@@ -67,7 +67,9 @@ final class ServeCommand implements Callable<Integer> {
     @Option(names = "--print", paramLabel = "qemu", description = "Print only QEMU's options, for scripts.")
     private @Nullable String print;
 
-    @Option(names = {"-o", "--output"}, description = "table or json (default table).")
+    @Option(
+            names = {"-o", "--output"},
+            description = "table or json (default table).")
     private Output.Format output = Output.Format.TABLE;
 
     /** A device that listens. */
@@ -128,7 +130,8 @@ final class ServeCommand implements Callable<Integer> {
     private Served start(Machine machine, DeviceGroup group, DiskSettings settings) {
         VfioUserServerOptions options = VfioUserServerOptions.DEFAULTS.withTrustClient(trustClient);
         Machine.Disk disk = add(machine, group, settings);
-        String socket = group.socketPath().map(path -> path.toAbsolutePath().toString()).orElse("");
+        String socket =
+                group.socketPath().map(path -> path.toAbsolutePath().toString()).orElse("");
         ServerState.Function state = state(machine, disk, socket);
         if (group.socketPath().isPresent()) {
             listen(machine, disk, group.socketPath().get(), options);
@@ -142,8 +145,7 @@ final class ServeCommand implements Callable<Integer> {
         try {
             return machine.add(settings, group.address());
         } catch (ErrnoException e) {
-            throw new CliException(
-                    e, e.errno() == Errno.EEXIST ? "another --address, or none" : "vfio serve --help");
+            throw new CliException(e, e.errno() == Errno.EEXIST ? "another --address, or none" : "vfio serve --help");
         }
     }
 
@@ -166,7 +168,8 @@ final class ServeCommand implements Callable<Integer> {
             case Errno.EADDRINUSE -> "vfio ls, to see who serves there, or another --socket-path";
             case Errno.EEXIST -> "another --socket-path: what is there is not removed";
             case Errno.ENAMETOOLONG ->
-                "a path of at most " + UnixSocket.MAX_PATH_BYTES + " bytes, or cd to its directory and give the file name";
+                "a path of at most " + UnixSocket.MAX_PATH_BYTES
+                        + " bytes, or cd to its directory and give the file name";
             case Errno.ENOENT -> "mkdir -p " + path.toAbsolutePath().getParent();
             default -> "ls -ld " + path.toAbsolutePath().getParent();
         };

@@ -53,8 +53,7 @@ record ServerState(long pid, String sysfs, List<Function> functions) {
         PciFunction function = disk.device().function();
         String id = String.format(
                 "%04x:%04x",
-                function.configRead(PciRegs.PCI_VENDOR_ID, 2),
-                function.configRead(PciRegs.PCI_DEVICE_ID, 2));
+                function.configRead(PciRegs.PCI_VENDOR_ID, 2), function.configRead(PciRegs.PCI_DEVICE_ID, 2));
         return new Function(
                 disk.device().toString(),
                 id,
@@ -72,7 +71,8 @@ record ServerState(long pid, String sysfs, List<Function> functions) {
         for (int i = 0; i < file.info().numRegions(); i++) {
             VfioRegionInfo info = file.regionInfo(i);
             if (info.sizeBytes() != 0) {
-                regions.add(new Region(i, i < REGIONS.size() ? REGIONS.get(i) : "region" + i, info.sizeBytes(), info.flags()));
+                regions.add(new Region(
+                        i, i < REGIONS.size() ? REGIONS.get(i) : "region" + i, info.sizeBytes(), info.flags()));
             }
         }
         return regions;

@@ -32,7 +32,9 @@ final class ShowCommand implements Runnable {
     @Option(names = "--pid", paramLabel = "PID", description = "Of this process, when several have such a function.")
     private long pid;
 
-    @Option(names = {"-o", "--output"}, description = "table or json (default table).")
+    @Option(
+            names = {"-o", "--output"},
+            description = "table or json (default table).")
     private Output.Format output = Output.Format.TABLE;
 
     @Override

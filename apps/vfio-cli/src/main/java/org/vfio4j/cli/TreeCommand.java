@@ -18,7 +18,9 @@ final class TreeCommand implements Runnable {
     @SuppressWarnings("NullAway.Init") // by picocli
     private CommandSpec spec;
 
-    @Option(names = {"-o", "--output"}, description = "table or json (default table).")
+    @Option(
+            names = {"-o", "--output"},
+            description = "table or json (default table).")
     private Output.Format output = Output.Format.TABLE;
 
     @Override
@@ -42,12 +44,17 @@ final class TreeCommand implements Runnable {
             boolean last = i == functions.size() - 1;
             ServerState.Function f = functions.get(i);
             String below = last ? "   " : "│  ";
-            text.append(last ? "└─ " : "├─ ").append(f.address()).append("  [").append(f.id()).append("] ");
+            text.append(last ? "└─ " : "├─ ")
+                    .append(f.address())
+                    .append("  [")
+                    .append(f.id())
+                    .append("] ");
             text.append(f.kind()).append(", ").append(f.description()).append('\n');
             text.append(below).append("└─ ").append(f.driver()).append('\n');
             text.append(below).append("   └─ ").append(f.vfioDevice()).append('\n');
             text.append(below).append("      └─ ");
-            text.append(f.socket().isEmpty() ? "(inherited socket)" : f.socket()).append('\n');
+            text.append(f.socket().isEmpty() ? "(inherited socket)" : f.socket())
+                    .append('\n');
         }
         return text.toString();
     }

@@ -19,12 +19,7 @@ import picocli.CommandLine.Spec;
         },
         mixinStandardHelpOptions = true,
         versionProvider = Version.class,
-        footer = {
-            "",
-            "Begin with:",
-            "  vfio demo",
-            "  vfio serve virtio-blk memory=512M --socket-path /tmp/disk.sock"
-        })
+        footer = {"", "Begin with:", "  vfio demo", "  vfio serve virtio-blk memory=512M --socket-path /tmp/disk.sock"})
 final class VfioCommand implements Runnable {
 
     @Spec

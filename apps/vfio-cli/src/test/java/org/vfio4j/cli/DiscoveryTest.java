@@ -32,8 +32,8 @@ class DiscoveryTest {
         machine.showIn(own.sysfs());
         try (LocalDeviceFile file = machine.open(disk)) {
             ServerState.Function function = ServerState.function(disk, file, socket);
-            own.publish(new ServerState(
-                    ProcessHandle.current().pid(), own.sysfs().toString(), List.of(function)));
+            own.publish(
+                    new ServerState(ProcessHandle.current().pid(), own.sysfs().toString(), List.of(function)));
         }
     }
 
@@ -49,15 +49,22 @@ class DiscoveryTest {
         assertThat(ls.exitCode()).isZero();
         String[] lines = ls.out().split("\n");
         assertThat(lines[0]).startsWith("FUNCTION");
-        String line = ls.out().lines().filter(l -> l.contains(socket)).findFirst().orElseThrow();
-        assertThat(line).startsWith("0000:00:01.0").contains("1af4:1042").contains("vfio-pci").contains("1 MiB, memory");
+        String line =
+                ls.out().lines().filter(l -> l.contains(socket)).findFirst().orElseThrow();
+        assertThat(line)
+                .startsWith("0000:00:01.0")
+                .contains("1af4:1042")
+                .contains("vfio-pci")
+                .contains("1 MiB, memory");
         assertThat(line.indexOf("1af4:1042")).isEqualTo(lines[0].indexOf("ID"));
         assertThat(line.indexOf(socket)).isEqualTo(lines[0].indexOf("SOCKET"));
     }
 
     @Test
     void lsSpeaksJsonThatScriptsCanRelyOn() {
-        JsonNode json = JsonMapper.builder().build().readTree(Cli.run("ls", "-o", "json").out());
+        JsonNode json = JsonMapper.builder()
+                .build()
+                .readTree(Cli.run("ls", "-o", "json").out());
         assertThat(json.get("apiVersion").asString()).isEqualTo("vfio4j/v1");
         assertThat(json.get("kind").asString()).isEqualTo("Function");
         JsonNode function = null;
@@ -74,15 +81,21 @@ class DiscoveryTest {
         Cli tree = Cli.run("tree");
         assertThat(tree.exitCode()).isZero();
         assertThat(tree.out())
-                .containsSubsequence("pid " + ProcessHandle.current().pid(), "0000:00:01.0", "vfio-pci", "vfio0", socket);
+                .containsSubsequence(
+                        "pid " + ProcessHandle.current().pid(), "0000:00:01.0", "vfio-pci", "vfio0", socket);
     }
 
     @Test
     void showFindsAFunctionByAddressDeviceAndSocket() {
         for (String id : new String[] {"0000:00:01.0", "00:01.0", "vfio0", socket}) {
-            Cli show = Cli.run("show", id, "--pid", Long.toString(ProcessHandle.current().pid()));
+            Cli show = Cli.run(
+                    "show", id, "--pid", Long.toString(ProcessHandle.current().pid()));
             assertThat(show.exitCode()).as(id + show.err()).isZero();
-            assertThat(show.out()).contains("MSI-X, 4 vectors, disabled").contains("BAR4").contains("16 KiB").contains("INTx");
+            assertThat(show.out())
+                    .contains("MSI-X, 4 vectors, disabled")
+                    .contains("BAR4")
+                    .contains("16 KiB")
+                    .contains("INTx");
         }
     }
 
@@ -90,8 +103,8 @@ class DiscoveryTest {
     void showOfNothingSaysSo() {
         Cli show = Cli.run("show", "0000:ff:01.0");
         assertThat(show.exitCode()).isEqualTo(ExitCode.NOT_FOUND);
-        assertThat(show.errorLines()).containsExactly(
-                "vfio: show: no function 0000:ff:01.0 in a serving process", "try: vfio ls");
+        assertThat(show.errorLines())
+                .containsExactly("vfio: show: no function 0000:ff:01.0 in a serving process", "try: vfio ls");
     }
 
     @Test

@@ -24,10 +24,7 @@ class ServeBadInputTest {
     private Path directory;
 
     @ParameterizedTest
-    @CsvSource(
-            delimiter = '|',
-            textBlock =
-                    """
+    @CsvSource(delimiter = '|', textBlock = """
                     memory=0            | 1 | memory=512M
                     memory=1000         | 1 | memory=512M
                     memory=lots         | 2 | memory=512M
@@ -74,8 +71,10 @@ class ServeBadInputTest {
 
     @Test
     void refusesABadDescriptor() {
-        assertThat(Cli.run("serve", "virtio-blk", "memory=1M", "--fd", "1").exitCode()).isEqualTo(ExitCode.USAGE);
-        assertThat(Cli.run("serve", "virtio-blk", "memory=1M", "--fd", "999").exitCode()).isEqualTo(ExitCode.NOT_FOUND);
+        assertThat(Cli.run("serve", "virtio-blk", "memory=1M", "--fd", "1").exitCode())
+                .isEqualTo(ExitCode.USAGE);
+        assertThat(Cli.run("serve", "virtio-blk", "memory=1M", "--fd", "999").exitCode())
+                .isEqualTo(ExitCode.NOT_FOUND);
     }
 
     @Test
@@ -88,8 +87,20 @@ class ServeBadInputTest {
     @Test
     void refusesTheSameAddressTwice() {
         Cli cli = Cli.run(
-                "serve", "virtio-blk", "memory=1M", "--address", "0000:08:00.0", "--socket-path", socket(), "+",
-                "virtio-blk", "memory=1M", "--address", "0000:08:00.0", "--socket-path", socket() + "2");
+                "serve",
+                "virtio-blk",
+                "memory=1M",
+                "--address",
+                "0000:08:00.0",
+                "--socket-path",
+                socket(),
+                "+",
+                "virtio-blk",
+                "memory=1M",
+                "--address",
+                "0000:08:00.0",
+                "--socket-path",
+                socket() + "2");
         assertThat(cli.exitCode()).isNotZero();
         assertThat(cli.err()).contains("0000:08:00.0").contains("EEXIST");
         assertThat(directory).isEmptyDirectory();
@@ -159,8 +170,16 @@ class ServeBadInputTest {
     @Test
     void looksAtAllDevicesBeforeItOpensOne() {
         Cli cli = Cli.run(
-                "serve", "virtio-blk", "memory=1M", "--socket-path", socket(), "+", "virtio-blk", "queues=3",
-                "--socket-path", socket() + "2");
+                "serve",
+                "virtio-blk",
+                "memory=1M",
+                "--socket-path",
+                socket(),
+                "+",
+                "virtio-blk",
+                "queues=3",
+                "--socket-path",
+                socket() + "2");
         assertThat(cli.exitCode()).isEqualTo(ExitCode.USAGE);
         assertThat(directory).isEmptyDirectory();
     }

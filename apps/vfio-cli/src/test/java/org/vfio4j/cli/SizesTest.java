@@ -10,7 +10,14 @@ import org.junit.jupiter.params.provider.CsvSource;
 class SizesTest {
 
     @ParameterizedTest
-    @CsvSource({"4096, 4096", "512M, 536870912", "1g, 1073741824", "2GiB, 2147483648", "64KB, 65536", "8T, 8796093022208"})
+    @CsvSource({
+        "4096, 4096",
+        "512M, 536870912",
+        "1g, 1073741824",
+        "2GiB, 2147483648",
+        "64KB, 65536",
+        "8T, 8796093022208"
+    })
     void readsPowersOf1024(String text, long bytes) {
         assertThat(Sizes.parse("memory", text)).isEqualTo(bytes);
     }

@@ -190,7 +190,8 @@ public final class PciBus {
      * @throws ErrnoException ENODEV when it is going or gone
      */
     public DriverReference reference(PciDriver driver) {
-        // Not under the bus's lock: a driver that gives a function back holds that, waiting for a user who may call this.
+        // Not under the bus's lock: a driver that gives a function back holds that, waiting for a user who may call
+        // this.
         return loaded(driver.name()).reference();
     }
 
@@ -236,7 +237,8 @@ public final class PciBus {
             LoadedDriver loaded = loaded(driverName);
             String what = "bind " + device + " to " + driverName;
             if (device.driver().isPresent()) {
-                throw new ErrnoException(EBUSY, what + ": " + device.driver().get().name() + " has it");
+                throw new ErrnoException(
+                        EBUSY, what + ": " + device.driver().get().name() + " has it");
             }
             if (!loaded.matches(device)) {
                 throw new ErrnoException(EINVAL, what + ", whose id table has no match for it");
@@ -284,7 +286,12 @@ public final class PciBus {
             return true;
         } catch (ErrnoException e) {
             System.getLogger(PciBus.class.getName())
-                    .log(System.Logger.Level.WARNING, "{0}: probe of {1} failed: {2}", driver.name(), device, e.getMessage());
+                    .log(
+                            System.Logger.Level.WARNING,
+                            "{0}: probe of {1} failed: {2}",
+                            driver.name(),
+                            device,
+                            e.getMessage());
             return false;
         }
     }

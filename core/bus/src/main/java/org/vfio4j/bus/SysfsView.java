@@ -142,7 +142,8 @@ public final class SysfsView implements PciBusListener, AutoCloseable {
         if (device.driver().isPresent()) {
             String name = device.driver().get().name();
             Files.createDirectories(drivers.resolve(name));
-            Files.createSymbolicLink(drivers.resolve(name).resolve(device.toString()), Path.of("../../devices/" + device));
+            Files.createSymbolicLink(
+                    drivers.resolve(name).resolve(device.toString()), Path.of("../../devices/" + device));
             Files.createSymbolicLink(path.resolve("driver"), Path.of("../../drivers/" + name));
         }
     }
@@ -176,12 +177,11 @@ public final class SysfsView implements PciBusListener, AutoCloseable {
 
     // IORESOURCE_SIZEALIGN, then IORESOURCE_IO, _MEM, _MEM_64 and _PREFETCH, then the BAR's own low bits.
     private static long flags(PciBar bar) {
-        long kind =
-                switch (bar.kind()) {
-                    case IO -> 0x100;
-                    case MEM32 -> 0x200;
-                    case MEM64 -> 0x10_0200;
-                };
+        long kind = switch (bar.kind()) {
+            case IO -> 0x100;
+            case MEM32 -> 0x200;
+            case MEM64 -> 0x10_0200;
+        };
         return 0x4_0000 | kind | (bar.prefetchable() ? 0x2000 : 0) | bar.flags();
     }
 

@@ -100,11 +100,14 @@ class JavaDocumentTest {
         }
     }
 
-    private static void awaitSocket(Path socket, CompletableFuture<Void> server) throws IOException, InterruptedException {
+    private static void awaitSocket(Path socket, CompletableFuture<Void> server)
+            throws IOException, InterruptedException {
         long end = System.nanoTime() + LIMIT.toNanos();
         while (!Files.exists(socket)) {
             assertThat(server).as("ServeDisk").isNotDone();
-            assertThat(System.nanoTime()).as("time at which %s is missing", socket).isLessThan(end);
+            assertThat(System.nanoTime())
+                    .as("time at which %s is missing", socket)
+                    .isLessThan(end);
             Thread.sleep(10);
         }
     }

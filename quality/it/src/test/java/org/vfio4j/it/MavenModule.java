@@ -17,7 +17,8 @@ import org.w3c.dom.Node;
 record MavenModule(Path directory, Document pom, Optional<String> descriptor) {
 
     private static final Pattern MODULE = Pattern.compile("\\bmodule\\s+([\\w.]+)");
-    private static final Pattern REQUIRES = Pattern.compile("\\brequires\\s+(?:(?:transitive|static)\\s+)*([\\w.]+)\\s*;");
+    private static final Pattern REQUIRES =
+            Pattern.compile("\\brequires\\s+(?:(?:transitive|static)\\s+)*([\\w.]+)\\s*;");
     private static final Pattern PROVIDES = Pattern.compile("\\bprovides\\s+([\\w.]+)\\s+with\\s+([\\w.,\\s]+);");
     private static final Pattern COMMENT = Pattern.compile("//.*|(?s:/\\*.*?\\*/)");
 
@@ -43,7 +44,10 @@ record MavenModule(Path directory, Document pom, Optional<String> descriptor) {
 
     /** The name that ARCHITECTURE.md uses for it, too. */
     String artifactId() {
-        return children(pom.getDocumentElement(), "artifactId").findFirst().orElseThrow().getTextContent();
+        return children(pom.getDocumentElement(), "artifactId")
+                .findFirst()
+                .orElseThrow()
+                .getTextContent();
     }
 
     Optional<String> moduleName() {
@@ -60,7 +64,9 @@ record MavenModule(Path directory, Document pom, Optional<String> descriptor) {
     List<Provision> provides() {
         return descriptor.stream()
                 .flatMap(text -> PROVIDES.matcher(text).results())
-                .map(found -> new Provision(found.group(1), new TreeSet<>(List.of(found.group(2).strip().split("\\s*,\\s*")))))
+                .map(found -> new Provision(
+                        found.group(1),
+                        new TreeSet<>(List.of(found.group(2).strip().split("\\s*,\\s*")))))
                 .toList();
     }
 
@@ -68,8 +74,11 @@ record MavenModule(Path directory, Document pom, Optional<String> descriptor) {
     List<String> dependencies() {
         return children(pom.getDocumentElement(), "dependencies")
                 .flatMap(dependencies -> children(dependencies, "dependency"))
-                .filter(dependency -> child(dependency, "scope").filter(scope -> !scope.equals("compile")).isEmpty())
-                .map(dependency -> child(dependency, "groupId").orElse("") + ":" + child(dependency, "artifactId").orElse(""))
+                .filter(dependency -> child(dependency, "scope")
+                        .filter(scope -> !scope.equals("compile"))
+                        .isEmpty())
+                .map(dependency -> child(dependency, "groupId").orElse("") + ":"
+                        + child(dependency, "artifactId").orElse(""))
                 .toList();
     }
 

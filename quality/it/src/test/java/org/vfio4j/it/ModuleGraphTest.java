@@ -35,7 +35,9 @@ class ModuleGraphTest {
                         .map(name -> artifacts.getOrDefault(name, name))
                         .collect(Collectors.toCollection(TreeSet::new));
                 assertThat(required)
-                        .as("what module-info.java of %s requires, against its line in ARCHITECTURE.md", module.artifactId())
+                        .as(
+                                "what module-info.java of %s requires, against its line in ARCHITECTURE.md",
+                                module.artifactId())
                         .isEqualTo(drawn.get(module.artifactId()));
             }
         }
@@ -46,7 +48,8 @@ class ModuleGraphTest {
         Map<String, Set<String>> drawn = drawnGraph();
         assertThat(drawn.keySet())
                 .as("modules in the graph of ARCHITECTURE.md, against those of the root pom")
-                .containsExactlyInAnyOrderElementsOf(modules.stream().map(MavenModule::artifactId).toList());
+                .containsExactlyInAnyOrderElementsOf(
+                        modules.stream().map(MavenModule::artifactId).toList());
         for (MavenModule module : modules) {
             Set<String> declared = module.dependencies().stream()
                     .filter(name -> name.startsWith("org.vfio4j:"))
@@ -63,7 +66,9 @@ class ModuleGraphTest {
         for (MavenModule module : modules) {
             if (LIBRARIES.contains(module.directory().getParent().getFileName().toString())) {
                 assertThat(module.dependencies())
-                        .as("dependencies of %s: a library under %s has none beyond the JDK", module.artifactId(), LIBRARIES)
+                        .as(
+                                "dependencies of %s: a library under %s has none beyond the JDK",
+                                module.artifactId(), LIBRARIES)
                         .allMatch(name -> name.startsWith("org.vfio4j:"));
             }
         }
@@ -73,12 +78,16 @@ class ModuleGraphTest {
     void exportsOnlyItsOneFlatPackage() {
         Pattern exports = Pattern.compile("\\bexports\\s+([\\w.]+)");
         for (MavenModule module : modules) {
-            if (module.moduleName().filter(name -> name.startsWith("org.vfio4j.")).isEmpty()) {
+            if (module.moduleName()
+                    .filter(name -> name.startsWith("org.vfio4j."))
+                    .isEmpty()) {
                 continue;
             }
-            module.descriptor().ifPresent(text -> assertThat(exports.matcher(text).results().map(found -> found.group(1)))
-                    .as("packages that %s exports", module.artifactId())
-                    .containsExactly(module.moduleName().orElseThrow()));
+            module.descriptor()
+                    .ifPresent(
+                            text -> assertThat(exports.matcher(text).results().map(found -> found.group(1)))
+                                    .as("packages that %s exports", module.artifactId())
+                                    .containsExactly(module.moduleName().orElseThrow()));
         }
     }
 
@@ -98,11 +107,13 @@ class ModuleGraphTest {
         Map<String, Set<String>> services = new TreeMap<>();
         for (Path file : SourceTree.files(directory, "")) {
             if (Files.isRegularFile(file)) {
-                services.put(file.getFileName().toString(), SourceTree.read(file)
-                        .lines()
-                        .map(line -> line.replaceFirst("#.*", "").strip())
-                        .filter(line -> !line.isEmpty())
-                        .collect(Collectors.toCollection(TreeSet::new)));
+                services.put(
+                        file.getFileName().toString(),
+                        SourceTree.read(file)
+                                .lines()
+                                .map(line -> line.replaceFirst("#.*", "").strip())
+                                .filter(line -> !line.isEmpty())
+                                .collect(Collectors.toCollection(TreeSet::new)));
             }
         }
         return services;
@@ -112,7 +123,8 @@ class ModuleGraphTest {
         Matcher block = GRAPH.matcher(SourceTree.read(SourceTree.root().resolve("ARCHITECTURE.md")));
         assertThat(block.find()).as("a block ```modules in ARCHITECTURE.md").isTrue();
         Map<String, Set<String>> graph = new TreeMap<>();
-        for (String line : block.group(1).lines().filter(text -> !text.isBlank()).toList()) {
+        for (String line :
+                block.group(1).lines().filter(text -> !text.isBlank()).toList()) {
             String[] sides = line.strip().split("\\s*->\\s*", 2);
             graph.put(sides[0], sides.length == 1 ? Set.of() : new TreeSet<>(List.of(sides[1].split("\\s+"))));
         }

@@ -19,7 +19,8 @@ class SourceStyleTest {
     private static final Pattern OUTPUT = Pattern.compile("\\bSystem\\.(out|err)\\b|\\.printStackTrace\\(\\)");
 
     private final Path root = SourceTree.root();
-    private final List<Path> sources = Stream.of("core", "drivers", "devices", "transports", "userspace", "apps", "quality")
+    private final List<Path> sources = Stream.of(
+                    "core", "drivers", "devices", "transports", "userspace", "apps", "quality")
             .flatMap(directory -> SourceTree.files(root.resolve(directory), ".java").stream())
             .toList();
 
@@ -33,14 +34,16 @@ class SourceStyleTest {
     @Test
     void nothingIsLeftForLater() {
         assertThat(offenders(sources, text -> UNFINISHED.matcher(text).find()))
-                .as("files with notes about work left: do it now, or file an issue and say in the code what holds today")
+                .as(
+                        "files with notes about work left: do it now, or file an issue and say in the code what holds today")
                 .isEmpty();
     }
 
     @Test
     void librariesLogAndDoNotPrint() {
         List<Path> libraries = sources.stream()
-                .filter(file -> root.relativize(file).toString().matches("(core|drivers|devices|transports|userspace)/.*"))
+                .filter(file ->
+                        root.relativize(file).toString().matches("(core|drivers|devices|transports|userspace)/.*"))
                 .filter(file -> file.toString().contains("/src/main/"))
                 .toList();
         assertThat(offenders(libraries, text -> OUTPUT.matcher(text).find()))
@@ -54,10 +57,15 @@ class SourceStyleTest {
     }
 
     private static int modulesWithSources() {
-        return (int) MavenModule.all().stream().filter(module -> module.descriptor().isPresent()).count();
+        return (int) MavenModule.all().stream()
+                .filter(module -> module.descriptor().isPresent())
+                .count();
     }
 
     private List<Path> offenders(List<Path> files, Predicate<String> offends) {
-        return files.stream().filter(file -> offends.test(SourceTree.read(file))).map(root::relativize).toList();
+        return files.stream()
+                .filter(file -> offends.test(SourceTree.read(file)))
+                .map(root::relativize)
+                .toList();
     }
 }

@@ -231,7 +231,8 @@ public final class VirtioBlkDriver implements AutoCloseable {
             if (left <= 0) {
                 check();
                 throw new ErrnoException(
-                        ETIMEDOUT, "the virtio disk completes no request within " + options.timeoutNs() / 1_000_000 + " ms");
+                        ETIMEDOUT,
+                        "the virtio disk completes no request within " + options.timeoutNs() / 1_000_000 + " ms");
             }
             queue.await(left);
         }

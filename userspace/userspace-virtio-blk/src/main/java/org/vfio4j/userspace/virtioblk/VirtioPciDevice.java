@@ -81,9 +81,7 @@ final class VirtioPciDevice {
             if (System.nanoTime() - start > timeoutNs) {
                 throw new ErrnoException(
                         ETIMEDOUT,
-                        String.format(
-                                "virtio reset: status still 0x%02x after %d ms",
-                                status, timeoutNs / 1_000_000));
+                        String.format("virtio reset: status still 0x%02x after %d ms", status, timeoutNs / 1_000_000));
             }
             LockSupport.parkNanos(RESET_PAUSE_NS);
             status = status();

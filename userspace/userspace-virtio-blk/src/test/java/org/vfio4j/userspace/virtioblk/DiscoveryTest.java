@@ -63,7 +63,8 @@ class DiscoveryTest {
         disk.notifyMultiplier = 0x1000;
         disk.listCapabilities();
         assertThatThrownBy(() -> VirtioBlkDriver.open(disk, options.withQueues(2)))
-                .isInstanceOfSatisfying(ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(EPROTO));
+                .isInstanceOfSatisfying(
+                        ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(EPROTO));
         assertThat(disk.dma).isEmpty();
     }
 
@@ -152,7 +153,8 @@ class DiscoveryTest {
 
     private void refused(int errno, String what) {
         assertThatThrownBy(() -> VirtioBlkDriver.open(disk, options))
-                .isInstanceOfSatisfying(ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(errno))
+                .isInstanceOfSatisfying(
+                        ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(errno))
                 .hasMessageContaining(what);
         assertThat(disk.dma).as("memory is taken back").isEmpty();
     }

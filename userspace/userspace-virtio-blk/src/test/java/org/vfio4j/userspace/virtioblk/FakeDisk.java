@@ -282,10 +282,11 @@ final class FakeDisk implements VfioDeviceFile {
                 MemorySegment.copy(id, 0, RawMemory.segment(data, length), ValueLayout.JAVA_BYTE, 0, id.length);
                 written += length;
             }
-            case VIRTIO_BLK_T_WRITE_ZEROES, VIRTIO_BLK_T_DISCARD -> bytes.asSlice(
-                            RawMemory.getLong(data) * SECTOR_SIZE,
-                            (long) RawMemory.getInt(data + RANGE_NUM_SECTORS) * SECTOR_SIZE)
-                    .fill((byte) 0);
+            case VIRTIO_BLK_T_WRITE_ZEROES, VIRTIO_BLK_T_DISCARD ->
+                bytes.asSlice(
+                                RawMemory.getLong(data) * SECTOR_SIZE,
+                                (long) RawMemory.getInt(data + RANGE_NUM_SECTORS) * SECTOR_SIZE)
+                        .fill((byte) 0);
             default -> {}
         }
         RawMemory.putByte(pieces.get(pieces.size() - 1)[0], status);

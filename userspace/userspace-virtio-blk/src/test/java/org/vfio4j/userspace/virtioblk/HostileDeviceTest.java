@@ -103,7 +103,8 @@ class HostileDeviceTest {
     void tellsThatTheDeviceHasFailed() {
         disk.deviceStatus |= VIRTIO_CONFIG_S_NEEDS_RESET;
         assertThatThrownBy(driver::check)
-                .isInstanceOfSatisfying(ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(EIO));
+                .isInstanceOfSatisfying(
+                        ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(EIO));
     }
 
     @Test
@@ -122,7 +123,8 @@ class HostileDeviceTest {
 
     private void assertGivenUp(String why) {
         assertThatThrownBy(this::outcome)
-                .isInstanceOfSatisfying(ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(EPROTO))
+                .isInstanceOfSatisfying(
+                        ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(EPROTO))
                 .hasMessageContaining(why);
         assertThat(result).as("nothing was reported as done").isEqualTo(NOTHING);
         assertThatThrownBy(() -> queue.read(0, 0, 512, 2)).hasMessageContaining(why);

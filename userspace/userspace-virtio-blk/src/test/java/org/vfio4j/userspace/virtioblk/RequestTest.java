@@ -68,9 +68,8 @@ class RequestTest {
 
     @Test
     void doesNotUseWhatTheDiskDoesNotOffer() {
-        disk.features &= ~(feature(VIRTIO_BLK_F_FLUSH)
-                | feature(VIRTIO_BLK_F_DISCARD)
-                | feature(VIRTIO_BLK_F_WRITE_ZEROES));
+        disk.features &=
+                ~(feature(VIRTIO_BLK_F_FLUSH) | feature(VIRTIO_BLK_F_DISCARD) | feature(VIRTIO_BLK_F_WRITE_ZEROES));
         VirtioBlkQueue queue = open().queue(0);
         assertErrno(ENOTSUP, () -> queue.flush(0));
         assertErrno(ENOTSUP, () -> queue.discard(0, 512, 0));
@@ -220,6 +219,7 @@ class RequestTest {
 
     private static void assertErrno(int errno, Runnable call) {
         assertThatThrownBy(call::run)
-                .isInstanceOfSatisfying(ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(errno));
+                .isInstanceOfSatisfying(
+                        ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(errno));
     }
 }

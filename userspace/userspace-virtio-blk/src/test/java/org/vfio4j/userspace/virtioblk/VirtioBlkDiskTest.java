@@ -29,9 +29,11 @@ class VirtioBlkDiskTest {
     @Test
     void rejectsBytesThatAreNotInTheDisk() {
         assertThatThrownBy(() -> disk.read(0, MemorySegment.ofArray(new byte[100])))
-                .isInstanceOfSatisfying(ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(EINVAL));
+                .isInstanceOfSatisfying(
+                        ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(EINVAL));
         assertThatThrownBy(() -> disk.write(fake.disk.length, MemorySegment.ofArray(new byte[512])))
-                .isInstanceOfSatisfying(ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(EINVAL));
+                .isInstanceOfSatisfying(
+                        ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(EINVAL));
     }
 
     @Test
@@ -39,7 +41,8 @@ class VirtioBlkDiskTest {
         MemorySegment bytes = MemorySegment.ofArray(new byte[512]);
         fake.status = VIRTIO_BLK_S_IOERR;
         assertThatThrownBy(() -> disk.read(0, bytes))
-                .isInstanceOfSatisfying(ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(EIO))
+                .isInstanceOfSatisfying(
+                        ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(EIO))
                 .hasMessageContaining("read of 512 bytes at 0");
         assertThatThrownBy(disk::flush).hasMessageContaining("flush");
         fake.status = VIRTIO_BLK_S_OK;
