@@ -1,5 +1,7 @@
 package org.vfio4j.bus;
 
+import static org.vfio4j.sys.Errno.EBUSY;
+import static org.vfio4j.sys.Errno.EEXIST;
 import static org.vfio4j.sys.Errno.EIO;
 import static org.vfio4j.uapi.PciRegs.PCI_CLASS_REVISION;
 import static org.vfio4j.uapi.PciRegs.PCI_COMMAND;
@@ -24,6 +26,8 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.FileIo;
 
 /**
  * Keeps a directory that looks as /sys/bus/pci does for the functions of a bus, so that tools which read sysfs read it too:
@@ -35,36 +39,70 @@ public final class SysfsView implements PciBusListener, AutoCloseable {
 
     private static final System.Logger LOG = System.getLogger(SysfsView.class.getName());
 
+    /** Marks a directory as a view's, so that nobody else's files are ever deleted. Locked while the view is kept. */
+    private static final String MARK = ".vfio4j-view";
+
     private final PciBus bus;
     private final Path directory;
     private final Path devices;
     private final Path drivers;
+    private final Fd lock;
     private final Map<PciDevice, ConfigFile> configs = new HashMap<>();
 
-    private SysfsView(PciBus bus, Path directory) {
+    private SysfsView(PciBus bus, Path directory, Fd lock) {
         this.bus = bus;
         this.directory = directory;
+        this.lock = lock;
         devices = directory.resolve("devices");
         drivers = directory.resolve("drivers");
     }
 
     /**
-     * Begins to keep a directory.
+     * Begins to keep a directory. What a view of a process that died left there is replaced.
      *
-     * @param directory made when it is not there; its {@code devices} and {@code drivers} are this view's own
-     * @throws ErrnoException EIO when it cannot be written
+     * @param directory made when it is not there; {@code devices} and {@code drivers} in it are this view's own
+     * @throws ErrnoException EEXIST when it has a {@code devices} or {@code drivers} that no view made, EBUSY when another view
+     *     keeps it, EIO when it cannot be written
      */
     public static SysfsView open(PciBus bus, Path directory) {
-        SysfsView view = new SysfsView(bus, directory);
+        Fd lock = claim(directory);
+        SysfsView view = new SysfsView(bus, directory, lock);
         try {
-            Files.createDirectories(view.devices);
-            Files.createDirectories(view.drivers);
+            deleteTree(view.devices);
+            deleteTree(view.drivers);
+            Files.createDirectory(view.devices);
+            Files.createDirectory(view.drivers);
         } catch (IOException e) {
-            throw new ErrnoException(EIO, "sysfs view " + directory + " (" + e.getMessage() + ")");
+            lock.close();
+            throw new ErrnoException(EIO, "sysfs view " + directory + " (" + e + ")");
         }
         bus.addListener(view);
         bus.devices().forEach(view::added);
         return view;
+    }
+
+    private static Fd claim(Path directory) {
+        Path mark = directory.resolve(MARK);
+        try {
+            Files.createDirectories(directory);
+            if (!Files.exists(mark)) {
+                for (String name : List.of("devices", "drivers")) {
+                    if (Files.exists(directory.resolve(name), LinkOption.NOFOLLOW_LINKS)) {
+                        throw new ErrnoException(
+                                EEXIST, "sysfs view " + directory + ": its " + name + " is none of a view's");
+                    }
+                }
+                Files.createFile(mark);
+            }
+        } catch (IOException e) {
+            throw new ErrnoException(EIO, "sysfs view " + directory + " (" + e + ")");
+        }
+        Fd lock = FileIo.open(mark, FileIo.O_RDWR);
+        if (FileIo.flock(lock, FileIo.LOCK_EX | FileIo.LOCK_NB) != 0) {
+            lock.close();
+            throw new ErrnoException(EBUSY, "sysfs view " + directory + ", which another process keeps");
+        }
+        return lock;
     }
 
     /** The directory, for {@code sysfs.path}. */
@@ -127,10 +165,12 @@ public final class SysfsView implements PciBusListener, AutoCloseable {
             try {
                 deleteTree(devices);
                 deleteTree(drivers);
+                Files.deleteIfExists(directory.resolve(MARK));
                 Files.deleteIfExists(directory);
             } catch (IOException e) {
                 LOG.log(System.Logger.Level.DEBUG, "sysfs view {0} stays: {1}", directory, e.toString());
             }
+            lock.close();
         }
     }
 

@@ -1,0 +1,213 @@
+package org.vfio4j.bus;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.vfio4j.bus.BusTesting.FIRST;
+import static org.vfio4j.bus.BusTesting.ITS_ID;
+import static org.vfio4j.bus.BusTesting.SECOND;
+import static org.vfio4j.bus.BusTesting.assertErrno;
+import static org.vfio4j.sys.Errno.EBUSY;
+import static org.vfio4j.sys.Errno.EEXIST;
+import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.sys.Errno.EIO;
+import static org.vfio4j.sys.Errno.ENODEV;
+
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+
+/** Who has whom on a bus: matching, driver_override, bind and unbind, as under /sys/bus/pci. */
+class PciBusTest {
+
+    private final PciBus bus = new PciBus();
+    private final FakeDriver own = new FakeDriver("native", ITS_ID);
+    private final FakeDriver other = new FakeDriver("other", PciDeviceId.of(0x8086, 0x1000));
+    private final FakeDriver vfio = new FakeDriver("vfio-like", PciDeviceId.anyWithOverride());
+
+    @Test
+    void refusesASecondFunctionAtAnAddress() {
+        bus.add(FIRST, new FakeFunction());
+        assertErrno(EEXIST, () -> bus.add(FIRST, new FakeFunction()));
+    }
+
+    @Test
+    void refusesASecondDriverOfAName() {
+        bus.register(own);
+        assertErrno(EBUSY, () -> bus.register(new FakeDriver("native")));
+    }
+
+    @Test
+    void knowsNothingOfWhatIsNotThere() {
+        PciDevice device = bus.add(FIRST, new FakeFunction());
+        assertErrno(ENODEV, () -> bus.device(SECOND));
+        assertErrno(ENODEV, () -> bus.bind(device, "nobody"));
+        assertErrno(ENODEV, () -> bus.unbind(device));
+        assertErrno(ENODEV, () -> bus.unregister(own));
+        assertErrno(ENODEV, () -> bus.reference(own));
+        assertErrno(ENODEV, () -> bus.service(Runnable.class));
+        bus.remove(device);
+        assertErrno(ENODEV, () -> bus.remove(device));
+    }
+
+    @Test
+    void aFunctionFindsADriverThatWasThereFirst() {
+        bus.register(other);
+        bus.register(own);
+        PciDevice device = bus.add(FIRST, new FakeFunction());
+        assertThat(device.driver()).contains(own);
+        assertThat(other.calls).isEmpty();
+    }
+
+    @Test
+    void aDriverFindsFunctionsThatWereThereFirst() {
+        PciDevice device = bus.add(FIRST, new FakeFunction());
+        assertThat(device.driver()).isEmpty();
+        bus.register(own);
+        assertThat(device.driver()).contains(own);
+    }
+
+    @Test
+    void theNextDriverIsAskedWhenOneRefuses() {
+        own.probeErrno = Optional.of(EIO);
+        FakeDriver second = new FakeDriver("second", ITS_ID);
+        bus.register(own);
+        bus.register(second);
+        assertThat(bus.add(FIRST, new FakeFunction()).driver()).contains(second);
+        assertThat(own.calls).containsExactly("probe 0000:00:01.0");
+    }
+
+    @Test
+    void anOverrideOnlyIdMatchesNothingThatIsNotNamedForItsDriver() {
+        bus.register(vfio);
+        PciDevice device = bus.add(FIRST, new FakeFunction());
+        assertErrno(EINVAL, () -> bus.bind(device, "vfio-like"));
+        bus.setDriverOverride(device, Optional.of("vfio-like"));
+        bus.bind(device, "vfio-like");
+        assertThat(device.driver()).contains(vfio);
+    }
+
+    @Test
+    void aNamedDriverHasTheFunctionWhateverItsIdsAndNoOtherMay() {
+        PciDevice device = bus.add(FIRST, new FakeFunction());
+        bus.setDriverOverride(device, Optional.of("other"));
+        bus.register(own);
+        assertThat(device.driver()).isEmpty();
+        assertErrno(EINVAL, () -> bus.bind(device, "native"));
+        bus.register(other);
+        assertThat(device.driver()).contains(other);
+    }
+
+    @Test
+    void namingADriverChangesNothingForTheOneThatHasTheFunction() {
+        bus.register(own);
+        bus.register(vfio);
+        PciDevice device = bus.add(FIRST, new FakeFunction());
+        bus.setDriverOverride(device, Optional.of("vfio-like"));
+        assertThat(device.driver()).contains(own);
+        bus.unbind(device);
+        assertThat(bus.probe(device)).isTrue();
+        assertThat(device.driver()).contains(vfio);
+        bus.setDriverOverride(device, Optional.empty());
+        bus.unbind(device);
+        assertThat(bus.probe(device)).isTrue();
+        assertThat(device.driver()).contains(own);
+    }
+
+    @Test
+    void refusesToBindWhatADriverHas() {
+        bus.register(own);
+        PciDevice device = bus.add(FIRST, new FakeFunction());
+        assertErrno(EBUSY, () -> bus.bind(device, "native"));
+    }
+
+    @Test
+    void bindFailsAsTheProbeDoesAndLeavesTheFunctionFree() {
+        bus.register(own);
+        PciDevice device = bus.add(FIRST, new FakeFunction());
+        bus.unbind(device);
+        own.probeErrno = Optional.of(EIO);
+        assertErrno(EIO, () -> bus.bind(device, "native"));
+        assertThat(device.driver()).isEmpty();
+        own.probeErrno = Optional.empty();
+        bus.bind(device, "native");
+        assertThat(device.driver()).contains(own);
+    }
+
+    @Test
+    void aDriverGivesItsFunctionsBackBeforeTheyOrItGo() {
+        bus.register(own);
+        PciDevice first = bus.add(FIRST, new FakeFunction());
+        PciDevice second = bus.add(SECOND, new FakeFunction());
+        bus.remove(first);
+        bus.unregister(own);
+        assertThat(own.calls)
+                .containsExactly(
+                        "probe 0000:00:01.0", "probe 0000:00:02.0", "remove 0000:00:01.0", "remove 0000:00:02.0");
+        assertThat(second.driver()).isEmpty();
+        assertThat(bus.drivers()).isEmpty();
+        assertThat(bus.devices()).containsExactly(second);
+    }
+
+    @Test
+    void aDriverInUseStaysAndKeepsWhatItHas() {
+        bus.register(own);
+        PciDevice device = bus.add(FIRST, new FakeFunction());
+        DriverReference reference = bus.reference(own);
+        DriverReference another = bus.reference(own);
+        reference.close();
+        reference.close(); // counts once
+        assertErrno(EBUSY, () -> bus.unregister(own));
+        assertThat(device.driver()).contains(own);
+        another.close();
+        bus.unregister(own);
+        assertThat(device.driver()).isEmpty();
+    }
+
+    @Test
+    void nobodyGetsHoldOfADriverThatIsGoing() {
+        PciDriver leaving = new PciDriver() {
+            @Override
+            public String name() {
+                return "leaving";
+            }
+
+            @Override
+            public List<PciDeviceId> idTable() {
+                return List.of(ITS_ID);
+            }
+
+            @Override
+            public void probe(PciDevice device) {}
+
+            @Override
+            public void remove(PciDevice device) {
+                assertErrno(ENODEV, () -> bus.reference(this));
+            }
+        };
+        bus.register(leaving);
+        bus.add(FIRST, new FakeFunction());
+        bus.unregister(leaving);
+        assertThat(bus.drivers()).isEmpty();
+    }
+
+    @Test
+    void driversFindTheMachinesServices() {
+        Runnable service = () -> {};
+        bus.provide(Runnable.class, service);
+        assertThat(bus.service(Runnable.class)).isSameAs(service);
+    }
+
+    @Test
+    void listenersHearWhatHappenedInItsOrder() {
+        HeardEvents heard = new HeardEvents();
+        bus.addListener(heard);
+        bus.register(own);
+        PciDevice device = bus.add(FIRST, new FakeFunction());
+        device.function().configWrite(4, 2, 2);
+        device.function().reset();
+        bus.unbind(device);
+        bus.remove(device);
+        bus.removeListener(heard);
+        bus.add(FIRST, new FakeFunction());
+        assertThat(heard.events).containsExactly("added", "changed native", "config", "config", "changed -", "removed");
+    }
+}
