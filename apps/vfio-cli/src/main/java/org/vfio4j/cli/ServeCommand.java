@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.sys.Errno;
@@ -37,6 +38,8 @@ import picocli.CommandLine.Spec;
 final class ServeCommand implements Callable<Integer> {
 
     private static final String NEXT_DEVICE = "+";
+    private static final Set<String> PROCESS_OPTIONS = Set.of("--sysfs", "--run", "--print", "-o", "--output");
+    private static final Set<String> PROCESS_FLAGS = Set.of("--trust-client", "-h", "--help", "-V", "--version");
 
     private final List<List<String>> furtherDevices;
 
@@ -80,15 +83,24 @@ final class ServeCommand implements Callable<Integer> {
         this.furtherDevices = furtherDevices;
     }
 
-    /** Splits a command line for serve at each +; another one stays whole. */
+    /**
+     * Splits a command line for serve at each +; another one stays whole. Options of the whole process may stand behind any
+     * device, and go to the first group.
+     */
     static List<List<String>> groups(String[] args) {
         List<List<String>> groups = new ArrayList<>();
         groups.add(new ArrayList<>());
-        for (String arg : args) {
-            if (arg.equals(NEXT_DEVICE) && args[0].equals("serve")) {
+        for (int i = 0; i < args.length; i++) {
+            if (args[i].equals(NEXT_DEVICE) && args[0].equals("serve")) {
                 groups.add(new ArrayList<>());
-            } else {
-                groups.getLast().add(arg);
+                continue;
+            }
+            String name = args[i].replaceFirst("=.*", "");
+            boolean ofProcess = PROCESS_FLAGS.contains(name) || PROCESS_OPTIONS.contains(name);
+            List<String> group = ofProcess ? groups.getFirst() : groups.getLast();
+            group.add(args[i]);
+            if (PROCESS_OPTIONS.contains(args[i]) && i + 1 < args.length) {
+                group.add(args[++i]);
             }
         }
         return groups;

@@ -184,6 +184,14 @@ class ServeBadInputTest {
         assertThat(directory).isEmptyDirectory();
     }
 
+    @Test
+    void takesOptionsOfTheProcessBehindAnyDevice() {
+        assertThat(ServeCommand.groups("serve a --sysfs s + b --fd 3 --run=x -o json".split(" ")))
+                .containsExactly(
+                        List.of("serve", "a", "--sysfs", "s", "--run=x", "-o", "json"), List.of("b", "--fd", "3"));
+        assertThat(ServeCommand.groups(new String[] {"ls", "+"})).containsExactly(List.of("ls", "+"));
+    }
+
     private void assertRefused(int exitCode, String hint, String... device) {
         List<String> before = listing();
         List<String> words = new ArrayList<>(List.of("serve"));
