@@ -1,4 +1,4 @@
-/** Tests in which foreign programs use what vfio4j serves: QEMU with a Linux guest, and lspci. */
+/** Tests in which foreign programs use what vfio4j serves: QEMU with a Linux guest. */
 @NullMarked
 package org.vfio4j.it;
 
