@@ -3,6 +3,7 @@ package org.vfio4j.cli;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.RandomAccessFile;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -51,6 +52,7 @@ final class DemoCommand implements Callable<Integer> {
         long sizeBytes = Sizes.parse("--size", size);
         Optional<GuestDemo> guest = vm ? Optional.of(GuestDemo.find()) : Optional.empty();
         Path directory = Files.createTempDirectory("vfio4j-demo");
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> deleteQuietly(directory))); // for ^C
         try (Machine machine = new Machine()) {
             List<ServerState.Function> functions = serveDisks(machine, directory, sizeBytes);
             PrintWriter out = spec.commandLine().getOut();
@@ -157,6 +159,17 @@ final class DemoCommand implements Callable<Integer> {
             out.println("next: vfio demo --vm");
         }
         out.flush();
+    }
+
+    private static void deleteQuietly(Path top) {
+        try {
+            if (Files.exists(top)) {
+                deleteTree(top);
+            }
+        } catch (IOException | UncheckedIOException e) {
+            System.getLogger(DemoCommand.class.getName())
+                    .log(System.Logger.Level.DEBUG, "{0} stays: {1}", top, e.toString());
+        }
     }
 
     private static void deleteTree(Path top) throws IOException {

@@ -53,9 +53,10 @@ public final class Main {
         CommandLine command = e.getCommandLine();
         PrintWriter err = command.getErr();
         err.println("vfio: " + e.getMessage());
-        if (!UnmatchedArgumentException.printSuggestions(e, err)) {
-            err.println("try: " + command.getCommandSpec().qualifiedName() + " --help");
-        }
+        List<String> similar =
+                e instanceof UnmatchedArgumentException unmatched ? unmatched.getSuggestions() : List.of();
+        String help = command.getCommandSpec().qualifiedName() + " --help";
+        err.println("try: " + (similar.isEmpty() ? help : String.join(", ", similar) + ", or: " + help));
         return ExitCode.USAGE;
     }
 

@@ -207,7 +207,9 @@ final class ServeCommand implements Callable<Integer> {
         PrintWriter out = spec.commandLine().getOut();
         if (print != null) {
             out.print(QemuLine.MEMORY);
-            state.functions().forEach(function -> out.print(" " + QemuLine.device(function.socket())));
+            state.functions().stream()
+                    .filter(function -> !function.socket().isEmpty())
+                    .forEach(function -> out.print(" " + QemuLine.device(function.socket())));
             out.println();
         } else if (output == Output.Format.JSON) {
             out.println(Output.jsonLine("Server", List.of(state)));

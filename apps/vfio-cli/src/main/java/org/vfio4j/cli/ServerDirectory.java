@@ -3,6 +3,7 @@ package org.vfio4j.cli;
 import static org.vfio4j.sys.Errno.EIO;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
@@ -59,15 +60,19 @@ final class ServerDirectory implements AutoCloseable {
             if (!Files.getOwner(parent, LinkOption.NOFOLLOW_LINKS).getName().equals(System.getProperty("user.name"))) {
                 throw new ErrnoException(EIO, "runtime directory " + parent + " belongs to another user");
             }
+            // Others take an unlocked directory for a dead process's: it appears when it is locked.
+            Path fresh = parent.resolve("." + own.getFileName());
+            deleteTree(fresh);
             deleteTree(own);
-            Files.createDirectory(own, onlyOwner);
-            Files.createFile(own.resolve(LOCK));
+            Files.createDirectory(fresh, onlyOwner);
+            Files.createFile(fresh.resolve(LOCK));
+            Fd lock = FileIo.open(fresh.resolve(LOCK), FileIo.O_RDWR);
+            ErrnoException.check(FileIo.flock(lock, FileIo.LOCK_EX | FileIo.LOCK_NB), "lock " + fresh);
+            Files.move(fresh, own);
+            return new ServerDirectory(own, lock);
         } catch (IOException e) {
             throw new ErrnoException(EIO, "runtime directory " + own + " (" + e + ")");
         }
-        Fd lock = FileIo.open(own.resolve(LOCK), FileIo.O_RDWR);
-        ErrnoException.check(FileIo.flock(lock, FileIo.LOCK_EX | FileIo.LOCK_NB), "lock " + own);
-        return new ServerDirectory(own, lock);
     }
 
     /** Where the view of the bus goes. */
@@ -88,12 +93,7 @@ final class ServerDirectory implements AutoCloseable {
 
     @Override
     public void close() {
-        try {
-            deleteTree(directory);
-        } catch (IOException e) {
-            System.getLogger(ServerDirectory.class.getName())
-                    .log(System.Logger.Level.DEBUG, "{0} stays: {1}", directory, e.toString());
-        }
+        clear(directory);
         lock.close();
     }
 
@@ -105,7 +105,9 @@ final class ServerDirectory implements AutoCloseable {
         }
         try (Stream<Path> directories = Files.list(parent())) {
             for (Path candidate : directories.toList()) {
-                read(candidate).ifPresent(found::add);
+                if (!parent().relativize(candidate).toString().startsWith(".")) {
+                    read(candidate).ifPresent(found::add);
+                }
             }
         } catch (IOException e) {
             throw new ErrnoException(EIO, "list " + parent() + " (" + e.getMessage() + ")");
@@ -114,9 +116,9 @@ final class ServerDirectory implements AutoCloseable {
         return found;
     }
 
-    private static Optional<ServerState> read(Path directory) throws IOException {
+    private static Optional<ServerState> read(Path directory) {
         if (isDead(directory)) {
-            deleteTree(directory);
+            clear(directory);
             return Optional.empty();
         }
         try {
@@ -124,6 +126,16 @@ final class ServerDirectory implements AutoCloseable {
         } catch (IOException | JacksonException e) {
             // It begins or ends just now.
             return Optional.empty();
+        }
+    }
+
+    private static void clear(Path directory) {
+        try {
+            deleteTree(directory);
+        } catch (IOException | UncheckedIOException e) {
+            // Another process clears it at the same time, or the next one will.
+            System.getLogger(ServerDirectory.class.getName())
+                    .log(System.Logger.Level.DEBUG, "{0} stays: {1}", directory, e.toString());
         }
     }
 

@@ -1,9 +1,10 @@
 package org.vfio4j.cli;
 
+import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import sun.misc.Signal;
 
-/** SIGTERM and SIGINT: they end a serving process in good order, with exit code 0. */
+/** SIGTERM, SIGINT, and SIGHUP when its terminal goes: they end a serving process in good order, with exit code 0. */
 final class StopSignal {
 
     private final CountDownLatch stopped = new CountDownLatch(1);
@@ -12,8 +13,10 @@ final class StopSignal {
 
     static StopSignal install() {
         StopSignal stop = new StopSignal();
-        Signal.handle(new Signal("TERM"), signal -> stop.stopped.countDown());
-        Signal.handle(new Signal("INT"), signal -> stop.stopped.countDown());
+        // One that is ignored from the start, as under nohup, stays so.
+        for (String name : List.of("TERM", "INT", "HUP")) {
+            Signal.handle(new Signal(name), signal -> stop.stopped.countDown());
+        }
         return stop;
     }
 

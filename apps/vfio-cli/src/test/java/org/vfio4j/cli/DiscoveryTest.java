@@ -117,6 +117,16 @@ class DiscoveryTest {
     }
 
     @Test
+    void leavesAProcessAloneThatHasNoLockYet() throws IOException {
+        Path starting = Files.createDirectory(ServerDirectory.parent().resolve(".starting-" + System.nanoTime()));
+        Files.createFile(starting.resolve("lock"));
+        assertThat(Cli.run("ls").exitCode()).isZero();
+        assertThat(starting.resolve("lock")).exists();
+        Files.delete(starting.resolve("lock"));
+        Files.delete(starting);
+    }
+
+    @Test
     void passesOverAProcessThatBeginsJustNow() throws IOException {
         Files.delete(own.sysfs().resolveSibling("server.json"));
         assertThat(Cli.run("ls").out()).doesNotContain(socket);
