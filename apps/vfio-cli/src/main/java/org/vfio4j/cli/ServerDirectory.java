@@ -1,5 +1,6 @@
 package org.vfio4j.cli;
 
+import static org.vfio4j.sys.Errno.EACCES;
 import static org.vfio4j.sys.Errno.EIO;
 
 import java.io.IOException;
@@ -56,10 +57,7 @@ final class ServerDirectory implements AutoCloseable {
             if (!Files.exists(parent)) {
                 Files.createDirectories(parent, onlyOwner);
             }
-            // Another user could have made it first, where the parent is /tmp.
-            if (!Files.getOwner(parent, LinkOption.NOFOLLOW_LINKS).getName().equals(System.getProperty("user.name"))) {
-                throw new ErrnoException(EIO, "runtime directory " + parent + " belongs to another user");
-            }
+            checkOwner(parent);
             // Others take an unlocked directory for a dead process's: it appears when it is locked.
             Path fresh = parent.resolve("." + own.getFileName());
             deleteTree(fresh);
@@ -99,21 +97,36 @@ final class ServerDirectory implements AutoCloseable {
 
     /** The processes that serve now, by pid. What dead ones left is cleared away. */
     static List<ServerState> servers() {
+        return servers(parent());
+    }
+
+    /** @throws ErrnoException EACCES when {@code parent} belongs to another user: nothing there is believed or deleted */
+    static List<ServerState> servers(Path parent) {
         List<ServerState> found = new ArrayList<>();
-        if (!Files.isDirectory(parent())) {
+        if (!Files.isDirectory(parent, LinkOption.NOFOLLOW_LINKS)) {
             return found;
         }
-        try (Stream<Path> directories = Files.list(parent())) {
-            for (Path candidate : directories.toList()) {
-                if (!parent().relativize(candidate).toString().startsWith(".")) {
-                    read(candidate).ifPresent(found::add);
+        try {
+            checkOwner(parent);
+            try (Stream<Path> directories = Files.list(parent)) {
+                for (Path candidate : directories.toList()) {
+                    if (!parent.relativize(candidate).toString().startsWith(".")) {
+                        read(candidate).ifPresent(found::add);
+                    }
                 }
             }
         } catch (IOException e) {
-            throw new ErrnoException(EIO, "list " + parent() + " (" + e.getMessage() + ")");
+            throw new ErrnoException(EIO, "list " + parent + " (" + e.getMessage() + ")");
         }
         found.sort(Comparator.comparingLong(ServerState::pid));
         return found;
+    }
+
+    // Another user could have made it first, where it is in /tmp.
+    private static void checkOwner(Path parent) throws IOException {
+        if (!Files.getOwner(parent, LinkOption.NOFOLLOW_LINKS).getName().equals(System.getProperty("user.name"))) {
+            throw new ErrnoException(EACCES, "runtime directory " + parent + ", which belongs to another user");
+        }
     }
 
     private static Optional<ServerState> read(Path directory) {

@@ -1,6 +1,7 @@
 package org.vfio4j.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -8,9 +9,12 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.vfio4j.sys.Errno;
+import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.vfio.LocalDeviceFile;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -124,6 +128,24 @@ class DiscoveryTest {
         assertThat(starting.resolve("lock")).exists();
         Files.delete(starting.resolve("lock"));
         Files.delete(starting);
+    }
+
+    @Test
+    void neitherBelievesNorDeletesWhatAnotherUserPutThere() throws IOException {
+        Path others = Files.createDirectory(directory.resolve("others"));
+        Path left = Files.createDirectory(others.resolve("1"));
+        Files.createFile(left.resolve("lock"));
+        try {
+            Files.setOwner(
+                    others,
+                    others.getFileSystem().getUserPrincipalLookupService().lookupPrincipalByName("nobody"));
+        } catch (IOException e) {
+            Assumptions.abort("NOT TESTED: giving a directory to another user needs root");
+        }
+        assertThatThrownBy(() -> ServerDirectory.servers(others))
+                .isInstanceOfSatisfying(
+                        ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(Errno.EACCES));
+        assertThat(left).isDirectory();
     }
 
     @Test

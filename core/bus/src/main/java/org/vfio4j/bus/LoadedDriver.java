@@ -36,6 +36,11 @@ final class LoadedDriver {
         return users.compareAndSet(0, GOING);
     }
 
+    /** It did not go after all. */
+    void stay() {
+        users.set(0);
+    }
+
     DriverReference reference() {
         int before;
         do {

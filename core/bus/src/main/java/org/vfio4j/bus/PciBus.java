@@ -166,7 +166,8 @@ public final class PciBus {
     /**
      * Takes a driver away; it gives its functions back first.
      *
-     * @throws ErrnoException ENODEV when it is not registered, EBUSY while somebody holds a {@link #reference}
+     * @throws ErrnoException ENODEV when it is not registered, EBUSY while somebody holds a {@link #reference}, and what its
+     *     remove failed with: then it stays
      */
     public void unregister(PciDriver driver) {
         lock.lock();
@@ -175,9 +176,14 @@ public final class PciBus {
             if (!loaded.startGoing()) {
                 throw new ErrnoException(EBUSY, "unregister driver " + driver.name() + ", which is in use");
             }
-            devices.values().stream()
-                    .filter(device -> device.driver().filter(driver::equals).isPresent())
-                    .forEach(this::release);
+            try {
+                devices.values().stream()
+                        .filter(device -> device.driver().filter(driver::equals).isPresent())
+                        .forEach(this::release);
+            } catch (RuntimeException e) {
+                loaded.stay();
+                throw e;
+            }
             drivers.remove(driver.name());
         } finally {
             lock.unlock();

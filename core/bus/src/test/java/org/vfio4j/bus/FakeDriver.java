@@ -12,6 +12,7 @@ final class FakeDriver implements PciDriver {
     private final List<PciDeviceId> ids;
     final List<String> calls = new ArrayList<>();
     Optional<Integer> probeErrno = Optional.empty();
+    Optional<Integer> removeErrno = Optional.empty();
 
     FakeDriver(String name, PciDeviceId... ids) {
         this.name = name;
@@ -39,6 +40,9 @@ final class FakeDriver implements PciDriver {
 
     @Override
     public void remove(PciDevice device) {
+        removeErrno.ifPresent(errno -> {
+            throw new ErrnoException(errno, name + " keeps " + device);
+        });
         calls.add("remove " + device + (device.driverData(FakeDriver.class) == this ? "" : " of another"));
     }
 }

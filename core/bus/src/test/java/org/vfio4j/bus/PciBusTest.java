@@ -163,6 +163,19 @@ class PciBusTest {
     }
 
     @Test
+    void aDriverThatDoesNotLetGoStaysAndCanBeUsed() {
+        bus.register(own);
+        PciDevice device = bus.add(FIRST, new FakeFunction());
+        own.removeErrno = Optional.of(EBUSY);
+        assertErrno(EBUSY, () -> bus.unregister(own));
+        assertThat(device.driver()).contains(own);
+        bus.reference(own).close();
+        own.removeErrno = Optional.empty();
+        bus.unregister(own);
+        assertThat(bus.drivers()).isEmpty();
+    }
+
+    @Test
     void nobodyGetsHoldOfADriverThatIsGoing() {
         PciDriver leaving = new PciDriver() {
             @Override
