@@ -1,13 +1,11 @@
 package org.vfio4j.sys;
 
-import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 
 import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
+import java.lang.ref.Reference;
 
 /**
  * Waiting for many descriptors: epoll(7). {@link #add}, {@link #modify} and {@link #remove} may come from any thread; {@link
@@ -33,12 +31,9 @@ public final class Epoll implements AutoCloseable {
     private static final long DATA = PACKED ? 4 : 8;
     private static final long EVENT_SIZE = PACKED ? 12 : 16;
 
-    private static final MethodHandle EPOLL_CREATE1 =
-            Native.capturing("epoll_create1", FunctionDescriptor.of(JAVA_INT, JAVA_INT));
-    private static final MethodHandle EPOLL_CTL =
-            Native.capturing("epoll_ctl", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS));
-    private static final MethodHandle EPOLL_WAIT =
-            Native.capturing("epoll_wait", FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT));
+    private static final CFunction EPOLL_CREATE1 = CFunction.of("epoll_create1");
+    private static final CFunction EPOLL_CTL = CFunction.of("epoll_ctl");
+    private static final CFunction EPOLL_WAIT = CFunction.of("epoll_wait");
 
     private final Fd epoll;
     private final MemorySegment ready = Arena.ofAuto().allocate(EVENT_SIZE * MAX_EVENTS, Long.BYTES);
@@ -48,15 +43,8 @@ public final class Epoll implements AutoCloseable {
     }
 
     public static Epoll create() {
-        MemorySegment errno = Native.errnoSegment();
-        try {
-            int fd = (int) EPOLL_CREATE1.invokeExact(errno, EPOLL_CLOEXEC);
-            return new Epoll(Fd.own((int) ErrnoException.check(Native.result(fd, errno), "epoll_create1")));
-        } catch (ErrnoException e) {
-            throw e;
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
-        }
+        int fd = EPOLL_CREATE1.callInt(EPOLL_CLOEXEC);
+        return new Epoll(Fd.own((int) ErrnoException.check(fd, "epoll_create1")));
     }
 
     /**
@@ -84,12 +72,10 @@ public final class Epoll implements AutoCloseable {
      * @return how many events are there, or a negative errno
      */
     public int await(int timeoutMs) {
-        MemorySegment errno = Native.errnoSegment();
         try {
-            return Native.result(
-                    (int) EPOLL_WAIT.invokeExact(errno, epoll.value(), ready, MAX_EVENTS, timeoutMs), errno);
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
+            return EPOLL_WAIT.callInt(epoll.value(), ready.address(), MAX_EVENTS, timeoutMs);
+        } finally {
+            Reference.reachabilityFence(this);
         }
     }
 
@@ -109,17 +95,12 @@ public final class Epoll implements AutoCloseable {
     }
 
     private void control(int operation, int fd, int events, long data) {
-        MemorySegment errno = Native.errnoSegment();
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment event = arena.allocate(EVENT_SIZE, Long.BYTES);
             event.set(JAVA_INT, 0, events);
             event.set(JAVA_LONG_UNALIGNED, DATA, data);
-            int result = (int) EPOLL_CTL.invokeExact(errno, epoll.value(), operation, fd, event);
-            ErrnoException.check(Native.result(result, errno), "epoll_ctl op=" + operation + " fd=" + fd);
-        } catch (ErrnoException e) {
-            throw e;
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
+            int result = EPOLL_CTL.callInt(epoll.value(), operation, fd, event.address());
+            ErrnoException.check(result, "epoll_ctl op=" + operation + " fd=" + fd);
         }
     }
 }

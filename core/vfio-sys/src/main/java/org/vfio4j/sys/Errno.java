@@ -1,10 +1,5 @@
 package org.vfio4j.sys;
 
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandle;
-
 /** Error numbers of Linux (asm-generic/errno-base.h, asm-generic/errno.h): the same on x86-64 and aarch64. */
 public final class Errno {
 
@@ -63,8 +58,7 @@ public final class Errno {
     public static final int ECANCELED = 125;
     public static final int ENOTSUP = EOPNOTSUPP;
 
-    private static final MethodHandle STRERROR =
-            Native.plain("strerror", FunctionDescriptor.of(ValueLayout.ADDRESS, ValueLayout.JAVA_INT));
+    private static final CFunction STRERROR = CFunction.of("strerror");
     private static final int LONGEST_TEXT = 256;
 
     private Errno() {}
@@ -135,12 +129,7 @@ public final class Errno {
     }
 
     private static String text(int errno) {
-        try {
-            MemorySegment text = (MemorySegment) STRERROR.invokeExact(errno);
-            // SAFETY: strerror returns a NUL-terminated string that the C library owns.
-            return text.reinterpret(LONGEST_TEXT).getString(0);
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
-        }
+        // SAFETY: strerror returns a NUL-terminated string that the C library owns.
+        return RawMemory.segment(STRERROR.call(errno), LONGEST_TEXT).getString(0);
     }
 }

@@ -1,11 +1,7 @@
 package org.vfio4j.sys;
 
-import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static org.vfio4j.sys.Errno.EBADF;
 
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /** A file descriptor and its one owner. Any thread may close it, once; what others do with the number then is their fault. */
@@ -17,9 +13,8 @@ public final class Fd implements AutoCloseable {
     private static final int O_NONBLOCK = 0x800;
     private static final int CLOSED = -1;
 
-    private static final MethodHandle CLOSE = Native.plain("close", FunctionDescriptor.of(JAVA_INT, JAVA_INT));
-    private static final MethodHandle FCNTL =
-            Native.capturingVariadic("fcntl", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT), 2);
+    private static final CFunction CLOSE = CFunction.of("close");
+    private static final CFunction FCNTL = CFunction.of("fcntl");
 
     private final AtomicInteger fd;
 
@@ -81,23 +76,11 @@ public final class Fd implements AutoCloseable {
     }
 
     static void closeRaw(int fd) {
-        try {
-            // Linux releases the descriptor whatever close returns: to try again would close somebody else's.
-            int ignored = (int) CLOSE.invokeExact(fd);
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
-        }
+        // Linux releases the descriptor whatever close returns: to try again would close somebody else's.
+        CLOSE.callInt(fd);
     }
 
     static int fcntl(int fd, int command, int argument, String what) {
-        MemorySegment errno = Native.errnoSegment();
-        try {
-            int result = (int) FCNTL.invokeExact(errno, fd, command, argument);
-            return (int) ErrnoException.check(Native.result(result, errno), what);
-        } catch (ErrnoException e) {
-            throw e;
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
-        }
+        return (int) ErrnoException.check(FCNTL.callInt(fd, command, argument), what);
     }
 }

@@ -1,13 +1,10 @@
 package org.vfio4j.sys;
 
-import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
 import java.nio.file.Path;
 
 /**
@@ -36,27 +33,16 @@ public final class FileIo {
     private static final long BLKGETSIZE64 = 0x80081272L;
     private static final long BLKSSZGET = 0x1268L;
 
-    private static final FunctionDescriptor TRANSFER =
-            FunctionDescriptor.of(JAVA_LONG, JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG);
-    private static final FunctionDescriptor VECTORED =
-            FunctionDescriptor.of(JAVA_LONG, JAVA_INT, JAVA_LONG, JAVA_INT, JAVA_LONG);
-
-    private static final MethodHandle OPEN =
-            Native.capturingVariadic("open", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT), 2);
-    private static final MethodHandle PREAD = Native.capturing("pread", TRANSFER);
-    private static final MethodHandle PWRITE = Native.capturing("pwrite", TRANSFER);
-    private static final MethodHandle PREADV = Native.capturing("preadv", VECTORED);
-    private static final MethodHandle PWRITEV = Native.capturing("pwritev", VECTORED);
-    private static final MethodHandle FDATASYNC =
-            Native.capturing("fdatasync", FunctionDescriptor.of(JAVA_INT, JAVA_INT));
-    private static final MethodHandle FALLOCATE =
-            Native.capturing("fallocate", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG));
-    private static final MethodHandle FTRUNCATE =
-            Native.capturing("ftruncate", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_LONG));
-    private static final MethodHandle FLOCK =
-            Native.capturing("flock", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT));
-    private static final MethodHandle IOCTL =
-            Native.capturingVariadic("ioctl", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_LONG, ADDRESS), 2);
+    private static final CFunction OPEN = CFunction.of("open");
+    private static final CFunction PREAD = CFunction.of("pread");
+    private static final CFunction PWRITE = CFunction.of("pwrite");
+    private static final CFunction PREADV = CFunction.of("preadv");
+    private static final CFunction PWRITEV = CFunction.of("pwritev");
+    private static final CFunction FDATASYNC = CFunction.of("fdatasync");
+    private static final CFunction FALLOCATE = CFunction.of("fallocate");
+    private static final CFunction FTRUNCATE = CFunction.of("ftruncate");
+    private static final CFunction FLOCK = CFunction.of("flock");
+    private static final CFunction IOCTL = CFunction.of("ioctl");
 
     private FileIo() {}
 
@@ -67,88 +53,45 @@ public final class FileIo {
      * @throws ErrnoException ENOENT, EACCES, EISDIR, ...
      */
     public static Fd open(Path path, int flags) {
-        MemorySegment errno = Native.errnoSegment();
         try (Arena arena = Arena.ofConfined()) {
-            int fd = (int) OPEN.invokeExact(errno, arena.allocateFrom(path.toString()), flags | O_CLOEXEC, 0);
-            return Fd.own((int) ErrnoException.check(Native.result(fd, errno), "open " + path));
-        } catch (ErrnoException e) {
-            throw e;
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
+            int fd = OPEN.callInt(arena.allocateFrom(path.toString()).address(), flags | O_CLOEXEC, 0);
+            return Fd.own((int) ErrnoException.check(fd, "open " + path));
         }
     }
 
     /** pread(2): bytes read, 0 at the end of the file, or a negative errno. */
     public static long pread(int fd, long address, long length, long offset) {
-        MemorySegment errno = Native.errnoSegment();
-        try {
-            return Native.result((long) PREAD.invokeExact(errno, fd, address, length, offset), errno);
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
-        }
+        return PREAD.call(fd, address, length, offset);
     }
 
     /** pwrite(2): bytes written or a negative errno. */
     public static long pwrite(int fd, long address, long length, long offset) {
-        MemorySegment errno = Native.errnoSegment();
-        try {
-            return Native.result((long) PWRITE.invokeExact(errno, fd, address, length, offset), errno);
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
-        }
+        return PWRITE.call(fd, address, length, offset);
     }
 
     /** preadv(2) into {@code count} pieces of the iovec array at {@code iov}: bytes read or a negative errno. */
     public static long preadv(int fd, long iov, int count, long offset) {
-        MemorySegment errno = Native.errnoSegment();
-        try {
-            return Native.result((long) PREADV.invokeExact(errno, fd, iov, count, offset), errno);
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
-        }
+        return PREADV.call(fd, iov, count, offset);
     }
 
     /** pwritev(2) from {@code count} pieces of the iovec array at {@code iov}: bytes written or a negative errno. */
     public static long pwritev(int fd, long iov, int count, long offset) {
-        MemorySegment errno = Native.errnoSegment();
-        try {
-            return Native.result((long) PWRITEV.invokeExact(errno, fd, iov, count, offset), errno);
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
-        }
+        return PWRITEV.call(fd, iov, count, offset);
     }
 
     /** fdatasync(2): 0 or a negative errno. */
     public static int fdatasync(int fd) {
-        MemorySegment errno = Native.errnoSegment();
-        try {
-            return Native.result((int) FDATASYNC.invokeExact(errno, fd), errno);
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
-        }
+        return FDATASYNC.callInt(fd);
     }
 
     /** fallocate(2): 0 or a negative errno. */
     public static int fallocate(int fd, int mode, long offset, long length) {
-        MemorySegment errno = Native.errnoSegment();
-        try {
-            return Native.result((int) FALLOCATE.invokeExact(errno, fd, mode, offset, length), errno);
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
-        }
+        return FALLOCATE.callInt(fd, mode, offset, length);
     }
 
     /** Sets a file's size: ftruncate(2). */
     public static void truncate(Fd fd, long size) {
-        MemorySegment errno = Native.errnoSegment();
-        try {
-            int result = Native.result((int) FTRUNCATE.invokeExact(errno, fd.value(), size), errno);
-            ErrnoException.check(result, "ftruncate " + fd + " size=" + size);
-        } catch (ErrnoException e) {
-            throw e;
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
-        }
+        ErrnoException.check(FTRUNCATE.callInt(fd.value(), size), "ftruncate " + fd + " size=" + size);
     }
 
     /**
@@ -158,12 +101,7 @@ public final class FileIo {
      * @return 0, -EAGAIN when another holds it and {@link #LOCK_NB} is given, or another negative errno
      */
     public static int flock(Fd fd, int operation) {
-        MemorySegment errno = Native.errnoSegment();
-        try {
-            return Native.result((int) FLOCK.invokeExact(errno, fd.value(), operation), errno);
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
-        }
+        return FLOCK.callInt(fd.value(), operation);
     }
 
     /** Bytes of a block device: ioctl BLKGETSIZE64. */
@@ -185,14 +123,6 @@ public final class FileIo {
     }
 
     private static void ioctl(Fd fd, long request, MemorySegment argument, String what) {
-        MemorySegment errno = Native.errnoSegment();
-        try {
-            int result = (int) IOCTL.invokeExact(errno, fd.value(), request, argument);
-            ErrnoException.check(Native.result(result, errno), what);
-        } catch (ErrnoException e) {
-            throw e;
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
-        }
+        ErrnoException.check(IOCTL.callInt(fd.value(), request, argument.address()), what);
     }
 }

@@ -1,14 +1,11 @@
 package org.vfio4j.sys;
 
-import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
 import java.nio.file.Path;
 
 /**
@@ -53,10 +50,8 @@ public record FileStat(long size, int mode, long dev, long ino, int blockSize, l
     // struct statfs: f_type comes first.
     private static final long STATFS_SIZEOF = 256;
 
-    private static final MethodHandle STATX =
-            Native.capturing("statx", FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT, ADDRESS));
-    private static final MethodHandle FSTATFS =
-            Native.capturing("fstatfs", FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS));
+    private static final CFunction STATX = CFunction.of("statx");
+    private static final CFunction FSTATFS = CFunction.of("fstatfs");
 
     /** Of an open file. */
     public static FileStat of(Fd fd) {
@@ -74,16 +69,10 @@ public record FileStat(long size, int mode, long dev, long ino, int blockSize, l
 
     /** The magic number of the file system that holds an open file. */
     public static long fsMagic(Fd fd) {
-        MemorySegment errno = Native.errnoSegment();
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment buffer = arena.allocate(STATFS_SIZEOF, Long.BYTES);
-            int result = (int) FSTATFS.invokeExact(errno, fd.value(), buffer);
-            ErrnoException.check(Native.result(result, errno), "fstatfs " + fd);
+            ErrnoException.check(FSTATFS.callInt(fd.value(), buffer.address()), "fstatfs " + fd);
             return buffer.get(JAVA_LONG, 0) & 0xffff_ffffL;
-        } catch (ErrnoException e) {
-            throw e;
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
         }
     }
 
@@ -109,12 +98,11 @@ public record FileStat(long size, int mode, long dev, long ino, int blockSize, l
     }
 
     private static FileStat statx(int dirFd, String path, int flags, String what) {
-        MemorySegment errno = Native.errnoSegment();
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment name = arena.allocateFrom(path);
             MemorySegment buffer = arena.allocate(STATX_SIZEOF, Long.BYTES);
-            int result = (int) STATX.invokeExact(errno, dirFd, name, flags, STATX_BASIC_STATS, buffer);
-            ErrnoException.check(Native.result(result, errno), what);
+            int result = STATX.callInt(dirFd, name.address(), flags, STATX_BASIC_STATS, buffer.address());
+            ErrnoException.check(result, what);
             return new FileStat(
                     buffer.get(JAVA_LONG, STX_SIZE),
                     Short.toUnsignedInt(buffer.get(JAVA_SHORT, STX_MODE)),
@@ -123,10 +111,6 @@ public record FileStat(long size, int mode, long dev, long ino, int blockSize, l
                     buffer.get(JAVA_LONG, STX_INO),
                     buffer.get(JAVA_INT, STX_BLKSIZE),
                     buffer.get(JAVA_LONG, STX_BLOCKS));
-        } catch (ErrnoException e) {
-            throw e;
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
         }
     }
 }

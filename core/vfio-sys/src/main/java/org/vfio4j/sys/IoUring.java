@@ -1,17 +1,13 @@
 package org.vfio4j.sys;
 
-import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static org.vfio4j.sys.Errno.EINTR;
 import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.ENOSYS;
 import static org.vfio4j.sys.IoUringLayout.*;
 
 import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
 
 /**
  * A submission and a completion queue shared with the kernel: io_uring(7). The thread that creates it owns it, which the kernel
@@ -36,20 +32,12 @@ public final class IoUring implements AutoCloseable {
             | IORING_SETUP_DEFER_TASKRUN
             | IORING_SETUP_TASKRUN_FLAG;
 
-    // syscall(2) is variadic: every argument after the number.
-    private static final MethodHandle SETUP =
-            Native.capturingVariadic("syscall", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_INT, ADDRESS), 1);
-    private static final MethodHandle ENTER = Native.capturingVariadic(
-            "syscall",
-            FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG, JAVA_LONG),
-            1);
-    private static final MethodHandle REGISTER = Native.capturingVariadic(
-            "syscall", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT), 1);
+    private static final CFunction SYSCALL = CFunction.of("syscall");
+    private static final long NO_SIGNALS = 0;
 
     // Not a constant to the compiler, on purpose: a loop that had it inlined for each of submit, reap and await would
-    // be too large
-    // for escape analysis to remove what a downcall allocates.
-    private final MethodHandle enter = ENTER;
+    // be too large for escape analysis to remove what a downcall allocates.
+    private final CFunction syscall = SYSCALL;
 
     private final Fd ring;
     private final boolean deferred;
@@ -216,16 +204,10 @@ public final class IoUring implements AutoCloseable {
 
     /** From now on every completion signals {@code eventFd}, while {@link #enableEventFd} says so. */
     public void registerEventFd(Fd eventFd) {
-        MemorySegment errno = Native.errnoSegment();
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment fd = arena.allocateFrom(JAVA_INT, eventFd.value());
-            long result = (long) REGISTER.invokeExact(
-                    errno, (long) SYS_IO_URING_REGISTER, ring.value(), IORING_REGISTER_EVENTFD, fd, 1);
-            ErrnoException.check(Native.result(result, errno), "io_uring_register EVENTFD " + eventFd);
-        } catch (ErrnoException e) {
-            throw e;
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
+            long fd = arena.allocateFrom(JAVA_INT, eventFd.value()).address();
+            int result = SYSCALL.callInt(SYS_IO_URING_REGISTER, ring.value(), IORING_REGISTER_EVENTFD, fd, 1);
+            ErrnoException.check(result, "io_uring_register EVENTFD " + eventFd);
         }
     }
 
@@ -264,29 +246,21 @@ public final class IoUring implements AutoCloseable {
     }
 
     private int enter(int toSubmit, int minComplete, int flags) {
-        MemorySegment errno = Native.errnoSegment();
-        try {
-            while (true) {
-                long result = (long) enter.invokeExact(
-                        errno, (long) SYS_IO_URING_ENTER, ring.value(), toSubmit, minComplete, flags, 0L, 0L);
-                int value = (int) Native.result(result, errno);
-                if (value != -EINTR) {
-                    return value;
-                }
+        while (true) {
+            int result = syscall.callInt(SYS_IO_URING_ENTER, ring.value(), toSubmit, minComplete, flags, NO_SIGNALS);
+            if (result != -EINTR) {
+                return result;
             }
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
         }
     }
 
     private static IoUring create(int entries, int flags) {
-        MemorySegment errno = Native.errnoSegment();
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment params = arena.allocate(PARAMS_SIZEOF, Long.BYTES);
             params.set(JAVA_INT, PARAMS_FLAGS, flags);
-            long fd = (long) SETUP.invokeExact(errno, (long) SYS_IO_URING_SETUP, entries, params);
+            int fd = SYSCALL.callInt(SYS_IO_URING_SETUP, entries, params.address());
             String what = "io_uring_setup entries=" + entries;
-            Fd ring = Fd.own((int) ErrnoException.check(Native.result(fd, errno), what));
+            Fd ring = Fd.own((int) ErrnoException.check(fd, what));
             try {
                 int needed = IORING_FEAT_SINGLE_MMAP | IORING_FEAT_NODROP;
                 if ((params.get(JAVA_INT, PARAMS_FEATURES) & needed) != needed) {
@@ -297,10 +271,6 @@ public final class IoUring implements AutoCloseable {
                 ring.close();
                 throw e;
             }
-        } catch (ErrnoException e) {
-            throw e;
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
         }
     }
 }

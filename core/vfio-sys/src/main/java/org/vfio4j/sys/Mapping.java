@@ -1,11 +1,6 @@
 package org.vfio4j.sys;
 
-import static java.lang.foreign.ValueLayout.JAVA_INT;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
-
-import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /** Mapped memory and its one owner. After {@link #close} an access to it ends the process: the owner sees to it that none comes. */
@@ -21,15 +16,14 @@ public final class Mapping implements AutoCloseable {
     private static final int MADV_DONTNEED = 4;
     private static final int NO_FD = -1;
 
-    private static final MethodHandle MMAP = Native.capturing(
-            "mmap", FunctionDescriptor.of(JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG));
-    private static final MethodHandle MUNMAP =
-            Native.capturing("munmap", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG));
-    private static final MethodHandle MADVISE =
-            Native.capturing("madvise", FunctionDescriptor.of(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT));
+    private static final int SC_PAGESIZE = 30;
+
+    private static final CFunction MMAP = CFunction.of("mmap");
+    private static final CFunction MUNMAP = CFunction.of("munmap");
+    private static final CFunction MADVISE = CFunction.of("madvise");
 
     /** Bytes of a page of this machine. */
-    public static final int PAGE_BYTES = pageBytes();
+    public static final int PAGE_BYTES = (int) CFunction.of("sysconf").call(SC_PAGESIZE);
 
     private final long address;
     private final long size;
@@ -80,52 +74,18 @@ public final class Mapping implements AutoCloseable {
      * @return 0 or a negative errno
      */
     public int discard(long offset, long length) {
-        MemorySegment errno = Native.errnoSegment();
-        try {
-            return Native.result((int) MADVISE.invokeExact(errno, address + offset, length, MADV_DONTNEED), errno);
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
-        }
+        return MADVISE.callInt(address + offset, length, MADV_DONTNEED);
     }
 
     /** Unmaps it; later calls do nothing. */
     @Override
     public void close() {
-        if (!open.getAndSet(false)) {
-            return;
-        }
-        MemorySegment errno = Native.errnoSegment();
-        try {
-            int result = Native.result((int) MUNMAP.invokeExact(errno, address, size), errno);
-            ErrnoException.check(result, "munmap size=" + size);
-        } catch (ErrnoException e) {
-            throw e;
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
-        }
-    }
-
-    private static int pageBytes() {
-        try {
-            return (int)
-                    Native.plain("getpagesize", FunctionDescriptor.of(JAVA_INT)).invokeExact();
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
+        if (open.getAndSet(false)) {
+            ErrnoException.check(MUNMAP.callInt(address, size), "munmap size=" + size);
         }
     }
 
     private static long mmap(long size, int prot, int flags, int fd, long offset, String what) {
-        MemorySegment errno = Native.errnoSegment();
-        try {
-            long address = (long) MMAP.invokeExact(errno, 0L, size, prot, flags, fd, offset);
-            if (address == -1) {
-                throw new ErrnoException(Native.errno(errno), what);
-            }
-            return address;
-        } catch (ErrnoException e) {
-            throw e;
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
-        }
+        return ErrnoException.check(MMAP.call(0, size, prot, flags, fd, offset), what);
     }
 }

@@ -1,14 +1,12 @@
 package org.vfio4j.sys;
 
-import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
+import java.lang.ref.Reference;
 
 /** Waiting for one descriptor: ppoll(2). Allocates nothing. */
 public final class Poll {
@@ -29,12 +27,10 @@ public final class Poll {
     private static final long SIZE = 24;
     private static final long NANOS_PER_SECOND = 1_000_000_000;
 
-    private static final MethodHandle PPOLL =
-            Native.capturing("ppoll", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_LONG, ADDRESS, ADDRESS));
+    private static final CFunction PPOLL = CFunction.of("ppoll");
     private static final ThreadLocal<Poll> OWN = ThreadLocal.withInitial(Poll::new);
 
     private final MemorySegment pollFd = Arena.ofAuto().allocate(SIZE, Long.BYTES);
-    private final MemorySegment timeout = pollFd.asSlice(SECONDS);
 
     private Poll() {}
 
@@ -54,13 +50,12 @@ public final class Poll {
         pollFd.set(JAVA_SHORT, REVENTS, (short) 0);
         pollFd.set(JAVA_LONG, SECONDS, timeoutNs / NANOS_PER_SECOND);
         pollFd.set(JAVA_LONG, NANOS, timeoutNs % NANOS_PER_SECOND);
-        MemorySegment limit = timeoutNs == FOREVER ? MemorySegment.NULL : timeout;
-        MemorySegment errno = Native.errnoSegment();
+        long address = pollFd.address();
         try {
-            int ready = Native.result((int) PPOLL.invokeExact(errno, pollFd, 1L, limit, MemorySegment.NULL), errno);
+            int ready = PPOLL.callInt(address, 1, timeoutNs == FOREVER ? 0 : address + SECONDS, 0);
             return ready <= 0 ? ready : pollFd.get(JAVA_SHORT, REVENTS) & 0xffff;
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
+        } finally {
+            Reference.reachabilityFence(this);
         }
     }
 }

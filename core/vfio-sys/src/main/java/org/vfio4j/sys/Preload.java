@@ -10,6 +10,7 @@ public final class Preload {
 
     private static final List<Class<?>> CALLERS = List.of(
             FileIo.class,
+            RawMemory.class,
             FileStat.class,
             Fd.class,
             Mapping.class,
@@ -24,14 +25,16 @@ public final class Preload {
 
     /** Begins to link, on a thread of its own, which ends when all are linked. */
     public static void start() {
-        Thread.ofPlatform().daemon().name("vfio-preload").start(() -> CALLERS.forEach(Preload::initialize));
+        Thread.ofPlatform().daemon().name("vfio-preload").start(Preload::link);
     }
 
-    private static void initialize(Class<?> caller) {
-        try {
-            Class.forName(caller.getName(), true, caller.getClassLoader());
-        } catch (ClassNotFoundException e) {
-            throw new AssertionError(caller + " is loaded already", e);
+    private static void link() {
+        for (Class<?> caller : CALLERS) {
+            try {
+                Class.forName(caller.getName(), true, caller.getClassLoader());
+            } catch (ClassNotFoundException e) {
+                throw new AssertionError(caller + " is loaded already", e);
+            }
         }
     }
 }

@@ -5,9 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
 import java.lang.ref.Reference;
 
 /**
@@ -48,10 +46,8 @@ public final class SocketIo implements AutoCloseable {
     private static final long IOVEC_SIZEOF = 16;
     private static final long IOV_LEN = 8;
 
-    private static final MethodHandle SENDMSG =
-            Native.capturing("sendmsg", FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_INT));
-    private static final MethodHandle RECVMSG =
-            Native.capturing("recvmsg", FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_INT));
+    private static final CFunction SENDMSG = CFunction.of("sendmsg");
+    private static final CFunction RECVMSG = CFunction.of("recvmsg");
 
     private final MemorySegment header = Arena.ofAuto().allocate(MSGHDR_SIZEOF, Long.BYTES);
     private final MemorySegment iov = Arena.ofAuto().allocate(2 * IOVEC_SIZEOF, Long.BYTES);
@@ -88,15 +84,13 @@ public final class SocketIo implements AutoCloseable {
         header.set(ADDRESS, MSG_CONTROL, control);
         header.set(JAVA_LONG, MSG_CONTROLLEN, controlBytes);
         header.set(JAVA_INT, MSG_FLAGS, 0);
-        MemorySegment errno = Native.errnoSegment();
         long received;
         try {
-            received = Native.result((long) RECVMSG.invokeExact(errno, fd, header, flags | MSG_CMSG_CLOEXEC), errno);
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
+            received = RECVMSG.call(fd, header.address(), flags | MSG_CMSG_CLOEXEC);
         } finally {
-            // The kernel got its address only.
+            // The kernel got their addresses only.
             Reference.reachabilityFence(buffer);
+            Reference.reachabilityFence(this);
         }
         controlTruncated = received >= 0 && (header.get(JAVA_INT, MSG_FLAGS) & MSG_CTRUNC) != 0;
         if (received >= 0 && header.get(JAVA_LONG, MSG_CONTROLLEN) > 0) {
@@ -181,11 +175,8 @@ public final class SocketIo implements AutoCloseable {
             header.set(ADDRESS, MSG_CONTROL, MemorySegment.NULL);
             header.set(JAVA_LONG, MSG_CONTROLLEN, 0);
         }
-        MemorySegment errno = Native.errnoSegment();
         try {
-            return Native.result((long) SENDMSG.invokeExact(errno, fd, header, flags | MSG_NOSIGNAL), errno);
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
+            return SENDMSG.call(fd, header.address(), flags | MSG_NOSIGNAL);
         } finally {
             Reference.reachabilityFence(this);
         }

@@ -1,6 +1,5 @@
 package org.vfio4j.sys;
 
-import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
@@ -13,9 +12,7 @@ import static org.vfio4j.sys.Errno.ENAMETOOLONG;
 import static org.vfio4j.sys.Errno.ENOENT;
 
 import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.MemorySegment;
-import java.lang.invoke.MethodHandle;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 
@@ -34,19 +31,13 @@ public final class UnixSocket {
     private static final long SUN_PATH = 2;
     private static final int SOCKADDR_SIZEOF = 110;
 
-    private static final MethodHandle SOCKET =
-            Native.capturing("socket", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT));
-    private static final MethodHandle SOCKETPAIR =
-            Native.capturing("socketpair", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS));
-    private static final MethodHandle BIND =
-            Native.capturing("bind", FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT));
-    private static final MethodHandle CONNECT =
-            Native.capturing("connect", FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT));
-    private static final MethodHandle LISTEN =
-            Native.capturing("listen", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT));
-    private static final MethodHandle UNLINK = Native.capturing("unlink", FunctionDescriptor.of(JAVA_INT, ADDRESS));
-    private static final MethodHandle ACCEPT4 =
-            Native.capturing("accept4", FunctionDescriptor.of(JAVA_INT, JAVA_INT, ADDRESS, ADDRESS, JAVA_INT));
+    private static final CFunction SOCKET = CFunction.of("socket");
+    private static final CFunction SOCKETPAIR = CFunction.of("socketpair");
+    private static final CFunction BIND = CFunction.of("bind");
+    private static final CFunction CONNECT = CFunction.of("connect");
+    private static final CFunction LISTEN = CFunction.of("listen");
+    private static final CFunction UNLINK = CFunction.of("unlink");
+    private static final CFunction ACCEPT4 = CFunction.of("accept4");
 
     private UnixSocket() {}
 
@@ -92,29 +83,16 @@ public final class UnixSocket {
 
     /** Accepts a connection: a non-blocking descriptor, or a negative errno, -EAGAIN when there is none. */
     public static int accept(int listenFd) {
-        MemorySegment errno = Native.errnoSegment();
-        try {
-            return Native.result(
-                    (int) ACCEPT4.invokeExact(
-                            errno, listenFd, MemorySegment.NULL, MemorySegment.NULL, SOCK_NONBLOCK | SOCK_CLOEXEC),
-                    errno);
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
-        }
+        return ACCEPT4.callInt(listenFd, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC);
     }
 
     /** A connection with itself, both ends blocking. */
     public static Pair pair() {
-        MemorySegment errno = Native.errnoSegment();
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment fds = arena.allocate(JAVA_INT, 2);
-            int result = (int) SOCKETPAIR.invokeExact(errno, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds);
-            ErrnoException.check(Native.result(result, errno), "socketpair");
+            int result = SOCKETPAIR.callInt(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.address());
+            ErrnoException.check(result, "socketpair");
             return new Pair(Fd.own(fds.getAtIndex(JAVA_INT, 0)), Fd.own(fds.getAtIndex(JAVA_INT, 1)));
-        } catch (ErrnoException e) {
-            throw e;
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
         }
     }
 
@@ -157,16 +135,11 @@ public final class UnixSocket {
     }
 
     private static void unlink(Path path) {
-        MemorySegment errno = Native.errnoSegment();
         try (Arena arena = Arena.ofConfined()) {
-            int result = Native.result((int) UNLINK.invokeExact(errno, arena.allocateFrom(path.toString())), errno);
+            int result = UNLINK.callInt(arena.allocateFrom(path.toString()).address());
             if (result != -ENOENT) {
                 ErrnoException.check(result, "unlink " + path);
             }
-        } catch (ErrnoException e) {
-            throw e;
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
         }
     }
 
@@ -184,42 +157,21 @@ public final class UnixSocket {
     }
 
     private static Fd socket(int flags) {
-        MemorySegment errno = Native.errnoSegment();
-        try {
-            int fd = (int) SOCKET.invokeExact(errno, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
-            return Fd.own((int) ErrnoException.check(Native.result(fd, errno), "socket AF_UNIX"));
-        } catch (ErrnoException e) {
-            throw e;
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
-        }
+        int fd = SOCKET.callInt(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+        return Fd.own((int) ErrnoException.check(fd, "socket AF_UNIX"));
     }
 
     private static void listen(Fd socket, int backlog, Path path) {
-        MemorySegment errno = Native.errnoSegment();
-        try {
-            int result = Native.result((int) LISTEN.invokeExact(errno, socket.value(), backlog), errno);
-            ErrnoException.check(result, "listen " + path);
-        } catch (ErrnoException e) {
-            throw e;
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
-        }
+        ErrnoException.check(LISTEN.callInt(socket.value(), backlog), "listen " + path);
     }
 
-    private static void address(MethodHandle call, Fd socket, Path path, String what) {
+    private static void address(CFunction call, Fd socket, Path path, String what) {
         byte[] name = pathBytes(path, what);
-        MemorySegment errno = Native.errnoSegment();
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment address = arena.allocate(SOCKADDR_SIZEOF, Short.BYTES);
             address.set(JAVA_SHORT, 0, (short) AF_UNIX);
             MemorySegment.copy(name, 0, address, JAVA_BYTE, SUN_PATH, name.length);
-            int result = (int) call.invokeExact(errno, socket.value(), address, SOCKADDR_SIZEOF);
-            ErrnoException.check(Native.result(result, errno), what);
-        } catch (ErrnoException e) {
-            throw e;
-        } catch (Throwable t) {
-            throw Native.unexpected(t);
+            ErrnoException.check(call.callInt(socket.value(), address.address(), SOCKADDR_SIZEOF), what);
         }
     }
 }
