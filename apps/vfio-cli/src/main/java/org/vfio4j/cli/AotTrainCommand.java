@@ -6,6 +6,7 @@ import java.io.Writer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
+import org.vfio4j.sys.Preload;
 import picocli.CommandLine.Command;
 
 /** What the JVM watches when the launcher makes its AOT cache: the classes that the usual commands load. */
@@ -14,6 +15,7 @@ final class AotTrainCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException {
+        Preload.start();
         Path directory = Files.createTempDirectory("vfio4j-train");
         try {
             PrintWriter nowhere = new PrintWriter(Writer.nullWriter());

@@ -6,11 +6,21 @@ import java.util.List;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Preload;
 import picocli.CommandLine;
+import picocli.CommandLine.Command;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The command {@code vfio}. Data goes to standard output, everything else to standard error. */
 public final class Main {
+
+    private static final List<Class<?>> COMMANDS = List.of(
+            DemoCommand.class,
+            ServeCommand.class,
+            LsCommand.class,
+            TreeCommand.class,
+            ShowCommand.class,
+            BenchCommand.class,
+            AotTrainCommand.class);
 
     private Main() {}
 
@@ -26,17 +36,26 @@ public final class Main {
     /** Runs one command: its exit code. */
     static int run(PrintWriter out, PrintWriter err, String... args) {
         List<List<String>> groups = ServeCommand.groups(args);
-        int code = commandLine(groups)
-                .setOut(out)
-                .setErr(err)
-                .execute(groups.getFirst().toArray(String[]::new));
+        List<String> words = groups.getFirst();
+        CommandLine line = new CommandLine(new VfioCommand(), new Commands(groups.subList(1, groups.size())));
+        commands(words).forEach(line::addSubcommand);
+        int code = configured(line).setOut(out).setErr(err).execute(words.toArray(String[]::new));
         out.flush();
         return code;
     }
 
-    private static CommandLine commandLine(List<List<String>> groups) {
-        return new CommandLine(new VfioCommand(), new Commands(groups.subList(1, groups.size())))
-                .setCaseInsensitiveEnumValuesAllowed(true)
+    // The parser reads the annotations of each command it knows: when one is named, the others only cost time.
+    private static List<Class<?>> commands(List<String> words) {
+        String wanted = words.isEmpty() ? "" : words.getFirst();
+        return COMMANDS.stream()
+                .filter(command -> command.getAnnotation(Command.class).name().equals(wanted))
+                .findFirst()
+                .<List<Class<?>>>map(List::of)
+                .orElse(COMMANDS);
+    }
+
+    private static CommandLine configured(CommandLine line) {
+        return line.setCaseInsensitiveEnumValuesAllowed(true)
                 .setUsageHelpAutoWidth(true)
                 .setAbbreviatedOptionsAllowed(false)
                 .setParameterExceptionHandler(Main::misused)

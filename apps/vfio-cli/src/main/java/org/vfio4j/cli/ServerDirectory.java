@@ -29,10 +29,14 @@ final class ServerDirectory implements AutoCloseable {
 
     private static final String STATE = "server.json";
     private static final String LOCK = "lock";
-    private static final ObjectMapper JSON = JsonMapper.builder().build();
 
     private final Path directory;
     private final Fd lock;
+
+    /** Made when it is wanted: that takes time, which a process that starts does not have. */
+    private static final class Json {
+        static final ObjectMapper MAPPER = JsonMapper.builder().build();
+    }
 
     private ServerDirectory(Path directory, Fd lock) {
         this.directory = directory;
@@ -82,7 +86,8 @@ final class ServerDirectory implements AutoCloseable {
     void publish(ServerState state) {
         try {
             Path fresh = directory.resolve("." + STATE);
-            Files.writeString(fresh, JSON.writerWithDefaultPrettyPrinter().writeValueAsString(state));
+            Files.writeString(
+                    fresh, Json.MAPPER.writerWithDefaultPrettyPrinter().writeValueAsString(state));
             Files.move(fresh, directory.resolve(STATE));
         } catch (IOException | JacksonException e) {
             throw new ErrnoException(EIO, "write " + directory.resolve(STATE) + " (" + e.getMessage() + ")");
@@ -135,7 +140,7 @@ final class ServerDirectory implements AutoCloseable {
             return Optional.empty();
         }
         try {
-            return Optional.of(JSON.readValue(Files.readString(directory.resolve(STATE)), ServerState.class));
+            return Optional.of(Json.MAPPER.readValue(Files.readString(directory.resolve(STATE)), ServerState.class));
         } catch (IOException | JacksonException e) {
             // It begins or ends just now.
             return Optional.empty();

@@ -4,19 +4,10 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Spec;
 
-/** The root: without a command it shows what there is. */
+/** The root: without a command it shows what there is. {@link Main} adds the commands. */
 @Command(
         name = "vfio",
         description = "PCI functions in user space: for virtual machines, over vfio-user, and for drivers in Java.",
-        subcommands = {
-            DemoCommand.class,
-            ServeCommand.class,
-            LsCommand.class,
-            TreeCommand.class,
-            ShowCommand.class,
-            AotTrainCommand.class,
-            BenchCommand.class
-        },
         mixinStandardHelpOptions = true,
         versionProvider = Version.class,
         footer = {"", "Begin with:", "  vfio demo", "  vfio serve virtio-blk memory=512M --socket-path /tmp/disk.sock"})
