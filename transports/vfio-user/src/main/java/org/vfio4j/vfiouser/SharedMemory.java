@@ -1,10 +1,13 @@
 package org.vfio4j.vfiouser;
 
 import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 
 import org.vfio4j.bus.DmaSpace;
+import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.FileIo;
 import org.vfio4j.sys.FileStat;
 import org.vfio4j.sys.Mapping;
 import org.vfio4j.sys.Seals;
@@ -43,8 +46,8 @@ final class SharedMemory {
     /**
      * Adds the memory to {@code space}.
      *
-     * @throws ErrnoException EINVAL when the descriptor is no file, or shorter than the map; what mmap says; what the space
-     *     says. The descriptor is closed then.
+     * @throws ErrnoException EINVAL when the descriptor is no file, or shorter than the map; EOPNOTSUPP when its memory may
+     *     not be mapped and cannot be reached otherwise; what mmap says; what the space says. The descriptor is closed then.
      */
     void mapInto(IoAddressSpace space, long iova, boolean byFileIo, boolean trusted) {
         boolean kept = false;
@@ -56,6 +59,7 @@ final class SharedMemory {
             if (map) {
                 space.map(iova, access, Mapping.shared(memory, offset, size, protection()));
             } else {
+                checkFileIo();
                 kept = true;
                 space.map(iova, size, access, new FileDmaBacking(memory, offset));
             }
@@ -79,6 +83,25 @@ final class SharedMemory {
                     EINVAL,
                     "DMA_MAP: offset 0x" + Long.toHexString(offset) + " size 0x" + Long.toHexString(size)
                             + " in a file of 0x" + Long.toHexString(length) + " bytes");
+        }
+    }
+
+    /**
+     * Files on hugetlbfs cannot be written by pwrite. A driver would see its first request hang: its monitor had better hear of
+     * it now.
+     */
+    private void checkFileIo() {
+        checkFileIo(DmaSpace.READ, FileIo.pread(memory.value(), 0, 0, offset), "read");
+        checkFileIo(DmaSpace.WRITE, FileIo.pwrite(memory.value(), 0, 0, offset), "written");
+    }
+
+    /** @param result what the kernel says to a transfer of no bytes: whether the file can do it at all */
+    private void checkFileIo(int wanted, long result, String what) {
+        if ((access & wanted) != 0 && result < 0) {
+            throw new ErrnoException(
+                    EOPNOTSUPP,
+                    "DMA_MAP: memory that may shrink is mapped for trusted clients only, and its descriptor cannot be "
+                            + what + ": " + Errno.describe((int) -result));
         }
     }
 

@@ -5,6 +5,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.vfio4j.sys.Errno.EACCES;
 import static org.vfio4j.sys.Errno.EFAULT;
+import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 import static org.vfio4j.vfiouser.DmaMessages.READ;
 import static org.vfio4j.vfiouser.DmaMessages.READ_WRITE;
 import static org.vfio4j.vfiouser.DmaMessages.map;
@@ -24,6 +25,7 @@ import org.vfio4j.sys.FileIo;
 import org.vfio4j.sys.Mapping;
 import org.vfio4j.sys.MemFd;
 import org.vfio4j.sys.Seals;
+import org.vfio4j.testkit.Leaks;
 import org.vfio4j.testkit.RawClient;
 
 /** How the device reaches memory that came with a descriptor: by a map that can never shrink, else by the descriptor. */
@@ -75,6 +77,22 @@ class DmaAccessTest {
                 FileIo.truncate(memory, 0x1000);
                 assertThat(window.read(0x13000, buffer.address(), 4)).isEqualTo(-EFAULT);
             }
+        }
+    }
+
+    @Test
+    void refusesMemoryThatMayNotBeMappedAndWhoseDescriptorTakesNoWrites(@TempDir Path directory) throws IOException {
+        Path file = directory.resolve("memory");
+        Files.write(file, new byte[0x2000]);
+        // What files on hugetlbfs answer to pwrite with EINVAL, this answers with EBADF.
+        try (RawClient client = served.client();
+                Fd readOnly = FileIo.open(file, FileIo.O_RDONLY)) {
+            Leaks before = Leaks.snapshot();
+            assertThat(client.call(map(READ_WRITE, 0, 0, 0x2000), readOnly).error())
+                    .isEqualTo(EOPNOTSUPP);
+            assertThat(served.space().size()).isZero();
+            before.assertNone();
+            assertThat(client.call(map(READ, 0, 0, 0x2000), readOnly).isError()).isFalse();
         }
     }
 
