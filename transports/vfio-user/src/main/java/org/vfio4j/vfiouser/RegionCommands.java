@@ -1,9 +1,16 @@
 package org.vfio4j.vfiouser;
 
 import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.uapi.PciRegs.PCI_COMMAND;
+import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_IO;
+import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_MEMORY;
+import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FLAGS_PCI;
 import static org.vfio4j.uapi.Vfio.VFIO_PCI_CONFIG_REGION_INDEX;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_REGION_WRITE;
 
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.uapi.VfioUser.Header;
 import org.vfio4j.uapi.VfioUser.RegionAccess;
@@ -101,6 +108,26 @@ final class RegionCommands {
             }
         }
         return false;
+    }
+
+    /**
+     * Has the device decode memory and I/O, as it does when it is opened. A client that finds it otherwise, because the one
+     * before left it so, may not know that it has to: SPDK's drivers turn on bus master and nothing else.
+     */
+    static void decode(VfioDeviceFile file) {
+        if ((file.info().flags() & VFIO_DEVICE_FLAGS_PCI) == 0) {
+            return;
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment command = arena.allocate(1);
+            file.read(VFIO_PCI_CONFIG_REGION_INDEX, PCI_COMMAND, command, 0, 1);
+            int was = command.get(ValueLayout.JAVA_BYTE, 0);
+            int wanted = was | PCI_COMMAND_MEMORY | PCI_COMMAND_IO;
+            if (was != wanted) {
+                command.set(ValueLayout.JAVA_BYTE, 0, (byte) wanted);
+                file.write(VFIO_PCI_CONFIG_REGION_INDEX, PCI_COMMAND, command, 0, 1);
+            }
+        }
     }
 
     private int checkedCount(Message request) {

@@ -3,6 +3,11 @@ package org.vfio4j.vfiouser;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.vfio4j.uapi.PciRegs.PCI_COMMAND;
+import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_INTX_DISABLE;
+import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_IO;
+import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_MASTER;
+import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_MEMORY;
 import static org.vfio4j.vfiouser.DmaMessages.READ;
 import static org.vfio4j.vfiouser.DmaMessages.map;
 
@@ -54,6 +59,19 @@ class ConnectionLifeTest {
             assertThat(served.space().size()).isZero();
             assertThat(next.call(RegionAccessTest.read(16, 0, 4)).u32(16)).isEqualTo(0x04030201);
             assertThat(served.device.resets).hasValue(0);
+        }
+    }
+
+    @Test
+    void aClientFindsADeviceThatDecodesWhateverTheLastOneLeft() {
+        try (RawClient client = served.client()) {
+            assertThat(client.call(RegionAccessTest.write(PCI_COMMAND, 7, 2, new byte[] {PCI_COMMAND_MASTER, 4}))
+                            .isError())
+                    .isFalse();
+        }
+        try (RawClient next = served.client()) {
+            assertThat(next.call(RegionAccessTest.read(PCI_COMMAND, 7, 4)).u32(16))
+                    .isEqualTo(PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE);
         }
     }
 

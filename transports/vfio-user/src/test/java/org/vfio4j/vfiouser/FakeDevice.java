@@ -1,5 +1,8 @@
 package org.vfio4j.vfiouser;
 
+import static org.vfio4j.uapi.PciRegs.PCI_COMMAND;
+import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_IO;
+import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_MEMORY;
 import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FLAGS_PCI;
 import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FLAGS_RESET;
 import static org.vfio4j.uapi.Vfio.VFIO_IRQ_INFO_EVENTFD;
@@ -9,6 +12,7 @@ import static org.vfio4j.uapi.Vfio.VFIO_REGION_INFO_FLAG_WRITE;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -35,7 +39,7 @@ final class FakeDevice implements VfioDeviceOps {
 
     final MemorySegment bar0 = Arena.ofAuto().allocate(BAR0_SIZE);
     final MemorySegment bar2 = Arena.ofAuto().allocate(BAR2_SIZE);
-    final MemorySegment config = Arena.ofAuto().allocate(CONFIG_SIZE);
+    final MemorySegment config = decoding(Arena.ofAuto().allocate(CONFIG_SIZE));
     final List<VfioIrqSet> irqSets = Collections.synchronizedList(new ArrayList<>());
     final List<Fd> eventFds = Collections.synchronizedList(new ArrayList<>());
     final AtomicInteger resets = new AtomicInteger();
@@ -132,6 +136,11 @@ final class FakeDevice implements VfioDeviceOps {
             case 2 -> bar2;
             default -> config;
         };
+    }
+
+    private static MemorySegment decoding(MemorySegment config) {
+        config.set(ValueLayout.JAVA_BYTE, PCI_COMMAND, (byte) (PCI_COMMAND_MEMORY | PCI_COMMAND_IO));
+        return config;
     }
 
     private void dropEventFds() {
