@@ -9,8 +9,10 @@ import static org.vfio4j.virtioblk.VirtioBlkSpec.HEADER_SIZE;
 import static org.vfio4j.virtioblk.VirtioBlkSpec.VIRTIO_BLK_S_OK;
 
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.vfio4j.testkit.StuckLog;
 import org.vfio4j.virtio.VirtioPci;
 import org.vfio4j.virtio.testing.DriverRing.Piece;
 import org.vfio4j.virtio.testing.VirtioDriver;
@@ -34,6 +36,20 @@ class BadRingTest {
         fixture.start(ALL_FEATURES, remote);
         fixture.ring.setAvailIndex(QUEUE_SIZE + 1);
         asksForAReset();
+    }
+
+    @Test
+    void aLogThatIsStuckDoesNotHoldUpTheReset() {
+        try (StuckLog log = new StuckLog("org.vfio4j.virtio.VirtioQueues")) {
+            fixture.start(ALL_FEATURES);
+            fixture.ring.setAvailIndex(QUEUE_SIZE + 1);
+            fixture.driver.notifyQueue(0);
+            log.awaitLine();
+            fixture.awaitNeedsReset();
+            // For drivers that do not wait for it, the reset is over when the write is.
+            fixture.driver.setStatus(0);
+            assertThat(fixture.driver.status()).isZero();
+        }
     }
 
     @ParameterizedTest

@@ -301,14 +301,20 @@ final class VirtioQueues implements QueueWork {
         faulted("queue " + queue.index() + ": " + queue.fault());
     }
 
-    /** A driver can do this as often as it likes: the log has one of many, and the counter all. */
+    /**
+     * A driver can do this as often as it likes: the log has one of many, and the counter all. Not on this thread, for which a
+     * reset waits: the first line of a process takes tens of milliseconds, and a log can be stuck.
+     */
     private void faulted(String what) {
-        long now = System.nanoTime();
-        if (faultCount == 0 || now - lastLogNs >= LOG_EVERY_NS) {
-            lastLogNs = now;
-            LOG.log(Level.WARNING, "{0}: the driver must reset the device: {1}", name, what);
-        }
         needReset();
+        long now = System.nanoTime();
+        if (faultCount == 1 || now - lastLogNs >= LOG_EVERY_NS) {
+            lastLogNs = now;
+            Thread.ofPlatform()
+                    .daemon()
+                    .name(name + "-log")
+                    .start(() -> LOG.log(Level.WARNING, "{0}: the driver must reset the device: {1}", name, what));
+        }
     }
 
     private void needReset() {
