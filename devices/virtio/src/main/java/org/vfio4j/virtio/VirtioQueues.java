@@ -5,6 +5,7 @@ import static org.vfio4j.virtio.VirtioConfig.VIRTIO_CONFIG_S_NEEDS_RESET;
 
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
+import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.DmaWindow;
 import org.vfio4j.devicemodel.QueueWork;
 import org.vfio4j.sys.Fd;
@@ -44,6 +45,7 @@ final class VirtioQueues implements QueueWork {
     private long interruptCount;
     private long faultCount;
     private long lastLogNs;
+    private @Nullable Thread logger;
 
     VirtioQueues(VirtioDevice device, VirtioStatus status, VirtioInterrupts interrupts, boolean pollsAlways) {
         name = device.name();
@@ -308,9 +310,11 @@ final class VirtioQueues implements QueueWork {
     private void faulted(String what) {
         needReset();
         long now = System.nanoTime();
-        if (faultCount == 1 || now - lastLogNs >= LOG_EVERY_NS) {
+        Thread last = logger;
+        boolean isFree = last == null || !last.isAlive();
+        if (isFree && (faultCount == 1 || now - lastLogNs >= LOG_EVERY_NS)) {
             lastLogNs = now;
-            Thread.ofPlatform()
+            logger = Thread.ofPlatform()
                     .daemon()
                     .name(name + "-log")
                     .start(() -> LOG.log(Level.WARNING, "{0}: the driver must reset the device: {1}", name, what));

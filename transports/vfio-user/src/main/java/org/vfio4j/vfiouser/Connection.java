@@ -93,7 +93,7 @@ final class Connection implements EventSource {
     /** Attaches the device to the client's memory, of which there is none yet, and begins to serve. */
     void start() {
         try {
-            RegionCommands.decode(file);
+            RegionCommands.resetCommand(file);
             file.attach(space);
             token = loop.add(socket, EPOLLIN, this);
         } catch (ErrnoException e) {

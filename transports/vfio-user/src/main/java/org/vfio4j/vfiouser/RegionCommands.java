@@ -3,6 +3,7 @@ package org.vfio4j.vfiouser;
 import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.uapi.PciRegs.PCI_COMMAND;
 import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_IO;
+import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_MASTER;
 import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_MEMORY;
 import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FLAGS_PCI;
 import static org.vfio4j.uapi.Vfio.VFIO_PCI_CONFIG_REGION_INDEX;
@@ -111,10 +112,12 @@ final class RegionCommands {
     }
 
     /**
-     * Has the device decode memory and I/O, as it does when it is opened. A client that finds it otherwise, because the one
-     * before left it so, may not know that it has to: SPDK's drivers turn on bus master and nothing else.
+     * Sets COMMAND to what a user finds who opens a device: memory and I/O decoded, bus master off. The client before may have
+     * left another. With decoding off, a client that does not know about it gets nothing but errors: SPDK's drivers turn on bus
+     * master and nothing else. With bus master on, a device that still has its rings would go on with them in memory of the next
+     * client.
      */
-    static void decode(VfioDeviceFile file) {
+    static void resetCommand(VfioDeviceFile file) {
         if ((file.info().flags() & VFIO_DEVICE_FLAGS_PCI) == 0) {
             return;
         }
@@ -122,7 +125,7 @@ final class RegionCommands {
             MemorySegment command = arena.allocate(1);
             file.read(VFIO_PCI_CONFIG_REGION_INDEX, PCI_COMMAND, command, 0, 1);
             int was = command.get(ValueLayout.JAVA_BYTE, 0);
-            int wanted = was | PCI_COMMAND_MEMORY | PCI_COMMAND_IO;
+            int wanted = (was | PCI_COMMAND_MEMORY | PCI_COMMAND_IO) & ~PCI_COMMAND_MASTER;
             if (was != wanted) {
                 command.set(ValueLayout.JAVA_BYTE, 0, (byte) wanted);
                 file.write(VFIO_PCI_CONFIG_REGION_INDEX, PCI_COMMAND, command, 0, 1);

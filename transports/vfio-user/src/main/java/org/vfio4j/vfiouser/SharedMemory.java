@@ -119,6 +119,10 @@ final class SharedMemory {
     }
 
     private boolean cannotShrink() {
+        // A hole that is punched into huge pages needs a free one at the next access, and there may be none: a SIGBUS.
+        if (FileStat.fsMagic(memory) == FileStat.HUGETLBFS_MAGIC) {
+            return false;
+        }
         try {
             if ((Seals.get(memory) & Seals.F_SEAL_SHRINK) == 0) {
                 Seals.add(memory, Seals.F_SEAL_SHRINK);
