@@ -6,6 +6,7 @@ import static org.vfio4j.uapi.PciRegs.*;
 import static org.vfio4j.uapi.Vfio.*;
 
 import java.util.List;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.IrqSink;
 import org.vfio4j.sys.ErrnoException;
@@ -13,6 +14,7 @@ import org.vfio4j.sys.Fd;
 import org.vfio4j.vfio.IoAddressSpace;
 import org.vfio4j.vfio.VfioIrqInfo;
 import org.vfio4j.vfio.VfioIrqSet;
+import org.vfio4j.vfio.VirqFd;
 
 /**
  * The five interrupt indices of a PCI device, and where the function's interrupts go. The user's thread configures; any thread
@@ -36,6 +38,7 @@ final class Interrupts implements IrqSink {
     private volatile @Nullable VectorContext active;
 
     private @Nullable IoAddressSpace space;
+    private @Nullable VirqFd intxUnmask;
 
     Interrupts(ConfigSpace config, CapabilityList caps) {
         this.config = config;
@@ -140,10 +143,12 @@ final class Interrupts implements IrqSink {
                 throw new ErrnoException(EINVAL, "enable INTx while MSI or MSI-X is enabled");
             }
             intx.assign(set.eventFds().stream().findFirst()).ifPresent(Fd::close);
-        } else if (eventFds) {
-            throw new ErrnoException(ENOTTY, "mask or unmask INTx by eventfd");
+        } else if (eventFds && action == VFIO_IRQ_SET_ACTION_MASK) {
+            throw new ErrnoException(ENOTTY, "mask INTx by eventfd");
         } else if (!intx.isEnabled()) {
             throw new ErrnoException(EINVAL, "mask, unmask or trigger INTx, which is not enabled");
+        } else if (eventFds) {
+            unmaskBy(set.eventFds().stream().findFirst());
         } else if (selects(set, 0)) {
             switch (action) {
                 case VFIO_IRQ_SET_ACTION_MASK -> intx.mask();
@@ -231,7 +236,18 @@ final class Interrupts implements IrqSink {
     }
 
     private void disableIntx() {
+        unmaskBy(Optional.empty());
         intx.disable().ifPresent(Fd::close);
+    }
+
+    /** Unmasks INTx whenever the eventfd is signalled, as KVM does at an end of interrupt; empty for no longer. */
+    private void unmaskBy(Optional<Fd> eventFd) {
+        VirqFd old = intxUnmask;
+        intxUnmask = null;
+        if (old != null) {
+            old.close();
+        }
+        eventFd.ifPresent(fd -> intxUnmask = VirqFd.watch(fd, intx::unmask));
     }
 
     // A queue thread may have read the slot and be about to signal: it does so with its window online.

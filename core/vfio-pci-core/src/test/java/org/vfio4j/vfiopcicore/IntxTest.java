@@ -13,6 +13,9 @@ import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.EventFd;
 import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.MemFd;
+import org.vfio4j.sys.Poll;
+import org.vfio4j.testkit.Leaks;
 import org.vfio4j.vfio.VfioIrqSet;
 
 /** INTx: a level, automasked (E6). */
@@ -35,13 +38,73 @@ class IntxTest {
     }
 
     @Test
-    void refusesUnmaskByEventFdAndClosesIt() {
-        Fd fd = EventFd.create();
-        VfioIrqSet set =
-                VfioIrqSet.eventFds(VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_UNMASK, INTX, 0, 1, List.of(fd));
+    void refusesMaskByEventFdAndClosesIt() {
+        refuses(VFIO_IRQ_SET_ACTION_MASK, EventFd.create(), Errno.ENOTTY);
+    }
+
+    @Test
+    void refusesUnmaskByEventFdWhileItIsNotEnabled() {
+        refuses(VFIO_IRQ_SET_ACTION_UNMASK, EventFd.create(), Errno.EINVAL);
+    }
+
+    @Test
+    void refusesDescriptorsThatAreNoEventFds() {
+        refuses(VFIO_IRQ_SET_ACTION_TRIGGER, MemFd.create("no eventfd", 4096), Errno.EINVAL);
+    }
+
+    @Test
+    void unmasksWhenTheEventFdIsSignalled() {
+        Leaks before = Leaks.snapshot();
+        try (Fd fd = assign();
+                Fd unmask = EventFd.create()) {
+            unmaskBy(unmask.dup());
+            disk.function.sink.intx(true);
+            assertThat(signals(fd)).isEqualTo(1);
+            EventFd.signal(unmask.value());
+            awaitSignal(fd);
+            disk.function.sink.intx(false);
+            EventFd.signal(unmask.value());
+            disk.function.sink.intx(true);
+            awaitSignal(fd);
+            disk.disable(INTX);
+        }
+        before.assertNone();
+    }
+
+    @Test
+    void unmasksAtOnceForASignalThatWasThereAndByTheNewestEventFdOnly() {
+        try (Fd fd = assign();
+                Fd old = EventFd.create();
+                Fd unmask = EventFd.create()) {
+            unmaskBy(old.dup());
+            disk.function.sink.intx(true);
+            assertThat(signals(fd)).isEqualTo(1);
+            EventFd.signal(unmask.value());
+            unmaskBy(unmask.dup());
+            awaitSignal(fd);
+            EventFd.signal(old.value());
+            disk.file.setIrqs(
+                    VfioIrqSet.eventFds(VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_UNMASK, INTX, 0, 1, List.of()));
+            EventFd.signal(unmask.value());
+            assertThat(Poll.poll(fd.value(), Poll.POLLIN, 50_000_000)).isZero();
+        }
+    }
+
+    private void unmaskBy(Fd fd) {
+        disk.file.setIrqs(
+                VfioIrqSet.eventFds(VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_UNMASK, INTX, 0, 1, List.of(fd)));
+    }
+
+    private static void awaitSignal(Fd fd) {
+        assertThat(Poll.poll(fd.value(), Poll.POLLIN, 5_000_000_000L)).isPositive();
+        signals(fd);
+    }
+
+    private void refuses(int action, Fd fd, int errno) {
+        VfioIrqSet set = VfioIrqSet.eventFds(VFIO_IRQ_SET_DATA_EVENTFD | action, INTX, 0, 1, List.of(fd));
         assertThatThrownBy(() -> disk.file.setIrqs(set))
                 .isInstanceOfSatisfying(
-                        ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(Errno.ENOTTY));
+                        ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(errno));
         assertThat(fd.isOpen()).isFalse();
     }
 

@@ -2,8 +2,11 @@ package org.vfio4j.sys;
 
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
 
 /** Event counters with a descriptor: eventfd(2). {@link #signal} and {@link #drain} allocate nothing. */
 public final class EventFd {
@@ -24,6 +27,17 @@ public final class EventFd {
     /** A counter of 0, non-blocking. */
     public static Fd create() {
         return Fd.own((int) ErrnoException.check(EVENTFD.callInt(0, EFD_NONBLOCK | EFD_CLOEXEC), "eventfd"));
+    }
+
+    /** Whether an open descriptor is an eventfd. Others may block whoever writes to them or waits for them. */
+    public static boolean isEventFd(Fd fd) {
+        try {
+            return Files.readSymbolicLink(Path.of("/proc/self/fd", Integer.toString(fd.value())))
+                    .toString()
+                    .equals("anon_inode:[eventfd]");
+        } catch (IOException e) {
+            throw new ErrnoException(Errno.EIO, "eventfd: /proc/self/fd is needed (" + e + ")");
+        }
     }
 
     /**

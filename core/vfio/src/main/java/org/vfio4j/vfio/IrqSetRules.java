@@ -12,6 +12,7 @@ import static org.vfio4j.uapi.Vfio.VFIO_IRQ_SET_DATA_NONE;
 import static org.vfio4j.uapi.Vfio.VFIO_IRQ_SET_DATA_TYPE_MASK;
 
 import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.sys.EventFd;
 
 /**
  * What every {@code VFIO_DEVICE_SET_IRQS} request must keep to, whatever the device: the checks of the kernel's
@@ -55,6 +56,10 @@ final class IrqSetRules {
         if (data == VFIO_IRQ_SET_DATA_EVENTFD) {
             if (fds != 0 && fds != set.count()) {
                 throw refused(set, fds + " descriptors: one for each vector, or none, is the rule");
+            }
+            // Anything else, such as a file of the user's own file system, could hold up the thread that signals it.
+            if (!set.eventFds().stream().allMatch(EventFd::isEventFd)) {
+                throw refused(set, "a descriptor is no eventfd");
             }
         } else if (fds != 0) {
             throw refused(set, fds + " descriptors where none belong");

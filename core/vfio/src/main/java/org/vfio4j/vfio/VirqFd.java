@@ -1,0 +1,151 @@
+package org.vfio4j.vfio;
+
+import static org.vfio4j.sys.Epoll.EPOLLET;
+import static org.vfio4j.sys.Epoll.EPOLLIN;
+
+import java.util.HashMap;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import org.vfio4j.sys.Epoll;
+import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.sys.EventFd;
+import org.vfio4j.sys.Fd;
+
+/**
+ * An eventfd by which a user tells a driver something, such as that INTx may be unmasked: what virqfd.c is in the kernel. One
+ * thread watches all of a process; it runs while there is one. Any thread may close one.
+ */
+public final class VirqFd implements AutoCloseable {
+
+    private static final Object LOCK = new Object();
+    private static @Nullable Watcher watcher; // guarded by LOCK
+    private static long nextToken; // guarded by LOCK
+
+    private final Fd eventFd;
+    private final Runnable handler;
+    private final long token;
+    private boolean closed; // guarded by this
+
+    private VirqFd(Fd eventFd, Runnable handler, long token) {
+        this.eventFd = eventFd;
+        this.handler = handler;
+        this.token = token;
+    }
+
+    /**
+     * Runs {@code handler} after each signal, and at once for one that is there already; several signals may be one call.
+     *
+     * @param eventFd owned from now on, unless this fails
+     * @param handler must not block, nor close this
+     */
+    public static VirqFd watch(Fd eventFd, Runnable handler) {
+        synchronized (LOCK) {
+            Watcher found = watcher;
+            if (found == null) {
+                found = new Watcher();
+                watcher = found;
+            }
+            VirqFd virq = new VirqFd(eventFd, handler, ++nextToken);
+            try {
+                found.add(virq);
+            } catch (ErrnoException e) {
+                endIfUnused(found);
+                throw e;
+            }
+            return virq;
+        }
+    }
+
+    /** Ends it: when this returns the handler does not run and will not. Closes the eventfd. */
+    @Override
+    public void close() {
+        synchronized (this) {
+            if (closed) {
+                return;
+            }
+            closed = true;
+        }
+        synchronized (LOCK) {
+            Watcher found = watcher;
+            if (found != null) {
+                found.remove(this);
+                endIfUnused(found);
+            }
+        }
+        eventFd.close();
+    }
+
+    private static void endIfUnused(Watcher found) {
+        if (found.isUnused()) {
+            watcher = null;
+            found.end();
+        }
+    }
+
+    private synchronized void signalled() {
+        if (!closed) {
+            handler.run();
+        }
+    }
+
+    /** The thread, and what it watches. */
+    private static final class Watcher {
+
+        private static final long WAKE_UP = 0;
+
+        private final Epoll epoll = Epoll.create();
+        private final Fd wakeUp = EventFd.create();
+        private final Map<Long, VirqFd> watched = new HashMap<>(); // guarded by itself
+        private volatile boolean ended;
+
+        Watcher() {
+            epoll.add(wakeUp.value(), EPOLLIN, WAKE_UP);
+            Thread.ofPlatform().daemon().name("vfio-virqfd").start(this::run);
+        }
+
+        // By edges: the counter is not read, because an eventfd that blocks and has another reader would hold up
+        // everybody.
+        void add(VirqFd virq) {
+            synchronized (watched) {
+                epoll.add(virq.eventFd.value(), EPOLLIN | EPOLLET, virq.token);
+                watched.put(virq.token, virq);
+            }
+        }
+
+        void remove(VirqFd virq) {
+            synchronized (watched) {
+                epoll.remove(virq.eventFd.value());
+                watched.remove(virq.token);
+            }
+        }
+
+        boolean isUnused() {
+            synchronized (watched) {
+                return watched.isEmpty();
+            }
+        }
+
+        /** The thread ends by itself, soon, and releases what it waits with. */
+        void end() {
+            ended = true;
+            EventFd.signal(wakeUp.value());
+        }
+
+        private void run() {
+            while (!ended) {
+                int count = epoll.await(-1);
+                for (int i = 0; i < count; i++) {
+                    VirqFd virq;
+                    synchronized (watched) {
+                        virq = watched.get(epoll.data(i));
+                    }
+                    if (virq != null) {
+                        virq.signalled();
+                    }
+                }
+            }
+            epoll.close();
+            wakeUp.close();
+        }
+    }
+}
