@@ -79,8 +79,8 @@ final class DemoCommand implements Callable<Integer> {
             file.setLength(Math.min(FILE_BYTES, sizeBytes));
         }
         List<Machine.Disk> disks = List.of(
-                machine.add(DiskSettings.memory(sizeBytes, 1, "DEMO-MEMORY"), Optional.empty()),
-                machine.add(DiskSettings.file(image, "DEMO-FILE"), Optional.empty()));
+                machine.add(DiskSettings.memory(sizeBytes, 1, "DEMO-MEMORY")),
+                machine.add(DiskSettings.file(image, "DEMO-FILE")));
         List<ServerState.Function> functions = new ArrayList<>();
         for (Machine.Disk disk : disks) {
             Path socket = directory.resolve(disk.vfio().name() + ".sock");

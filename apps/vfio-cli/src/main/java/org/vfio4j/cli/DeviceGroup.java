@@ -47,6 +47,12 @@ final class DeviceGroup {
             description = "Its place on the bus (default: the first free slot).")
     private @Nullable String address;
 
+    @Option(
+            names = "--driver",
+            paramLabel = "NAME",
+            description = "Its VFIO driver (default: the one that knows it best, see vfio modalias).")
+    private @Nullable String driver;
+
     static DeviceGroup parse(List<String> arguments) {
         DeviceGroup group = new DeviceGroup();
         try {
@@ -76,6 +82,10 @@ final class DeviceGroup {
 
     int fd() {
         return fd == null ? -1 : fd;
+    }
+
+    Optional<String> driver() {
+        return Optional.ofNullable(driver);
     }
 
     Optional<PciAddress> address() {

@@ -16,7 +16,6 @@ import org.vfio4j.sys.Fd;
 import org.vfio4j.vfio.LocalDeviceFile;
 import org.vfio4j.vfio.VfioDevice;
 import org.vfio4j.vfio.VfioRegistry;
-import org.vfio4j.vfiopci.VfioPciDriver;
 import org.vfio4j.vfiouser.EventLoop;
 import org.vfio4j.vfiouser.VfioUserServer;
 import org.vfio4j.vfiouser.VfioUserServerOptions;
@@ -66,8 +65,20 @@ final class Machine implements AutoCloseable {
         opened.push(SysfsView.open(bus, directory));
     }
 
-    /** Plugs a virtio-blk function in and binds it to vfio-pci. */
-    Disk add(DiskSettings settings, Optional<PciAddress> wanted) {
+    /** A bus with the installed drivers and no functions. */
+    static PciBus driversOnly() {
+        PciBus bus = new PciBus();
+        bus.loadDrivers();
+        return bus;
+    }
+
+    /** Plugs a virtio-blk function in at a free place and binds it to the driver that knows it best. */
+    Disk add(DiskSettings settings) {
+        return add(settings, Optional.empty(), Optional.empty());
+    }
+
+    /** Plugs a virtio-blk function in and binds it to a VFIO driver: the one that is wanted, or that knows it best. */
+    Disk add(DiskSettings settings, Optional<PciAddress> wanted, Optional<String> wantedDriver) {
         PciAddress address = wanted.orElseGet(this::freeAddress);
         BlockBackend storage = settings.openStorage();
         opened.push(storage);
@@ -75,8 +86,10 @@ final class Machine implements AutoCloseable {
         opened.push(function);
         PciDevice device = bus.add(address, function.function());
         opened.push(() -> bus.remove(device));
-        bus.setDriverOverride(device, Optional.of(VfioPciDriver.NAME));
-        bus.bind(device, VfioPciDriver.NAME);
+        String driver = wantedDriver.orElseGet(
+                () -> bus.vfioDrivers(device.modalias()).getFirst().driver());
+        bus.setDriverOverride(device, Optional.of(driver));
+        bus.bind(device, driver);
         Disk disk = new Disk(device, vfioDeviceOf(device), function, storage);
         disks.add(disk);
         return disk;

@@ -19,6 +19,8 @@ public final class Main {
             LsCommand.class,
             TreeCommand.class,
             ShowCommand.class,
+            DriversCommand.class,
+            ModaliasCommand.class,
             BenchCommand.class,
             AotTrainCommand.class);
 

@@ -155,9 +155,15 @@ final class ServeCommand implements Callable<Integer> {
 
     private static Machine.Disk add(Machine machine, DeviceGroup group, DiskSettings settings) {
         try {
-            return machine.add(settings, group.address());
+            return machine.add(settings, group.address(), group.driver());
         } catch (ErrnoException e) {
-            throw new CliException(e, e.errno() == Errno.EEXIST ? "another --address, or none" : "vfio serve --help");
+            throw new CliException(
+                    e,
+                    switch (e.errno()) {
+                        case Errno.EEXIST -> "another --address, or none";
+                        case Errno.ENODEV -> "vfio drivers";
+                        default -> "vfio serve --help";
+                    });
         }
     }
 

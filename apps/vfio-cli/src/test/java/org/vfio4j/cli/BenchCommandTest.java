@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.vfio4j.vfiouser.VfioUserServerOptions;
@@ -59,7 +58,7 @@ class BenchCommandTest {
         List<String> settings = new ArrayList<>(List.of("memory=1M"));
         settings.addAll(List.of(words));
         try (Machine machine = new Machine()) {
-            Machine.Disk disk = machine.add(DiskSettings.parse(settings), Optional.empty());
+            Machine.Disk disk = machine.add(DiskSettings.parse(settings));
             machine.serve(disk, Path.of(socket()), VfioUserServerOptions.DEFAULTS);
             return Cli.run("bench", "--socket-path", socket(), "--seconds", "1", "--queue-depth", "4", option);
         }

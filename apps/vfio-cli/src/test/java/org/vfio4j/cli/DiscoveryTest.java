@@ -7,7 +7,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
@@ -31,7 +30,7 @@ class DiscoveryTest {
 
     @BeforeEach
     void publish() {
-        Machine.Disk disk = machine.add(DiskSettings.memory(1 << 20, 3, "FOUND"), Optional.empty());
+        Machine.Disk disk = machine.add(DiskSettings.memory(1 << 20, 3, "FOUND"));
         socket = directory.resolve("disk.sock").toString();
         machine.showIn(own.sysfs());
         try (LocalDeviceFile file = machine.open(disk)) {
@@ -62,6 +61,45 @@ class DiscoveryTest {
                 .contains("1 MiB, memory");
         assertThat(line.indexOf("1af4:1042")).isEqualTo(lines[0].indexOf("ID"));
         assertThat(line.indexOf(socket)).isEqualTo(lines[0].indexOf("SOCKET"));
+    }
+
+    @Test
+    void modaliasFindsTheDriversOfAServedFunction() {
+        Cli modalias = Cli.run("modalias", "00:01.0");
+        assertThat(modalias.exitCode()).isZero();
+        assertThat(modalias.out())
+                .contains(
+                        "pci:v00001AF4d00001042sv",
+                        "(served by " + ProcessHandle.current().pid() + ")")
+                .containsPattern("vfio-pci +7 +vfio_pci:v\\*d\\*sv\\*sd\\*bc\\*sc\\*i\\*");
+    }
+
+    @Test
+    void modaliasJudgesAnAliasThatNobodyServes() {
+        JsonNode json = JsonMapper.builder()
+                .build()
+                .readTree(Cli.run("modalias", "pci:v000015B3d0000101Esv0sd0bc02sc00i00", "-o", "json")
+                        .out());
+        assertThat(json.get("kind").asString()).isEqualTo("Modalias");
+        assertThat(json.get("items").get(0).get("drivers").get(0).get("driver").asString())
+                .isEqualTo("vfio-pci");
+    }
+
+    @Test
+    void modaliasOfNothingSaysWhatThereIs() {
+        assertThat(Cli.run("modalias", "0000:fe:1f.7").exitCode()).isEqualTo(ExitCode.NOT_FOUND);
+        Cli bad = Cli.run("modalias", "nonsense");
+        assertThat(bad.exitCode()).isEqualTo(ExitCode.USAGE);
+        assertThat(bad.err()).contains("nonsense", "try: vfio modalias");
+    }
+
+    @Test
+    void driversListsWhatIsInstalled() {
+        assertThat(Cli.run("drivers").out()).containsPattern("vfio-pci +\\S.* +vfio_pci:v\\*d\\*");
+        JsonNode json = JsonMapper.builder()
+                .build()
+                .readTree(Cli.run("drivers", "-o", "json").out());
+        assertThat(json.get("items").get(0).get("aliases").get(0).asString()).startsWith("vfio_pci:");
     }
 
     @Test

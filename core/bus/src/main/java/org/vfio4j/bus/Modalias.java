@@ -11,6 +11,12 @@ import java.util.Locale;
 /** Device aliases as the kernel writes them into sysfs. */
 final class Modalias {
 
+    /** Prefix of what a driver takes by itself. */
+    static final String PCI = "pci";
+
+    /** Prefix of what a driver takes once driver_override names it: MODULE_ALIAS_VFIO. */
+    static final String VFIO_PCI = "vfio_pci";
+
     private Modalias() {}
 
     static String of(String prefix, PciFunction function) {

@@ -7,11 +7,14 @@ import static org.vfio4j.sys.Errno.ENODEV;
 
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.Comparator;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.ServiceLoader;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -270,6 +273,69 @@ public final class PciBus {
         } finally {
             lock.unlock();
         }
+    }
+
+    /**
+     * Has a driver take devices with one more id, and lets it see those that have no driver: new_id.
+     *
+     * @throws ErrnoException ENODEV when there is no such driver, EEXIST when it has the id already
+     */
+    public void addId(String driverName, PciDeviceId id) {
+        lock.lock();
+        try {
+            if (!loaded(driverName).addId(id)) {
+                throw new ErrnoException(EEXIST, "new id " + id.alias() + " of driver " + driverName);
+            }
+            devices.values().forEach(this::probe);
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /**
+     * Takes an id back that {@link #addId} added: remove_id. What the driver has by then it keeps.
+     *
+     * @throws ErrnoException ENODEV when there is no such driver, or it was not given this id
+     */
+    public void removeId(String driverName, PciDeviceId id) {
+        lock.lock();
+        try {
+            if (!loaded(driverName).removeId(id)) {
+                throw new ErrnoException(ENODEV, "remove id " + id.alias() + " of driver " + driverName);
+            }
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** All aliases of all drivers: {@code modules.alias}. */
+    public List<DriverAlias> aliases() {
+        lock.lock();
+        try {
+            return drivers.values().stream()
+                    .flatMap(loaded -> loaded.ids()
+                            .map(id -> new DriverAlias(loaded.driver().name(), id.alias())))
+                    .distinct()
+                    .toList();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /**
+     * The drivers that can give a device to users of VFIO, the one that knows it best first: those with a matching
+     * {@code vfio_pci:} alias, by fewest wildcards. Each driver once, with the best of its aliases.
+     *
+     * @param modalias the device's, as {@link PciDevice#modalias} has it
+     */
+    public List<DriverAlias> vfioDrivers(String modalias) {
+        String wanted = modalias.replaceFirst("^" + Modalias.PCI + ":", Modalias.VFIO_PCI + ":");
+        Set<String> seen = new HashSet<>();
+        return aliases().stream()
+                .filter(alias -> alias.pattern().startsWith(Modalias.VFIO_PCI + ":") && alias.matches(wanted))
+                .sorted(Comparator.comparingInt(DriverAlias::wildcards))
+                .filter(alias -> seen.add(alias.driver()))
+                .toList();
     }
 
     void configWritten(PciDevice device) {

@@ -6,6 +6,8 @@ import static org.vfio4j.uapi.PciRegs.PCI_SUBSYSTEM_ID;
 import static org.vfio4j.uapi.PciRegs.PCI_SUBSYSTEM_VENDOR_ID;
 import static org.vfio4j.uapi.PciRegs.PCI_VENDOR_ID;
 
+import java.util.Locale;
+
 /**
  * An entry of a driver's id table: {@code struct pci_device_id} (linux/mod_devicetable.h).
  *
@@ -28,6 +30,11 @@ public record PciDeviceId(
         return new PciDeviceId(vendor, device, ANY, ANY, 0, 0, false);
     }
 
+    /** Matches by vendor and device once driver_override names the driver: PCI_DRIVER_OVERRIDE_DEVICE_VFIO. */
+    public static PciDeviceId vfio(int vendor, int device) {
+        return new PciDeviceId(vendor, device, ANY, ANY, 0, 0, true);
+    }
+
     /** Matches everything whose driver_override names the driver: PCI_DRIVER_OVERRIDE_DEVICE_VFIO with wildcards. */
     public static PciDeviceId anyWithOverride() {
         return new PciDeviceId(ANY, ANY, ANY, ANY, 0, 0, true);
@@ -40,6 +47,30 @@ public record PciDeviceId(
                 && fits(subvendor, function.configRead(PCI_SUBSYSTEM_VENDOR_ID, 2))
                 && fits(subdevice, function.configRead(PCI_SUBSYSTEM_ID, 2))
                 && ((function.configRead(PCI_CLASS_REVISION, 4) >>> 8 ^ classCode) & classMask) == 0;
+    }
+
+    /**
+     * The alias by which tools find the driver: {@code pci:...}, or {@code vfio_pci:...} for an entry that needs
+     * driver_override. A part of the class code is a wildcard unless the mask takes all of it.
+     */
+    public String alias() {
+        return (overrideOnly ? Modalias.VFIO_PCI : Modalias.PCI)
+                + ":v" + field("%08X", vendor, ANY)
+                + "d" + field("%08X", device, ANY)
+                + "sv" + field("%08X", subvendor, ANY)
+                + "sd" + field("%08X", subdevice, ANY)
+                + "bc" + classField(16)
+                + "sc" + classField(8)
+                + "i" + classField(0);
+    }
+
+    private String classField(int shift) {
+        int mask = classMask >>> shift & 0xff;
+        return field("%02X", mask == 0xff ? classCode >>> shift & 0xff : ANY, ANY);
+    }
+
+    private static String field(String format, int value, int any) {
+        return value == any ? "*" : String.format(Locale.ROOT, format, value);
     }
 
     private static boolean fits(int wanted, int id) {

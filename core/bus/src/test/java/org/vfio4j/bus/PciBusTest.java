@@ -223,4 +223,36 @@ class PciBusTest {
         bus.add(FIRST, new FakeFunction());
         assertThat(heard.events).containsExactly("added", "changed native", "config", "config", "changed -", "removed");
     }
+
+    @Test
+    void anIdThatIsAddedAtRunTimeBindsWhatWaitsForIt() {
+        PciDevice device = bus.add(FIRST, new FakeFunction());
+        FakeDriver none = new FakeDriver("none");
+        bus.register(none);
+        PciDeviceId id = PciDeviceId.of(FakeFunction.VENDOR, FakeFunction.DEVICE);
+        bus.addId("none", id);
+        assertThat(device.driver()).contains(none);
+        assertErrno(EEXIST, () -> bus.addId("none", id));
+        bus.removeId("none", id);
+        assertThat(device.driver()).contains(none);
+        bus.unbind(device);
+        assertThat(bus.probe(device)).isFalse();
+        assertErrno(ENODEV, () -> bus.removeId("none", id));
+        assertErrno(ENODEV, () -> bus.addId("nobody", id));
+    }
+
+    @Test
+    void theVfioDriverThatKnowsADeviceBestComesFirst() {
+        PciDevice device = bus.add(FIRST, new FakeFunction());
+        bus.register(new FakeDriver("generic", PciDeviceId.anyWithOverride()));
+        bus.register(new FakeDriver(
+                "vendor", PciDeviceId.anyWithOverride(), PciDeviceId.vfio(FakeFunction.VENDOR, FakeFunction.DEVICE)));
+        bus.register(new FakeDriver("other", PciDeviceId.vfio(0x15b3, 0x101e)));
+        bus.register(new FakeDriver("native", PciDeviceId.of(0x8086, 0x154c)));
+        assertThat(bus.vfioDrivers(device.modalias()))
+                .containsExactly(
+                        new DriverAlias("vendor", "vfio_pci:v00001AF4d00001042sv*sd*bc*sc*i*"),
+                        new DriverAlias("generic", "vfio_pci:v*d*sv*sd*bc*sc*i*"));
+        assertThat(device.driver()).isEmpty();
+    }
 }

@@ -2,6 +2,7 @@ package org.vfio4j.bus;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 /** struct pci_device_id: each field by itself keeps a function out or lets it in. */
@@ -58,5 +59,44 @@ class PciDeviceIdTest {
     @Test
     void aliasIsWrittenAsTheKernelWritesIt() {
         assertThat(Modalias.of("pci", function)).isEqualTo("pci:v00001AF4d00001042sv00001AF4sd00001100bc01sc80i00");
+    }
+
+    @Test
+    void entriesOfTheTableAreWrittenAsDepmodWritesThem() {
+        assertThat(PciDeviceId.of(0x8086, 0x154c).alias()).isEqualTo("pci:v00008086d0000154Csv*sd*bc*sc*i*");
+        assertThat(PciDeviceId.vfio(0x15b3, 0x101e).alias()).isEqualTo("vfio_pci:v000015B3d0000101Esv*sd*bc*sc*i*");
+        assertThat(PciDeviceId.anyWithOverride().alias()).isEqualTo("vfio_pci:v*d*sv*sd*bc*sc*i*");
+        assertThat(new PciDeviceId(ANY, ANY, 0x1af4, 0x1100, 0x010802, 0xffffff, false).alias())
+                .isEqualTo("pci:v*d*sv00001AF4sd00001100bc01sc08i02");
+        assertThat(new PciDeviceId(ANY, ANY, ANY, ANY, 0x010800, 0xffff00, false).alias())
+                .isEqualTo("pci:v*d*sv*sd*bc01sc08i*");
+    }
+
+    @Test
+    void anEntryMatchesADeviceByItsAliasAsByItsIds() {
+        String modalias = Modalias.of("pci", function);
+        for (PciDeviceId id : List.of(
+                PciDeviceId.of(FakeFunction.VENDOR, FakeFunction.DEVICE),
+                PciDeviceId.of(FakeFunction.VENDOR, 0x1041),
+                new PciDeviceId(ANY, ANY, FakeFunction.SUBVENDOR, ANY, 0, 0, false),
+                new PciDeviceId(ANY, ANY, ANY, 0x1101, 0, 0, false),
+                new PciDeviceId(ANY, ANY, ANY, ANY, 0x010000, 0xff0000, false),
+                new PciDeviceId(ANY, ANY, ANY, ANY, 0x020000, 0xff0000, false))) {
+            assertThat(new DriverAlias("d", id.alias()).matches(modalias))
+                    .as(id.alias())
+                    .isEqualTo(id.matches(function));
+        }
+    }
+
+    @Test
+    void wildcardsStandForAnyTextAndForNothingElse() {
+        DriverAlias alias = new DriverAlias("d", "pci:v*d01*");
+        assertThat(alias.wildcards()).isEqualTo(2);
+        assertThat(alias.matches("pci:vd01")).isTrue();
+        assertThat(alias.matches("pci:v7d02d01x")).isTrue();
+        assertThat(alias.matches("pci:v7d02")).isFalse();
+        assertThat(alias.matches("vfio_pci:vd01")).isFalse();
+        assertThat(new DriverAlias("d", "ab*ba").matches("aba")).isFalse();
+        assertThat(new DriverAlias("d", "ab").matches("abc")).isFalse();
     }
 }

@@ -1,0 +1,67 @@
+package org.vfio4j.cli;
+
+import java.util.List;
+import org.vfio4j.bus.DriverAlias;
+import org.vfio4j.bus.PciBus;
+import org.vfio4j.bus.PciDriver;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** Lists drivers. */
+@Command(
+        name = "drivers",
+        description = "Lists the drivers that are installed, and what they match.",
+        mixinStandardHelpOptions = true,
+        footer = {"", "A driver is a jar with a provider of org.vfio4j.bus.PciDriver."})
+final class DriversCommand implements Runnable {
+
+    @Spec
+    @SuppressWarnings("NullAway.Init") // by picocli
+    private CommandSpec spec;
+
+    @Option(
+            names = {"-o", "--output"},
+            description = "table or json (default table).")
+    private Output.Format output = Output.Format.TABLE;
+
+    /**
+     * A driver as it is printed.
+     *
+     * @param name as {@code vfio-pci}
+     * @param module the Java module that it comes from
+     * @param aliases as {@code vfio_pci:v*d*sv*sd*bc*sc*i*}
+     */
+    private record Driver(String name, String module, List<String> aliases) {}
+
+    @Override
+    public void run() {
+        PciBus bus = Machine.driversOnly();
+        List<DriverAlias> aliases = bus.aliases();
+        List<Driver> drivers = bus.drivers().stream()
+                .map(driver -> new Driver(
+                        driver.name(),
+                        moduleOf(driver),
+                        aliases.stream()
+                                .filter(alias -> alias.driver().equals(driver.name()))
+                                .map(DriverAlias::pattern)
+                                .toList()))
+                .toList();
+        if (output == Output.Format.JSON) {
+            spec.commandLine().getOut().println(Output.json("Driver", drivers));
+        } else {
+            Table table = new Table("DRIVER", "MODULE", "ALIAS");
+            for (Driver driver : drivers) {
+                driver.aliases().forEach(alias -> table.row(driver.name(), driver.module(), alias));
+            }
+            spec.commandLine().getOut().print(table);
+        }
+        spec.commandLine().getOut().flush();
+    }
+
+    private static String moduleOf(PciDriver driver) {
+        Module module = driver.getClass().getModule();
+        return module.isNamed() ? module.getName() : "(class path)";
+    }
+}
