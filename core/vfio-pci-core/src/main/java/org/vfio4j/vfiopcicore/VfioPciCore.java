@@ -10,11 +10,13 @@ import static org.vfio4j.uapi.Vfio.*;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.lang.foreign.MemorySegment;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.PciBar;
 import org.vfio4j.bus.PciFunction;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.vfio.IoAddressSpace;
+import org.vfio4j.vfio.VfioDeviceFeature;
 import org.vfio4j.vfio.VfioDeviceInfo;
 import org.vfio4j.vfio.VfioDeviceOps;
 import org.vfio4j.vfio.VfioIrqInfo;
@@ -119,6 +121,13 @@ public final class VfioPciCore implements VfioDeviceOps {
             checkBar(region);
             opened.bars().write(region, offset, buffer, at, count);
         }
+    }
+
+    @Override
+    public Optional<VfioDeviceFeature> feature(int index) {
+        return index == VFIO_DEVICE_FEATURE_BUS_MASTER
+                ? Optional.of(new BusMasterFeature(open().config()))
+                : Optional.empty();
     }
 
     @Override

@@ -1,9 +1,16 @@
 package org.vfio4j.vfiopcicore;
 
+import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.vfio4j.uapi.PciRegs.*;
+import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FEATURE_BUS_MASTER;
+import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FEATURE_CLEAR_MASTER;
+import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FEATURE_SET;
+import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FEATURE_SET_MASTER;
 
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.bus.PciBar;
@@ -51,6 +58,21 @@ class ConfigHeaderTest {
         disk.config(PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
         assertThat(disk.function.configRead(PCI_COMMAND, 2)).isEqualTo(PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
         assertThat(disk.config(PCI_COMMAND, 2)).isEqualTo(PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+    }
+
+    @Test
+    void turnsBusMasterOnAndOffAsADeviceFeature() {
+        int flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_BUS_MASTER;
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment op = arena.allocateFrom(JAVA_INT, VFIO_DEVICE_FEATURE_SET_MASTER);
+            disk.file.feature(flags, op);
+            assertThat(disk.config(PCI_COMMAND, 2) & PCI_COMMAND_MASTER).isNotZero();
+            op.set(JAVA_INT, 0, VFIO_DEVICE_FEATURE_CLEAR_MASTER);
+            disk.file.feature(flags, op);
+            assertThat(disk.function.configRead(PCI_COMMAND, 2)).isEqualTo(PCI_COMMAND_MEMORY | PCI_COMMAND_IO);
+            op.set(JAVA_INT, 0, 2);
+            assertThatThrownBy(() -> disk.file.feature(flags, op)).hasMessageContaining("EINVAL");
+        }
     }
 
     @Test

@@ -51,6 +51,13 @@ public final class Vfio {
     public static final int VFIO_DEVICE_FEATURE_DMA_LOGGING_START = 6;
     public static final int VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP = 7;
     public static final int VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT = 8;
+    public static final int VFIO_DEVICE_FEATURE_MIG_DATA_SIZE = 9;
+    public static final int VFIO_DEVICE_FEATURE_BUS_MASTER = 10;
+
+    /** Ops of {@link #VFIO_DEVICE_FEATURE_BUS_MASTER}. */
+    public static final int VFIO_DEVICE_FEATURE_CLEAR_MASTER = 0;
+
+    public static final int VFIO_DEVICE_FEATURE_SET_MASTER = 1;
 
     // struct vfio_iommu_type1_dma_map, struct vfio_iommu_type1_dma_unmap
     public static final int VFIO_DMA_MAP_FLAG_READ = 1;

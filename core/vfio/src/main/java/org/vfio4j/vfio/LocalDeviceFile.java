@@ -4,6 +4,11 @@ import static org.vfio4j.sys.Errno.EBADF;
 import static org.vfio4j.sys.Errno.EBUSY;
 import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.ENODEV;
+import static org.vfio4j.sys.Errno.ENOTTY;
+import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FEATURE_GET;
+import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FEATURE_MASK;
+import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FEATURE_PROBE;
+import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FEATURE_SET;
 import static org.vfio4j.uapi.Vfio.VFIO_REGION_INFO_FLAG_READ;
 import static org.vfio4j.uapi.Vfio.VFIO_REGION_INFO_FLAG_WRITE;
 
@@ -101,6 +106,40 @@ public final class LocalDeviceFile implements VfioDeviceFile {
         if (count != 0) {
             ops.write(region, offset, buffer, at, count);
         }
+    }
+
+    @Override
+    public int feature(int flags, MemorySegment data) {
+        checkOpen();
+        int known = VFIO_DEVICE_FEATURE_MASK
+                | VFIO_DEVICE_FEATURE_GET
+                | VFIO_DEVICE_FEATURE_SET
+                | VFIO_DEVICE_FEATURE_PROBE;
+        int operations = flags & (VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET);
+        boolean probe = (flags & VFIO_DEVICE_FEATURE_PROBE) != 0;
+        String what = device.name() + ": device feature " + (flags & VFIO_DEVICE_FEATURE_MASK) + " flags 0x"
+                + Integer.toHexString(flags);
+        if ((flags & ~known) != 0 || (!probe && Integer.bitCount(operations) != 1)) {
+            throw new ErrnoException(EINVAL, what + ": one of GET and SET is needed, or PROBE, and nothing else");
+        }
+        VfioDeviceFeature feature =
+                ops.feature(flags & VFIO_DEVICE_FEATURE_MASK).orElseThrow(() -> new ErrnoException(ENOTTY, what));
+        if ((operations & ~feature.operations()) != 0) {
+            throw new ErrnoException(EINVAL, what + ": the feature does not have this operation");
+        }
+        if (probe) {
+            return 0;
+        }
+        if (data.byteSize() < feature.sizeBytes()) {
+            throw new ErrnoException(
+                    EINVAL, what + ": " + data.byteSize() + " bytes of data, " + feature.sizeBytes() + " needed");
+        }
+        if (operations == VFIO_DEVICE_FEATURE_SET) {
+            feature.set(data);
+            return 0;
+        }
+        feature.get(data);
+        return feature.sizeBytes();
     }
 
     @Override

@@ -38,6 +38,17 @@ public interface VfioDeviceFile extends AutoCloseable {
     /** Writes {@code count} bytes of {@code buffer}, from byte {@code at} on, to a region; otherwise as {@link #read}. */
     void write(int region, long offset, MemorySegment buffer, long at, int count);
 
+    /**
+     * {@code VFIO_DEVICE_FEATURE}: reads a feature, changes it, or with PROBE asks whether it could be.
+     *
+     * @param flags a {@code VFIO_DEVICE_FEATURE_*} index and {@code VFIO_DEVICE_FEATURE_GET}, {@code _SET}, {@code _PROBE}
+     * @param data the data for SET, or room for that of GET
+     * @return bytes of data that GET has written; 0 for SET and PROBE
+     * @throws ErrnoException ENOTTY for a feature that the device does not have; EINVAL for unknown flags, GET and SET at once
+     *     without PROBE, an operation that the feature does not have, or data that is too short
+     */
+    int feature(int flags, MemorySegment data);
+
     /** {@code VFIO_DEVICE_RESET}. */
     void reset();
 

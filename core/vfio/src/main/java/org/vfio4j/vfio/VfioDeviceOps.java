@@ -1,6 +1,7 @@
 package org.vfio4j.vfio;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Optional;
 import org.vfio4j.sys.ErrnoException;
 
 /**
@@ -41,6 +42,11 @@ public interface VfioDeviceOps {
 
     /** Writes {@code count} bytes of {@code buffer}, from byte {@code at} on, to a region; errors as for {@link #read}. */
     void write(int region, long offset, MemorySegment buffer, long at, int count);
+
+    /** A feature of the device ({@code VFIO_DEVICE_FEATURE_*}); empty for one that it does not have. */
+    default Optional<VfioDeviceFeature> feature(int index) {
+        return Optional.empty();
+    }
 
     /** Resets the device: {@code VFIO_DEVICE_RESET}. */
     void reset();

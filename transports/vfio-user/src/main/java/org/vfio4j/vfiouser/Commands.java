@@ -1,7 +1,6 @@
 package org.vfio4j.vfiouser;
 
 import static org.vfio4j.sys.Errno.EINVAL;
-import static org.vfio4j.sys.Errno.ENOTTY;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_DEVICE_FEATURE;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_DEVICE_GET_INFO;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_DEVICE_GET_IRQ_INFO;
@@ -23,8 +22,6 @@ import org.vfio4j.vfio.VfioDeviceFile;
 /** Gives each command of one connection to its handler. Belongs to the connection's owner. */
 final class Commands {
 
-    private static final int FEATURE_SIZE = 8;
-
     private final IoAddressSpace space;
     private final DmaRequests requests;
     private final VersionNegotiation version;
@@ -32,6 +29,7 @@ final class Commands {
     private final InfoCommands info;
     private final IrqCommands irqs;
     private final RegionCommands regions;
+    private final FeatureCommand feature;
     private final ResetCommand reset;
 
     Commands(
@@ -47,6 +45,7 @@ final class Commands {
         info = new InfoCommands(file);
         irqs = new IrqCommands(file);
         regions = new RegionCommands(file, capabilities.maxDataXferSize());
+        feature = new FeatureCommand(file, capabilities.maxDataXferSize());
         reset = new ResetCommand(file, requests);
     }
 
@@ -96,10 +95,7 @@ final class Commands {
             case VFIO_USER_DEVICE_GET_IRQ_INFO -> info.irqInfo(request, reply);
             case VFIO_USER_DEVICE_SET_IRQS -> irqs.setIrqs(request);
             case VFIO_USER_DEVICE_RESET -> reset.reset();
-            case VFIO_USER_DEVICE_FEATURE -> {
-                request.requireArgsz(FEATURE_SIZE);
-                throw new ErrnoException(ENOTTY, "DEVICE_FEATURE: this device has none");
-            }
+            case VFIO_USER_DEVICE_FEATURE -> feature.feature(request, reply);
             default -> throw new ErrnoException(EINVAL, "command " + command + ": unknown, or not for a server");
         }
     }

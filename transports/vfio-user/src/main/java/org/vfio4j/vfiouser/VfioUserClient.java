@@ -4,7 +4,10 @@ import static org.vfio4j.sys.Errno.EEXIST;
 import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.ENOTSUP;
 import static org.vfio4j.sys.Errno.EPROTO;
+import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FEATURE_GET;
+import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FEATURE_PROBE;
 import static org.vfio4j.uapi.Vfio.VFIO_IRQ_SET_DATA_BOOL;
+import static org.vfio4j.uapi.VfioUser.VFIO_USER_DEVICE_FEATURE;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_DEVICE_GET_INFO;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_DEVICE_GET_IRQ_INFO;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_DEVICE_GET_REGION_INFO;
@@ -25,6 +28,7 @@ import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.UnixSocket;
+import org.vfio4j.uapi.VfioUser.DeviceFeature;
 import org.vfio4j.uapi.VfioUser.DeviceInfo;
 import org.vfio4j.uapi.VfioUser.DmaMap;
 import org.vfio4j.uapi.VfioUser.DmaUnmap;
@@ -195,6 +199,31 @@ public final class VfioUserClient implements VfioDeviceFile {
             }
             done += piece;
         } while (done < count);
+    }
+
+    @Override
+    public int feature(int flags, MemorySegment data) {
+        if (data.byteSize() > maxTransfer) {
+            throw new ErrnoException(
+                    EINVAL, "device feature with " + data.byteSize() + " bytes of data: the limit is " + maxTransfer);
+        }
+        int size = (int) data.byteSize();
+        boolean get = (flags & (VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_PROBE)) == VFIO_DEVICE_FEATURE_GET;
+        OutMessage request = channel.begin();
+        request.putInt(DeviceFeature.ARGSZ, DeviceFeature.SIZEOF + size);
+        request.putInt(DeviceFeature.FLAGS, flags);
+        if (!get) {
+            MemorySegment.copy(data, 0, request.buffer(), Header.SIZEOF + DeviceFeature.DATA, size);
+        }
+        request.setPayloadSize(DeviceFeature.SIZEOF + (get ? 0 : size));
+        Message reply = channel.call(VFIO_USER_DEVICE_FEATURE, DeviceFeature.SIZEOF);
+        int came = get ? reply.payloadSize() - DeviceFeature.SIZEOF : 0;
+        if (came > size) {
+            throw channel.lost(EPROTO, "DEVICE_FEATURE with room for " + size + " bytes answered by " + came);
+        }
+        MemorySegment.copy(reply.buffer(), reply.payloadAt() + DeviceFeature.DATA, data, 0, came);
+        channel.done();
+        return came;
     }
 
     @Override

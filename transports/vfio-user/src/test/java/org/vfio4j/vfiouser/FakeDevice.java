@@ -3,6 +3,8 @@ package org.vfio4j.vfiouser;
 import static org.vfio4j.uapi.PciRegs.PCI_COMMAND;
 import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_IO;
 import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_MEMORY;
+import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FEATURE_GET;
+import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FEATURE_SET;
 import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FLAGS_PCI;
 import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FLAGS_RESET;
 import static org.vfio4j.uapi.Vfio.VFIO_IRQ_INFO_EVENTFD;
@@ -20,6 +22,7 @@ import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.vfio.IoAddressSpace;
+import org.vfio4j.vfio.VfioDeviceFeature;
 import org.vfio4j.vfio.VfioDeviceInfo;
 import org.vfio4j.vfio.VfioDeviceOps;
 import org.vfio4j.vfio.VfioIrqInfo;
@@ -42,6 +45,7 @@ final class FakeDevice implements VfioDeviceOps {
     final MemorySegment config = decoding(Arena.ofAuto().allocate(CONFIG_SIZE));
     final List<VfioIrqSet> irqSets = Collections.synchronizedList(new ArrayList<>());
     final List<Fd> eventFds = Collections.synchronizedList(new ArrayList<>());
+    volatile long number;
     final AtomicInteger resets = new AtomicInteger();
     final AtomicInteger writes = new AtomicInteger();
 
@@ -108,6 +112,44 @@ final class FakeDevice implements VfioDeviceOps {
         writes.incrementAndGet();
         if (region == 7) {
             onConfigWrite.run();
+        }
+    }
+
+    /** Feature 7 is a number of 64 bits, feature 5 can be set only. */
+    @Override
+    public Optional<VfioDeviceFeature> feature(int index) {
+        return switch (index) {
+            case 7 -> Optional.of(new Number(VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET));
+            case 5 -> Optional.of(new Number(VFIO_DEVICE_FEATURE_SET));
+            default -> Optional.empty();
+        };
+    }
+
+    private final class Number implements VfioDeviceFeature {
+        private final int operations;
+
+        Number(int operations) {
+            this.operations = operations;
+        }
+
+        @Override
+        public int operations() {
+            return operations;
+        }
+
+        @Override
+        public int sizeBytes() {
+            return Long.BYTES;
+        }
+
+        @Override
+        public void get(MemorySegment data) {
+            data.set(ValueLayout.JAVA_LONG_UNALIGNED, 0, number);
+        }
+
+        @Override
+        public void set(MemorySegment data) {
+            number = data.get(ValueLayout.JAVA_LONG_UNALIGNED, 0);
         }
     }
 

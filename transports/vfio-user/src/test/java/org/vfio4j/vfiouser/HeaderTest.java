@@ -2,8 +2,6 @@ package org.vfio4j.vfiouser;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.vfio4j.sys.Errno.EINVAL;
-import static org.vfio4j.sys.Errno.ENOTTY;
-import static org.vfio4j.uapi.VfioUser.VFIO_USER_DEVICE_FEATURE;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_DEVICE_GET_INFO;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_DEVICE_RESET;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_REGION_READ;
@@ -51,14 +49,6 @@ class HeaderTest {
     void refusesCommandsThatAreUnknownOrNotForAServer(int command) {
         RawMessage message = RawMessage.command(command, new byte[64]).withId(0xfffe);
         assertThat(served.errnoOf(message)).isEqualTo(EINVAL);
-    }
-
-    @Test
-    void refusesDeviceFeaturesOfWhichThereAreNone() {
-        RawMessage probe = RawMessage.command(
-                VFIO_USER_DEVICE_FEATURE, new Payload().u32(16).u32(1 << 16).u64(0));
-        assertThat(served.errnoOf(probe)).isEqualTo(ENOTTY);
-        assertThat(served.errnoOf(RawMessage.command(VFIO_USER_DEVICE_FEATURE))).isEqualTo(EINVAL);
     }
 
     @ParameterizedTest

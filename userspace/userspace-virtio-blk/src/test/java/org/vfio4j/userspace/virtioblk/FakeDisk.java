@@ -1,6 +1,7 @@
 package org.vfio4j.userspace.virtioblk;
 
 import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.sys.Errno.ENOTTY;
 import static org.vfio4j.uapi.PciRegs.PCI_CAPABILITY_LIST;
 import static org.vfio4j.uapi.PciRegs.PCI_CAP_ID_VNDR;
 import static org.vfio4j.uapi.PciRegs.PCI_DEVICE_ID;
@@ -68,13 +69,13 @@ final class FakeDisk implements VfioDeviceFile {
     final List<Integer> requestTypes = new ArrayList<>();
     final List<Fd> vectors = new ArrayList<>();
 
-    long features = feature(VIRTIO_F_VERSION_1)
-            | feature(VIRTIO_RING_F_INDIRECT_DESC)
-            | feature(VIRTIO_RING_F_EVENT_IDX)
-            | feature(VIRTIO_BLK_F_FLUSH)
-            | feature(VIRTIO_BLK_F_DISCARD)
-            | feature(VIRTIO_BLK_F_WRITE_ZEROES)
-            | feature(VIRTIO_BLK_F_MQ);
+    long features = VirtioNumbers.feature(VIRTIO_F_VERSION_1)
+            | VirtioNumbers.feature(VIRTIO_RING_F_INDIRECT_DESC)
+            | VirtioNumbers.feature(VIRTIO_RING_F_EVENT_IDX)
+            | VirtioNumbers.feature(VIRTIO_BLK_F_FLUSH)
+            | VirtioNumbers.feature(VIRTIO_BLK_F_DISCARD)
+            | VirtioNumbers.feature(VIRTIO_BLK_F_WRITE_ZEROES)
+            | VirtioNumbers.feature(VIRTIO_BLK_F_MQ);
     Place common = new Place(4, 0, 0x1000);
     Place device = new Place(4, 0x2000, 0x1000);
     Place notify = new Place(4, 0x3000, 0x1000);
@@ -184,6 +185,11 @@ final class FakeDisk implements VfioDeviceFile {
             queue.notifications++;
             serve(queue);
         }
+    }
+
+    @Override
+    public int feature(int flags, MemorySegment data) {
+        throw new ErrnoException(ENOTTY, "device feature");
     }
 
     @Override

@@ -1,0 +1,49 @@
+package org.vfio4j.vfiopcicore;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
+import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.uapi.PciRegs.PCI_COMMAND;
+import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_MASTER;
+import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FEATURE_CLEAR_MASTER;
+import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FEATURE_SET;
+import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FEATURE_SET_MASTER;
+
+import java.lang.foreign.MemorySegment;
+import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.vfio.VfioDeviceFeature;
+
+/** {@code VFIO_DEVICE_FEATURE_BUS_MASTER}: turns bus master on or off, for users that do not know PCI's registers. */
+final class BusMasterFeature implements VfioDeviceFeature {
+
+    private final ConfigSpace config;
+
+    BusMasterFeature(ConfigSpace config) {
+        this.config = config;
+    }
+
+    @Override
+    public int operations() {
+        return VFIO_DEVICE_FEATURE_SET;
+    }
+
+    @Override
+    public int sizeBytes() {
+        return Integer.BYTES;
+    }
+
+    @Override
+    public void get(MemorySegment data) {
+        throw new IllegalStateException("no operation of this feature");
+    }
+
+    /** @param data u32 op */
+    @Override
+    public void set(MemorySegment data) {
+        int op = data.get(JAVA_INT_UNALIGNED, 0);
+        if (op != VFIO_DEVICE_FEATURE_CLEAR_MASTER && op != VFIO_DEVICE_FEATURE_SET_MASTER) {
+            throw new ErrnoException(EINVAL, "device feature BUS_MASTER: op " + Integer.toUnsignedLong(op));
+        }
+        boolean on = op == VFIO_DEVICE_FEATURE_SET_MASTER;
+        config.changeHardware(PCI_COMMAND, 2, PCI_COMMAND_MASTER, on ? PCI_COMMAND_MASTER : 0);
+    }
+}

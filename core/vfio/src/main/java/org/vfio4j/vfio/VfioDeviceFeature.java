@@ -1,0 +1,22 @@
+package org.vfio4j.vfio;
+
+import java.lang.foreign.MemorySegment;
+
+/**
+ * A feature of a device: what {@code VFIO_DEVICE_FEATURE} (linux/vfio.h) reads or changes. The user's thread calls; VFIO has
+ * checked that the operation is one of {@link #operations}. Failures are {@code ErrnoException}s, whose errno goes to the user.
+ */
+public interface VfioDeviceFeature {
+
+    /** {@code VFIO_DEVICE_FEATURE_GET}, {@code VFIO_DEVICE_FEATURE_SET} or both. */
+    int operations();
+
+    /** Bytes of its data: what {@link #get} writes and {@link #set} needs at least. */
+    int sizeBytes();
+
+    /** Writes its data, {@link #sizeBytes} of it, at the beginning of {@code data}. */
+    void get(MemorySegment data);
+
+    /** Takes {@code data} as its new data. */
+    void set(MemorySegment data);
+}
