@@ -114,8 +114,9 @@ final class RegionCommands {
     /**
      * Sets COMMAND to what a user finds who opens a device: memory and I/O decoded, bus master off. The client before may have
      * left another. With decoding off, a client that does not know about it gets nothing but errors: SPDK's drivers turn on bus
-     * master and nothing else. With bus master on, a device that still has its rings would go on with them in memory of the next
-     * client.
+     * master and nothing else. With bus master on, a device
+     * that still has its rings would go on with them at once in memory of the next client. It still does so from when that client
+     * turns bus master on until it resets the device, if it does so in this order.
      */
     static void resetCommand(VfioDeviceFile file) {
         if ((file.info().flags() & VFIO_DEVICE_FLAGS_PCI) == 0) {
