@@ -5,6 +5,7 @@ import static org.vfio4j.sys.Epoll.EPOLLIN;
 
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.sys.Epoll;
 import org.vfio4j.sys.ErrnoException;
@@ -17,6 +18,7 @@ import org.vfio4j.sys.Fd;
  */
 public final class VirqFd implements AutoCloseable {
 
+    private static final System.Logger LOG = System.getLogger(VirqFd.class.getName());
     private static final Object LOCK = new Object();
     private static @Nullable Watcher watcher; // guarded by LOCK
     private static long nextToken; // guarded by LOCK
@@ -65,14 +67,15 @@ public final class VirqFd implements AutoCloseable {
             }
             closed = true;
         }
-        synchronized (LOCK) {
-            Watcher found = watcher;
-            if (found != null) {
+        try {
+            synchronized (LOCK) {
+                Watcher found = Objects.requireNonNull(watcher, "it runs while it watches this");
                 found.remove(this);
                 endIfUnused(found);
             }
+        } finally {
+            eventFd.close();
         }
-        eventFd.close();
     }
 
     private static void endIfUnused(Watcher found) {
@@ -83,8 +86,14 @@ public final class VirqFd implements AutoCloseable {
     }
 
     private synchronized void signalled() {
-        if (!closed) {
+        if (closed) {
+            return;
+        }
+        try {
             handler.run();
+        } catch (RuntimeException e) {
+            // The thread is everybody's: one device's trouble is not the others'.
+            LOG.log(System.Logger.Level.ERROR, "the handler of " + eventFd + " failed", e);
         }
     }
 
@@ -93,40 +102,43 @@ public final class VirqFd implements AutoCloseable {
 
         private static final long WAKE_UP = 0;
 
-        private final Epoll epoll = Epoll.create();
-        private final Fd wakeUp = EventFd.create();
-        private final Map<Long, VirqFd> watched = new HashMap<>(); // guarded by itself
+        private final Epoll epoll;
+        private final Fd wakeUp;
+
+        // Guarded by this, as are the uses of both descriptors but for waiting.
+        private final Map<Long, VirqFd> watched = new HashMap<>();
         private volatile boolean ended;
 
         Watcher() {
+            wakeUp = EventFd.create();
+            try {
+                epoll = Epoll.create();
+            } catch (ErrnoException e) {
+                wakeUp.close();
+                throw e;
+            }
             epoll.add(wakeUp.value(), EPOLLIN, WAKE_UP);
             Thread.ofPlatform().daemon().name("vfio-virqfd").start(this::run);
         }
 
         // By edges: the counter is not read, because an eventfd that blocks and has another reader would hold up
         // everybody.
-        void add(VirqFd virq) {
-            synchronized (watched) {
-                epoll.add(virq.eventFd.value(), EPOLLIN | EPOLLET, virq.token);
-                watched.put(virq.token, virq);
-            }
+        synchronized void add(VirqFd virq) {
+            epoll.add(virq.eventFd.value(), EPOLLIN | EPOLLET, virq.token);
+            watched.put(virq.token, virq);
         }
 
-        void remove(VirqFd virq) {
-            synchronized (watched) {
-                epoll.remove(virq.eventFd.value());
-                watched.remove(virq.token);
-            }
+        synchronized void remove(VirqFd virq) {
+            epoll.remove(virq.eventFd.value());
+            watched.remove(virq.token);
         }
 
-        boolean isUnused() {
-            synchronized (watched) {
-                return watched.isEmpty();
-            }
+        synchronized boolean isUnused() {
+            return watched.isEmpty();
         }
 
-        /** The thread ends by itself, soon, and releases what it waits with. */
-        void end() {
+        /** The thread ends by itself, soon. */
+        synchronized void end() {
             ended = true;
             EventFd.signal(wakeUp.value());
         }
@@ -135,15 +147,21 @@ public final class VirqFd implements AutoCloseable {
             while (!ended) {
                 int count = epoll.await(-1);
                 for (int i = 0; i < count; i++) {
-                    VirqFd virq;
-                    synchronized (watched) {
-                        virq = watched.get(epoll.data(i));
-                    }
+                    VirqFd virq = find(epoll.data(i));
                     if (virq != null) {
                         virq.signalled();
                     }
                 }
             }
+            release();
+        }
+
+        private synchronized @Nullable VirqFd find(long token) {
+            return watched.get(token);
+        }
+
+        // Not before end() is through with them.
+        private synchronized void release() {
             epoll.close();
             wakeUp.close();
         }
