@@ -19,12 +19,12 @@ final class Modalias {
 
     private Modalias() {}
 
-    static String of(String prefix, PciFunction function) {
+    static String of(PciFunction function) {
         int classCode = function.configRead(PCI_CLASS_REVISION, 4) >>> 8;
         return String.format(
                 Locale.ROOT,
                 "%s:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02X",
-                prefix,
+                PCI,
                 function.configRead(PCI_VENDOR_ID, 2),
                 function.configRead(PCI_DEVICE_ID, 2),
                 function.configRead(PCI_SUBSYSTEM_VENDOR_ID, 2),

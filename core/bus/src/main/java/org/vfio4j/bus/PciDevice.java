@@ -77,7 +77,7 @@ public final class PciDevice {
 
     /** Its alias for finding drivers: {@code pci:v00001AF4d00001042sv...sd...bc..sc..i..}. */
     public String modalias() {
-        return Modalias.of(Modalias.PCI, function);
+        return Modalias.of(function);
     }
 
     @Override

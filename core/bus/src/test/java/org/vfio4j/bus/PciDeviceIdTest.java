@@ -58,7 +58,7 @@ class PciDeviceIdTest {
 
     @Test
     void aliasIsWrittenAsTheKernelWritesIt() {
-        assertThat(Modalias.of("pci", function)).isEqualTo("pci:v00001AF4d00001042sv00001AF4sd00001100bc01sc80i00");
+        assertThat(Modalias.of(function)).isEqualTo("pci:v00001AF4d00001042sv00001AF4sd00001100bc01sc80i00");
     }
 
     @Test
@@ -74,7 +74,7 @@ class PciDeviceIdTest {
 
     @Test
     void anEntryMatchesADeviceByItsAliasAsByItsIds() {
-        String modalias = Modalias.of("pci", function);
+        String modalias = Modalias.of(function);
         for (PciDeviceId id : List.of(
                 PciDeviceId.of(FakeFunction.VENDOR, FakeFunction.DEVICE),
                 PciDeviceId.of(FakeFunction.VENDOR, 0x1041),

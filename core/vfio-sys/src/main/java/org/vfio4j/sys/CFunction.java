@@ -16,9 +16,9 @@ import java.util.Collections;
  * A function of the C library that takes and returns numbers and addresses. Whoever passes an address keeps alive what it points
  * to.
  *
- * <p>Each function is called as if it took {@value #ARGUMENTS} arguments of 64 bits: on every 64-bit Linux an {@code int}, a
- * {@code long} and a pointer are passed alike, named or variadic, and a function does not look at what it does not take. So all
- * share the machine code for one signature. To make that takes the JVM some fifteen milliseconds for each, at every start.
+ * <p>Each function is called as if it took {@value #ARGUMENTS} arguments of 64 bits: on Linux on
+ * x86-64 and aarch64 an {@code int}, a {@code long} and a pointer are passed alike, named or variadic, and a function does not look
+ * at what it does not take. So all share the machine code for one signature: see docs/adr/0008.
  *
  * <p>{@code callInt} is for functions that return an {@code int}, {@code call} for those that return 64 bits. Both return the
  * negative errno where the function returns -1. They allocate nothing.
