@@ -1,5 +1,7 @@
 package org.vfio4j.cli;
 
+import static org.vfio4j.sys.Errno.ENODEV;
+
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -10,6 +12,7 @@ import org.vfio4j.block.BlockBackend;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.bus.PciBus;
 import org.vfio4j.bus.PciDevice;
+import org.vfio4j.bus.PciDriver;
 import org.vfio4j.bus.SysfsView;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
@@ -151,7 +154,10 @@ final class Machine implements AutoCloseable {
         return registry.devices().stream()
                 .filter(vfio -> vfio.parentName().equals(device.toString()))
                 .findFirst()
-                .orElseThrow();
+                .orElseThrow(() -> new ErrnoException(
+                        ENODEV,
+                        "VFIO device of " + device + ": driver "
+                                + device.driver().map(PciDriver::name).orElse("(none)") + " makes none"));
     }
 
     private PciAddress freeAddress() {

@@ -7,11 +7,15 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.vfio4j.bus.PciDevice;
+import org.vfio4j.bus.PciDeviceId;
+import org.vfio4j.bus.PciDriver;
 import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.vfio.LocalDeviceFile;
@@ -91,6 +95,30 @@ class DiscoveryTest {
         Cli bad = Cli.run("modalias", "nonsense");
         assertThat(bad.exitCode()).isEqualTo(ExitCode.USAGE);
         assertThat(bad.err()).contains("nonsense", "try: vfio modalias");
+    }
+
+    @Test
+    void aDriverThatMakesNoVfioDeviceIsRefusedByName() {
+        machine.bus().register(new PciDriver() {
+            @Override
+            public String name() {
+                return "native";
+            }
+
+            @Override
+            public List<PciDeviceId> idTable() {
+                return List.of();
+            }
+
+            @Override
+            public void probe(PciDevice device) {}
+
+            @Override
+            public void remove(PciDevice device) {}
+        });
+        assertThatThrownBy(() ->
+                        machine.add(DiskSettings.memory(1 << 20, 1, "X"), Optional.empty(), Optional.of("native")))
+                .hasMessageContaining("driver native makes none");
     }
 
     @Test

@@ -93,7 +93,7 @@ final class Connection implements EventSource {
     /** Attaches the device to the client's memory, of which there is none yet, and begins to serve. */
     void start() {
         try {
-            RegionCommands.resetCommand(file);
+            CommandAtConnect.set(file);
             file.attach(space);
             token = loop.add(socket, EPOLLIN, this);
         } catch (ErrnoException e) {
@@ -293,6 +293,10 @@ final class Connection implements EventSource {
     private void letGo() {
         try {
             IrqCommands.disableAll(file);
+        } catch (RuntimeException e) {
+            log.warn("disabling interrupts: " + e);
+        }
+        try {
             file.detach();
         } catch (RuntimeException e) {
             log.warn("detaching the device: " + e);

@@ -1,17 +1,9 @@
 package org.vfio4j.vfiouser;
 
 import static org.vfio4j.sys.Errno.EINVAL;
-import static org.vfio4j.uapi.PciRegs.PCI_COMMAND;
-import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_IO;
-import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_MASTER;
-import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_MEMORY;
-import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FLAGS_PCI;
 import static org.vfio4j.uapi.Vfio.VFIO_PCI_CONFIG_REGION_INDEX;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_REGION_WRITE;
 
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.uapi.VfioUser.Header;
 import org.vfio4j.uapi.VfioUser.RegionAccess;
@@ -109,29 +101,6 @@ final class RegionCommands {
             }
         }
         return false;
-    }
-
-    /**
-     * Sets COMMAND to what a user finds who opens a device: memory and I/O decoded, bus master off. The client before may have
-     * left another. With decoding off, a client that does not know about it gets nothing but errors: SPDK's drivers turn on bus
-     * master and nothing else. With bus master on, a device
-     * that still has its rings would go on with them at once in memory of the next client. It still does so from when that client
-     * turns bus master on until it resets the device, if it does so in this order.
-     */
-    static void resetCommand(VfioDeviceFile file) {
-        if ((file.info().flags() & VFIO_DEVICE_FLAGS_PCI) == 0) {
-            return;
-        }
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment command = arena.allocate(1);
-            file.read(VFIO_PCI_CONFIG_REGION_INDEX, PCI_COMMAND, command, 0, 1);
-            int was = command.get(ValueLayout.JAVA_BYTE, 0);
-            int wanted = (was | PCI_COMMAND_MEMORY | PCI_COMMAND_IO) & ~PCI_COMMAND_MASTER;
-            if (was != wanted) {
-                command.set(ValueLayout.JAVA_BYTE, 0, (byte) wanted);
-                file.write(VFIO_PCI_CONFIG_REGION_INDEX, PCI_COMMAND, command, 0, 1);
-            }
-        }
     }
 
     private int checkedCount(Message request) {

@@ -11,6 +11,7 @@ import static org.vfio4j.sys.Errno.ENOSYS;
 import static org.vfio4j.sys.Errno.ENOTCONN;
 import static org.vfio4j.sys.Errno.EPROTO;
 import static org.vfio4j.sys.Errno.ETIMEDOUT;
+import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FEATURE_GET;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_DMA_READ;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_DMA_WRITE;
 
@@ -97,6 +98,19 @@ class HostileServerTest {
         assertReadFails(EPROTO, message -> RawMessage.reply(message, data(5)));
         assertReadFails(EPROTO, message -> RawMessage.reply(message, NOTHING));
         assertReadFails(ETIMEDOUT, message -> message.withStatedSize(1000));
+    }
+
+    @Test
+    void aFeatureLargerThanTheRoomForItEndsTheConnection() {
+        MemorySegment room = Arena.ofAuto().allocate(8);
+        withClient(driver -> {
+            CompletableFuture<Void> call =
+                    CompletableFuture.runAsync(() -> driver.feature(VFIO_DEVICE_FEATURE_GET | 1, room));
+            RawMessage get = server.receive();
+            server.send(RawMessage.reply(
+                    get, new Payload().u32(24).u32(get.u32(4)).u64(1).u64(2)));
+            assertThat(errnoOf(call)).isEqualTo(EPROTO);
+        });
     }
 
     @Test
