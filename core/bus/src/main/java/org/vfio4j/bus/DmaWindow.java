@@ -50,6 +50,12 @@ public interface DmaWindow extends AutoCloseable {
     /** Copies from this process to the space; otherwise as {@link #read}. */
     int write(long iova, long hostAddress, long length);
 
+    /**
+     * Tells that memory was written through a host address that {@link #translate} gave, after the write and before the driver
+     * can see the request completed, so that a migration copies the memory again. Costs one branch while nobody logs.
+     */
+    default void markDirty(long iova, long length) {}
+
     /** Gives the window up; it is offline from then on. */
     @Override
     void close();

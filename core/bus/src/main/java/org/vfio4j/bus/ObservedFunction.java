@@ -1,6 +1,7 @@
 package org.vfio4j.bus;
 
 import java.util.List;
+import java.util.Optional;
 
 /** A function as its driver sees it: tells when its configuration space was written, and is the function itself otherwise. */
 final class ObservedFunction implements PciFunction {
@@ -42,6 +43,21 @@ final class ObservedFunction implements PciFunction {
     @Override
     public void barWrite(int bar, long offset, int width, long value) {
         function.barWrite(bar, offset, width, value);
+    }
+
+    @Override
+    public Optional<BarMemory> barMemory(int bar) {
+        return function.barMemory(bar);
+    }
+
+    @Override
+    public int romSizeBytes() {
+        return function.romSizeBytes();
+    }
+
+    @Override
+    public long romRead(long offset, int width) {
+        return function.romRead(offset, width);
     }
 
     @Override

@@ -1,6 +1,7 @@
 package org.vfio4j.bus;
 
 import java.util.List;
+import java.util.Optional;
 
 /**
  * A PCI function as hardware offers it: configuration space, BARs, interrupts, DMA, reset. Emulated functions and real ones
@@ -40,6 +41,21 @@ public interface PciFunction {
 
     /** Writes a BAR; otherwise as {@link #barRead}. */
     void barWrite(int bar, long offset, int width, long value);
+
+    /** Memory behind a BAR that users may access directly, such as a page of doorbells; empty when every access is trapped. */
+    default Optional<BarMemory> barMemory(int bar) {
+        return Optional.empty();
+    }
+
+    /** Bytes of its expansion ROM, a power of two; 0 for none. */
+    default int romSizeBytes() {
+        return 0;
+    }
+
+    /** Reads the expansion ROM; arguments as for {@link #barRead}. */
+    default long romRead(long offset, int width) {
+        return 0;
+    }
 
     /** From now on interrupts go to {@code sink}; {@link IrqSink#NONE} drops them. */
     void connectIrqs(IrqSink sink);

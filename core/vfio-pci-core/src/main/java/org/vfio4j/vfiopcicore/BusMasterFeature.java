@@ -32,7 +32,7 @@ final class BusMasterFeature implements VfioDeviceFeature {
     }
 
     @Override
-    public void get(MemorySegment data) {
+    public int get(MemorySegment data) {
         throw new IllegalStateException("no operation of this feature");
     }
 

@@ -13,6 +13,7 @@ import static org.vfio4j.uapi.Vfio.VFIO_REGION_INFO_FLAG_READ;
 import static org.vfio4j.uapi.Vfio.VFIO_REGION_INFO_FLAG_WRITE;
 
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -65,11 +66,29 @@ public final class LocalDeviceFile implements VfioDeviceFile {
         return info;
     }
 
+    /** {@inheritDoc} Size and access never change; what can be mapped of it may. */
     @Override
     public VfioRegionInfo regionInfo(int index) {
         checkOpen();
         checkRegion(index);
-        return regions[index];
+        return ops.regionInfo(index);
+    }
+
+    @Override
+    public Optional<VfioRegionMemory> regionMemory(int index) {
+        checkOpen();
+        checkRegion(index);
+        return ops.regionMemory(index);
+    }
+
+    @Override
+    public List<VfioIoEventFd> ioEventFds(int index) {
+        checkOpen();
+        checkRegion(index);
+        if (regions[index].sizeBytes() == 0) {
+            throw new ErrnoException(EINVAL, device.name() + ": region " + index + " does not exist");
+        }
+        return ops.ioEventFds(index);
     }
 
     @Override
@@ -138,8 +157,7 @@ public final class LocalDeviceFile implements VfioDeviceFile {
             feature.set(data);
             return 0;
         }
-        feature.get(data);
-        return feature.sizeBytes();
+        return feature.get(data);
     }
 
     @Override

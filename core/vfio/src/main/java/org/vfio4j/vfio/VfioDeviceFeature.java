@@ -11,11 +11,17 @@ public interface VfioDeviceFeature {
     /** {@code VFIO_DEVICE_FEATURE_GET}, {@code VFIO_DEVICE_FEATURE_SET} or both. */
     int operations();
 
-    /** Bytes of its data: what {@link #get} writes and {@link #set} needs at least. */
+    /** Bytes of its data that {@link #get} and {@link #set} need at least. */
     int sizeBytes();
 
-    /** Writes its data, {@link #sizeBytes} of it, at the beginning of {@code data}. */
-    void get(MemorySegment data);
+    /**
+     * Reads the feature.
+     *
+     * @param data at least {@link #sizeBytes}: what the user asks, for a feature that is asked something; overwritten from its
+     *     beginning
+     * @return how many bytes were written
+     */
+    int get(MemorySegment data);
 
     /** Takes {@code data} as its new data. */
     void set(MemorySegment data);

@@ -1,6 +1,10 @@
 package org.vfio4j.vfio;
 
+import static org.vfio4j.sys.Errno.ENOTTY;
+
 import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.Optional;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
 
@@ -16,6 +20,25 @@ public interface VfioDeviceFile extends AutoCloseable {
 
     /** @throws ErrnoException EINVAL for an index that the device does not have */
     VfioRegionInfo regionInfo(int index);
+
+    /**
+     * Memory behind a region, for the caller to map; empty when there is none. It stays the file's.
+     *
+     * @throws ErrnoException EINVAL for an index that the device does not have
+     */
+    default Optional<VfioRegionMemory> regionMemory(int index) {
+        return Optional.empty();
+    }
+
+    /**
+     * Registers of a region that can be written by signalling an eventfd: {@code VFIO_USER_DEVICE_GET_REGION_IO_FDS}. They stay
+     * the file's.
+     *
+     * @throws ErrnoException EINVAL for an index or a region that the device does not have
+     */
+    default List<VfioIoEventFd> ioEventFds(int index) {
+        return List.of();
+    }
 
     /** @throws ErrnoException EINVAL for an index that the device does not have */
     VfioIrqInfo irqInfo(int index);
@@ -42,12 +65,34 @@ public interface VfioDeviceFile extends AutoCloseable {
      * {@code VFIO_DEVICE_FEATURE}: reads a feature, changes it, or with PROBE asks whether it could be.
      *
      * @param flags a {@code VFIO_DEVICE_FEATURE_*} index and {@code VFIO_DEVICE_FEATURE_GET}, {@code _SET}, {@code _PROBE}
-     * @param data the data for SET, or room for that of GET
+     * @param data the data for SET; for GET what is asked, where the feature is asked something, and room for the answer. As
+     *     the vfio-user protocol lays it out: arrays that the kernel has pointers to follow their structure
      * @return bytes of data that GET has written; 0 for SET and PROBE
      * @throws ErrnoException ENOTTY for a feature that the device does not have; EINVAL for unknown flags, GET and SET at once
      *     without PROBE, an operation that the feature does not have, or data that is too short
      */
     int feature(int flags, MemorySegment data);
+
+    /**
+     * Reads the next bytes of the device's state, in PRE_COPY or STOP_COPY ({@code VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE}).
+     *
+     * @return how many came; 0 at the end
+     * @throws ErrnoException ENOMSG in PRE_COPY when there is nothing now; EINVAL in any other state; ENOTTY for a device that
+     *     cannot migrate
+     */
+    default int migrationRead(MemorySegment buffer, long at, int count) {
+        throw new ErrnoException(ENOTTY, "read migration data of a device that cannot migrate");
+    }
+
+    /**
+     * Writes the next bytes of a device's state, in RESUMING.
+     *
+     * @throws ErrnoException EINVAL in any other state, and what the driver says to the data; ENOTTY for a device that cannot
+     *     migrate
+     */
+    default void migrationWrite(MemorySegment buffer, long at, int count) {
+        throw new ErrnoException(ENOTTY, "write migration data of a device that cannot migrate");
+    }
 
     /** {@code VFIO_DEVICE_RESET}. */
     void reset();

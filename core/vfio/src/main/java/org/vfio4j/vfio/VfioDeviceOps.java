@@ -1,6 +1,7 @@
 package org.vfio4j.vfio;
 
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import java.util.Optional;
 import org.vfio4j.sys.ErrnoException;
 
@@ -30,6 +31,16 @@ public interface VfioDeviceOps {
     /** @param index below {@link VfioDeviceInfo#numIrqs} */
     VfioIrqInfo irqInfo(int index);
 
+    /** Memory behind a region that users may map: what {@code VFIO_REGION_INFO_FLAG_MMAP} promises. It stays the driver's. */
+    default Optional<VfioRegionMemory> regionMemory(int index) {
+        return Optional.empty();
+    }
+
+    /** Registers of a region that can be written by signalling an eventfd. They stay the driver's. */
+    default List<VfioIoEventFd> ioEventFds(int index) {
+        return List.of();
+    }
+
     /** Applies a valid request, and owns its descriptors. */
     void setIrqs(VfioIrqSet set);
 
@@ -45,6 +56,16 @@ public interface VfioDeviceOps {
 
     /** A feature of the device ({@code VFIO_DEVICE_FEATURE_*}); empty for one that it does not have. */
     default Optional<VfioDeviceFeature> feature(int index) {
+        return Optional.empty();
+    }
+
+    /** Live migration; empty for a device that cannot. The same object for as long as the device is registered. */
+    default Optional<VfioMigrationOps> migration() {
+        return Optional.empty();
+    }
+
+    /** Logging of the memory that the device writes; otherwise as {@link #migration}. */
+    default Optional<VfioLoggingOps> logging() {
         return Optional.empty();
     }
 

@@ -143,8 +143,9 @@ final class FakeDevice implements VfioDeviceOps {
         }
 
         @Override
-        public void get(MemorySegment data) {
+        public int get(MemorySegment data) {
             data.set(ValueLayout.JAVA_LONG_UNALIGNED, 0, number);
+            return Long.BYTES;
         }
 
         @Override

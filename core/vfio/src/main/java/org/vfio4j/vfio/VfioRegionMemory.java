@@ -1,0 +1,11 @@
+package org.vfio4j.vfio;
+
+import org.vfio4j.sys.Fd;
+
+/**
+ * Memory behind a region that a user may map: one descriptor for all areas of it.
+ *
+ * @param fd the memory; whoever hands it out keeps it, and it is good for as long as the device is open
+ * @param offset where in the descriptor the region's first byte is, a multiple of the page size
+ */
+public record VfioRegionMemory(Fd fd, long offset) {}
