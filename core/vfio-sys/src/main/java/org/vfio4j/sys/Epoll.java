@@ -38,6 +38,7 @@ public final class Epoll implements AutoCloseable {
 
     private final Fd epoll;
     private final MemorySegment ready = Arena.ofAuto().allocate(EVENT_SIZE * MAX_EVENTS, Long.BYTES);
+    private final MemorySegment change = Arena.ofAuto().allocate(EVENT_SIZE, Long.BYTES);
 
     private Epoll(Fd epoll) {
         this.epoll = epoll;
@@ -95,13 +96,16 @@ public final class Epoll implements AutoCloseable {
         epoll.close();
     }
 
+    // Any thread changes the set; nothing is allocated.
     private void control(int operation, int fd, int events, long data) {
-        try (Arena arena = Arena.ofConfined()) {
-            MemorySegment event = arena.allocate(EVENT_SIZE, Long.BYTES);
-            event.set(JAVA_INT, 0, events);
-            event.set(JAVA_LONG_UNALIGNED, DATA, data);
-            int result = EPOLL_CTL.callInt(epoll.value(), operation, fd, event.address());
-            ErrnoException.check(result, "epoll_ctl op=" + operation + " fd=" + fd);
+        int result;
+        synchronized (change) {
+            change.set(JAVA_INT, 0, events);
+            change.set(JAVA_LONG_UNALIGNED, DATA, data);
+            result = EPOLL_CTL.callInt(epoll.value(), operation, fd, change.address());
+        }
+        if (result < 0) {
+            throw new ErrnoException(-result, "epoll_ctl op=" + operation + " fd=" + fd);
         }
     }
 }
