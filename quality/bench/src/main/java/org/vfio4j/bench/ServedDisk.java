@@ -27,11 +27,19 @@ final class ServedDisk implements AutoCloseable {
     private final MemoryBackend storage = new MemoryBackend(BYTES);
     private final VirtioBlk function = VirtioBlk.builder(storage).build();
     private final LocalDeviceFile file;
-    private final Path directory;
-    private final EventLoop loop = new EventLoop();
+    private final Path socket;
+    private final EventLoop loop;
     private final VfioUserServer server;
 
+    /** At a place of its own. */
     ServedDisk() {
+        this(temporary(), new EventLoop());
+    }
+
+    /** @param loop serves it, and ends with it */
+    ServedDisk(Path socket, EventLoop loop) {
+        this.socket = socket;
+        this.loop = loop;
         VfioRegistry registry = new VfioRegistry();
         PciBus bus = new PciBus();
         bus.provide(VfioRegistry.class, registry);
@@ -40,12 +48,7 @@ final class ServedDisk implements AutoCloseable {
         bus.setDriverOverride(device, Optional.of(VfioPciDriver.NAME));
         bus.bind(device, VfioPciDriver.NAME);
         file = registry.devices().get(0).open();
-        try {
-            directory = Files.createTempDirectory("vfio4j-bench");
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
-        server = VfioUserServer.listen(loop, socket(), file, VfioUserServerOptions.DEFAULTS);
+        server = VfioUserServer.listen(loop, socket, file, VfioUserServerOptions.DEFAULTS);
     }
 
     /** The device without a socket in between; not while a client is connected. */
@@ -54,7 +57,7 @@ final class ServedDisk implements AutoCloseable {
     }
 
     VfioUserClient connect(VfioUserClientOptions options) {
-        return VfioUserClient.connect(socket(), options);
+        return VfioUserClient.connect(socket, options);
     }
 
     @Override
@@ -63,14 +66,19 @@ final class ServedDisk implements AutoCloseable {
         loop.close();
         function.close();
         storage.close();
+    }
+
+    Path socket() {
+        return socket;
+    }
+
+    private static Path temporary() {
         try {
-            Files.deleteIfExists(directory);
+            Path directory = Files.createTempDirectory("vfio4j-bench");
+            directory.toFile().deleteOnExit();
+            return directory.resolve("disk.sock");
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
-    }
-
-    private Path socket() {
-        return directory.resolve("disk.sock");
     }
 }
