@@ -28,4 +28,7 @@ public interface IrqSink {
 
     /** Drives the function's INTx pin: a level, true while the function has an interrupt to report. */
     void intx(boolean asserted);
+
+    /** Reports an error that the function cannot mend itself, as PCI Express does with ERR_NONFATAL and ERR_FATAL. */
+    default void error() {}
 }

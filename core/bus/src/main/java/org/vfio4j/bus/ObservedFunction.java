@@ -61,6 +61,11 @@ final class ObservedFunction implements PciFunction {
     }
 
     @Override
+    public <T> Optional<T> platform(Class<T> type) {
+        return function.platform(type);
+    }
+
+    @Override
     public void connectIrqs(IrqSink sink) {
         function.connectIrqs(sink);
     }

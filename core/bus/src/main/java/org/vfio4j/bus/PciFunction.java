@@ -57,6 +57,16 @@ public interface PciFunction {
         return 0;
     }
 
+    /**
+     * What the platform's firmware says of the function, as a kernel learns it from ACPI, from firmware tables or from a machine's
+     * channel subsystem: facts that no register has. For extensions of {@code vfio-pci-core}, which define the types.
+     *
+     * @return empty when the platform says nothing of this kind
+     */
+    default <T> Optional<T> platform(Class<T> type) {
+        return Optional.empty();
+    }
+
     /** From now on interrupts go to {@code sink}; {@link IrqSink#NONE} drops them. */
     void connectIrqs(IrqSink sink);
 

@@ -18,11 +18,20 @@ public final class Vfio {
     public static final int VFIO_REGION_INFO_CAP_TYPE = 2;
     public static final int VFIO_REGION_INFO_CAP_MSIX_MAPPABLE = 3;
 
-    // struct vfio_irq_info
+    // struct vfio_region_info_cap_type
+    public static final int VFIO_REGION_TYPE_PCI_VENDOR_TYPE = 1 << 31;
+    public static final int VFIO_REGION_TYPE_PCI_VENDOR_MASK = 0xffff;
+
+    // struct vfio_irq_info; capabilities of interrupt indices were proposed to the kernel and not merged
     public static final int VFIO_IRQ_INFO_EVENTFD = 1;
     public static final int VFIO_IRQ_INFO_MASKABLE = 1 << 1;
     public static final int VFIO_IRQ_INFO_AUTOMASKED = 1 << 2;
     public static final int VFIO_IRQ_INFO_NORESIZE = 1 << 3;
+
+    public static final int VFIO_IRQ_INFO_FLAG_CAPS = 1 << 4;
+
+    /** Its body is as that of {@link #VFIO_REGION_INFO_CAP_TYPE}. */
+    public static final int VFIO_IRQ_INFO_CAP_TYPE = 3;
 
     // struct vfio_irq_set
     public static final int VFIO_IRQ_SET_DATA_NONE = 1;

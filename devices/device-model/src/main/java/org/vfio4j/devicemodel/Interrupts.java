@@ -32,6 +32,11 @@ public final class Interrupts {
         sink.msi(vector);
     }
 
+    /** Reports an error that only the user can mend; see {@link IrqSink#error}. */
+    public void error() {
+        sink.error();
+    }
+
     /** Sets the level that the device has on its INTx pin. */
     public synchronized void intx(boolean level) {
         if (asserted != level) {
