@@ -6,4 +6,6 @@ module org.vfio4j.vfiopcicore {
     requires transitive org.vfio4j.vfio;
 
     exports org.vfio4j.vfiopcicore;
+
+    uses org.vfio4j.vfiopcicore.VfioPciExtension;
 }

@@ -3,6 +3,7 @@ package org.vfio4j.vfiopcicore;
 import static org.vfio4j.uapi.PciRegs.PCI_BASE_ADDRESS_0;
 import static org.vfio4j.uapi.PciRegs.PCI_BASE_ADDRESS_5;
 import static org.vfio4j.uapi.PciRegs.PCI_ROM_ADDRESS;
+import static org.vfio4j.uapi.PciRegs.PCI_ROM_ADDRESS_ENABLE;
 
 import java.util.List;
 import org.vfio4j.bus.PciBar;
@@ -15,12 +16,17 @@ final class BarRegisters {
 
     private BarRegisters() {}
 
-    /** Sets up all six and the ROM's: the function's addresses to begin with, nothing where it has no BAR. */
-    static void install(ConfigSpace config, List<PciBar> bars) {
+    /**
+     * Sets up all six and the ROM's: the function's addresses to begin with, nothing where it has no BAR. The ROM's enable bit is
+     * the user's to set, to no effect.
+     *
+     * @param romSizeBytes 0 when there is no ROM
+     */
+    static void install(ConfigSpace config, List<PciBar> bars, int romSizeBytes) {
         for (int register = PCI_BASE_ADDRESS_0; register <= PCI_BASE_ADDRESS_5; register += 4) {
             install(config, register, 0, 0);
         }
-        install(config, PCI_ROM_ADDRESS, 0, 0);
+        install(config, PCI_ROM_ADDRESS, romSizeBytes == 0 ? 0 : -romSizeBytes | PCI_ROM_ADDRESS_ENABLE, 0);
         for (PciBar bar : bars) {
             int register = PCI_BASE_ADDRESS_0 + 4 * bar.index();
             long mask = -bar.sizeBytes();

@@ -31,8 +31,8 @@ final class Interrupts implements IrqSink {
     private final IntxContext intx = new IntxContext();
     private final VectorContext msi;
     private final VectorContext msix;
-    private final EventTrigger err = new EventTrigger();
-    private final EventTrigger req = new EventTrigger();
+    private final EventTriggers err = new EventTriggers(1);
+    private final EventTriggers req = new EventTriggers(1);
 
     // Whichever of msi and msix is enabled. Written by the user's thread.
     private volatile @Nullable VectorContext active;
@@ -64,6 +64,11 @@ final class Interrupts implements IrqSink {
         intx.drive(asserted);
     }
 
+    @Override
+    public void error() {
+        err.signal(0);
+    }
+
     IntxContext intxContext() {
         return intx;
     }
@@ -76,8 +81,9 @@ final class Interrupts implements IrqSink {
         return msix;
     }
 
-    EventTrigger reqTrigger() {
-        return req;
+    /** Asks the user to let go of the device. Returns whether it wants to know. Any thread. */
+    boolean request() {
+        return req.signal(0);
     }
 
     /** The space whose windows the firing threads stand in; null when there is none. */

@@ -2,6 +2,10 @@ package org.vfio4j.vfiopcicore;
 
 import static org.vfio4j.uapi.PciRegs.*;
 
+import java.util.ArrayList;
+import java.util.List;
+import org.vfio4j.vfio.VfioRegionCapabilities.Area;
+
 /**
  * The MSI-X table and pending bit array (PCI Local Bus 3.0, 6.8.2), laid over the BARs that the capability names. Addresses and
  * data are the user's to keep: messages go to eventfds. The mask bits act, the pending bits are the vectors' own. Used by the
@@ -35,6 +39,18 @@ final class MsixTable {
     /** Whether the access is the table's or the array's, not the function's. Both begin and end at multiples of 8. */
     boolean covers(int bar, long offset) {
         return inTable(bar, offset) || inPba(bar, offset);
+    }
+
+    /** What it covers of a BAR. */
+    List<Area> areas(int bar) {
+        List<Area> areas = new ArrayList<>();
+        if (bar == tableBar && tableEnd > tableStart) {
+            areas.add(new Area(tableStart, tableEnd - tableStart));
+        }
+        if (bar == pbaBar && pbaEnd > pbaStart) {
+            areas.add(new Area(pbaStart, pbaEnd - pbaStart));
+        }
+        return areas;
     }
 
     /** Reads 1, 2, 4 or 8 bytes that it covers. */

@@ -27,7 +27,7 @@ final class PciSession {
         config.changeHardware(PCI_COMMAND, 2, on | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE, on);
         config.load(0, PCI_STD_HEADER_SIZEOF);
         CapabilityPerms.header(config.perms());
-        BarRegisters.install(config, function.bars());
+        BarRegisters.install(config, function.bars(), function.romSizeBytes());
         CapabilityList caps = CapabilityList.walk(function, config);
         this.hardware = new HardwareState(config, caps, addresses);
         this.interrupts = new Interrupts(config, caps);

@@ -1,5 +1,6 @@
 package org.vfio4j.vfiopcicore;
 
+import static org.vfio4j.sys.Errno.EEXIST;
 import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.ENODEV;
 import static org.vfio4j.uapi.PciRegs.PCI_HEADER_TYPE;
@@ -10,38 +11,55 @@ import static org.vfio4j.uapi.Vfio.*;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
 import org.jspecify.annotations.Nullable;
-import org.vfio4j.bus.PciBar;
+import org.vfio4j.bus.PciDevice;
 import org.vfio4j.bus.PciFunction;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.vfio.IoAddressSpace;
 import org.vfio4j.vfio.VfioDeviceFeature;
 import org.vfio4j.vfio.VfioDeviceInfo;
 import org.vfio4j.vfio.VfioDeviceOps;
+import org.vfio4j.vfio.VfioInfoCapability;
 import org.vfio4j.vfio.VfioIrqInfo;
 import org.vfio4j.vfio.VfioIrqSet;
 import org.vfio4j.vfio.VfioRegionInfo;
+import org.vfio4j.vfio.VfioRegionMemory;
 
 /**
  * Every operation of a VFIO device, done for a PCI function: what a driver for PCI devices stands on. A driver that needs
  * something else of one operation implements {@link VfioDeviceOps} itself and delegates the others to one of these.
  *
- * <p>The user's thread calls, one at a time, {@link #request} apart.
+ * <p>A driver and the platform's {@linkplain VfioPciExtension extensions} add to it. Regions and interrupt indices that are
+ * registered while the device is closed, as at probe, stay until {@link #release}; those that are registered in a driver's own
+ * {@code openDevice}, behind this one's, go with {@code closeDevice}. Users learn of them when they open the device, so neither
+ * can be added later.
+ *
+ * <p>The user's thread calls, one at a time, {@link #request} and {@link #trap} apart.
  */
 public final class VfioPciCore implements VfioDeviceOps {
 
     private static final Logger LOG = System.getLogger(VfioPciCore.class.getName());
 
-    private static final int READ_WRITE = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
-
     private final String name;
     private final PciFunction function;
+    private final Traps traps = new Traps();
+    private final Regions regions;
+    private final RegionAccess access;
+    private final DeviceIrqs deviceIrqs = new DeviceIrqs();
+    private final Map<Integer, VfioDeviceFeature> features = new ConcurrentHashMap<>();
+    private final List<VfioInfoCapability> capabilities = new CopyOnWriteArrayList<>();
 
     // Null while the device is closed. Volatile for request() alone.
     private volatile @Nullable PciSession session;
 
     /**
+     * For a function that is on no bus: without extensions.
+     *
      * @param name the driver's name for itself, as {@code vfio-pci}
      * @param function what it drives
      * @throws ErrnoException EINVAL for a bridge: only normal functions (header type 0) can be given to users
@@ -53,6 +71,93 @@ public final class VfioPciCore implements VfioDeviceOps {
         }
         this.name = name;
         this.function = function;
+        this.regions = new Regions(function, traps);
+        this.access = new RegionAccess(traps, regions);
+    }
+
+    /**
+     * For a device on a bus, with what the extensions add to it: what a driver's probe calls.
+     *
+     * @throws ErrnoException EINVAL for a bridge, and what an extension says, ENODEV apart
+     */
+    public static VfioPciCore create(String name, PciDevice device) {
+        VfioPciCore core = new VfioPciCore(name, device.function());
+        Extensions.attachAll(core, device);
+        return core;
+    }
+
+    /**
+     * {@code vfio_pci_core_register_dev_region}: adds a device-specific region.
+     *
+     * @param type of its TYPE capability: {@code VFIO_REGION_TYPE_*}, or {@code VFIO_REGION_TYPE_PCI_VENDOR_TYPE} with a
+     *     vendor's id
+     * @param subtype what the type says it is
+     * @param flags {@code VFIO_REGION_INFO_FLAG_READ}, {@code _WRITE}, {@code _MMAP}
+     * @return its region index
+     * @throws ErrnoException EINVAL for a size that is not positive or unknown flags
+     */
+    public int registerDevRegion(int type, int subtype, VfioPciRegionOps ops, long sizeBytes, int flags) {
+        return regions.add(type, subtype, ops, sizeBytes, flags);
+    }
+
+    /**
+     * Gives the device a VGA region, at {@code VFIO_PCI_VGA_REGION_INDEX}: 0xc0000 bytes that begin at address 0, of which the
+     * memory at 0xa0000 to 0xbffff and the ports at 0x3b0 to 0x3df mean something. Stays until {@link #release}.
+     *
+     * @throws ErrnoException EBUSY when it has one or is open
+     */
+    public void registerVgaRegion(VfioPciRegionOps ops) {
+        regions.addVga(ops);
+    }
+
+    /**
+     * Adds a device-specific interrupt index, which says what it is by {@code VFIO_IRQ_INFO_CAP_TYPE}. It can be triggered and
+     * not masked.
+     *
+     * @param type as of {@link #registerDevRegion}
+     * @param count its vectors
+     * @throws ErrnoException EINVAL when {@code count} is not positive
+     */
+    public VfioPciDevIrq registerDevIrq(int type, int subtype, int count) {
+        return deviceIrqs.add(type, subtype, count);
+    }
+
+    /**
+     * Lets {@code handler} see every access of users to a range of a region first: a BAR, the ROM, configuration space or a region
+     * that was added. An access that straddles the range's edge is cut there. The pages of which the range has a byte cannot be
+     * mapped; a user who has them mapped already has to be told, as by a {@link VfioPciDevIrq}, to ask for the region's info and
+     * to map anew. Any thread sets and closes traps, while the device is open too, and accesses that begin afterwards see it; it
+     * stays until it is closed, whoever opens the device.
+     *
+     * @param offset counted from the region's first byte
+     * @throws ErrnoException EINVAL for a region that is not there and a range that is empty or leaves it, EEXIST for a range that
+     *     is trapped already
+     */
+    public VfioPciTrap trap(int region, long offset, long sizeBytes, VfioPciTrapHandler handler) {
+        return traps.add(region, regions.sizeBytes(region), offset, sizeBytes, handler);
+    }
+
+    /**
+     * Adds a feature, before the device is opened.
+     *
+     * @param index {@code VFIO_DEVICE_FEATURE_*}
+     * @throws ErrnoException EEXIST when the device has it
+     */
+    public void addFeature(int index, VfioDeviceFeature feature) {
+        boolean own = index == VFIO_DEVICE_FEATURE_BUS_MASTER;
+        if (own || features.putIfAbsent(index, feature) != null) {
+            throw new ErrnoException(EEXIST, name + ": add device feature " + index + ", which it has");
+        }
+    }
+
+    /** Adds to what the device says of itself ({@code VFIO_DEVICE_INFO_CAP_*}), before it is opened. */
+    public void addDeviceCapability(VfioInfoCapability capability) {
+        capabilities.add(capability);
+    }
+
+    /** The driver lets go of the device, which is closed: gives up the regions that were registered for as long as that. */
+    public void release() {
+        regions.release();
     }
 
     @Override
@@ -63,71 +168,69 @@ public final class VfioPciCore implements VfioDeviceOps {
     @Override
     public void openDevice() {
         session = new PciSession(function);
+        regions.open();
+        deviceIrqs.open();
     }
 
     @Override
     public void closeDevice() {
         PciSession closing = open();
         session = null;
-        closing.close();
+        try {
+            closing.close();
+        } finally {
+            deviceIrqs.close();
+            regions.close();
+        }
     }
 
     @Override
     public VfioDeviceInfo info() {
         return new VfioDeviceInfo(
-                VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET, VFIO_PCI_NUM_REGIONS, VFIO_PCI_NUM_IRQS);
+                VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET, regions.count(), deviceIrqs.count(), capabilities);
     }
 
     @Override
     public VfioRegionInfo regionInfo(int index) {
-        if (index == VFIO_PCI_CONFIG_REGION_INDEX) {
-            return new VfioRegionInfo(index, READ_WRITE, function.configSize());
-        }
-        for (PciBar bar : function.bars()) {
-            if (bar.index() == index) {
-                return new VfioRegionInfo(index, READ_WRITE, bar.sizeBytes());
-            }
-        }
-        return new VfioRegionInfo(index, 0, 0);
+        return regions.info(open(), index);
+    }
+
+    @Override
+    public Optional<VfioRegionMemory> regionMemory(int index) {
+        return regions.memory(open(), index);
     }
 
     @Override
     public VfioIrqInfo irqInfo(int index) {
-        return open().interrupts().info(index);
+        return index < VFIO_PCI_NUM_IRQS
+                ? open().interrupts().info(index)
+                : deviceIrqs.get(index).info();
     }
 
     @Override
     public void setIrqs(VfioIrqSet set) {
-        open().interrupts().set(set);
+        if (set.index() < VFIO_PCI_NUM_IRQS) {
+            open().interrupts().set(set);
+        } else {
+            deviceIrqs.get(set.index()).triggers().set(set);
+        }
     }
 
     @Override
     public void read(int region, long offset, MemorySegment buffer, long at, int count) {
-        PciSession opened = open();
-        if (region == VFIO_PCI_CONFIG_REGION_INDEX) {
-            opened.config().read((int) offset, buffer, at, count);
-        } else {
-            checkBar(region);
-            opened.bars().read(region, offset, buffer, at, count);
-        }
+        access.read(open(), region, offset, buffer, at, count);
     }
 
     @Override
     public void write(int region, long offset, MemorySegment buffer, long at, int count) {
-        PciSession opened = open();
-        if (region == VFIO_PCI_CONFIG_REGION_INDEX) {
-            opened.config().write((int) offset, buffer, at, count);
-        } else {
-            checkBar(region);
-            opened.bars().write(region, offset, buffer, at, count);
-        }
+        access.write(open(), region, offset, buffer, at, count);
     }
 
     @Override
     public Optional<VfioDeviceFeature> feature(int index) {
         return index == VFIO_DEVICE_FEATURE_BUS_MASTER
                 ? Optional.of(new BusMasterFeature(open().config()))
-                : Optional.empty();
+                : Optional.ofNullable(features.get(index));
     }
 
     @Override
@@ -152,7 +255,7 @@ public final class VfioPciCore implements VfioDeviceOps {
     @Override
     public void request(int count) {
         PciSession opened = session;
-        if (opened == null || opened.interrupts().reqTrigger().signal()) {
+        if (opened == null || opened.interrupts().request()) {
             return;
         }
         if (count == 0) {
@@ -169,11 +272,5 @@ public final class VfioPciCore implements VfioDeviceOps {
             throw new ErrnoException(ENODEV, name + ": the device is not open");
         }
         return opened;
-    }
-
-    private void checkBar(int region) {
-        if (region < VFIO_PCI_BAR0_REGION_INDEX || region > VFIO_PCI_BAR5_REGION_INDEX) {
-            throw new ErrnoException(EINVAL, name + ": region " + region + " cannot be accessed");
-        }
     }
 }

@@ -2,8 +2,13 @@ package org.vfio4j.vfiopcicore;
 
 import static org.vfio4j.uapi.PciRegs.*;
 
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.vfio4j.bus.BarMemory;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.IrqSink;
 import org.vfio4j.bus.PciBar;
@@ -39,6 +44,9 @@ final class FakePciFunction implements PciFunction {
     final byte[][] bars = new byte[6][];
     final List<PciBar> barList = new ArrayList<>();
     final List<String> barLog = new ArrayList<>();
+    final Map<Integer, BarMemory> barMemory = new HashMap<>();
+    byte[] rom = {};
+    Optional<Object> platform = Optional.empty();
     int resets;
     int attached;
     IrqSink sink = IrqSink.NONE;
@@ -191,6 +199,27 @@ final class FakePciFunction implements PciFunction {
         for (int i = 0; i < width; i++) {
             bars[bar][(int) offset + i] = (byte) (value >>> (8 * i));
         }
+    }
+
+    @Override
+    public Optional<BarMemory> barMemory(int bar) {
+        return Optional.ofNullable(barMemory.get(bar));
+    }
+
+    @Override
+    public int romSizeBytes() {
+        return rom.length;
+    }
+
+    @Override
+    public long romRead(long offset, int width) {
+        checkAligned(offset, width);
+        return LittleEndian.get(MemorySegment.ofArray(rom), offset, width);
+    }
+
+    @Override
+    public <T> Optional<T> platform(Class<T> type) {
+        return platform.filter(type::isInstance).map(type::cast);
     }
 
     @Override

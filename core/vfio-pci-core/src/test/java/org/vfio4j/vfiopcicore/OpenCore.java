@@ -6,6 +6,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Consumer;
 import org.vfio4j.sys.EventFd;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.vfio.LocalDeviceFile;
@@ -21,8 +22,14 @@ final class OpenCore implements AutoCloseable {
     private final MemorySegment buffer = Arena.ofAuto().allocate(8192);
 
     OpenCore(FakePciFunction function) {
+        this(function, core -> {});
+    }
+
+    /** @param probe what a driver does before its device is opened */
+    OpenCore(FakePciFunction function, Consumer<VfioPciCore> probe) {
         this.function = function;
         this.core = new VfioPciCore("test", function);
+        probe.accept(core);
         VfioRegistry registry = new VfioRegistry();
         registry.register(core, () -> () -> {}, "0000:08:00.0");
         this.file = registry.open("vfio0");

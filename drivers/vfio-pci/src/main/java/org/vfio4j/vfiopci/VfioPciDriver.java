@@ -18,6 +18,9 @@ public final class VfioPciDriver implements PciDriver {
     /** Its name. */
     public static final String NAME = "vfio-pci";
 
+    /** What it keeps of a device: its core, and what users see of it. */
+    private record Bound(VfioPciCore core, VfioDevice device) {}
+
     @Override
     public String name() {
         return NAME;
@@ -31,13 +34,16 @@ public final class VfioPciDriver implements PciDriver {
     @Override
     public void probe(PciDevice device) {
         PciBus bus = device.bus();
-        VfioPciCore core = new VfioPciCore(NAME, device.function());
+        VfioPciCore core = VfioPciCore.create(NAME, device);
         VfioRegistry registry = bus.service(VfioRegistry.class);
-        device.setDriverData(registry.register(core, () -> bus.reference(this), device.toString()));
+        device.setDriverData(
+                new Bound(core, registry.register(core, () -> bus.reference(this), device.toString())));
     }
 
     @Override
     public void remove(PciDevice device) {
-        device.bus().service(VfioRegistry.class).unregister(device.driverData(VfioDevice.class));
+        Bound bound = device.driverData(Bound.class);
+        device.bus().service(VfioRegistry.class).unregister(bound.device());
+        bound.core().release();
     }
 }
