@@ -28,7 +28,9 @@ final class CapabilityList {
                 .fill(PCI_STD_HEADER_SIZEOF, config.size() - PCI_STD_HEADER_SIZEOF, PermTable.NONE, PermTable.ALL);
         CapabilityList list = new CapabilityList(function, config);
         list.walkStandard();
-        if (config.size() > PCI_CFG_SPACE_SIZE && list.position(PCI_CAP_ID_EXP) != 0) {
+        // PCI-X 2.0 has the larger space too, and says so by the longer form of its capability.
+        boolean large = list.position(PCI_CAP_ID_EXP) != 0 || list.hasWord(PCI_CAP_ID_PCIX, PCI_X_ECC_CSR);
+        if (config.size() > PCI_CFG_SPACE_SIZE && large) {
             list.walkExtended();
         }
         return list;

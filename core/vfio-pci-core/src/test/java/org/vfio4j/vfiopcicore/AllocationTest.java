@@ -38,6 +38,21 @@ class AllocationTest {
     }
 
     @Test
+    void accessesBesideAndThroughATrapAllocateNothing() {
+        MemorySegment buffer = Arena.ofAuto().allocate(64);
+        VfioPciCore core = new VfioPciCore("test", new QuietFunction());
+        VfioRegistry registry = new VfioRegistry();
+        registry.register(core, () -> () -> {}, "0000:08:00.0");
+        core.trap(0, 0x20, 8, new VfioPciTrapHandler() {});
+        try (LocalDeviceFile file = registry.open("vfio0")) {
+            assertAllocatesNothing(() -> {
+                file.write(0, 0x10, buffer, 0, 4);
+                file.read(0, 0x18, buffer, 3, 32);
+            });
+        }
+    }
+
+    @Test
     void interruptsAllocateNothing() {
         try (OpenCore disk = OpenCore.disk()) {
             List<Fd> fds = disk.assign(VFIO_PCI_MSIX_IRQ_INDEX, 0, 2);

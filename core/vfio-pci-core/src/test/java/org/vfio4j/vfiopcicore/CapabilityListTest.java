@@ -29,6 +29,24 @@ class CapabilityListTest {
     }
 
     @Test
+    void theSecondPciXHasExtendedCapabilitiesToo() {
+        for (int version : new int[] {0, 1, 2}) {
+            FakePciFunction f = new FakePciFunction(4096);
+            f.set(PCI_STATUS, 2, PCI_STATUS_CAP_LIST);
+            f.set(PCI_CAPABILITY_LIST, 1, 0x40);
+            f.capability(0x40, PCI_CAP_ID_PCIX, 0);
+            f.set(0x40 + PCI_X_CMD, 2, version << 12);
+            f.extended(0x100, PCI_EXT_CAP_ID_PASID, 0x110);
+            f.extended(0x110, PCI_EXT_CAP_ID_DSN, 0);
+            f.done();
+            try (OpenCore core = new OpenCore(f)) {
+                int hidden = core.config(0x100, 4);
+                assertThat(hidden).as("version %d", version).isEqualTo(version == 0 ? f.configRead(0x100, 4) : 0x1100_0000);
+            }
+        }
+    }
+
+    @Test
     void aFunctionWithoutCapabilitiesHasNone() {
         try (OpenCore bare = new OpenCore(FakePciFunction.bare())) {
             assertThat(bare.config(PCI_STATUS, 2) & PCI_STATUS_CAP_LIST).isZero();

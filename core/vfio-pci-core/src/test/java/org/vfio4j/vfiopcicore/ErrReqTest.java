@@ -39,6 +39,15 @@ class ErrReqTest {
     }
 
     @Test
+    void anErrorOfTheFunctionReachesTheUser() {
+        disk.function.sink.error();
+        Fd fd = disk.assign(VFIO_PCI_ERR_IRQ_INDEX, 0, 1).getFirst();
+        assertThat(signals(fd)).as("nobody wanted to know").isZero();
+        disk.function.sink.error();
+        assertThat(signals(fd)).isEqualTo(1);
+    }
+
+    @Test
     void aConventionalFunctionReportsNoErrors() {
         try (OpenCore bare = new OpenCore(FakePciFunction.bare())) {
             assertThat(bare.file.irqInfo(VFIO_PCI_ERR_IRQ_INDEX).count()).isZero();
