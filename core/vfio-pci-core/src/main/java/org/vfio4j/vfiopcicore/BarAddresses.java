@@ -1,18 +1,20 @@
 package org.vfio4j.vfiopcicore;
 
 import static org.vfio4j.uapi.PciRegs.PCI_BASE_ADDRESS_0;
-import static org.vfio4j.uapi.PciRegs.PCI_BASE_ADDRESS_5;
+import static org.vfio4j.uapi.PciRegs.PCI_ROM_ADDRESS;
 
 import org.vfio4j.bus.PciFunction;
 
 /**
- * The addresses that the bus gave a function's BARs. A reset takes them from the function; whoever resets it gives them back.
+ * The addresses that the bus gave a function's BARs and its expansion ROM. A reset takes them from the function; whoever resets it gives them back.
  * Used by the user's thread.
  */
 final class BarAddresses {
 
+    private static final int ROM = 6;
+
     private final PciFunction function;
-    private final int[] registers = new int[(PCI_BASE_ADDRESS_5 - PCI_BASE_ADDRESS_0) / Integer.BYTES + 1];
+    private final int[] registers = new int[ROM + 1];
 
     /** Remembers what the function has now. */
     BarAddresses(PciFunction function) {
@@ -39,6 +41,6 @@ final class BarAddresses {
     }
 
     private static int register(int i) {
-        return PCI_BASE_ADDRESS_0 + Integer.BYTES * i;
+        return i == ROM ? PCI_ROM_ADDRESS : PCI_BASE_ADDRESS_0 + Integer.BYTES * i;
     }
 }

@@ -2,8 +2,6 @@ package org.vfio4j.vfiopcicore;
 
 import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
 import static org.vfio4j.sys.Errno.EINVAL;
-import static org.vfio4j.uapi.PciRegs.PCI_COMMAND;
-import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_MASTER;
 import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FEATURE_CLEAR_MASTER;
 import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FEATURE_SET;
 import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FEATURE_SET_MASTER;
@@ -15,10 +13,10 @@ import org.vfio4j.vfio.VfioDeviceFeature;
 /** {@code VFIO_DEVICE_FEATURE_BUS_MASTER}: turns bus master on or off, for users that do not know PCI's registers. */
 final class BusMasterFeature implements VfioDeviceFeature {
 
-    private final ConfigSpace config;
+    private final CommandRegister command;
 
-    BusMasterFeature(ConfigSpace config) {
-        this.config = config;
+    BusMasterFeature(CommandRegister command) {
+        this.command = command;
     }
 
     @Override
@@ -43,7 +41,6 @@ final class BusMasterFeature implements VfioDeviceFeature {
         if (op != VFIO_DEVICE_FEATURE_CLEAR_MASTER && op != VFIO_DEVICE_FEATURE_SET_MASTER) {
             throw new ErrnoException(EINVAL, "device feature BUS_MASTER: op " + Integer.toUnsignedLong(op));
         }
-        boolean on = op == VFIO_DEVICE_FEATURE_SET_MASTER;
-        config.changeHardware(PCI_COMMAND, 2, PCI_COMMAND_MASTER, on ? PCI_COMMAND_MASTER : 0);
+        command.setMaster(op == VFIO_DEVICE_FEATURE_SET_MASTER);
     }
 }

@@ -9,6 +9,9 @@ interface ConfigHook {
     /** A part of the dword is about to be read: brings the virtual copy up to date. */
     default void beforeRead() {}
 
+    /** A part of the dword is about to be written; arguments as for {@link #written}. */
+    default void beforeWrite(int offset, int width, int value) {}
+
     /**
      * A part of the dword has been written, as far as the permission table lets it.
      *

@@ -98,6 +98,7 @@ final class ConfigSpace {
     }
 
     private void writePiece(int offset, int width, int value) {
+        hooks[offset >> 2].beforeWrite(offset, width, value);
         int virt = perms.virt(offset, width);
         int write = perms.write(offset, width);
         int mask = virt & write;

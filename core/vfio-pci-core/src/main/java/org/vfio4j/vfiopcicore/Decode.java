@@ -1,14 +1,18 @@
 package org.vfio4j.vfiopcicore;
 
 /**
- * Which of its address spaces the function answers in, by its COMMAND register and power state. Kept beside the registers so
- * that a BAR access costs one look. Used by the user's thread.
+ * What the function may do and answer to, by its COMMAND register and power state. Kept beside the registers so that a BAR access
+ * costs one look. Changed and used by the user's thread; every thread that does DMA asks whether the function is bus master.
  */
 final class Decode {
 
     private boolean memory;
     private boolean io;
+    private boolean master;
     private boolean asleep;
+
+    /** Odd while the function is bus master; greater after each change. */
+    private volatile long masterEpoch;
 
     boolean memory() {
         return memory && !asleep;
@@ -18,13 +22,34 @@ final class Decode {
         return io && !asleep;
     }
 
+    /** A number that is another after each change of whether the function {@linkplain #isMaster is bus master}. */
+    long masterEpoch() {
+        return masterEpoch;
+    }
+
+    static boolean isMaster(long epoch) {
+        return (epoch & 1) != 0;
+    }
+
     void enable(boolean memoryOn, boolean ioOn) {
         memory = memoryOn;
         io = ioOn;
     }
 
-    /** In D3hot a function answers to configuration accesses only (PCI Power Management 1.2, 5.3.4.1). */
+    void enableMaster(boolean on) {
+        master = on;
+        updateEpoch();
+    }
+
+    /** In D3hot a function answers to configuration accesses only, and does no DMA (PCI Power Management 1.2, 5.3.4.1). */
     void sleep(boolean inD3hot) {
         asleep = inD3hot;
+        updateEpoch();
+    }
+
+    private void updateEpoch() {
+        if (isMaster(masterEpoch) != (master && !asleep)) {
+            masterEpoch = masterEpoch + 1;
+        }
     }
 }

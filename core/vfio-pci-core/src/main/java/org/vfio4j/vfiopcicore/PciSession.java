@@ -2,6 +2,7 @@ package org.vfio4j.vfiopcicore;
 
 import static org.vfio4j.uapi.PciRegs.*;
 
+import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.IrqSink;
 import org.vfio4j.bus.PciFunction;
 
@@ -15,6 +16,7 @@ final class PciSession {
     private final Decode decode = new Decode();
     private final Interrupts interrupts;
     private final BarAccess bars;
+    private final CommandRegister command;
 
     /** Resets the function and makes it ready: memory and I/O decoded, bus master off, interrupts off. */
     PciSession(PciFunction function) {
@@ -33,7 +35,8 @@ final class PciSession {
         this.interrupts = new Interrupts(config, caps);
         MsixTable table = new MsixTable(config, interrupts.msixContext(), caps.position(PCI_CAP_ID_MSIX));
         this.bars = new BarAccess(function, decode, table);
-        new CommandRegister(config, addresses, decode, interrupts.intxContext()).install();
+        this.command = new CommandRegister(config, addresses, decode, interrupts.intxContext());
+        command.install(function.bars());
         installCapabilities(caps);
         function.connectIrqs(interrupts);
     }
@@ -44,6 +47,15 @@ final class PciSession {
 
     BarAccess bars() {
         return bars;
+    }
+
+    CommandRegister command() {
+        return command;
+    }
+
+    /** The space as the function reaches it. */
+    DmaSpace dmaSpace(DmaSpace space) {
+        return new MasterSpace(space, decode);
     }
 
     Interrupts interrupts() {

@@ -229,7 +229,7 @@ public final class VfioPciCore implements VfioDeviceOps {
     @Override
     public Optional<VfioDeviceFeature> feature(int index) {
         return index == VFIO_DEVICE_FEATURE_BUS_MASTER
-                ? Optional.of(new BusMasterFeature(open().config()))
+                ? Optional.of(new BusMasterFeature(open().command()))
                 : Optional.ofNullable(features.get(index));
     }
 
@@ -241,7 +241,7 @@ public final class VfioPciCore implements VfioDeviceOps {
     @Override
     public void attachIoas(IoAddressSpace space) {
         PciSession opened = open();
-        function.attachDma(space);
+        function.attachDma(opened.dmaSpace(space));
         opened.interrupts().setSpace(space);
     }
 

@@ -139,6 +139,33 @@ class ConfigHeaderTest {
     }
 
     @Test
+    void theRomsAddressIsRestoredWithThem() {
+        FakePciFunction placed = FakePciFunction.disk();
+        placed.mask(PCI_ROM_ADDRESS, 4, 0xffff_f801);
+        placed.configWrite(PCI_ROM_ADDRESS, 4, 0x9000_0000);
+        try (OpenCore core = new OpenCore(placed)) {
+            core.file.reset();
+            assertThat(placed.configRead(PCI_ROM_ADDRESS, 4)).isEqualTo(0x9000_0000);
+            placed.configWrite(PCI_ROM_ADDRESS, 4, 0);
+            core.config(PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+            assertThat(placed.configRead(PCI_ROM_ADDRESS, 4)).isEqualTo(0x9000_0000);
+        }
+    }
+
+    @Test
+    void aFunctionWithoutAMemoryBitDecodesMemoryWhateverItsUserWrites() {
+        FakePciFunction vf = FakePciFunction.disk();
+        vf.mask(PCI_COMMAND, 2, PCI_COMMAND_MASTER);
+        vf.done();
+        try (OpenCore core = new OpenCore(vf)) {
+            assertThat(core.config(PCI_COMMAND, 2)).isEqualTo(PCI_COMMAND_MEMORY);
+            core.config(PCI_COMMAND, 2, PCI_COMMAND_MASTER);
+            assertThat(core.config(PCI_COMMAND, 2)).isEqualTo(PCI_COMMAND_MASTER);
+            assertThat(core.read(4, 0, 4)).as("memory at BAR 4").isZero();
+        }
+    }
+
+    @Test
     void theBusesAddressesOutliveEveryReset() {
         FakePciFunction placed = FakePciFunction.disk();
         placed.configWrite(PCI_BASE_ADDRESS_4, 4, 0x8000_0000);

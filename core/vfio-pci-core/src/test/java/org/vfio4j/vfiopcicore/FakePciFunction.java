@@ -8,6 +8,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.BarMemory;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.IrqSink;
@@ -49,6 +50,7 @@ final class FakePciFunction implements PciFunction {
     Optional<Object> platform = Optional.empty();
     int resets;
     int attached;
+    @Nullable DmaSpace space;
     IrqSink sink = IrqSink.NONE;
     private byte[] initial;
 
@@ -228,12 +230,14 @@ final class FakePciFunction implements PciFunction {
     }
 
     @Override
-    public void attachDma(DmaSpace space) {
+    public void attachDma(DmaSpace newSpace) {
+        space = newSpace;
         attached++;
     }
 
     @Override
     public void detachDma() {
+        space = null;
         attached--;
     }
 
