@@ -51,10 +51,13 @@ public interface DmaWindow extends AutoCloseable {
     int write(long iova, long hostAddress, long length);
 
     /**
-     * Tells that memory was written through a host address that {@link #translate} gave, after the write and before the driver
-     * can see the request completed, so that a migration copies the memory again. Costs one branch while nobody logs.
+     * Tells that memory was written through a host address that {@link #translate} gave, so that a migration copies it again:
+     * after the write, before the driver can see the request completed, and before {@link #leave}. {@link #write} does so
+     * itself. Costs one branch while nobody logs.
+     *
+     * @param length bytes, greater than 0
      */
-    default void markDirty(long iova, long length) {}
+    void markDirty(long iova, long length);
 
     /** Gives the window up; it is offline from then on. */
     @Override

@@ -62,11 +62,20 @@ public final class Vfio {
     public static final int VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT = 8;
     public static final int VFIO_DEVICE_FEATURE_MIG_DATA_SIZE = 9;
     public static final int VFIO_DEVICE_FEATURE_BUS_MASTER = 10;
+    public static final int VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 = 12;
 
     /** Ops of {@link #VFIO_DEVICE_FEATURE_BUS_MASTER}. */
     public static final int VFIO_DEVICE_FEATURE_CLEAR_MASTER = 0;
 
     public static final int VFIO_DEVICE_FEATURE_SET_MASTER = 1;
+
+    // struct vfio_device_feature_migration
+    public static final int VFIO_MIGRATION_STOP_COPY = 1;
+    public static final int VFIO_MIGRATION_P2P = 1 << 1;
+    public static final int VFIO_MIGRATION_PRE_COPY = 1 << 2;
+
+    // struct vfio_precopy_info
+    public static final int VFIO_PRECOPY_INFO_REINIT = 1;
 
     // struct vfio_iommu_type1_dma_map, struct vfio_iommu_type1_dma_unmap
     public static final int VFIO_DMA_MAP_FLAG_READ = 1;
@@ -123,6 +132,73 @@ public final class Vfio {
         public static final int SIZEOF = 16;
 
         private CapType() {}
+    }
+
+    /** struct vfio_device_feature_migration: u64 flags. */
+    public static final class FeatureMigration {
+        public static final int FLAGS = 0;
+        public static final int SIZEOF = 8;
+
+        private FeatureMigration() {}
+    }
+
+    /** struct vfio_device_feature_mig_state: u32 device_state, s32 data_fd. */
+    public static final class FeatureMigState {
+        public static final int DEVICE_STATE = 0;
+        public static final int DATA_FD = 4;
+        public static final int SIZEOF = 8;
+
+        private FeatureMigState() {}
+    }
+
+    /** struct vfio_device_feature_mig_data_size: u64 stop_copy_length. */
+    public static final class FeatureMigDataSize {
+        public static final int STOP_COPY_LENGTH = 0;
+        public static final int SIZEOF = 8;
+
+        private FeatureMigDataSize() {}
+    }
+
+    /** struct vfio_precopy_info: u32 argsz, u32 flags, u64 initial_bytes, u64 dirty_bytes. */
+    public static final class PrecopyInfo {
+        public static final int ARGSZ = 0;
+        public static final int FLAGS = 4;
+        public static final int INITIAL_BYTES = 8;
+        public static final int DIRTY_BYTES = 16;
+        public static final int SIZEOF = 24;
+
+        private PrecopyInfo() {}
+    }
+
+    /**
+     * struct vfio_device_feature_dma_logging_control as vfio-user has it, with the ranges behind it: u64 page_size, u32
+     * num_ranges, u32 reserved, then {u64 iova, u64 length} each.
+     */
+    public static final class FeatureDmaLoggingControl {
+        public static final int PAGE_SIZE = 0;
+        public static final int NUM_RANGES = 8;
+        public static final int RANGES = 16;
+        public static final int SIZEOF = 16;
+
+        public static final int RANGE_IOVA = 0;
+        public static final int RANGE_LENGTH = 8;
+        public static final int RANGE_SIZEOF = 16;
+
+        private FeatureDmaLoggingControl() {}
+    }
+
+    /**
+     * struct vfio_device_feature_dma_logging_report as vfio-user has it, with the bitmap behind it: u64 iova, u64 length, u64
+     * page_size, then u64 words.
+     */
+    public static final class FeatureDmaLoggingReport {
+        public static final int IOVA = 0;
+        public static final int LENGTH = 8;
+        public static final int PAGE_SIZE = 16;
+        public static final int BITMAP = 24;
+        public static final int SIZEOF = 24;
+
+        private FeatureDmaLoggingReport() {}
     }
 
     private Vfio() {}

@@ -96,6 +96,9 @@ final class IoAddressSpaceWindow implements DmaWindow {
     }
 
     @Override
+    public void markDirty(long iova, long length) {}
+
+    @Override
     public void close() {
         leave();
         space.closeWindow(this);

@@ -222,6 +222,11 @@ public final class LocalDeviceFile implements VfioDeviceFile {
     }
 
     @Override
+    public void dmaUnmapAll() {
+        attachedSpace("DMA unmap of everything").unmapAll();
+    }
+
+    @Override
     public void close() {
         if (closed) {
             return;

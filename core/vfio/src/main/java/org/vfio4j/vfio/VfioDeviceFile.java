@@ -66,7 +66,8 @@ public interface VfioDeviceFile extends AutoCloseable {
      *
      * @param flags a {@code VFIO_DEVICE_FEATURE_*} index and {@code VFIO_DEVICE_FEATURE_GET}, {@code _SET}, {@code _PROBE}
      * @param data the data for SET; for GET what is asked, where the feature is asked something, and room for the answer. As
-     *     the vfio-user protocol lays it out: arrays that the kernel has pointers to follow their structure
+     *     the vfio-user protocol lays it out: arrays that the kernel has pointers to follow their structure. A SET overwrites
+     *     what the feature chose: DMA_LOGGING_START the page size, MIG_DEVICE_STATE the data_fd, which is always -1
      * @return bytes of data that GET has written; 0 for SET and PROBE
      * @throws ErrnoException ENOTTY for a feature that the device does not have; EINVAL for unknown flags, GET and SET at once
      *     without PROBE, an operation that the feature does not have, or data that is too short
@@ -115,6 +116,25 @@ public interface VfioDeviceFile extends AutoCloseable {
      * @throws ErrnoException ENOENT when there is no such map
      */
     void dmaUnmap(long iova, long sizeBytes);
+
+    /**
+     * Unmaps as {@link #dmaUnmap(long, long)}, and tells which pages of the map the device has written since they were last
+     * reported: {@code VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP}. What is told is forgotten.
+     *
+     * @param pageSizeBytes what one bit stands for: a power of two, 4096 or more; not necessarily what is logged
+     * @param bitmap one bit for each page of the map, from bit 0 of a little-endian u64 on: {@code 8 * ceil(ceil(sizeBytes /
+     *     pageSizeBytes) / 64)} bytes, all of which are overwritten, at its beginning
+     * @throws ErrnoException ENOENT when there is no such map; EINVAL when the device's writes are not logged, for any other
+     *     page size, or for a bitmap that is too short: nothing is unmapped then; ENOTTY for a device that cannot log
+     */
+    default void dmaUnmap(long iova, long sizeBytes, long pageSizeBytes, MemorySegment bitmap) {
+        throw new ErrnoException(ENOTTY, "DMA unmap with a dirty bitmap of a device that cannot log");
+    }
+
+    /** Unmaps everything that {@link #dmaMap} mapped; the device uses none of it any more when this returns. */
+    default void dmaUnmapAll() {
+        throw new ErrnoException(ENOTTY, "DMA unmap of everything");
+    }
 
     /** Lets go of the device, which is reset unless it is a remote server's affair. */
     @Override

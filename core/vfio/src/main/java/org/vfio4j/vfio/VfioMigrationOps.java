@@ -25,6 +25,14 @@ public interface VfioMigrationOps {
      */
     Optional<VfioMigrationStream> arc(VfioMigrationState from, VfioMigrationState to);
 
+    /**
+     * How often the device has been reset since it was registered otherwise than by {@code VFIO_DEVICE_RESET}: by FLR, say. A
+     * reset puts the device into RUNNING and ends its stream; VFIO learns of it here, before it uses the state.
+     */
+    default long resets() {
+        return 0;
+    }
+
     /** About how many bytes STOP_COPY would have to read now ({@code VFIO_DEVICE_FEATURE_MIG_DATA_SIZE}). */
     long stopCopyLength();
 }

@@ -325,6 +325,9 @@ class QueueThreadTest {
         }
 
         @Override
+        public void markDirty(long iova, long length) {}
+
+        @Override
         public void close() {
             assertThat(online).isFalse();
             closed = true;
