@@ -17,6 +17,7 @@ final class PciSession {
     private final Interrupts interrupts;
     private final BarAccess bars;
     private final CommandRegister command;
+    private long resets;
 
     /** Resets the function and makes it ready: memory and I/O decoded, bus master off, interrupts off. */
     PciSession(PciFunction function) {
@@ -62,8 +63,14 @@ final class PciSession {
         return interrupts;
     }
 
+    /** How often {@link #reset} was called. */
+    long resets() {
+        return resets;
+    }
+
     /** Resets the function and gives it back what its user has set up. */
     void reset() {
+        resets++;
         hardware.save();
         function.reset();
         hardware.restore();

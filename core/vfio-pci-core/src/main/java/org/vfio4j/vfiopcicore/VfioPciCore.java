@@ -21,12 +21,14 @@ import org.vfio4j.bus.PciDevice;
 import org.vfio4j.bus.PciFunction;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.vfio.IoAddressSpace;
+import org.vfio4j.vfio.IoasLogging;
 import org.vfio4j.vfio.VfioDeviceFeature;
 import org.vfio4j.vfio.VfioDeviceInfo;
 import org.vfio4j.vfio.VfioDeviceOps;
 import org.vfio4j.vfio.VfioInfoCapability;
 import org.vfio4j.vfio.VfioIrqInfo;
 import org.vfio4j.vfio.VfioIrqSet;
+import org.vfio4j.vfio.VfioLoggingOps;
 import org.vfio4j.vfio.VfioRegionInfo;
 import org.vfio4j.vfio.VfioRegionMemory;
 
@@ -53,6 +55,7 @@ public final class VfioPciCore implements VfioDeviceOps {
     private final DeviceIrqs deviceIrqs = new DeviceIrqs();
     private final Map<Integer, VfioDeviceFeature> features = new ConcurrentHashMap<>();
     private final List<VfioInfoCapability> capabilities = new CopyOnWriteArrayList<>();
+    private final IoasLogging logging = new IoasLogging();
 
     // Null while the device is closed. Volatile for request() alone.
     private volatile @Nullable PciSession session;
@@ -233,14 +236,29 @@ public final class VfioPciCore implements VfioDeviceOps {
                 : Optional.ofNullable(features.get(index));
     }
 
+    /** {@inheritDoc} For a function that writes memory through the windows of its DMA space, as emulated functions do. */
+    @Override
+    public Optional<VfioLoggingOps> logging() {
+        return Optional.of(logging);
+    }
+
     @Override
     public void reset() {
         open().reset();
     }
 
+    /**
+     * How often the function has been reset since the device was opened: by {@link #reset}, or by its user through configuration
+     * space. What {@code VfioMigrationOps.resets} of a driver tells.
+     */
+    public long resets() {
+        return open().resets();
+    }
+
     @Override
     public void attachIoas(IoAddressSpace space) {
         PciSession opened = open();
+        logging.attach(space);
         function.attachDma(opened.dmaSpace(space));
         opened.interrupts().setSpace(space);
     }
@@ -249,6 +267,7 @@ public final class VfioPciCore implements VfioDeviceOps {
     public void detachIoas() {
         PciSession opened = open();
         function.detachDma();
+        logging.detach();
         opened.interrupts().setSpace(null);
     }
 

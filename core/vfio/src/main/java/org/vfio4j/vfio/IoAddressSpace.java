@@ -7,6 +7,7 @@ import static org.vfio4j.sys.Errno.ENOSPC;
 import static org.vfio4j.sys.Errno.EOVERFLOW;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -35,6 +36,8 @@ public final class IoAddressSpace implements DmaSpace, AutoCloseable {
 
     static final DmaSnapshot EMPTY = new DmaSnapshot(0, List.of());
 
+    static final DirtyLog[] NO_LOGS = {};
+
     private static final long SPIN_NS = 20_000;
     private static final long PARK_NS = 50_000;
 
@@ -48,6 +51,9 @@ public final class IoAddressSpace implements DmaSpace, AutoCloseable {
 
     // Counts the calls of synchronize that found a window online, from 1: 0 stands for a window that is offline.
     private volatile long epoch = 1;
+
+    // Never changed, always replaced. Written under the lock.
+    private volatile DirtyLog[] logs = NO_LOGS;
 
     private long generation;
 
@@ -118,6 +124,13 @@ public final class IoAddressSpace implements DmaSpace, AutoCloseable {
         }
     }
 
+    /** Whether some byte of a range is mapped. */
+    public boolean overlaps(long iova, long sizeBytes) {
+        synchronized (lock) {
+            return overlapping(iova, iova + sizeBytes - 1).isPresent();
+        }
+    }
+
     /** How many maps there are. */
     public int size() {
         synchronized (lock) {
@@ -156,6 +169,26 @@ public final class IoAddressSpace implements DmaSpace, AutoCloseable {
         }
     }
 
+    /**
+     * Lets all windows mark in {@code log} what they write. When this returns, every write is marked that was not over, and
+     * visible to all, before: a window that was online has left, and takes note of the log when it enters again.
+     */
+    void addLog(DirtyLog log) {
+        synchronized (lock) {
+            DirtyLog[] longer = Arrays.copyOf(logs, logs.length + 1);
+            longer[logs.length] = log;
+            logs = longer;
+        }
+        synchronize();
+    }
+
+    /** Takes a log away again; windows that are online may go on to mark in it. */
+    void removeLog(DirtyLog log) {
+        synchronized (lock) {
+            logs = Arrays.stream(logs).filter(other -> other != log).toArray(DirtyLog[]::new);
+        }
+    }
+
     @Override
     public DmaWindow openWindow() {
         IoAddressSpaceWindow window = new IoAddressSpaceWindow(this);
@@ -171,6 +204,10 @@ public final class IoAddressSpace implements DmaSpace, AutoCloseable {
 
     long epoch() {
         return epoch;
+    }
+
+    DirtyLog[] logs() {
+        return logs;
     }
 
     DmaSnapshot snapshot() {
@@ -209,12 +246,17 @@ public final class IoAddressSpace implements DmaSpace, AutoCloseable {
         if (maps.size() >= maxMaps) {
             throw new ErrnoException(ENOSPC, what + ": the limit is " + maxMaps + " maps");
         }
-        // The only map that can overlap: of those that begin at or before the last byte, the one that begins last.
-        Map.Entry<Long, DmaMap> neighbour = maps.floorEntry(map.last());
-        if (neighbour != null && Long.compareUnsigned(neighbour.getValue().last(), map.iova()) >= 0) {
-            DmaMap other = neighbour.getValue();
+        overlapping(map.iova(), map.last()).ifPresent(other -> {
             throw new ErrnoException(EEXIST, what + " overlaps " + range(other.iova(), other.sizeBytes()));
-        }
+        });
+    }
+
+    private Optional<DmaMap> overlapping(long first, long last) {
+        // The only map that can overlap: of those that begin at or before the last byte, the one that begins last.
+        Map.Entry<Long, DmaMap> neighbour = maps.floorEntry(last);
+        return neighbour != null && Long.compareUnsigned(neighbour.getValue().last(), first) >= 0
+                ? Optional.of(neighbour.getValue())
+                : Optional.empty();
     }
 
     private void changed() {

@@ -17,6 +17,9 @@ import org.vfio4j.sys.RawMemory;
  * before it loads the snapshot, and whoever takes a map away stores the change before it loads {@code onlineEpoch}, all in
  * sequentially consistent order: so either the thread sees the change or the other sees the thread.
  *
+ * <p>The same order makes a new log known: what a thread writes after it entered is marked in the logs that there were then, and
+ * whoever adds a log waits for those who entered before.
+ *
  * <p>The last map that was hit is kept in fields, which spares most translations the search.
  */
 final class IoAddressSpaceWindow implements DmaWindow {
@@ -39,6 +42,7 @@ final class IoAddressSpaceWindow implements DmaWindow {
     // What follows belongs to the window's thread.
     private long enteredEpoch;
     private DmaSnapshot snapshot = IoAddressSpace.EMPTY;
+    private DirtyLog[] logs = IoAddressSpace.NO_LOGS;
     private long hitIova;
     private long hitSize;
     private long hitHost;
@@ -53,6 +57,7 @@ final class IoAddressSpaceWindow implements DmaWindow {
         long epoch = space.epoch();
         enteredEpoch = epoch;
         ONLINE_EPOCH.setVolatile(this, epoch);
+        logs = space.logs();
         DmaSnapshot newest = space.snapshot();
         if (newest != snapshot) {
             snapshot = newest;
@@ -96,7 +101,14 @@ final class IoAddressSpaceWindow implements DmaWindow {
     }
 
     @Override
-    public void markDirty(long iova, long length) {}
+    public void markDirty(long iova, long length) {
+        DirtyLog[] running = logs;
+        if (running.length != 0) {
+            for (DirtyLog log : running) {
+                log.mark(iova, length);
+            }
+        }
+    }
 
     @Override
     public void close() {
@@ -171,6 +183,9 @@ final class IoAddressSpaceWindow implements DmaWindow {
             long offset = iova + done - maps.iova[i];
             long piece = Math.min(length - done, maps.sizeBytes[i] - offset);
             int error = transferPiece(maps, i, offset, hostAddress + done, piece, access);
+            if (access == DmaSpace.WRITE) {
+                markDirty(iova + done, piece);
+            }
             if (error != 0) {
                 return error;
             }

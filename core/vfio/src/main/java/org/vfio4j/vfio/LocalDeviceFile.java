@@ -37,6 +37,9 @@ public final class LocalDeviceFile implements VfioDeviceFile {
     private final VfioDeviceInfo info;
     private final VfioRegionInfo[] regions;
     private final VfioIrqInfo[] irqs;
+    private final @Nullable VfioMigration migration;
+    private final @Nullable MigrationFeatures migrationFeatures;
+    private final @Nullable VfioLogging logging;
     private @Nullable IoAddressSpace space;
     private boolean closed;
 
@@ -53,6 +56,9 @@ public final class LocalDeviceFile implements VfioDeviceFile {
         for (int i = 0; i < irqs.length; i++) {
             irqs[i] = ops.irqInfo(i);
         }
+        this.migration = ops.migration().map(m -> new VfioMigration(device.name(), m)).orElse(null);
+        this.migrationFeatures = migration == null ? null : new MigrationFeatures(migration);
+        this.logging = ops.logging().map(l -> new VfioLogging(device.name(), l)).orElse(null);
     }
 
     /** The device that this is an open file of. */
@@ -142,7 +148,7 @@ public final class LocalDeviceFile implements VfioDeviceFile {
             throw new ErrnoException(EINVAL, what + ": one of GET and SET is needed, or PROBE, and nothing else");
         }
         VfioDeviceFeature feature =
-                ops.feature(flags & VFIO_DEVICE_FEATURE_MASK).orElseThrow(() -> new ErrnoException(ENOTTY, what));
+                findFeature(flags & VFIO_DEVICE_FEATURE_MASK).orElseThrow(() -> new ErrnoException(ENOTTY, what));
         if ((operations & ~feature.operations()) != 0) {
             throw new ErrnoException(EINVAL, what + ": the feature does not have this operation");
         }
@@ -160,10 +166,54 @@ public final class LocalDeviceFile implements VfioDeviceFile {
         return feature.get(data);
     }
 
+    private Optional<VfioDeviceFeature> findFeature(int index) {
+        Optional<VfioDeviceFeature> found =
+                migrationFeatures == null ? Optional.empty() : migrationFeatures.feature(index);
+        if (found.isEmpty() && logging != null) {
+            found = logging.feature(index);
+        }
+        return found.isPresent() ? found : ops.feature(index);
+    }
+
+    @Override
+    public int migrationRead(MemorySegment buffer, long at, int count) {
+        VfioMigration reading = migration("read migration data");
+        Objects.checkFromIndexSize(at, count, buffer.byteSize());
+        return reading.read(buffer, at, count);
+    }
+
+    @Override
+    public void migrationWrite(MemorySegment buffer, long at, int count) {
+        VfioMigration writing = migration("write migration data");
+        Objects.checkFromIndexSize(at, count, buffer.byteSize());
+        writing.write(buffer, at, count);
+    }
+
+    /** {@inheritDoc} Ends a migration, in RUNNING. What is logged stays logged. */
     @Override
     public void reset() {
         checkOpen();
         ops.reset();
+        if (migration != null) {
+            migration.reset();
+        }
+    }
+
+    /**
+     * The file goes from one user to the next, who must not notice: a log ends, and a migration. A device that had stopped for it,
+     * or failed, is reset; any other works on.
+     */
+    public void userLeft() {
+        checkOpen();
+        if (logging != null) {
+            logging.stop();
+        }
+        if (migrationFeatures != null) {
+            migrationFeatures.forgetUser();
+        }
+        if (migration != null && !migration.abandon()) {
+            reset();
+        }
     }
 
     /**
@@ -177,7 +227,7 @@ public final class LocalDeviceFile implements VfioDeviceFile {
             throw new ErrnoException(EBUSY, device.name() + ": attach an address space while another is attached");
         }
         ops.attachIoas(newSpace);
-        space = newSpace;
+        setSpace(newSpace);
     }
 
     /** Takes the memory away, if there is some; returns when the device does no more DMA. */
@@ -222,6 +272,15 @@ public final class LocalDeviceFile implements VfioDeviceFile {
     }
 
     @Override
+    public void dmaUnmap(long iova, long sizeBytes, long pageSizeBytes, MemorySegment bitmap) {
+        IoAddressSpace attached = attachedSpace("DMA unmap");
+        if (logging == null) {
+            throw new ErrnoException(ENOTTY, device.name() + ": DMA unmap with a dirty bitmap, and no log of writes");
+        }
+        logging.unmap(attached, new VfioLoggingOps.Range(iova, sizeBytes), pageSizeBytes, bitmap);
+    }
+
+    @Override
     public void dmaUnmapAll() {
         attachedSpace("DMA unmap of everything").unmapAll();
     }
@@ -234,6 +293,12 @@ public final class LocalDeviceFile implements VfioDeviceFile {
         closed = true;
         try {
             detachSpace();
+            if (logging != null) {
+                logging.stop();
+            }
+            if (migration != null) {
+                migration.reset();
+            }
         } finally {
             device.closed();
         }
@@ -243,8 +308,23 @@ public final class LocalDeviceFile implements VfioDeviceFile {
         if (space == null) {
             return;
         }
-        space = null;
+        setSpace(null);
         ops.detachIoas();
+    }
+
+    private void setSpace(@Nullable IoAddressSpace newSpace) {
+        space = newSpace;
+        if (logging != null) {
+            logging.setSpace(newSpace);
+        }
+    }
+
+    private VfioMigration migration(String what) {
+        checkOpen();
+        if (migration == null) {
+            throw new ErrnoException(ENOTTY, device.name() + ": " + what + " of a device that cannot migrate");
+        }
+        return migration;
     }
 
     private IoAddressSpace attachedSpace(String what) {
@@ -279,6 +359,9 @@ public final class LocalDeviceFile implements VfioDeviceFile {
     private void checkRange(int region, long offset, MemorySegment buffer, long at, int count, int access) {
         checkOpen();
         checkRegion(region);
+        if (migration != null && migration.isFrozen()) {
+            throw new ErrnoException(EINVAL, device.name() + ": access to region " + region + " in STOP_COPY");
+        }
         if (count == 0) {
             return;
         }

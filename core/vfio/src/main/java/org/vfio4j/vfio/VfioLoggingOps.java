@@ -12,10 +12,21 @@ public interface VfioLoggingOps {
     /**
      * A range of IO addresses.
      *
-     * @param iova first byte
-     * @param sizeBytes greater than 0
+     * @param iova first byte, unsigned
+     * @param sizeBytes not 0, unsigned
      */
-    record Range(long iova, long sizeBytes) {}
+    record Range(long iova, long sizeBytes) {
+
+        /** The last byte, unsigned. */
+        public long last() {
+            return iova + sizeBytes - 1;
+        }
+
+        @Override
+        public String toString() {
+            return "iova 0x" + Long.toHexString(iova) + " size 0x" + Long.toHexString(sizeBytes);
+        }
+    }
 
     /**
      * Begins to log the writes of the device.
@@ -30,9 +41,10 @@ public interface VfioLoggingOps {
     void stop();
 
     /**
-     * Names each page in a range that the device has written since the last report, and forgets it.
+     * Names each page with a byte in a range that the device has written since the last report, and forgets it. A page of the log
+     * that reaches out of the range stays dirty.
      *
-     * @param dirtyPage takes the address of each
+     * @param dirtyPage takes the address of each: of its first byte, in pages of the log
      */
     void readAndClear(Range range, LongConsumer dirtyPage);
 }

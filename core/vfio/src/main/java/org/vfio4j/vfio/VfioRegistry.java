@@ -2,6 +2,9 @@ package org.vfio4j.vfio;
 
 import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.ENODEV;
+import static org.vfio4j.uapi.Vfio.VFIO_MIGRATION_P2P;
+import static org.vfio4j.uapi.Vfio.VFIO_MIGRATION_PRE_COPY;
+import static org.vfio4j.uapi.Vfio.VFIO_MIGRATION_STOP_COPY;
 
 import java.time.Duration;
 import java.util.ArrayList;
@@ -40,12 +43,13 @@ public final class VfioRegistry {
      * @param ops what the driver does for it
      * @param driver takes a reference to the driver, or throws ENODEV when the driver is going
      * @param parentName the bus device, as {@code 0000:08:00.0}
-     * @throws ErrnoException EINVAL when the operations have no name
+     * @throws ErrnoException EINVAL when the operations have no name, or migration flags that are unknown or lack STOP_COPY
      */
     public VfioDevice register(VfioDeviceOps ops, Supplier<DriverReference> driver, String parentName) {
         if (ops.name().isEmpty()) {
             throw new ErrnoException(EINVAL, "register " + parentName + ": the driver's operations have no name");
         }
+        ops.migration().ifPresent(migration -> checkFlags(migration.flags(), parentName));
         synchronized (devices) {
             int number = 0;
             while (devices.containsKey(number)) {
@@ -54,6 +58,16 @@ public final class VfioRegistry {
             VfioDevice device = new VfioDevice("vfio" + number, parentName, ops, driver);
             devices.put(number, device);
             return device;
+        }
+    }
+
+    private static void checkFlags(int migrationFlags, String parentName) {
+        int known = VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P | VFIO_MIGRATION_PRE_COPY;
+        if ((migrationFlags & VFIO_MIGRATION_STOP_COPY) == 0 || (migrationFlags & ~known) != 0) {
+            throw new ErrnoException(
+                    EINVAL,
+                    "register " + parentName + ": migration flags 0x" + Integer.toHexString(migrationFlags)
+                            + ": STOP_COPY is needed, P2P and PRE_COPY are known");
         }
     }
 

@@ -5,6 +5,7 @@ import static org.vfio4j.uapi.Vfio.*;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /** A device of two regions and two irq indices that writes down what reaches it. */
 final class FakeDeviceOps implements VfioDeviceOps {
@@ -17,6 +18,8 @@ final class FakeDeviceOps implements VfioDeviceOps {
     String name = "fake";
     RuntimeException failOpen;
     Runnable onRequest = () -> {};
+    Optional<VfioMigrationOps> migration = Optional.empty();
+    Optional<IoasLogging> logging = Optional.empty();
 
     @Override
     public String name() {
@@ -74,6 +77,16 @@ final class FakeDeviceOps implements VfioDeviceOps {
     }
 
     @Override
+    public Optional<VfioMigrationOps> migration() {
+        return migration;
+    }
+
+    @Override
+    public Optional<VfioLoggingOps> logging() {
+        return logging.map(l -> l);
+    }
+
+    @Override
     public void reset() {
         log.add("reset");
     }
@@ -81,11 +94,13 @@ final class FakeDeviceOps implements VfioDeviceOps {
     @Override
     public void attachIoas(IoAddressSpace space) {
         log.add("attach");
+        logging.ifPresent(l -> l.attach(space));
     }
 
     @Override
     public void detachIoas() {
         log.add("detach");
+        logging.ifPresent(IoasLogging::detach);
     }
 
     @Override

@@ -2,8 +2,11 @@ package org.vfio4j.vfio;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.vfio4j.uapi.Vfio.VFIO_MIGRATION_P2P;
+import static org.vfio4j.uapi.Vfio.VFIO_MIGRATION_PRE_COPY;
 
 import java.time.Duration;
+import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
@@ -25,6 +28,19 @@ class VfioRegistryTest {
         ops.name = "";
         assertErrno(Errno.EINVAL, this::register);
         assertThat(registry.devices()).isEmpty();
+    }
+
+    @Test
+    void refusesMigrationFlagsThatAreUnknownOrLackStopCopy() {
+        for (int flags : new int[] {0, VFIO_MIGRATION_P2P, VFIO_MIGRATION_PRE_COPY, 6, 8, 9, -1}) {
+            ops.migration = Optional.of(new FakeMigration(flags));
+            assertErrno(Errno.EINVAL, this::register);
+        }
+        assertThat(registry.devices()).isEmpty();
+        for (int flags : new int[] {1, 3, 5, 7}) {
+            ops.migration = Optional.of(new FakeMigration(flags));
+            register();
+        }
     }
 
     @Test
