@@ -11,7 +11,7 @@ import java.util.Random;
 import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLongArray;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.sys.Errno;
@@ -69,7 +69,7 @@ class DirtyLogTest {
     void agreesWithASet() {
         Random random = new Random(4711);
         TreeSet<Long> model = new TreeSet<>();
-        for (int round = 0; round < 5000; round++) {
+        for (int round = 0; round < 2000; round++) {
             long base = (long) random.nextInt(4) << (20 + 10 * random.nextInt(4));
             long page = base + random.nextInt(20_000);
             int pages = 1 + (random.nextBoolean() ? random.nextInt(3) : random.nextInt(9000));
@@ -87,37 +87,46 @@ class DirtyLogTest {
 
     @Test
     void losesNoWriteThatIsMarkedWhileItIsRead() throws Exception {
-        int writers = 2;
-        int pages = 200;
-        long rounds = 200_000;
-        AtomicLongArray memory = new AtomicLongArray(writers * pages);
-        long[] copy = new long[writers * pages];
-        AtomicBoolean done = new AtomicBoolean();
-        List<CompletableFuture<Void>> threads = new ArrayList<>();
-        for (int w = 0; w < writers; w++) {
-            int writer = w;
-            threads.add(CompletableFuture.runAsync(() -> {
-                for (long i = 1; i <= rounds; i++) {
-                    int page = writer + writers * (int) (i % pages);
-                    memory.setPlain(page, i);
+        int pages = 2;
+        int rounds = 30_000;
+        long writes = 40;
+        AtomicLongArray memory = new AtomicLongArray(pages * 16);
+        long[] copy = new long[pages * 16];
+        AtomicInteger begun = new AtomicInteger();
+        AtomicInteger ended = new AtomicInteger();
+        CompletableFuture<Void> writer = CompletableFuture.runAsync(() -> {
+            for (int round = 1; round <= rounds; round++) {
+                awaitAtLeast(begun, round);
+                for (long i = 1; i <= writes; i++) {
+                    int page = (int) (i % pages) * 16;
+                    memory.setPlain(page, round * writes + i);
                     log.mark(page * PAGE, PAGE);
                 }
-            }));
-        }
-        CompletableFuture<Void> reader = CompletableFuture.runAsync(() -> {
+                ended.set(round);
+            }
+        });
+        for (int round = 1; round <= rounds; round++) {
+            begun.set(round);
             boolean last;
             do {
-                last = done.get();
-                log.readAndClear(0, -1, page -> copy[(int) (page / PAGE)] = memory.getPlain((int) (page / PAGE)));
+                last = ended.get() == round;
+                log.readAndClear(0, 32 * PAGE - 1, address -> {
+                    int page = (int) (address / PAGE);
+                    copy[page] = memory.getPlain(page);
+                });
             } while (!last);
-        });
-        for (CompletableFuture<Void> thread : threads) {
-            thread.get(60, TimeUnit.SECONDS);
+            for (int page = 0; page < copy.length; page += 16) {
+                if (copy[page] != memory.get(page)) {
+                    assertThat(copy[page]).describedAs("page " + page).isEqualTo(memory.get(page));
+                }
+            }
         }
-        done.set(true);
-        reader.get(60, TimeUnit.SECONDS);
-        for (int i = 0; i < copy.length; i++) {
-            assertThat(copy[i]).describedAs("page " + i).isEqualTo(memory.get(i));
+        writer.get(60, TimeUnit.SECONDS);
+    }
+
+    private static void awaitAtLeast(AtomicInteger counter, int value) {
+        while (counter.get() < value) {
+            Thread.onSpinWait();
         }
     }
 
