@@ -30,6 +30,11 @@ public final class Fd implements AutoCloseable {
         return new Fd(fd);
     }
 
+    /** No descriptor: like one that is closed. */
+    public static Fd none() {
+        return new Fd(CLOSED);
+    }
+
     /**
      * The descriptor's number.
      *

@@ -10,6 +10,7 @@ import org.vfio4j.sys.Fd;
  * @param sizeBytes width of the writes that it stands for; 0 for any
  * @param flags {@code KVM_IOEVENTFD_FLAG_*}: whether {@code datamatch} counts
  * @param datamatch the value whose write it stands for
- * @param fd the eventfd; whoever hands it out keeps it, and it is good for as long as the device is open
+ * @param fd the eventfd; whoever hands it out keeps it, and it is good for as long as the device is open. {@link Fd#none} when
+ *     such a write is to do nothing
  */
 public record VfioIoEventFd(long offset, int sizeBytes, int flags, long datamatch, Fd fd) {}
