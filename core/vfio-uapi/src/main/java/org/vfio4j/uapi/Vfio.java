@@ -6,6 +6,7 @@ public final class Vfio {
     // struct vfio_device_info
     public static final int VFIO_DEVICE_FLAGS_RESET = 1;
     public static final int VFIO_DEVICE_FLAGS_PCI = 1 << 1;
+    public static final int VFIO_DEVICE_FLAGS_CAPS = 1 << 7;
 
     // struct vfio_region_info
     public static final int VFIO_REGION_INFO_FLAG_READ = 1;

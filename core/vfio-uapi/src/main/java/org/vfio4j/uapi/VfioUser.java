@@ -104,6 +104,17 @@ public final class VfioUser {
     }
 
     /**
+     * What struct vfio_device_info has behind those four when there are capabilities: u32 cap_offset, u32 pad. The specification
+     * of the message has no capabilities: see docs/adr/0011.
+     */
+    public static final class DeviceInfoCaps {
+        public static final int CAP_OFFSET = 16;
+        public static final int SIZEOF = 24;
+
+        private DeviceInfoCaps() {}
+    }
+
+    /**
      * VFIO_USER_DEVICE_GET_REGION_INFO, struct vfio_region_info: u32 argsz, u32 flags, u32 index, u32 cap_offset, u64 size, u64
      * offset.
      */
@@ -137,6 +148,17 @@ public final class VfioUser {
         public static final int ENTRY_DATAMATCH = 32;
         public static final int ENTRY_SIZEOF = 40;
 
+        /** libvfio-user's entries are longer: u32 shadow_mem_fd_index, u64 shadow_offset, u64 datamatch follow the flags. */
+        public static final int LONG_ENTRY_DATAMATCH = 40;
+
+        public static final int LONG_ENTRY_SIZEOF = 48;
+
+        /** An entry's type: the descriptor is an eventfd. */
+        public static final int TYPE_IOEVENTFD = 0;
+
+        /** An entry's fd_index: it has no descriptor. */
+        public static final int NO_FD = 0xffffffff;
+
         private RegionIoFds() {}
     }
 
@@ -149,6 +171,17 @@ public final class VfioUser {
         public static final int SIZEOF = 16;
 
         private IrqInfo() {}
+    }
+
+    /**
+     * What follows those four when there are capabilities, as the kernel's developers proposed it and as struct
+     * vfio_device_info has it: u32 cap_offset, u32 pad. See docs/adr/0011.
+     */
+    public static final class IrqInfoCaps {
+        public static final int CAP_OFFSET = 16;
+        public static final int SIZEOF = 24;
+
+        private IrqInfoCaps() {}
     }
 
     /**

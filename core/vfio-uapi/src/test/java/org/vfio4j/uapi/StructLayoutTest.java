@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -43,6 +44,14 @@ class StructLayoutTest {
             theirs.put(constant, expression(struct, constant));
         }
         assertThat(ours).isEqualTo(header.evaluate(theirs, directory));
+    }
+
+    @Test
+    void aDevicesCapabilitiesAreWhereTheStructureHasThem() throws Exception {
+        CHeader header = CHeader.find("linux/vfio.h");
+        Map<String, String> theirs = Map.of("CAP_OFFSET", expression("vfio_device_info", "CAP_OFFSET"));
+        // Newer headers have padding behind it, which is in SIZEOF.
+        assertThat(header.evaluate(theirs, directory)).containsEntry("CAP_OFFSET", VfioUser.DeviceInfoCaps.CAP_OFFSET);
     }
 
     private static String expression(String struct, String constant) {
