@@ -14,14 +14,30 @@ import org.vfio4j.sys.ErrnoException;
  * @param maxDmaMaps maps that it keeps at once
  * @param pgsizes page sizes for DMA maps, or'ed together
  * @param writeMultiple whether it takes REGION_WRITE_MULTI
+ * @param twinSocket whether the server's requests go over a socket of their own, or may
+ * @param twinFdIndex which descriptor of a server's message is that socket; {@link #NO_FD} when it does not say
  */
-record Capabilities(int maxMsgFds, int maxDataXferSize, int maxDmaMaps, long pgsizes, boolean writeMultiple) {
+record Capabilities(
+        int maxMsgFds,
+        int maxDataXferSize,
+        int maxDmaMaps,
+        long pgsizes,
+        boolean writeMultiple,
+        boolean twinSocket,
+        int twinFdIndex) {
+
+    static final int NO_FD = -1;
 
     /** What holds for a peer that says nothing. */
-    static final Capabilities DEFAULTS = new Capabilities(1, 1 << 20, 65535, 4096, false);
+    static final Capabilities DEFAULTS = new Capabilities(1, 1 << 20, 65535, 4096, false, false, NO_FD);
 
     private static final long PAGE_SIZE = 4096;
     private static final int MAX_MSG_FDS_LIMIT = 1024;
+
+    /** What vfio4j's own ends of a connection say, but for these limits. */
+    static Capabilities of(int maxMsgFds, int maxDataXferSize, int maxDmaMaps) {
+        return new Capabilities(maxMsgFds, maxDataXferSize, maxDmaMaps, PAGE_SIZE, true, false, NO_FD);
+    }
 
     /**
      * Reads the JSON text of a VERSION message.
@@ -38,6 +54,7 @@ record Capabilities(int maxMsgFds, int maxDataXferSize, int maxDmaMaps, long pgs
         }
         Json.Obj caps = found.get();
         checkMigration(caps);
+        Optional<Json.Obj> twin = object(caps, "twin_socket");
         return new Capabilities(
                 (int) number(caps, "max_msg_fds", 0, MAX_MSG_FDS_LIMIT, DEFAULTS.maxMsgFds),
                 (int) Math.min(
@@ -45,7 +62,14 @@ record Capabilities(int maxMsgFds, int maxDataXferSize, int maxDmaMaps, long pgs
                         Integer.MAX_VALUE),
                 (int) Math.min(number(caps, "max_dma_maps", 0, Long.MAX_VALUE, DEFAULTS.maxDmaMaps), Integer.MAX_VALUE),
                 number(caps, "pgsizes", 1, Long.MAX_VALUE, DEFAULTS.pgsizes),
-                bool(caps, "write_multiple", DEFAULTS.writeMultiple));
+                bool(caps, "write_multiple", DEFAULTS.writeMultiple),
+                twin.isPresent() && bool(twin.get(), "supported", false),
+                twin.isPresent() ? (int) number(twin.get(), "fd_index", 0, Integer.MAX_VALUE, NO_FD) : NO_FD);
+    }
+
+    /** The same with a socket for the server's requests, or with the wish for one. */
+    Capabilities withTwinSocket(int fdIndex) {
+        return new Capabilities(maxMsgFds, maxDataXferSize, maxDmaMaps, pgsizes, writeMultiple, true, fdIndex);
     }
 
     /**
@@ -62,6 +86,13 @@ record Capabilities(int maxMsgFds, int maxDataXferSize, int maxDmaMaps, long pgs
         out.append(",\"pgsizes\":").append(pgsizes);
         if (writeMultiple) {
             out.append(",\"write_multiple\":true");
+        }
+        if (twinSocket) {
+            out.append(",\"twin_socket\":{\"supported\":true");
+            if (twinFdIndex != NO_FD) {
+                out.append(",\"fd_index\":").append(twinFdIndex);
+            }
+            out.append('}');
         }
         return out.append("}}").toString();
     }

@@ -12,6 +12,8 @@ import static org.vfio4j.sys.Poll.POLLIN;
 import static org.vfio4j.sys.Poll.POLLOUT;
 import static org.vfio4j.sys.SocketIo.MSG_DONTWAIT;
 
+import org.jspecify.annotations.Nullable;
+import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.Poll;
@@ -20,7 +22,8 @@ import org.vfio4j.uapi.VfioUser.Header;
 
 /**
  * The client's end of a connection: one request at a time, on the caller's thread, which also answers what the server asks
- * meanwhile. A server that breaks the protocol or does not answer in time loses the connection, for good.
+ * meanwhile, on this socket or on a second one. A server that breaks the protocol, asks without end or does not answer in time
+ * loses the connection, for good.
  */
 final class ClientChannel implements AutoCloseable {
 
@@ -33,6 +36,7 @@ final class ClientChannel implements AutoCloseable {
     private final SocketIo io = new SocketIo(Connection.MAX_MSG_FDS);
     private final OutMessage request = new OutMessage(Connection.MAX_MESSAGE);
     private final OutMessage answer = new OutMessage(Connection.MAX_MESSAGE);
+    private @Nullable ClientTwin twin;
     private int nextId;
     private boolean open = true;
 
@@ -105,26 +109,38 @@ final class ClientChannel implements AutoCloseable {
         sendAll(request, NO_FDS, 0, System.nanoTime() + options.timeoutNs());
     }
 
+    /** The server asks on a socket of its own from now on, which belongs to the channel. */
+    void addTwin(Fd twinSocket) {
+        twin = new ClientTwin(twinSocket, memory);
+    }
+
     /** Answers what the server asks, waiting up to {@code waitNs} for something to come: whether something did. */
     boolean serve(long waitNs) {
         if (!open) {
             throw new ErrnoException(ENOTCONN, "vfio-user: the connection is closed");
         }
+        long deadline = System.nanoTime() + options.timeoutNs();
+        boolean served = serveTwin(deadline);
         long n = inbox.receive(socket, MSG_DONTWAIT);
-        if (n == -EAGAIN && waitNs > 0) {
-            Poll.poll(socket.value(), POLLIN, waitNs);
+        if (n == -EAGAIN && !served && waitNs > 0) {
+            await(POLLIN, waitNs);
+            served = serveTwin(deadline);
             n = inbox.receive(socket, MSG_DONTWAIT);
         }
         if (n == -EAGAIN || n == -EINTR) {
-            return false;
+            return served;
         }
         checkReceived(n);
-        long deadline = System.nanoTime() + options.timeoutNs();
-        while (inbox.next() == Inbox.Next.MESSAGE) {
+        Inbox.Next next = inbox.next();
+        while (next == Inbox.Next.MESSAGE) {
             if (inbox.message().type() != Header.FLAGS_TYPE_COMMAND) {
                 throw lost(EPROTO, "a reply that nobody has asked for");
             }
             answer(deadline);
+            next = inbox.next();
+        }
+        if (next == Inbox.Next.FRAMING_LOST) {
+            throw lost(EPROTO, "a message of an impossible size");
         }
         return true;
     }
@@ -144,6 +160,9 @@ final class ClientChannel implements AutoCloseable {
             request.close();
             answer.close();
             socket.close();
+            if (twin != null) {
+                twin.close();
+            }
         }
     }
 
@@ -167,16 +186,13 @@ final class ClientChannel implements AutoCloseable {
     }
 
     private void answer(long deadline) {
+        if (System.nanoTime() - deadline >= 0) {
+            // It may ask as often as it likes, but not for longer than it may take to answer.
+            throw tooLate();
+        }
         Message asked = inbox.message();
-        answer.begin();
-        int errno = memory.answer(asked, answer);
+        memory.answerTo(asked, answer);
         if (asked.wantsReply()) {
-            if (errno != 0) {
-                answer.begin();
-                answer.putHeader(asked.id(), asked.command(), Header.FLAGS_TYPE_REPLY | Header.FLAGS_ERROR, errno);
-            } else {
-                answer.putHeader(asked.id(), asked.command(), Header.FLAGS_TYPE_REPLY, 0);
-            }
             sendAll(answer, NO_FDS, 0, deadline);
         }
         inbox.consume();
@@ -186,26 +202,46 @@ final class ClientChannel implements AutoCloseable {
     private void receive(long deadline) {
         long start = System.nanoTime();
         long now = start;
-        while (true) {
-            if (now - start < options.spinNs()) {
-                long n = inbox.receive(socket, MSG_DONTWAIT);
-                if (n != -EAGAIN && n != -EINTR) {
-                    checkReceived(n);
-                    return;
-                }
-                Thread.onSpinWait();
-            } else if (now - deadline >= 0) {
-                throw lost(ETIMEDOUT, "no answer within " + options.timeoutNs() / 1_000_000 + " ms");
-            } else {
-                Poll.poll(socket.value(), POLLIN, deadline - now);
-                long n = inbox.receive(socket, MSG_DONTWAIT);
-                if (n != -EAGAIN && n != -EINTR) {
-                    checkReceived(n);
-                    return;
+        while (now - deadline < 0) {
+            long n = inbox.receive(socket, MSG_DONTWAIT);
+            if (n != -EAGAIN && n != -EINTR) {
+                checkReceived(n);
+                return;
+            }
+            if (!serveTwin(deadline)) {
+                if (now - start < options.spinNs()) {
+                    Thread.onSpinWait();
+                } else {
+                    await(POLLIN, deadline - now);
                 }
             }
             now = System.nanoTime();
         }
+        throw tooLate();
+    }
+
+    /** Answers what has come on the second socket: whether something had. */
+    private boolean serveTwin(long deadline) {
+        if (twin == null) {
+            return false;
+        }
+        int served = twin.serve(deadline);
+        if (served < 0) {
+            throw lost(-served, "its second socket: " + Errno.describe(-served));
+        }
+        return served > 0;
+    }
+
+    /** Waits for the first socket, and for requests on the second: what is there of the first. */
+    private int await(int events, long waitNs) {
+        int ready = twin == null
+                ? Poll.poll(socket.value(), events, waitNs)
+                : Poll.poll(socket.value(), events, twin.fd(), POLLIN, waitNs);
+        return ready < 0 ? 0 : ready & (1 << Poll.OTHER) - 1;
+    }
+
+    private ErrnoException tooLate() {
+        return lost(ETIMEDOUT, "no answer within " + options.timeoutNs() / 1_000_000 + " ms");
     }
 
     private void checkReceived(long n) {
@@ -242,12 +278,13 @@ final class ClientChannel implements AutoCloseable {
         if (left <= 0) {
             throw lost(ETIMEDOUT, "the server takes no message");
         }
-        int events = Poll.poll(socket.value(), POLLIN | POLLOUT, left);
+        int events = await(POLLIN | POLLOUT, left);
+        serveTwin(deadline);
         if (events > 0 && (events & POLLOUT) == 0) {
             long n = inbox.receive(socket, MSG_DONTWAIT);
             if (n == -EAGAIN) {
                 // The inbox is full: then only room can help.
-                Poll.poll(socket.value(), POLLOUT, left);
+                await(POLLOUT, left);
             } else if (n != -EINTR) {
                 checkReceived(n);
             }

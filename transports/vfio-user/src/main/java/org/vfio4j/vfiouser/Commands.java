@@ -10,12 +10,16 @@ import static org.vfio4j.uapi.VfioUser.VFIO_USER_DEVICE_RESET;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_DEVICE_SET_IRQS;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_DMA_MAP;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_DMA_UNMAP;
+import static org.vfio4j.uapi.VfioUser.VFIO_USER_MIG_DATA_READ;
+import static org.vfio4j.uapi.VfioUser.VFIO_USER_MIG_DATA_WRITE;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_REGION_READ;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_REGION_WRITE;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_REGION_WRITE_MULTI;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_VERSION;
 
+import java.util.function.Supplier;
 import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.sys.Fd;
 import org.vfio4j.vfio.IoAddressSpace;
 import org.vfio4j.vfio.VfioDeviceFile;
 
@@ -27,25 +31,31 @@ final class Commands {
     private final VersionNegotiation version;
     private final DmaCommands dma;
     private final InfoCommands info;
+    private final IoFdsCommand ioFds;
     private final IrqCommands irqs;
     private final RegionCommands regions;
     private final FeatureCommand feature;
+    private final MigrationCommands migration;
     private final ResetCommand reset;
 
+    /** @param openTwin as for {@link VersionNegotiation} */
     Commands(
             VfioDeviceFile file,
             IoAddressSpace space,
             DmaRequests requests,
             Capabilities capabilities,
+            Supplier<Fd> openTwin,
             VfioUserServerOptions options) {
         this.space = space;
         this.requests = requests;
-        version = new VersionNegotiation(capabilities);
-        dma = new DmaCommands(space, requests, options);
-        info = new InfoCommands(file);
+        version = new VersionNegotiation(capabilities, openTwin);
+        dma = new DmaCommands(file, space, requests, options);
+        info = new InfoCommands(file, version);
+        ioFds = new IoFdsCommand(file, version);
         irqs = new IrqCommands(file);
         regions = new RegionCommands(file, capabilities.maxDataXferSize());
         feature = new FeatureCommand(file, capabilities.maxDataXferSize());
+        migration = new MigrationCommands(file, capabilities.maxDataXferSize());
         reset = new ResetCommand(file, requests);
     }
 
@@ -55,7 +65,13 @@ final class Commands {
      */
     boolean mayWait(Message request) {
         return switch (request.command()) {
-            case VFIO_USER_DMA_UNMAP, VFIO_USER_DEVICE_SET_IRQS, VFIO_USER_DEVICE_RESET -> isBusy();
+            case VFIO_USER_DMA_UNMAP,
+                    VFIO_USER_DEVICE_SET_IRQS,
+                    VFIO_USER_DEVICE_RESET,
+                    VFIO_USER_DEVICE_FEATURE,
+                    VFIO_USER_MIG_DATA_READ,
+                    VFIO_USER_MIG_DATA_WRITE ->
+                isBusy();
             case VFIO_USER_REGION_WRITE, VFIO_USER_REGION_WRITE_MULTI ->
                 RegionCommands.touchesConfigSpace(request) && isBusy();
             case VFIO_USER_DMA_MAP -> request.fdCount() != 0 && !SharedMemory.isKernelMemory(request.fd(0));
@@ -91,11 +107,13 @@ final class Commands {
             case VFIO_USER_DMA_UNMAP -> dma.unmap(request, reply);
             case VFIO_USER_DEVICE_GET_INFO -> info.deviceInfo(request, reply);
             case VFIO_USER_DEVICE_GET_REGION_INFO -> info.regionInfo(request, reply);
-            case VFIO_USER_DEVICE_GET_REGION_IO_FDS -> info.regionIoFds(request, reply);
+            case VFIO_USER_DEVICE_GET_REGION_IO_FDS -> ioFds.regionIoFds(request, reply);
             case VFIO_USER_DEVICE_GET_IRQ_INFO -> info.irqInfo(request, reply);
             case VFIO_USER_DEVICE_SET_IRQS -> irqs.setIrqs(request);
             case VFIO_USER_DEVICE_RESET -> reset.reset();
             case VFIO_USER_DEVICE_FEATURE -> feature.feature(request, reply);
+            case VFIO_USER_MIG_DATA_READ -> migration.read(request, reply);
+            case VFIO_USER_MIG_DATA_WRITE -> migration.write(request);
             default -> throw new ErrnoException(EINVAL, "command " + command + ": unknown, or not for a server");
         }
     }

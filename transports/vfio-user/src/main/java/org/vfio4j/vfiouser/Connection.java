@@ -9,9 +9,11 @@ import static org.vfio4j.sys.Errno.EIO;
 import static org.vfio4j.sys.Errno.ENOTCONN;
 import static org.vfio4j.sys.SocketIo.MSG_DONTWAIT;
 
+import org.jspecify.annotations.Nullable;
 import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.UnixSocket;
 import org.vfio4j.uapi.VfioUser.Header;
 import org.vfio4j.vfio.IoAddressSpace;
 import org.vfio4j.vfio.LocalDeviceFile;
@@ -62,6 +64,7 @@ final class Connection implements EventSource {
     private long token;
     private int interest = EPOLLIN;
     private boolean endRequested;
+    private @Nullable TwinSocket twin;
 
     /**
      * Takes over a client's socket; {@link #start} begins to serve it.
@@ -86,8 +89,8 @@ final class Connection implements EventSource {
         outbox = new Outbox(socket);
         requests = new DmaRequests(outbox, () -> loop.execute(this::watchAgain), options.dmaTimeoutNs());
         space = new IoAddressSpace(options.maxDmaMaps());
-        Capabilities capabilities = new Capabilities(MAX_MSG_FDS, MAX_DATA_XFER_SIZE, options.maxDmaMaps(), 4096, true);
-        commands = new Commands(file, space, requests, capabilities, options);
+        Capabilities capabilities = Capabilities.of(MAX_MSG_FDS, MAX_DATA_XFER_SIZE, options.maxDmaMaps());
+        commands = new Commands(file, space, requests, capabilities, this::openTwin, options);
     }
 
     /** Attaches the device to the client's memory, of which there is none yet, and begins to serve. */
@@ -239,19 +242,19 @@ final class Connection implements EventSource {
         reply.begin();
         try {
             commands.handle(message, reply);
+            if (message.wantsReply()) {
+                reply.putHeader(message.id(), message.command(), Header.FLAGS_TYPE_REPLY, 0);
+                send();
+            }
         } catch (ErrnoException e) {
             log.warn("" + e.getMessage());
             sendError(message, e.errno());
-            return;
         } catch (RuntimeException | InternalError e) {
             // A defect of the device, or memory that has gone away under it.
             log.warn("command " + message.command() + " failed: " + e);
             sendError(message, EIO);
-            return;
-        }
-        if (message.wantsReply()) {
-            reply.putHeader(message.id(), message.command(), Header.FLAGS_TYPE_REPLY, 0);
-            send();
+        } finally {
+            reply.dropFds();
         }
     }
 
@@ -266,7 +269,7 @@ final class Connection implements EventSource {
 
     private void send() {
         // A lost connection shows when it is read next.
-        if (outbox.send(reply.buffer(), reply.size()) == 0) {
+        if (outbox.send(reply) == 0) {
             counters.bytesSent += reply.size();
         }
     }
@@ -276,6 +279,9 @@ final class Connection implements EventSource {
         loop.remove(socket, token);
         state = State.ENDING;
         requests.cancel(ENOTCONN);
+        if (twin != null) {
+            twin.close();
+        }
         if (commands.isBusy()) {
             loop.executeWaiting(() -> {
                 try {
@@ -287,6 +293,20 @@ final class Connection implements EventSource {
         } else {
             letGo();
             onEnd.run();
+        }
+    }
+
+    /** Opens a second socket for this server's requests: the client's end. VERSION is always handled by the loop. */
+    private Fd openTwin() {
+        UnixSocket.Pair pair = UnixSocket.pair();
+        try {
+            UnixSocket.setNonBlocking(pair.first(), true);
+            twin = new TwinSocket(loop, pair.first(), requests, log, this::end);
+            return pair.second();
+        } catch (RuntimeException e) {
+            pair.first().close();
+            pair.second().close();
+            throw e;
         }
     }
 

@@ -2,13 +2,16 @@ package org.vfio4j.vfiouser;
 
 import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.ENOSPC;
+import static org.vfio4j.sys.Errno.ENOTTY;
 
+import java.lang.foreign.MemorySegment;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.uapi.VfioUser.DmaMap;
 import org.vfio4j.uapi.VfioUser.DmaUnmap;
 import org.vfio4j.vfio.IoAddressSpace;
+import org.vfio4j.vfio.VfioDeviceFile;
 
 /** DMA_MAP and DMA_UNMAP: which memory of the client the device may master. Belongs to the connection's owner. */
 final class DmaCommands {
@@ -20,11 +23,14 @@ final class DmaCommands {
     private static final int MAP_FILE_IO = 1 << 3;
     private static final int MAP_KNOWN = DmaMap.FLAGS_READ | DmaMap.FLAGS_WRITE | MAP_MMAP | MAP_FILE_IO;
 
+    private final VfioDeviceFile file;
     private final IoAddressSpace space;
     private final DmaRequests requests;
     private final VfioUserServerOptions options;
 
-    DmaCommands(IoAddressSpace space, DmaRequests requests, VfioUserServerOptions options) {
+    /** @param space what {@code file} is attached to */
+    DmaCommands(VfioDeviceFile file, IoAddressSpace space, DmaRequests requests, VfioUserServerOptions options) {
+        this.file = file;
         this.space = space;
         this.requests = requests;
         this.options = options;
@@ -66,15 +72,44 @@ final class DmaCommands {
         if (Integer.compareUnsigned(argsz, MAX_ARGSZ) > 0) {
             throw new ErrnoException(EINVAL, "DMA_UNMAP: argsz " + Integer.toUnsignedLong(argsz));
         }
+        reply.repeat(request, DmaUnmap.SIZEOF);
+        reply.setPayloadSize(DmaUnmap.SIZEOF);
         if (flags == 0) {
             space.unmap(iova, size);
+        } else if (flags == DmaUnmap.FLAGS_GET_DIRTY_BITMAP) {
+            unmapDirty(request, reply, iova, size);
         } else if (flags == DmaUnmap.FLAGS_ALL && iova == 0 && size == 0) {
             space.unmapAll();
         } else {
-            throw new ErrnoException(EINVAL, whyNot(flags));
+            throw new ErrnoException(
+                    EINVAL,
+                    "DMA_UNMAP: flags 0x" + Integer.toHexString(flags)
+                            + (flags == DmaUnmap.FLAGS_ALL ? " need address 0 and size 0" : " are unknown"));
         }
-        reply.repeat(request, DmaUnmap.SIZEOF);
-        reply.setPayloadSize(DmaUnmap.SIZEOF);
+    }
+
+    /** The bitmap goes from the device right into the reply. */
+    private void unmapDirty(Message request, OutMessage reply, long iova, long size) {
+        request.requirePayload(DmaUnmap.BITMAP_DATA);
+        long pageSize = request.u64(DmaUnmap.BITMAP_PGSIZE);
+        long bitmapSize = request.u64(DmaUnmap.BITMAP_SIZE);
+        long room = request.u32(DmaUnmap.ARGSZ) - DmaUnmap.BITMAP_DATA;
+        if (bitmapSize < 0 || bitmapSize > room) {
+            throw new ErrnoException(
+                    EINVAL,
+                    "DMA_UNMAP: a bitmap of " + Long.toUnsignedString(bitmapSize) + " bytes, argsz has room for "
+                            + Math.max(room, 0));
+        }
+        MemorySegment bitmap = reply.payload().asSlice(DmaUnmap.BITMAP_DATA, bitmapSize);
+        bitmap.fill((byte) 0);
+        try {
+            file.dmaUnmap(iova, size, pageSize, bitmap);
+        } catch (ErrnoException e) {
+            // A device that cannot log is one that does not, to this client.
+            throw e.errno() == ENOTTY ? new ErrnoException(EINVAL, "DMA_UNMAP: the device cannot log") : e;
+        }
+        reply.repeat(request, DmaUnmap.BITMAP_DATA);
+        reply.setPayloadSize(DmaUnmap.BITMAP_DATA + (int) bitmapSize);
     }
 
     private static int checkedAccess(int flags, int fds) {
@@ -86,13 +121,5 @@ final class DmaCommands {
         }
         return ((flags & DmaMap.FLAGS_READ) != 0 ? DmaSpace.READ : 0)
                 | ((flags & DmaMap.FLAGS_WRITE) != 0 ? DmaSpace.WRITE : 0);
-    }
-
-    private static String whyNot(int flags) {
-        if ((flags & DmaUnmap.FLAGS_GET_DIRTY_BITMAP) != 0) {
-            return "DMA_UNMAP: dirty pages are not tracked";
-        }
-        return "DMA_UNMAP: flags 0x" + Integer.toHexString(flags)
-                + (flags == DmaUnmap.FLAGS_ALL ? " need address 0 and size 0" : " are unknown");
     }
 }

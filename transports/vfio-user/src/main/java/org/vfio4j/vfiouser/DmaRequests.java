@@ -71,9 +71,11 @@ final class DmaRequests {
         }
     }
 
-    private final Outbox outbox;
-    private final Runnable onBacklog;
+    /** Where requests go, and who is told when the socket did not take a whole one. */
+    private record Way(Outbox outbox, Runnable onBacklog, boolean isTwin) {}
+
     private final long timeoutNs;
+    private volatile Way way;
 
     // All of it guarded by this, but for the slots' results.
     private final Slot[] slots = new Slot[SLOTS];
@@ -90,13 +92,17 @@ final class DmaRequests {
      * @param timeoutNs how long to wait for an answer
      */
     DmaRequests(Outbox outbox, Runnable onBacklog, long timeoutNs) {
-        this.outbox = outbox;
-        this.onBacklog = onBacklog;
+        way = new Way(outbox, onBacklog, false);
         this.timeoutNs = timeoutNs;
         MemorySegment headers = Arena.ofAuto().allocate((long) SLOTS * HEADER_SIZE, Long.BYTES);
         for (int i = 0; i < SLOTS; i++) {
             slots[i] = new Slot(headers.asSlice((long) i * HEADER_SIZE, HEADER_SIZE));
         }
+    }
+
+    /** From now on, before the first request, they go over a socket of their own, whose answers somebody reads all the time. */
+    void sendThrough(Outbox outbox, Runnable onBacklog) {
+        way = new Way(outbox, onBacklog, true);
     }
 
     /** The largest {@code count} that the client takes. */
@@ -141,8 +147,11 @@ final class DmaRequests {
         }
     }
 
-    /** Whether somebody reads the connection. */
+    /** Whether somebody reads the connection's first socket. */
     void setAttended(boolean attended) {
+        if (way.isTwin) {
+            return;
+        }
         if (!attended) {
             unattendedSince = System.nanoTime();
         }
@@ -231,19 +240,20 @@ final class DmaRequests {
     }
 
     private int send(Slot slot) {
+        Way to = way;
         int error;
         if (slot.command == VFIO_USER_DMA_WRITE) {
             // SAFETY: the caller's memory, which stays while the caller waits here.
             MemorySegment data = RawMemory.segment(slot.hostAddress, slot.length);
-            error = outbox.send(slot.header, slot.headerSize, data, slot.length);
+            error = to.outbox.send(slot.header, slot.headerSize, data, slot.length);
         } else {
-            error = outbox.send(slot.header, slot.headerSize);
+            error = to.outbox.send(slot.header, slot.headerSize);
         }
         if (error != 0) {
             return -ENOTCONN;
         }
-        if (outbox.isBacklogged()) {
-            onBacklog.run();
+        if (to.outbox.isBacklogged()) {
+            to.onBacklog.run();
         }
         return 0;
     }

@@ -10,8 +10,14 @@ import org.vfio4j.uapi.VfioUser.DeviceFeature;
 import org.vfio4j.uapi.VfioUser.Header;
 import org.vfio4j.vfio.VfioDeviceFile;
 
-/** DEVICE_FEATURE: hands the data on; the device file judges the flags. The reply to a SET or PROBE repeats the request. */
+/**
+ * DEVICE_FEATURE: hands the data on; the device file judges the flags. The reply to a SET or PROBE repeats the request, with
+ * what the feature has changed in its data.
+ */
 final class FeatureCommand {
+
+    // More than any feature is asked.
+    private static final int QUESTION_SIZE = 256;
 
     private final VfioDeviceFile file;
     private final int maxDataXferSize;
@@ -30,17 +36,26 @@ final class FeatureCommand {
             throw new ErrnoException(
                     EINVAL, "DEVICE_FEATURE with " + stated + " bytes of data: the limit is " + maxDataXferSize);
         }
+        int given = (int) Math.min(stated, request.payloadSize() - DeviceFeature.SIZEOF);
         if ((flags & VFIO_DEVICE_FEATURE_GET) != 0 && (flags & VFIO_DEVICE_FEATURE_PROBE) == 0) {
-            int data = file.feature(flags, reply.buffer().asSlice(Header.SIZEOF + DeviceFeature.DATA, stated));
+            int data = file.feature(flags, question(request, given, reply, (int) stated));
             reply.putInt(DeviceFeature.ARGSZ, DeviceFeature.SIZEOF + data);
             reply.putInt(DeviceFeature.FLAGS, flags);
             reply.setPayloadSize(DeviceFeature.SIZEOF + data);
         } else {
-            long given = Math.min(stated, request.payloadSize() - DeviceFeature.SIZEOF);
-            MemorySegment data = request.buffer().asSlice(request.payloadAt() + DeviceFeature.DATA, given);
-            file.feature(flags, data);
+            file.feature(flags, request.buffer().asSlice(request.payloadAt() + DeviceFeature.DATA, given));
             reply.repeat(request, request.payloadSize());
             reply.setPayloadSize(request.payloadSize());
         }
+    }
+
+    /** Room for the answer to a GET, which begins with what the request says; zeroes where it says nothing. */
+    private static MemorySegment question(Message request, int given, OutMessage reply, int room) {
+        MemorySegment data = reply.buffer().asSlice(Header.SIZEOF + DeviceFeature.DATA, room);
+        MemorySegment.copy(request.buffer(), request.payloadAt() + DeviceFeature.DATA, data, 0, given);
+        if (given < QUESTION_SIZE) {
+            data.asSlice(given, Math.min(room, QUESTION_SIZE) - given).fill((byte) 0);
+        }
+        return data;
     }
 }

@@ -37,8 +37,23 @@ final class LocalMemory {
         areas.remove(iova);
     }
 
-    /** Answers a request of the server into {@code reply}: 0, or the errno of an error reply. */
-    int answer(Message request, OutMessage reply) {
+    void removeAll() {
+        areas.clear();
+    }
+
+    /** Answers a request of the server: {@code reply} is the whole message. */
+    void answerTo(Message request, OutMessage reply) {
+        reply.begin();
+        int errno = answer(request, reply);
+        if (errno != 0) {
+            reply.begin();
+        }
+        int flags = errno != 0 ? Header.FLAGS_TYPE_REPLY | Header.FLAGS_ERROR : Header.FLAGS_TYPE_REPLY;
+        reply.putHeader(request.id(), request.command(), flags, errno);
+    }
+
+    /** The payload of an answer: 0, or the errno of an error reply. */
+    private int answer(Message request, OutMessage reply) {
         return switch (request.command()) {
             case VFIO_USER_DMA_READ -> access(request, reply, DmaSpace.READ);
             case VFIO_USER_DMA_WRITE -> access(request, reply, DmaSpace.WRITE);

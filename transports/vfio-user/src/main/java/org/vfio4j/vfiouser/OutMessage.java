@@ -5,6 +5,9 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.Mapping;
 import org.vfio4j.uapi.VfioUser.Header;
 
@@ -16,6 +19,8 @@ final class OutMessage implements AutoCloseable {
 
     private final Mapping memory;
     private final MemorySegment buffer;
+    private final List<Fd> fds = new ArrayList<>(0);
+    private final List<Fd> ownFds = new ArrayList<>(0);
     private int payloadSize;
 
     /** @param maxMessage the largest message, header included */
@@ -24,9 +29,36 @@ final class OutMessage implements AutoCloseable {
         buffer = memory.segment();
     }
 
-    /** Begins a new message, with an empty payload. */
+    /** Begins a new message, with an empty payload and no descriptors. */
     void begin() {
         payloadSize = 0;
+        dropFds();
+    }
+
+    /** Passes a descriptor along, which stays its owner's and open until the message is sent: its index in the message. */
+    int addFd(Fd fd) {
+        fds.add(fd);
+        return fds.size() - 1;
+    }
+
+    /** Passes a descriptor along that is nobody else's: it is closed with {@link #dropFds}. */
+    int addOwnFd(Fd fd) {
+        ownFds.add(fd);
+        return addFd(fd);
+    }
+
+    /** The descriptors that go with it. */
+    List<Fd> fds() {
+        return fds;
+    }
+
+    /** The message is sent, or will not be. */
+    void dropFds() {
+        if (!fds.isEmpty()) {
+            ownFds.forEach(Fd::close);
+            ownFds.clear();
+            fds.clear();
+        }
     }
 
     void putInt(long offset, int value) {
@@ -54,6 +86,15 @@ final class OutMessage implements AutoCloseable {
         return buffer;
     }
 
+    /** The payload, as far as there is room for it. */
+    MemorySegment payload() {
+        return buffer.asSlice(Header.SIZEOF);
+    }
+
+    int payloadSize() {
+        return payloadSize;
+    }
+
     int size() {
         return Header.SIZEOF + payloadSize;
     }
@@ -68,6 +109,7 @@ final class OutMessage implements AutoCloseable {
 
     @Override
     public void close() {
+        dropFds();
         memory.close();
     }
 }

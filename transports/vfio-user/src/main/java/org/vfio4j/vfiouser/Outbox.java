@@ -7,23 +7,37 @@ import static org.vfio4j.sys.SocketIo.MSG_DONTWAIT;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.List;
+import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.SocketIo;
 
 /**
  * The sending half of a server's connection. Replies come from the connection's owner, requests for guest memory from queue
  * threads: a lock keeps messages whole. Nobody waits here: what the socket does not take is kept, and the connection reads no
- * more requests until it is gone. That bounds it: one reply, and one request of each queue thread.
+ * more requests until it is gone. That bounds it: one reply, and one request of each queue thread. Descriptors of a message that
+ * is kept are duplicated, since their owner may close them meanwhile.
  */
 final class Outbox implements AutoCloseable {
 
     private static final int[] NO_FDS = {};
     private static final int FIRST_CAPACITY = 8 * 1024;
 
+    /** Descriptors that go with bytes [start, end) of the whole stream, which are one message. */
+    private record KeptFds(long start, long end, List<Fd> fds) {
+
+        void close() {
+            fds.forEach(Fd::close);
+        }
+    }
+
     private final Fd socket;
     private final SocketIo io = new SocketIo(1);
 
     // All of it guarded by this.
+    private final ArrayDeque<KeptFds> keptFds = new ArrayDeque<>();
     private MemorySegment backlog = MemorySegment.NULL;
     private long from;
     private long to;
@@ -46,14 +60,28 @@ final class Outbox implements AutoCloseable {
         return bytesSent;
     }
 
+    /**
+     * Sends or keeps a message with its descriptors: 0, or -errno when the connection is lost.
+     *
+     * @throws ErrnoException EMFILE when its descriptors cannot be kept: nothing of it is sent then
+     */
+    int send(OutMessage message) {
+        return send(message.buffer(), message.size(), message.fds());
+    }
+
     /** Sends or keeps a message that lies in one piece: 0, or -errno when the connection is lost. */
-    synchronized int send(MemorySegment message, long length) {
+    int send(MemorySegment message, long length) {
+        return send(message, length, List.of());
+    }
+
+    private synchronized int send(MemorySegment message, long length, List<Fd> fds) {
         long sent = 0;
         if (closed) {
             return -ENOTCONN;
         }
         if (!backlogged) {
-            sent = io.send(socket.value(), message, 0, length, NO_FDS, 0, MSG_DONTWAIT);
+            int[] numbers = numbers(fds);
+            sent = io.send(socket.value(), message, 0, length, numbers, numbers.length, MSG_DONTWAIT);
             if (sent < 0) {
                 if (sent != -EAGAIN && sent != -EINTR) {
                     return (int) sent;
@@ -63,6 +91,10 @@ final class Outbox implements AutoCloseable {
             bytesSent += sent;
         }
         if (sent < length) {
+            if (sent == 0 && !fds.isEmpty()) {
+                long start = bytesSent + (to - from);
+                keptFds.add(new KeptFds(start, start + length, duplicates(fds)));
+            }
             keep(message, sent, length - sent);
         }
         return 0;
@@ -98,9 +130,22 @@ final class Outbox implements AutoCloseable {
     /** Sends what is kept, as far as the socket takes it: 0, or -errno when the connection is lost. */
     synchronized int flush() {
         while (!closed && from < to) {
-            long sent = io.send(socket.value(), backlog, from, to - from, NO_FDS, 0, MSG_DONTWAIT);
+            long length = to - from;
+            int[] numbers = NO_FDS;
+            KeptFds next = keptFds.peek();
+            if (next != null && next.start == bytesSent) {
+                // Not further than their message: whoever receives takes them for the last one's that begins with them.
+                length = next.end - bytesSent;
+                numbers = numbers(next.fds);
+            } else if (next != null) {
+                length = next.start - bytesSent;
+            }
+            long sent = io.send(socket.value(), backlog, from, length, numbers, numbers.length, MSG_DONTWAIT);
             if (sent < 0) {
                 return sent == -EAGAIN || sent == -EINTR ? 0 : (int) sent;
+            }
+            if (numbers.length != 0) {
+                keptFds.remove().close();
             }
             bytesSent += sent;
             from += sent;
@@ -117,7 +162,33 @@ final class Outbox implements AutoCloseable {
     @Override
     public synchronized void close() {
         closed = true;
+        keptFds.forEach(KeptFds::close);
+        keptFds.clear();
         io.close();
+    }
+
+    private static int[] numbers(List<Fd> fds) {
+        if (fds.isEmpty()) {
+            return NO_FDS;
+        }
+        int[] numbers = new int[fds.size()];
+        for (int i = 0; i < numbers.length; i++) {
+            numbers[i] = fds.get(i).value();
+        }
+        return numbers;
+    }
+
+    private static List<Fd> duplicates(List<Fd> fds) {
+        List<Fd> duplicates = new ArrayList<>();
+        try {
+            for (Fd fd : fds) {
+                duplicates.add(fd.dup());
+            }
+            return duplicates;
+        } catch (ErrnoException e) {
+            duplicates.forEach(Fd::close);
+            throw e;
+        }
     }
 
     private void keep(MemorySegment source, long at, long length) {

@@ -5,7 +5,7 @@ import java.lang.System.Logger.Level;
 
 /**
  * Log lines that a peer's mistakes cause: a few in each interval, so that a hostile peer cannot fill a disk. One for each
- * connection, used by its owner.
+ * server; the loop and a worker may write at once.
  */
 final class PeerLog {
 
@@ -23,7 +23,7 @@ final class PeerLog {
         this.name = name;
     }
 
-    void warn(String what) {
+    synchronized void warn(String what) {
         long now = System.nanoTime();
         if (now - intervalStart >= INTERVAL_NS) {
             if (dropped > 0) {

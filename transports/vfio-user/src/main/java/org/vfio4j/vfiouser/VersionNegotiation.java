@@ -5,7 +5,9 @@ import static org.vfio4j.sys.Errno.EINVAL;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
+import java.util.function.Supplier;
 import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.sys.Fd;
 import org.vfio4j.uapi.VfioUser.Header;
 import org.vfio4j.uapi.VfioUser.Version;
 
@@ -16,12 +18,18 @@ final class VersionNegotiation {
     private static final int MINOR = 2;
 
     private final Capabilities own;
+    private final Supplier<Fd> openTwin;
     private boolean done;
     private Capabilities peer = Capabilities.DEFAULTS;
 
-    /** @param own what this server can do */
-    VersionNegotiation(Capabilities own) {
+    /**
+     * @param own what this server can do
+     * @param openTwin opens a socket for this server's requests, from which they are made from then on, and gives the client's
+     *     end
+     */
+    VersionNegotiation(Capabilities own, Supplier<Fd> openTwin) {
         this.own = own;
+        this.openTwin = openTwin;
     }
 
     /** Whether the two sides have agreed. */
@@ -47,10 +55,14 @@ final class VersionNegotiation {
             throw new ErrnoException(EINVAL, "VERSION: major " + major + ", this server speaks " + MAJOR);
         }
         peer = parse(request);
+        Capabilities offer = own;
+        if (peer.twinSocket() && peer.maxMsgFds() > 0 && request.wantsReply()) {
+            offer = own.withTwinSocket(reply.addOwnFd(openTwin.get()));
+        }
         done = true;
         reply.putShort(Version.MAJOR, MAJOR);
         reply.putShort(Version.MINOR, Math.min(request.u16(Version.MINOR), MINOR));
-        byte[] json = own.toJson().getBytes(StandardCharsets.UTF_8);
+        byte[] json = offer.toJson().getBytes(StandardCharsets.UTF_8);
         MemorySegment.copy(json, 0, reply.buffer(), ValueLayout.JAVA_BYTE, Header.SIZEOF + Version.DATA, json.length);
         reply.buffer().set(ValueLayout.JAVA_BYTE, Header.SIZEOF + Version.DATA + json.length, (byte) 0);
         reply.setPayloadSize(Version.DATA + json.length + 1);

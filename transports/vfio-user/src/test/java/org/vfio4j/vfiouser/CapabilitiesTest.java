@@ -53,15 +53,20 @@ class CapabilitiesTest {
 
     @Test
     void whatItWritesItReads() {
-        Capabilities caps = new Capabilities(16, 1 << 20, 1000, 4096, true);
+        Capabilities caps = Capabilities.of(16, 1 << 20, 1000);
         assertThat(Capabilities.parse(caps.toJson())).isEqualTo(caps);
+        for (int fd : new int[] {Capabilities.NO_FD, 0, 3}) {
+            Capabilities twin = caps.withTwinSocket(fd);
+            assertThat(Capabilities.parse(twin.toJson())).isEqualTo(twin);
+        }
     }
 
     @Test
     void whatIsNotSaidHasTheSpecificationsDefault() {
-        assertThat(Capabilities.parse("{}")).isEqualTo(new Capabilities(1, 1 << 20, 65535, 4096, false));
-        assertThat(Capabilities.parse("{\"capabilities\":{\"twin_socket\":{\"supported\":true}},\"x\":1}"))
-                .isEqualTo(Capabilities.DEFAULTS);
+        Capabilities defaults = new Capabilities(1, 1 << 20, 65535, 4096, false, false, Capabilities.NO_FD);
+        assertThat(Capabilities.parse("{}")).isEqualTo(defaults);
+        assertThat(Capabilities.parse("{\"capabilities\":{\"twin_socket\":{}},\"x\":1}"))
+                .isEqualTo(defaults);
     }
 
     @Test

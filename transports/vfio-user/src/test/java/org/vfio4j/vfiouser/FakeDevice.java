@@ -18,16 +18,21 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.vfio.IoAddressSpace;
 import org.vfio4j.vfio.VfioDeviceFeature;
 import org.vfio4j.vfio.VfioDeviceInfo;
 import org.vfio4j.vfio.VfioDeviceOps;
+import org.vfio4j.vfio.VfioInfoCapability;
+import org.vfio4j.vfio.VfioIoEventFd;
 import org.vfio4j.vfio.VfioIrqInfo;
 import org.vfio4j.vfio.VfioIrqSet;
 import org.vfio4j.vfio.VfioRegionInfo;
+import org.vfio4j.vfio.VfioRegionMemory;
 
 /**
  * A device of plain memory: BAR 0 (16 KiB), BAR 2 (4 MiB), configuration space (256 bytes), and irqs that are kept but never
@@ -39,6 +44,7 @@ final class FakeDevice implements VfioDeviceOps {
     static final int BAR2_SIZE = 4 << 20;
     static final int CONFIG_SIZE = 256;
     static final int MSIX_VECTORS = 2048;
+    static final int ECHO_QUESTION = 24;
 
     final MemorySegment bar0 = Arena.ofAuto().allocate(BAR0_SIZE);
     final MemorySegment bar2 = Arena.ofAuto().allocate(BAR2_SIZE);
@@ -48,6 +54,14 @@ final class FakeDevice implements VfioDeviceOps {
     volatile long number;
     final AtomicInteger resets = new AtomicInteger();
     final AtomicInteger writes = new AtomicInteger();
+
+    // Set before the device is served.
+    List<VfioInfoCapability> capabilities = List.of();
+    List<VfioIrqInfo> moreIrqs = List.of();
+    final Map<Integer, VfioRegionInfo> regionInfos = new ConcurrentHashMap<>();
+
+    final Map<Integer, VfioRegionMemory> regionMemories = new ConcurrentHashMap<>();
+    final Map<Integer, List<VfioIoEventFd>> ioEventFds = new ConcurrentHashMap<>();
 
     volatile Runnable onReset = () -> {};
     volatile Runnable onConfigWrite = () -> {};
@@ -68,11 +82,16 @@ final class FakeDevice implements VfioDeviceOps {
 
     @Override
     public VfioDeviceInfo info() {
-        return new VfioDeviceInfo(VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET, 9, 5);
+        int flags = VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET;
+        return new VfioDeviceInfo(flags, 9, 5 + moreIrqs.size(), capabilities);
     }
 
     @Override
     public VfioRegionInfo regionInfo(int index) {
+        VfioRegionInfo set = regionInfos.get(index);
+        if (set != null) {
+            return set;
+        }
         int flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
         return switch (index) {
             case 0 -> new VfioRegionInfo(index, flags, BAR0_SIZE);
@@ -88,8 +107,19 @@ final class FakeDevice implements VfioDeviceOps {
             case 0 -> new VfioIrqInfo(index, VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE, 1);
             case 2 -> new VfioIrqInfo(index, VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE, MSIX_VECTORS);
             case 3, 4 -> new VfioIrqInfo(index, VFIO_IRQ_INFO_EVENTFD, 1);
-            default -> new VfioIrqInfo(index, VFIO_IRQ_INFO_EVENTFD, 0);
+            case 1 -> new VfioIrqInfo(index, VFIO_IRQ_INFO_EVENTFD, 0);
+            default -> moreIrqs.get(index - 5);
         };
+    }
+
+    @Override
+    public Optional<VfioRegionMemory> regionMemory(int index) {
+        return Optional.ofNullable(regionMemories.get(index));
+    }
+
+    @Override
+    public List<VfioIoEventFd> ioEventFds(int index) {
+        return ioEventFds.getOrDefault(index, List.of());
     }
 
     @Override
@@ -115,14 +145,40 @@ final class FakeDevice implements VfioDeviceOps {
         }
     }
 
-    /** Feature 7 is a number of 64 bits, feature 5 can be set only. */
+    /** Feature 7 is a number of 64 bits, feature 5 can be set only, feature 8 answers with what it is asked and much behind it. */
     @Override
     public Optional<VfioDeviceFeature> feature(int index) {
         return switch (index) {
             case 7 -> Optional.of(new Number(VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET));
             case 5 -> Optional.of(new Number(VFIO_DEVICE_FEATURE_SET));
+            case 8 -> Optional.of(new Echo());
             default -> Optional.empty();
         };
+    }
+
+    private static final class Echo implements VfioDeviceFeature {
+
+        @Override
+        public int operations() {
+            return VFIO_DEVICE_FEATURE_GET;
+        }
+
+        @Override
+        public int sizeBytes() {
+            return ECHO_QUESTION;
+        }
+
+        @Override
+        public int get(MemorySegment data) {
+            int all = (int) data.byteSize();
+            data.asSlice(ECHO_QUESTION).fill((byte) 0x5a);
+            return all;
+        }
+
+        @Override
+        public void set(MemorySegment data) {
+            throw new IllegalStateException("no operation of this feature");
+        }
     }
 
     private final class Number implements VfioDeviceFeature {
@@ -151,6 +207,11 @@ final class FakeDevice implements VfioDeviceOps {
         @Override
         public void set(MemorySegment data) {
             number = data.get(ValueLayout.JAVA_LONG_UNALIGNED, 0);
+            if (number == Long.MAX_VALUE) {
+                // It takes less, and says so.
+                number--;
+                data.set(ValueLayout.JAVA_LONG_UNALIGNED, 0, number);
+            }
         }
     }
 

@@ -63,6 +63,52 @@ class FeatureTest {
     }
 
     @Test
+    void aGetTakesAQuestionAlongAndItsAnswerMayBeAsLargeAsAMessage() {
+        Payload question = new Payload().u64(11).u64(22).u64(33);
+        try (RawClient client = served.client()) {
+            RawMessage small = client.call(feature(8 + 32, GET | 8, question));
+            assertThat(small.payload()).hasSize(8 + 32);
+            assertThat(small.u32(0)).isEqualTo(8 + 32);
+            assertThat(small.u64(8)).isEqualTo(11);
+            assertThat(small.u64(24)).isEqualTo(33);
+            assertThat(small.u64(32)).isEqualTo(0x5a5a5a5a5a5a5a5aL);
+            RawMessage large = client.call(feature(8 + (1 << 20), GET | 8, question));
+            assertThat(large.payload()).hasSize(8 + (1 << 20)).endsWith(0x5a);
+            RawMessage nothing = client.call(feature(8 + 24, GET | 8, new Payload()));
+            assertThat(nothing.u64(8)).as("not what a message before has left").isZero();
+            assertThat(nothing.u64(24)).isZero();
+        }
+        assertThat(served.errnoOf(feature(8 + 23, GET | 8, question))).isEqualTo(EINVAL);
+        assertThat(served.errnoOf(feature(9 + (1 << 20), GET | 8, question))).isEqualTo(EINVAL);
+    }
+
+    @Test
+    void theReplyToASetSaysWhatWasMadeOfIt() {
+        try (RawClient client = served.client()) {
+            RawMessage set = client.call(feature(16, SET | 7, new Payload().u64(Long.MAX_VALUE)));
+            assertThat(set.u64(8)).isEqualTo(Long.MAX_VALUE - 1);
+        }
+        MemorySegment data = Arena.ofAuto().allocate(8, 8);
+        data.set(JAVA_LONG, 0, Long.MAX_VALUE);
+        try (VfioUserClient driver = served.driver()) {
+            driver.feature(SET | 7, data);
+            assertThat(data.get(JAVA_LONG, 0)).isEqualTo(Long.MAX_VALUE - 1);
+            driver.feature(SET | 7, data.asReadOnly());
+        }
+    }
+
+    @Test
+    void theClientSendsTheQuestionOfADirtyReport() {
+        MemorySegment data = Arena.ofAuto().allocate(4096, 8);
+        data.set(JAVA_LONG, 16, 4096);
+        try (VfioUserClient driver = served.driver()) {
+            assertThat(driver.feature(GET | 8, data)).isEqualTo(4096);
+            assertThat(data.get(JAVA_LONG, 16)).isEqualTo(4096);
+            assertThat(data.get(JAVA_LONG, 24)).isEqualTo(0x5a5a5a5a5a5a5a5aL);
+        }
+    }
+
+    @Test
     void refusesWhatTheDeviceDoesNotHave() {
         Payload none = new Payload();
         assertThat(served.errnoOf(feature(16, GET | 1, none))).isEqualTo(ENOTTY);

@@ -5,15 +5,17 @@ import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_DEVICE_GET_INFO;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_DEVICE_GET_IRQ_INFO;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_DEVICE_GET_REGION_INFO;
-import static org.vfio4j.uapi.VfioUser.VFIO_USER_DEVICE_GET_REGION_IO_FDS;
 
+import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.testkit.Payload;
 import org.vfio4j.testkit.RawClient;
 import org.vfio4j.testkit.RawMessage;
+import org.vfio4j.vfio.VfioInfoCapability;
+import org.vfio4j.vfio.VfioIrqInfo;
 
-/** DEVICE_GET_INFO, GET_REGION_INFO, GET_REGION_IO_FDS and GET_IRQ_INFO: the rules of argsz, and what the replies hold. */
+/** DEVICE_GET_INFO, GET_REGION_INFO and GET_IRQ_INFO: the rules of argsz, and what the replies hold. */
 class InfoTest {
 
     private final Served served = new Served();
@@ -35,8 +37,6 @@ class InfoTest {
     void refusesAnArgszThatIsSmall() {
         assertThat(served.errnoOf(info(VFIO_USER_DEVICE_GET_INFO, 8, 0))).isEqualTo(EINVAL);
         assertThat(served.errnoOf(info(VFIO_USER_DEVICE_GET_IRQ_INFO, 8, 0))).isEqualTo(EINVAL);
-        assertThat(served.errnoOf(info(VFIO_USER_DEVICE_GET_REGION_IO_FDS, 8, 0)))
-                .isEqualTo(EINVAL);
         assertThat(served.errnoOf(region(8, 0))).isEqualTo(EINVAL);
     }
 
@@ -44,8 +44,6 @@ class InfoTest {
     void refusesIndicesThatAreNotThere() {
         for (int index : new int[] {9, 512, -1}) {
             assertThat(served.errnoOf(region(32, index))).isEqualTo(EINVAL);
-            assertThat(served.errnoOf(info(VFIO_USER_DEVICE_GET_REGION_IO_FDS, 16, index)))
-                    .isEqualTo(EINVAL);
         }
         for (int index : new int[] {5, -1}) {
             assertThat(served.errnoOf(info(VFIO_USER_DEVICE_GET_IRQ_INFO, 16, index)))
@@ -96,24 +94,44 @@ class InfoTest {
     }
 
     @Test
-    void hasNoDescriptorsForRegionIo() {
-        try (RawClient client = served.client()) {
-            RawMessage reply = client.call(info(VFIO_USER_DEVICE_GET_REGION_IO_FDS, 4096, 2));
-            assertThat(reply.size()).isEqualTo(32);
-            assertThat(reply.u32(0)).isEqualTo(16);
-            assertThat(reply.u32(8)).isEqualTo(2);
-            assertThat(reply.u32(12)).isZero();
-            assertThat(client.takeFds()).isEmpty();
-        }
-        assertThat(served.errnoOf(info(VFIO_USER_DEVICE_GET_REGION_IO_FDS, 4096, 1)))
-                .as("a region that does not exist")
-                .isEqualTo(EINVAL);
-        Payload flags = new Payload().u32(16).u32(1).u32(2).u32(0);
-        Payload count = new Payload().u32(16).u32(0).u32(2).u32(1);
-        Payload huge = new Payload().u32((1 << 20) + 1).u32(0).u32(2).u32(0);
-        for (Payload bad : new Payload[] {flags, count, huge}) {
-            assertThat(served.errnoOf(RawMessage.command(VFIO_USER_DEVICE_GET_REGION_IO_FDS, bad)))
-                    .isEqualTo(EINVAL);
+    void capabilitiesOfADeviceAndAnIrqFollowTheStructure() {
+        VfioInfoCapability one = new VfioInfoCapability(1, 3, new byte[] {1, 2, 3, 4});
+        VfioInfoCapability two = new VfioInfoCapability(2, 1, new byte[8]);
+        FakeDevice device = new FakeDevice();
+        device.capabilities = List.of(one, two);
+        device.moreIrqs = List.of(new VfioIrqInfo(5, 1, 3, List.of(two)));
+        try (Served other = new Served(device);
+                RawClient client = other.client()) {
+            RawMessage small = client.call(info(VFIO_USER_DEVICE_GET_INFO, 55, 0));
+            assertThat(small.payload()).as("as it is without capabilities").hasSize(16);
+            assertThat(small.u32(0)).isEqualTo(24 + 16 + 16);
+            assertThat(small.u32(4)).isEqualTo(3);
+            RawMessage all = client.call(info(VFIO_USER_DEVICE_GET_INFO, 56, 0));
+            assertThat(all.payload()).hasSize(56);
+            assertThat(all.u32(0)).isEqualTo(56);
+            assertThat(all.u32(4)).isEqualTo(3 | 1 << 7);
+            assertThat(all.u32(12)).isEqualTo(6);
+            assertThat(all.u64(16)).isEqualTo(24);
+            assertThat(all.u32(24)).isEqualTo(3 << 16 | 1);
+            assertThat(all.u32(28)).isEqualTo(40);
+            assertThat(all.u64(32)).isEqualTo(0x04030201L);
+            assertThat(all.u32(44)).isZero();
+
+            assertThat(client.call(info(VFIO_USER_DEVICE_GET_IRQ_INFO, 16, 5)).u32(0))
+                    .isEqualTo(40);
+            RawMessage irq = client.call(info(VFIO_USER_DEVICE_GET_IRQ_INFO, 40, 5));
+            assertThat(irq.payload()).hasSize(40);
+            assertThat(irq.u32(4)).isEqualTo(1 | 1 << 4);
+            assertThat(irq.u32(12)).isEqualTo(3);
+            assertThat(irq.u32(16)).isEqualTo(24);
+            assertThat(irq.u32(24)).isEqualTo(1 << 16 | 2);
+            client.close();
+            try (VfioUserClient driver = other.driver()) {
+                assertThat(driver.info().capabilities().get(1)).isEqualTo(two);
+                assertThat(driver.info().flags()).isEqualTo(3);
+                assertThat(driver.irqInfo(5)).isEqualTo(device.moreIrqs.getFirst());
+                assertThat(driver.irqInfo(4).capabilities()).isEmpty();
+            }
         }
     }
 

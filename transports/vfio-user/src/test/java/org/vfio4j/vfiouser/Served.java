@@ -13,7 +13,7 @@ import org.vfio4j.vfio.VfioRegistry;
 /** A {@link FakeDevice} served on a socket of its own: what most tests start from. */
 final class Served implements AutoCloseable {
 
-    final FakeDevice device = new FakeDevice();
+    final FakeDevice device;
     final EventLoop loop;
     final Path directory;
     final Path socket;
@@ -27,9 +27,18 @@ final class Served implements AutoCloseable {
         this(new EventLoop(), options);
     }
 
+    Served(FakeDevice device) {
+        this(new EventLoop(), device, VfioUserServerOptions.DEFAULTS);
+    }
+
     /** @param loop closed with the rest */
     Served(EventLoop loop, VfioUserServerOptions options) {
+        this(loop, new FakeDevice(), options);
+    }
+
+    private Served(EventLoop loop, FakeDevice device, VfioUserServerOptions options) {
         this.loop = loop;
+        this.device = device;
         try {
             directory = Files.createTempDirectory("vfio4j");
         } catch (IOException e) {
