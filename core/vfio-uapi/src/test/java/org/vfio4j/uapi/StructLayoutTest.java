@@ -31,7 +31,8 @@ class StructLayoutTest {
                 Arguments.of("vfio_device_feature", VfioUser.DeviceFeature.class),
                 Arguments.of("vfio_info_cap_header", Vfio.CapHeader.class),
                 Arguments.of("vfio_region_info_cap_sparse_mmap", Vfio.CapSparseMmap.class),
-                Arguments.of("vfio_region_info_cap_type", Vfio.CapType.class));
+                Arguments.of("vfio_region_info_cap_type", Vfio.CapType.class),
+                Arguments.of("vfio_device_low_power_entry_with_wakeup", Vfio.LowPowerEntryWithWakeup.class));
     }
 
     @ParameterizedTest

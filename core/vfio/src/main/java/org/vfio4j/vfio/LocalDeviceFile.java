@@ -135,6 +135,34 @@ public final class LocalDeviceFile implements VfioDeviceFile {
 
     @Override
     public int feature(int flags, MemorySegment data) {
+        VfioDeviceFeature feature = checkedFeature(flags, data);
+        if ((flags & VFIO_DEVICE_FEATURE_PROBE) != 0) {
+            return 0;
+        }
+        if ((flags & VFIO_DEVICE_FEATURE_SET) != 0) {
+            feature.set(data);
+            return 0;
+        }
+        return feature.get(data);
+    }
+
+    @Override
+    public void feature(int flags, MemorySegment data, Fd descriptor) {
+        VfioDeviceFeature feature;
+        try {
+            feature = checkedFeature(flags, data);
+            if ((flags & (VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_GET)) != 0) {
+                throw new ErrnoException(EINVAL, device.name() + ": a descriptor with device feature flags 0x"
+                        + Integer.toHexString(flags) + ", which do not set one");
+            }
+        } catch (ErrnoException e) {
+            descriptor.close();
+            throw e;
+        }
+        feature.set(data, descriptor);
+    }
+
+    private VfioDeviceFeature checkedFeature(int flags, MemorySegment data) {
         checkOpen();
         int known = VFIO_DEVICE_FEATURE_MASK
                 | VFIO_DEVICE_FEATURE_GET
@@ -152,18 +180,11 @@ public final class LocalDeviceFile implements VfioDeviceFile {
         if ((operations & ~feature.operations()) != 0) {
             throw new ErrnoException(EINVAL, what + ": the feature does not have this operation");
         }
-        if (probe) {
-            return 0;
-        }
-        if (data.byteSize() < feature.sizeBytes()) {
+        if (!probe && data.byteSize() < feature.sizeBytes()) {
             throw new ErrnoException(
                     EINVAL, what + ": " + data.byteSize() + " bytes of data, " + feature.sizeBytes() + " needed");
         }
-        if (operations == VFIO_DEVICE_FEATURE_SET) {
-            feature.set(data);
-            return 0;
-        }
-        return feature.get(data);
+        return feature;
     }
 
     private Optional<VfioDeviceFeature> findFeature(int index) {

@@ -1,6 +1,10 @@
 package org.vfio4j.vfio;
 
+import static org.vfio4j.sys.Errno.EINVAL;
+
 import java.lang.foreign.MemorySegment;
+import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.sys.Fd;
 
 /**
  * A feature of a device: what {@code VFIO_DEVICE_FEATURE} (linux/vfio.h) reads or changes. The user's thread calls; VFIO has
@@ -25,4 +29,16 @@ public interface VfioDeviceFeature {
 
     /** Takes {@code data} as its new data. */
     void set(MemorySegment data);
+
+    /**
+     * Takes {@code data} as its new data, with a descriptor that goes with it. Where the kernel's structure has the descriptor's
+     * number, {@code data} says nothing: a number from another process would be another file here.
+     *
+     * @param descriptor the feature's to close, whether it succeeds or not
+     * @throws ErrnoException EINVAL for a feature that takes none, or not this one
+     */
+    default void set(MemorySegment data, Fd descriptor) {
+        descriptor.close();
+        throw new ErrnoException(EINVAL, "set a device feature that takes no descriptor, with one");
+    }
 }

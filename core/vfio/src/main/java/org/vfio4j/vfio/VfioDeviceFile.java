@@ -75,6 +75,18 @@ public interface VfioDeviceFile extends AutoCloseable {
     int feature(int flags, MemorySegment data);
 
     /**
+     * {@code VFIO_DEVICE_FEATURE} with SET, for a feature that takes a descriptor; otherwise as {@link #feature(int,
+     * MemorySegment)}.
+     *
+     * @param descriptor stands for the number that the feature's structure has of it. Taken over whether this succeeds or not
+     * @throws ErrnoException also EINVAL for a feature that takes none and for GET, and ENOTTY for a device that none can be sent to
+     */
+    default void feature(int flags, MemorySegment data, Fd descriptor) {
+        descriptor.close();
+        throw new ErrnoException(ENOTTY, "set a device feature with a descriptor, which cannot be sent");
+    }
+
+    /**
      * Reads the next bytes of the device's state, in PRE_COPY or STOP_COPY ({@code VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE}).
      *
      * @return how many came; 0 at the end

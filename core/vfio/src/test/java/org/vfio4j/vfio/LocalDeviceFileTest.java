@@ -48,6 +48,15 @@ class LocalDeviceFileTest {
     }
 
     @Test
+    void takesOverTheDescriptorOfAFeatureThatItRefuses() {
+        for (int flags : new int[] {1 << 17 | 1000, 1 << 16 | 1000, 3 << 16, -1}) {
+            Fd descriptor = MemFd.create("feature", 4096);
+            assertThatThrownBy(() -> file.feature(flags, buffer, descriptor)).isInstanceOf(ErrnoException.class);
+            assertThat(descriptor.isOpen()).isFalse();
+        }
+    }
+
+    @Test
     void refusesRangesThatLeaveTheRegion() {
         long[] offsets = {REGION_BYTES, -1, Long.MAX_VALUE, Long.MIN_VALUE, REGION_BYTES - 3, Long.MAX_VALUE - 3};
         for (long offset : offsets) {
