@@ -33,11 +33,10 @@ final class EventTriggers {
         for (int i = 0; i < set.count(); i++) {
             int vector = set.start() + i;
             if (assigns) {
-                assign(
-                        vector,
-                        set.eventFds().isEmpty()
-                                ? Optional.empty()
-                                : Optional.of(set.eventFds().get(i)));
+                Optional<Fd> fd = set.eventFds().isEmpty()
+                        ? Optional.empty()
+                        : Optional.of(set.eventFds().get(i));
+                assign(vector, fd);
             } else if (!chooses || set.bools().get(i)) {
                 signal(vector);
             }
@@ -53,13 +52,20 @@ final class EventTriggers {
         return target != null;
     }
 
+    /** Signals the user, and drops its descriptor. */
+    synchronized void signalOnce(int vector) {
+        signal(vector);
+        assign(vector, Optional.empty());
+    }
+
     synchronized void disable() {
         for (int i = 0; i < eventFds.length; i++) {
             assign(i, Optional.empty());
         }
     }
 
-    private void assign(int vector, Optional<Fd> newEventFd) {
+    /** Gives a vector a descriptor to signal, or none, and owns it. */
+    synchronized void assign(int vector, Optional<Fd> newEventFd) {
         Fd old = eventFds[vector];
         eventFds[vector] = newEventFd.orElse(null);
         if (old != null) {

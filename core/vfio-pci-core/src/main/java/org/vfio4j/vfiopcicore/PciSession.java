@@ -2,6 +2,7 @@ package org.vfio4j.vfiopcicore;
 
 import static org.vfio4j.uapi.PciRegs.*;
 
+import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.IrqSink;
 import org.vfio4j.bus.PciFunction;
@@ -18,6 +19,7 @@ final class PciSession {
     private final BarAccess bars;
     private final CommandRegister command;
     private long resets;
+    private final LowPower lowPower;
 
     /** Resets the function and makes it ready: memory and I/O decoded, bus master off, interrupts off. */
     PciSession(PciFunction function) {
@@ -38,7 +40,8 @@ final class PciSession {
         this.bars = new BarAccess(function, decode, table);
         this.command = new CommandRegister(config, addresses, decode, interrupts.intxContext());
         command.install(function.bars());
-        installCapabilities(caps);
+        PowerManagement power = installCapabilities(caps);
+        this.lowPower = new LowPower(function, interrupts, power);
         function.connectIrqs(interrupts);
     }
 
@@ -52,6 +55,10 @@ final class PciSession {
 
     CommandRegister command() {
         return command;
+    }
+
+    LowPower lowPower() {
+        return lowPower;
     }
 
     /** The space as the function reaches it. */
@@ -81,6 +88,7 @@ final class PciSession {
     /** Resets the function and leaves nothing of its user. */
     void close() {
         try {
+            lowPower.exit();
             function.reset();
             addresses.restore();
         } finally {
@@ -89,10 +97,13 @@ final class PciSession {
         }
     }
 
-    private void installCapabilities(CapabilityList caps) {
+    /** Returns the one that changes power states, if there is one. */
+    private @Nullable PowerManagement installCapabilities(CapabilityList caps) {
         int pm = caps.position(PCI_CAP_ID_PM);
+        PowerManagement power = null;
         if (pm != 0) {
-            new PowerManagement(config, hardware, decode, pm).install();
+            power = new PowerManagement(config, hardware, decode, pm);
+            power.install();
         }
         int exp = caps.position(PCI_CAP_ID_EXP);
         if (exp != 0) {
@@ -110,5 +121,6 @@ final class PciSession {
         if (msix != 0) {
             new MsixControl(config, interrupts.msixContext(), msix).install();
         }
+        return power;
     }
 }

@@ -37,7 +37,8 @@ final class PowerManagement implements ConfigHook {
         }
     }
 
-    private void change(int state) {
+    /** Brings the function into a power state, 0 to 3, unless it lacks it or is there already. */
+    void change(int state) {
         int old = config.hardware(pos + PCI_PM_CTRL, 2) & PCI_PM_CTRL_STATE_MASK;
         if (state == old || !supports(state)) {
             return;

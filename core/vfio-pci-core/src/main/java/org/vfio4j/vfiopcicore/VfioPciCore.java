@@ -147,7 +147,7 @@ public final class VfioPciCore implements VfioDeviceOps {
      * @throws ErrnoException EEXIST when the device has it
      */
     public void addFeature(int index, VfioDeviceFeature feature) {
-        boolean own = index == VFIO_DEVICE_FEATURE_BUS_MASTER;
+        boolean own = index == VFIO_DEVICE_FEATURE_BUS_MASTER || LowPowerFeature.isOne(index);
         if (own || features.putIfAbsent(index, feature) != null) {
             throw new ErrnoException(EEXIST, name + ": add device feature " + index + ", which it has");
         }
@@ -212,28 +212,47 @@ public final class VfioPciCore implements VfioDeviceOps {
 
     @Override
     public void setIrqs(VfioIrqSet set) {
-        if (set.index() < VFIO_PCI_NUM_IRQS) {
-            open().interrupts().set(set);
-        } else {
+        PciSession opened = open();
+        if (set.index() >= VFIO_PCI_NUM_IRQS) {
             deviceIrqs.get(set.index()).triggers().set(set);
+        } else if (opened.lowPower().isEngaged()) {
+            opened.lowPower().whileAwake(() -> opened.interrupts().set(set));
+        } else {
+            opened.interrupts().set(set);
         }
     }
 
     @Override
     public void read(int region, long offset, MemorySegment buffer, long at, int count) {
-        access.read(open(), region, offset, buffer, at, count);
+        PciSession opened = open();
+        if (opened.lowPower().isEngaged()) {
+            opened.lowPower().whileAwake(() -> access.read(opened, region, offset, buffer, at, count));
+        } else {
+            access.read(opened, region, offset, buffer, at, count);
+        }
     }
 
     @Override
     public void write(int region, long offset, MemorySegment buffer, long at, int count) {
-        access.write(open(), region, offset, buffer, at, count);
+        PciSession opened = open();
+        if (opened.lowPower().isEngaged()) {
+            opened.lowPower().whileAwake(() -> access.write(opened, region, offset, buffer, at, count));
+        } else {
+            access.write(opened, region, offset, buffer, at, count);
+        }
     }
 
     @Override
     public Optional<VfioDeviceFeature> feature(int index) {
-        return index == VFIO_DEVICE_FEATURE_BUS_MASTER
-                ? Optional.of(new BusMasterFeature(open().command()))
+        PciSession opened = open();
+        LowPower power = opened.lowPower();
+        if (LowPowerFeature.isOne(index)) {
+            return Optional.of(new LowPowerFeature(power, index));
+        }
+        Optional<VfioDeviceFeature> feature = index == VFIO_DEVICE_FEATURE_BUS_MASTER
+                ? Optional.of(new BusMasterFeature(opened.command()))
                 : Optional.ofNullable(features.get(index));
+        return power.isEngaged() ? feature.map(found -> new AwakeFeature(found, power)) : feature;
     }
 
     /** {@inheritDoc} For a function that writes memory through the windows of its DMA space, as emulated functions do. */
@@ -244,7 +263,8 @@ public final class VfioPciCore implements VfioDeviceOps {
 
     @Override
     public void reset() {
-        open().reset();
+        PciSession opened = open();
+        opened.lowPower().whileAwake(opened::reset);
     }
 
     /**

@@ -114,8 +114,11 @@ class DevRegionTest {
         VfioPciCore core = new VfioPciCore("test", FakePciFunction.disk());
         Notes notes = new Notes();
         core.addFeature(1000, notes);
+        core.openDevice();
+        assertThat(core.feature(1000)).contains(notes);
+        core.closeDevice();
         assertErrno(EEXIST, () -> core.addFeature(1000, notes));
         assertErrno(EEXIST, () -> core.addFeature(VFIO_DEVICE_FEATURE_BUS_MASTER, notes));
-        assertThat(core.feature(1000)).contains(notes);
+        assertErrno(EEXIST, () -> core.addFeature(VFIO_DEVICE_FEATURE_LOW_POWER_EXIT, notes));
     }
 }

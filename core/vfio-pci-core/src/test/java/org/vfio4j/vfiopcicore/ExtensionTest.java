@@ -61,7 +61,9 @@ class ExtensionTest {
         VfioPciCore core = VfioPciCore.create("test", device);
         assertThat(core.info().numRegions()).isEqualTo(9);
         assertThat(core.info().capabilities()).isEmpty();
+        core.openDevice();
         assertThat(core.feature(1000)).isEmpty();
+        core.closeDevice();
     }
 
     @Test

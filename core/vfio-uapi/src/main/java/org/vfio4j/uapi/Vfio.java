@@ -200,6 +200,8 @@ public final class Vfio {
         public static final int SIZEOF = 24;
 
         private FeatureDmaLoggingReport() {}
+    }
+
     /** struct vfio_device_low_power_entry_with_wakeup: s32 wakeup_eventfd, u32 reserved. */
     public static final class LowPowerEntryWithWakeup {
         public static final int WAKEUP_EVENTFD = 0;
