@@ -49,6 +49,10 @@ final class FakePciFunction implements PciFunction {
     byte[] rom = {};
     Optional<Object> platform = Optional.empty();
     int resets;
+
+    /** How often the MSI-X enable bit went on. */
+    int enables;
+
     int attached;
     @Nullable DmaSpace space;
     IrqSink sink = IrqSink.NONE;
@@ -175,7 +179,13 @@ final class FakePciFunction implements PciFunction {
     public void configWrite(int offset, int width, int value) {
         checkAligned(offset, width);
         int mask = LittleEndian.get(writable, offset, width);
+        boolean wasOn = msixIsOn();
         set(offset, width, (LittleEndian.get(config, offset, width) & ~mask) | (value & mask));
+        enables += !wasOn && msixIsOn() ? 1 : 0;
+    }
+
+    private boolean msixIsOn() {
+        return (LittleEndian.get(config, MSIX + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_ENABLE) != 0;
     }
 
     @Override

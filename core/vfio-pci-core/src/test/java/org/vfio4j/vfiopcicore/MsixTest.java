@@ -62,6 +62,23 @@ class MsixTest {
     }
 
     @Test
+    void aVectorAddedLaterLeavesTheOthersAsTheyAre() {
+        assertThat(disk.file.irqInfo(X).flags() & VFIO_IRQ_INFO_NORESIZE).isZero();
+        List<Fd> first = disk.assign(X, 0, 2);
+        disk.mask(X, 1);
+        disk.function.sink.msi(0);
+        disk.function.sink.msi(1);
+        List<Fd> late = disk.assign(X, 5, 1);
+        disk.function.sink.msi(5);
+        assertThat(signals(late.getFirst())).isEqualTo(1);
+        assertThat(signals(first.get(0))).as("neither lost nor sent again").isEqualTo(1);
+        assertThat(signals(first.get(1))).as("still masked").isZero();
+        disk.unmask(X, 1);
+        assertThat(signals(first.get(1))).isEqualTo(1);
+        assertThat(disk.function.enables).as("the function was enabled once").isEqualTo(1);
+    }
+
+    @Test
     void aResetKeepsItEnabled() {
         List<Fd> fds = disk.assign(X, 0, 1);
         disk.file.reset();

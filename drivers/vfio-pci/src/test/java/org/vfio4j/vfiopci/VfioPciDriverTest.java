@@ -2,7 +2,12 @@ package org.vfio4j.vfiopci;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.vfio4j.uapi.Vfio.VFIO_IRQ_SET_ACTION_TRIGGER;
+import static org.vfio4j.uapi.Vfio.VFIO_IRQ_SET_DATA_EVENTFD;
+import static org.vfio4j.uapi.Vfio.VFIO_PCI_REQ_IRQ_INDEX;
 
+import java.time.Duration;
+import java.util.List;
 import java.util.Optional;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
@@ -12,8 +17,11 @@ import org.vfio4j.bus.PciDevice;
 import org.vfio4j.bus.PciDriver;
 import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.sys.EventFd;
+import org.vfio4j.sys.Fd;
 import org.vfio4j.vfio.LocalDeviceFile;
 import org.vfio4j.vfio.VfioDevice;
+import org.vfio4j.vfio.VfioIrqSet;
 import org.vfio4j.vfio.VfioRegistry;
 
 /** The generic driver on a bus. */
@@ -94,6 +102,28 @@ class VfioPciDriverTest {
         file.close();
         unbinding.join();
         assertThat(device.driver()).isEmpty();
+    }
+
+    @Test
+    void unbindAsksTheUserAtOnceAndThenEveryTenSeconds() throws Exception {
+        PciDevice device = bound();
+        LocalDeviceFile file = registry.open("vfio0");
+        Fd request = EventFd.create();
+        file.setIrqs(VfioIrqSet.eventFds(
+                VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+                VFIO_PCI_REQ_IRQ_INDEX,
+                0,
+                1,
+                List.of(request.dup())));
+        Thread unbinding = Thread.ofPlatform().daemon().start(() -> bus.unbind(device));
+        while (EventFd.drain(request.value()) != 1) {
+            Thread.onSpinWait();
+        }
+        file.close();
+        unbinding.join();
+        assertThat(device.driver()).isEmpty();
+        assertThat(VfioRegistry.REQUEST_INTERVAL).isEqualTo(Duration.ofSeconds(10));
+        request.close();
     }
 
     private PciDevice bound() {
