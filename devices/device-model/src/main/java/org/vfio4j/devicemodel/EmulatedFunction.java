@@ -21,6 +21,7 @@ public final class EmulatedFunction implements PciFunction {
     private final RegisterSet config;
     private final List<PciBar> bars;
     private final @Nullable BarHandler[] handlers;
+    private final byte[] rom;
     private final DeviceModel device;
     private final Interrupts interrupts;
     private final Runnable resetParts;
@@ -30,6 +31,7 @@ public final class EmulatedFunction implements PciFunction {
         interrupts = parts.interrupts();
         bars = parts.bars();
         handlers = parts.handlers();
+        rom = parts.rom();
         resetParts = parts.resetParts();
         config = parts.layOut(this::reset, device);
     }
@@ -67,6 +69,20 @@ public final class EmulatedFunction implements PciFunction {
     @Override
     public void barWrite(int bar, long offset, int width, long value) {
         handler(bar).write(offset, width, value);
+    }
+
+    @Override
+    public int romSizeBytes() {
+        return rom.length;
+    }
+
+    @Override
+    public long romRead(long offset, int width) {
+        long value = 0;
+        for (int i = width - 1; i >= 0; i--) {
+            value = (value << 8) | (rom[(int) offset + i] & 0xff);
+        }
+        return value;
     }
 
     @Override

@@ -14,6 +14,8 @@ import static org.vfio4j.uapi.PciRegs.PCI_DEVICE_ID;
 import static org.vfio4j.uapi.PciRegs.PCI_INTERRUPT_LINE;
 import static org.vfio4j.uapi.PciRegs.PCI_INTERRUPT_PIN;
 import static org.vfio4j.uapi.PciRegs.PCI_REVISION_ID;
+import static org.vfio4j.uapi.PciRegs.PCI_ROM_ADDRESS;
+import static org.vfio4j.uapi.PciRegs.PCI_ROM_ADDRESS_ENABLE;
 import static org.vfio4j.uapi.PciRegs.PCI_STATUS;
 import static org.vfio4j.uapi.PciRegs.PCI_STATUS_CAP_LIST;
 import static org.vfio4j.uapi.PciRegs.PCI_STATUS_INTERRUPT;
@@ -22,6 +24,7 @@ import static org.vfio4j.uapi.PciRegs.PCI_SUBSYSTEM_VENDOR_ID;
 import static org.vfio4j.uapi.PciRegs.PCI_VENDOR_ID;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -35,6 +38,7 @@ public final class EmulatedFunctionBuilder {
 
     private static final int MSIX_BAR_LEAST_BYTES = 4096;
     private static final int BARS = 6;
+    private static final int ROM_LEAST_BYTES = 2048;
     private static final int INTA = 1;
 
     private final int vendorId;
@@ -44,6 +48,7 @@ public final class EmulatedFunctionBuilder {
     private int revision;
     private int classCode;
     private boolean intx;
+    private byte[] rom = {};
     private @Nullable Long serialNumber;
     private @Nullable MsixTable msix;
     private @Nullable Runnable flr;
@@ -80,6 +85,17 @@ public final class EmulatedFunctionBuilder {
     public EmulatedFunctionBuilder bar(PciBar bar, BarHandler handler) {
         bars.add(bar);
         handlers[bar.index()] = handler;
+        return this;
+    }
+
+    /**
+     * An expansion ROM, as firmware of a virtual machine reads it.
+     *
+     * @param image what is in it; zeroes follow up to the next power of two, 2048 at least
+     */
+    public EmulatedFunctionBuilder rom(byte[] image) {
+        int size = Math.max(ROM_LEAST_BYTES, Integer.highestOneBit(image.length - 1) << 1);
+        rom = Arrays.copyOf(image, size);
         return this;
     }
 
@@ -139,6 +155,10 @@ public final class EmulatedFunctionBuilder {
         return handlers.clone();
     }
 
+    byte[] rom() {
+        return rom;
+    }
+
     /** What a reset must reach apart from the device and the configuration space. */
     Runnable resetParts() {
         MsixTable table = msix;
@@ -162,6 +182,9 @@ public final class EmulatedFunctionBuilder {
         layout.add(Register.at(PCI_INTERRUPT_LINE, 1, "interrupt line").writable());
         layout.add(Register.at(PCI_INTERRUPT_PIN, 1, "interrupt pin").reset(intx ? INTA : 0));
         bars.forEach(layout::addBar);
+        if (rom.length != 0) {
+            layout.add(Register.at(PCI_ROM_ADDRESS, 4, "expansion ROM").writable(-rom.length | PCI_ROM_ADDRESS_ENABLE));
+        }
         layout.addCapabilities(capabilities);
         if (serialNumber != null) {
             layout.addSerialNumber(serialNumber);
@@ -172,7 +195,7 @@ public final class EmulatedFunctionBuilder {
     private Register command(DeviceModel device) {
         int decode = bars.stream()
                 .mapToInt(bar -> bar.kind() == PciBar.Kind.IO ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY)
-                .reduce(0, (a, b) -> a | b);
+                .reduce(rom.length == 0 ? 0 : PCI_COMMAND_MEMORY, (a, b) -> a | b);
         int writable = decode | PCI_COMMAND_MASTER | PCI_COMMAND_PARITY | PCI_COMMAND_SERR | PCI_COMMAND_INTX_DISABLE;
         boolean[] master = {false};
         return Register.at(PCI_COMMAND, 2, "command").writable(writable).onWrite(value -> {

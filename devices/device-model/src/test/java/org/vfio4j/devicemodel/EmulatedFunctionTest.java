@@ -71,6 +71,21 @@ class EmulatedFunctionTest {
     }
 
     @Test
+    void hasTheRomThatItIsGiven() {
+        assertThat(function.romSizeBytes()).isZero();
+        byte[] image = new byte[2049];
+        image[0] = 0x55;
+        image[1] = (byte) 0xaa;
+        image[2048] = 7;
+        EmulatedFunction withRom = builder().rom(image).build(new Events());
+        assertThat(withRom.romSizeBytes()).isEqualTo(4096);
+        assertThat(withRom.romRead(0, 4)).isEqualTo(0xaa55);
+        assertThat(withRom.romRead(2048, 8)).isEqualTo(7);
+        withRom.configWrite(PCI_ROM_ADDRESS, 4, -1);
+        assertThat(withRom.configRead(PCI_ROM_ADDRESS, 4)).isEqualTo(0xffff_f001);
+    }
+
+    @Test
     void tellsTheDeviceAboutBusMastering() {
         function.configWrite(PCI_COMMAND, 2, PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY);
         function.configWrite(PCI_COMMAND, 2, PCI_COMMAND_MASTER);
