@@ -84,7 +84,8 @@ final class Regions {
     }
 
     /** The region at this index that was added. */
-    @Nullable DeviceRegion device(int index) {
+    @Nullable
+    DeviceRegion device(int index) {
         if (index == VFIO_PCI_VGA_REGION_INDEX) {
             return vga;
         }

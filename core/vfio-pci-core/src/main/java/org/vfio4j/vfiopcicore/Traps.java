@@ -53,9 +53,7 @@ final class Traps {
 
     synchronized void remove(VfioPciTrap trap) {
         int region = trap.region();
-        replace(
-                region,
-                Arrays.stream(of(region)).filter(other -> other != trap).toArray(VfioPciTrap[]::new));
+        replace(region, Arrays.stream(of(region)).filter(other -> other != trap).toArray(VfioPciTrap[]::new));
     }
 
     private void replace(int region, VfioPciTrap[] changed) {

@@ -41,7 +41,9 @@ class CapabilityListTest {
             f.done();
             try (OpenCore core = new OpenCore(f)) {
                 int hidden = core.config(0x100, 4);
-                assertThat(hidden).as("version %d", version).isEqualTo(version == 0 ? f.configRead(0x100, 4) : 0x1100_0000);
+                assertThat(hidden)
+                        .as("version %d", version)
+                        .isEqualTo(version == 0 ? f.configRead(0x100, 4) : 0x1100_0000);
             }
         }
     }

@@ -54,7 +54,10 @@ final class FakePciFunction implements PciFunction {
     int enables;
 
     int attached;
-    @Nullable DmaSpace space;
+
+    @Nullable
+    DmaSpace space;
+
     IrqSink sink = IrqSink.NONE;
     private byte[] initial;
 

@@ -150,7 +150,6 @@ class RegionMemoryTest {
     }
 
     private static Optional<List<Area>> areas(OpenCore disk, int region) {
-        return VfioRegionCapabilities.sparseAreas(
-                disk.file.regionInfo(region).capabilities());
+        return VfioRegionCapabilities.sparseAreas(disk.file.regionInfo(region).capabilities());
     }
 }

@@ -36,8 +36,7 @@ public final class VfioPciDriver implements PciDriver {
         PciBus bus = device.bus();
         VfioPciCore core = VfioPciCore.create(NAME, device);
         VfioRegistry registry = bus.service(VfioRegistry.class);
-        device.setDriverData(
-                new Bound(core, registry.register(core, () -> bus.reference(this), device.toString())));
+        device.setDriverData(new Bound(core, registry.register(core, () -> bus.reference(this), device.toString())));
     }
 
     @Override
