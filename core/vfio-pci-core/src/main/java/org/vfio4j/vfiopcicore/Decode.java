@@ -10,8 +10,9 @@ final class Decode {
     private boolean io;
     private boolean master;
     private boolean asleep;
+    private long epoch;
 
-    /** Odd while the function is bus master; greater after each change. */
+    /** What {@link #epoch} is, for the other threads. Odd while the function is bus master; greater after each change. */
     private volatile long masterEpoch;
 
     boolean memory() {
@@ -48,8 +49,9 @@ final class Decode {
     }
 
     private void updateEpoch() {
-        if (isMaster(masterEpoch) != (master && !asleep)) {
-            masterEpoch = masterEpoch + 1;
+        if (isMaster(epoch) != (master && !asleep)) {
+            epoch++;
+            masterEpoch = epoch;
         }
     }
 }
