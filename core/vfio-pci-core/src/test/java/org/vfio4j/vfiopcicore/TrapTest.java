@@ -13,7 +13,9 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.List;
+import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.sys.ErrnoException;
@@ -146,6 +148,86 @@ class TrapTest {
         second.close();
         disk.write(BAR, 0, 8, 1);
         assertThat(disk.function.barLog).containsExactly("w4@0", "w8@0");
+    }
+
+    @Test
+    void everyByteOfAnyAccessGoesToOneOfThem() {
+        Random random = new Random(11);
+        MemoryRegion trapped = new MemoryRegion(64);
+        MemoryRegion plain = new MemoryRegion(64);
+        int flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+        disk.close();
+        try (OpenCore other = new OpenCore(FakePciFunction.disk(), core -> {
+            core.registerDevRegion(1, 1, plain, 64, flags);
+        })) {
+            MemorySegment buffer = Arena.ofAuto().allocate(64);
+            for (int round = 0; round < 500; round++) {
+                BitSet owned = new BitSet();
+                List<VfioPciTrap> traps = trapAtRandom(other.core, random, trapped, owned);
+                int offset = random.nextInt(64);
+                int count = 1 + random.nextInt(64 - offset);
+                random.nextBytes(plain.bytes);
+                random.nextBytes(trapped.bytes);
+                other.file.read(9, offset, buffer, 0, count);
+                for (int i = 0; i < count; i++) {
+                    byte expected = (owned.get(offset + i) ? trapped : plain).bytes[offset + i];
+                    assertThat(buffer.get(ValueLayout.JAVA_BYTE, i))
+                            .as("byte %d of round %d, trapped %s", offset + i, round, owned)
+                            .isEqualTo(expected);
+                }
+                traps.forEach(VfioPciTrap::close);
+            }
+        }
+    }
+
+    private static List<VfioPciTrap> trapAtRandom(VfioPciCore core, Random random, MemoryRegion to, BitSet owned) {
+        List<VfioPciTrap> traps = new ArrayList<>();
+        for (int i = random.nextInt(6); i > 0; i--) {
+            int start = random.nextInt(64);
+            int end = start + 1 + random.nextInt(Math.min(64 - start, 9));
+            if (owned.get(start, end).isEmpty()) {
+                owned.set(start, end);
+                traps.add(core.trap(9, start, end - start, new VfioPciTrapHandler() {
+                    @Override
+                    public boolean read(long offset, MemorySegment buffer, long at, int count) {
+                        to.read(offset, buffer, at, count);
+                        return true;
+                    }
+                }));
+            }
+        }
+        return traps;
+    }
+
+    @Test
+    void settingAndClosingOnAnotherThreadNeverLosesAnAccess() throws Exception {
+        int rounds = 20_000;
+        Thread setter = Thread.ofPlatform().start(() -> {
+            for (int i = 0; i < rounds; i++) {
+                disk.core.trap(BAR, 8, 8, new Ones()).close();
+            }
+        });
+        long answers = 0;
+        boolean more = true;
+        while (more) {
+            more = setter.isAlive();
+            long value = disk.read(BAR, 4, 8);
+            assertThat(value == 0 || value == 0xffff_ffff_0000_0000L).as("read 0x%x", value).isTrue();
+            disk.function.barLog.clear();
+            answers++;
+        }
+        setter.join();
+        assertThat(answers).isPositive();
+        assertThat(disk.read(BAR, 4, 8)).isZero();
+    }
+
+    /** Answers every read with ones. */
+    private static final class Ones implements VfioPciTrapHandler {
+        @Override
+        public boolean read(long offset, MemorySegment buffer, long at, int count) {
+            buffer.asSlice(at, count).fill((byte) -1);
+            return true;
+        }
     }
 
     /** Writes down what it sees; answers with ones, or lets through. */
