@@ -7,8 +7,8 @@ import java.lang.foreign.MemorySegment;
 import org.vfio4j.sys.ErrnoException;
 
 /**
- * Takes an access to whom it belongs: traps first, cut at their edges; then the region itself. Allocates nothing. Used by the
- * user's thread.
+ * Takes an access to whom it belongs: traps first, cut at their edges; then the region itself. Allocates nothing, unless the
+ * device is in low power and has to be woken for it. Used by the user's thread.
  */
 final class RegionAccess {
 
@@ -22,6 +22,14 @@ final class RegionAccess {
 
     /** The range lies inside the region, which can be read. */
     void read(PciSession session, int region, long offset, MemorySegment buffer, long at, int count) {
+        if (session.lowPower().isEngaged()) {
+            session.lowPower().whileAwake(() -> readAwake(session, region, offset, buffer, at, count));
+        } else {
+            readAwake(session, region, offset, buffer, at, count);
+        }
+    }
+
+    private void readAwake(PciSession session, int region, long offset, MemorySegment buffer, long at, int count) {
         VfioPciTrap[] set = traps.of(region);
         if (set.length == 0) {
             readUntrapped(session, region, offset, buffer, at, count);
@@ -40,6 +48,14 @@ final class RegionAccess {
 
     /** The range lies inside the region, which can be written. */
     void write(PciSession session, int region, long offset, MemorySegment buffer, long at, int count) {
+        if (session.lowPower().isEngaged()) {
+            session.lowPower().whileAwake(() -> writeAwake(session, region, offset, buffer, at, count));
+        } else {
+            writeAwake(session, region, offset, buffer, at, count);
+        }
+    }
+
+    private void writeAwake(PciSession session, int region, long offset, MemorySegment buffer, long at, int count) {
         VfioPciTrap[] set = traps.of(region);
         if (set.length == 0) {
             writeUntrapped(session, region, offset, buffer, at, count);

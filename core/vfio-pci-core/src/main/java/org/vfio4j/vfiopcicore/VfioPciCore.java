@@ -1,6 +1,5 @@
 package org.vfio4j.vfiopcicore;
 
-import static org.vfio4j.sys.Errno.EEXIST;
 import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.ENODEV;
 import static org.vfio4j.uapi.PciRegs.PCI_HEADER_TYPE;
@@ -12,9 +11,7 @@ import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.PciDevice;
@@ -28,7 +25,6 @@ import org.vfio4j.vfio.VfioDeviceOps;
 import org.vfio4j.vfio.VfioInfoCapability;
 import org.vfio4j.vfio.VfioIrqInfo;
 import org.vfio4j.vfio.VfioIrqSet;
-import org.vfio4j.vfio.VfioLoggingOps;
 import org.vfio4j.vfio.VfioRegionInfo;
 import org.vfio4j.vfio.VfioRegionMemory;
 
@@ -53,7 +49,7 @@ public final class VfioPciCore implements VfioDeviceOps {
     private final Regions regions;
     private final RegionAccess access;
     private final DeviceIrqs deviceIrqs = new DeviceIrqs();
-    private final Map<Integer, VfioDeviceFeature> features = new ConcurrentHashMap<>();
+    private final Features features = new Features();
     private final List<VfioInfoCapability> capabilities = new CopyOnWriteArrayList<>();
     private final IoasLogging logging = new IoasLogging();
 
@@ -147,10 +143,7 @@ public final class VfioPciCore implements VfioDeviceOps {
      * @throws ErrnoException EEXIST when the device has it
      */
     public void addFeature(int index, VfioDeviceFeature feature) {
-        boolean own = index == VFIO_DEVICE_FEATURE_BUS_MASTER || LowPowerFeature.isOne(index);
-        if (own || features.putIfAbsent(index, feature) != null) {
-            throw new ErrnoException(EEXIST, name + ": add device feature " + index + ", which it has");
-        }
+        features.add(index, feature);
     }
 
     /** Adds to what the device says of itself ({@code VFIO_DEVICE_INFO_CAP_*}), before it is opened. */
@@ -224,41 +217,17 @@ public final class VfioPciCore implements VfioDeviceOps {
 
     @Override
     public void read(int region, long offset, MemorySegment buffer, long at, int count) {
-        PciSession opened = open();
-        if (opened.lowPower().isEngaged()) {
-            opened.lowPower().whileAwake(() -> access.read(opened, region, offset, buffer, at, count));
-        } else {
-            access.read(opened, region, offset, buffer, at, count);
-        }
+        access.read(open(), region, offset, buffer, at, count);
     }
 
     @Override
     public void write(int region, long offset, MemorySegment buffer, long at, int count) {
-        PciSession opened = open();
-        if (opened.lowPower().isEngaged()) {
-            opened.lowPower().whileAwake(() -> access.write(opened, region, offset, buffer, at, count));
-        } else {
-            access.write(opened, region, offset, buffer, at, count);
-        }
+        access.write(open(), region, offset, buffer, at, count);
     }
 
     @Override
     public Optional<VfioDeviceFeature> feature(int index) {
-        PciSession opened = open();
-        LowPower power = opened.lowPower();
-        if (LowPowerFeature.isOne(index)) {
-            return Optional.of(new LowPowerFeature(power, index));
-        }
-        Optional<VfioDeviceFeature> feature = index == VFIO_DEVICE_FEATURE_BUS_MASTER
-                ? Optional.of(new BusMasterFeature(opened.command()))
-                : Optional.ofNullable(features.get(index));
-        return power.isEngaged() ? feature.map(found -> new AwakeFeature(found, power)) : feature;
-    }
-
-    /** {@inheritDoc} For a function that writes memory through the windows of its DMA space, as emulated functions do. */
-    @Override
-    public Optional<VfioLoggingOps> logging() {
-        return Optional.of(logging);
+        return features.find(open(), index);
     }
 
     @Override

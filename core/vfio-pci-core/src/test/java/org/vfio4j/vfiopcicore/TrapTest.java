@@ -212,7 +212,9 @@ class TrapTest {
         while (more) {
             more = setter.isAlive();
             long value = disk.read(BAR, 4, 8);
-            assertThat(value == 0 || value == 0xffff_ffff_0000_0000L).as("read 0x%x", value).isTrue();
+            assertThat(value == 0 || value == 0xffff_ffff_0000_0000L)
+                    .as("read 0x%x", value)
+                    .isTrue();
             disk.function.barLog.clear();
             answers++;
         }
