@@ -52,8 +52,7 @@ public interface DmaWindow extends AutoCloseable {
 
     /**
      * Tells that memory was written through a host address that {@link #translate} gave, so that a migration copies it again:
-     * after the write, before the driver can see the request completed, and before {@link #leave}. {@link #write} does so
-     * itself. Costs one branch while nobody logs.
+     * after the write and before {@link #leave}. {@link #write} does so itself. Costs one branch while nobody logs.
      *
      * @param length bytes, greater than 0
      */

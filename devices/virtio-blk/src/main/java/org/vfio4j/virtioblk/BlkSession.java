@@ -2,6 +2,8 @@ package org.vfio4j.virtioblk;
 
 import static org.vfio4j.virtioblk.VirtioBlkSpec.*;
 
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 import org.vfio4j.block.BlockCompletion;
 import org.vfio4j.block.BlockQueue;
 import org.vfio4j.bus.DmaSpace;
@@ -41,6 +43,9 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
     private final SlowRequest slow;
     private int completed;
 
+    // That of the requests in flight.
+    private @Nullable DmaWindow window;
+
     BlkSession(BlkDisk disk, Fd eventFd) {
         this.disk = disk;
         rules = disk.rules();
@@ -59,6 +64,7 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
     }
 
     int serve(SplitQueue queue, int waiting, DmaWindow window) {
+        this.window = window;
         int limit = Math.min(Math.min(waiting, BATCH), slots.freeCount());
         int taken = 0;
         while (taken < limit && queue.take(chain, window, false) == SplitQueue.TAKEN && start(queue, window)) {
@@ -137,7 +143,8 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
             queue.takeSlowly();
             return false;
         }
-        long status = window.translate(chain.address(last) + chain.length(last) - 1, 1, DmaSpace.WRITE);
+        long statusIova = chain.address(last) + chain.length(last) - 1;
+        long status = window.translate(statusIova, 1, DmaSpace.WRITE);
         long header = window.translate(chain.address(0), HEADER_SIZE, DmaSpace.READ);
         if (status <= 0 || header <= 0) {
             queue.takeSlowly();
@@ -150,6 +157,8 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
         slots.head[slot] = chain.head();
         slots.type[slot] = type;
         slots.statusAddress[slot] = status;
+        slots.statusIova[slot] = statusIova;
+        slots.writtenPieces[slot] = 0;
         slots.bytes[slot] = 0;
         slots.expected[slot] = 0;
         slots.flushing[slot] = false;
@@ -177,6 +186,7 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
         if (pieces == UNREACHABLE) {
             return giveBack(slot);
         }
+        slots.writtenPieces[slot] = pieces;
         slots.writtenWhenDone[slot] = (int) bytes + 1;
         slots.bytes[slot] = bytes;
         slots.expected[slot] = (int) bytes;
@@ -264,6 +274,7 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
      */
     private int gather(int slot, int from, int to, int skip, long bytes, int access, DmaWindow window) {
         long at = slots.memory(slot);
+        long iovaAt = slots.iovas(slot);
         long left = bytes;
         long skipping = skip;
         int pieces = 0;
@@ -276,7 +287,9 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
                 }
                 RawMemory.putLong(at, host);
                 RawMemory.putLong(at + Long.BYTES, length);
+                RawMemory.putLong(iovaAt, chain.address(i) + skipping);
                 at += RequestSlots.IOVEC_SIZE;
+                iovaAt += Long.BYTES;
                 pieces++;
                 left -= length;
             }
@@ -303,6 +316,18 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
         return true;
     }
 
+    /** What the storage has written for a slot, also when it failed in the middle, and its status. */
+    private void markDirty(int slot) {
+        DmaWindow written = Objects.requireNonNull(window);
+        written.markDirty(slots.statusIova[slot], 1);
+        long iovec = slots.memory(slot);
+        long iova = slots.iovas(slot);
+        for (int i = 0; i < slots.writtenPieces[slot]; i++) {
+            long length = RawMemory.getLong(iovec + (long) RequestSlots.IOVEC_SIZE * i + Long.BYTES);
+            written.markDirty(RawMemory.getLong(iova + (long) Long.BYTES * i), length);
+        }
+    }
+
     private boolean giveBack(int slot) {
         SplitQueue queue = slots.queue[slot];
         slots.give(slot);
@@ -319,6 +344,7 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
 
     private void finish(int slot, byte status) {
         RawMemory.putByte(slots.statusAddress[slot], status);
+        markDirty(slot);
         tally.count(slots.type[slot], status, slots.bytes[slot]);
         SplitQueue queue = slots.queue[slot];
         if (queue != null) {

@@ -8,7 +8,7 @@ import org.vfio4j.virtio.VirtioRing;
 /**
  * The requests that can be in flight at once, in arrays: what is needed to answer each of them. A slot's number is its tag at
  * the storage. Each has room in native memory for one iovec per descriptor, which a request for ranges fills with its ranges
- * instead. Belongs to the queue thread.
+ * instead, and behind them for the IOVA of each. Belongs to the queue thread.
  */
 final class RequestSlots implements AutoCloseable {
 
@@ -20,6 +20,8 @@ final class RequestSlots implements AutoCloseable {
     final int[] head;
     final int[] type;
     final long[] statusAddress;
+    final long[] statusIova;
+    final int[] writtenPieces;
     final long[] bytes;
     final int[] expected;
     final boolean[] flushing;
@@ -28,6 +30,7 @@ final class RequestSlots implements AutoCloseable {
     final int[] rangesLeft;
     final int[] rangesDone;
 
+    private final int iovecBytes;
     private final int slotBytes;
     private final int[] free;
     private final Mapping memory;
@@ -39,6 +42,8 @@ final class RequestSlots implements AutoCloseable {
         head = new int[count];
         type = new int[count];
         statusAddress = new long[count];
+        statusIova = new long[count];
+        writtenPieces = new int[count];
         bytes = new long[count];
         expected = new int[count];
         flushing = new boolean[count];
@@ -46,7 +51,8 @@ final class RequestSlots implements AutoCloseable {
         writtenWhenFailed = new int[count];
         rangesLeft = new int[count];
         rangesDone = new int[count];
-        slotBytes = VirtioRing.VRING_DESC_SIZE * maxChain;
+        iovecBytes = VirtioRing.VRING_DESC_SIZE * maxChain;
+        slotBytes = iovecBytes + Long.BYTES * maxChain;
         memory = Mapping.anonymous((long) slotBytes * count);
         free = new int[count];
         for (int i = 0; i < count; i++) {
@@ -71,6 +77,11 @@ final class RequestSlots implements AutoCloseable {
     /** Where the slot's native memory begins. */
     long memory(int slot) {
         return memory.address() + (long) slotBytes * slot;
+    }
+
+    /** Where the IOVAs of the slot's iovecs begin. */
+    long iovas(int slot) {
+        return memory(slot) + iovecBytes;
     }
 
     @Override

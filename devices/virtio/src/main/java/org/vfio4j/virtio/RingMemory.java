@@ -127,6 +127,25 @@ final class RingMemory implements AutoCloseable {
         return window.write(usedIova + VRING_USED_IDX, used + VRING_USED_IDX, 2);
     }
 
+    /** The used entries from {@code from} up to {@code to} and the index were written to the ring itself. */
+    void markUsed(DmaWindow window, int from, int to) {
+        window.markDirty(usedIova, VRING_USED_RING);
+        int first = from & (size - 1);
+        int last = (to - 1) & (size - 1);
+        if (first > last) {
+            // Around the end; not often enough to be exact.
+            first = 0;
+            last = size - 1;
+        }
+        long at = VRING_USED_RING + (long) VRING_USED_ELEM_SIZE * first;
+        window.markDirty(usedIova + at, (long) VRING_USED_ELEM_SIZE * (last - first + 1));
+    }
+
+    /** Two bytes of the used ring itself were written, the flags or avail_event. */
+    void markUsedField(DmaWindow window, int at) {
+        window.markDirty(usedIova + at, 2);
+    }
+
     /** Stores two bytes of a copy's used ring, the flags or avail_event: 0 or a negative errno. */
     int storeUsedField(DmaWindow window, int at) {
         return window.write(usedIova + at, used + at, 2);

@@ -244,6 +244,7 @@ public final class SplitQueue {
         if (!memory.isCopied()) {
             // The driver stores its wish and then loads our index; we store our index and then load its wish.
             RawMemory.fullFence();
+            memory.markUsed(window, before, usedIndex);
         } else if (memory.storeUsed(window, before, usedIndex) != 0
                 || memory.fetchSuppression(window, eventIndex) != 0) {
             return false;
@@ -285,6 +286,8 @@ public final class SplitQueue {
         RawMemory.putShortRelease(memory.used() + at, (short) value);
         if (memory.isCopied()) {
             memory.storeUsedField(window, at);
+        } else {
+            memory.markUsedField(window, at);
         }
     }
 
