@@ -14,7 +14,6 @@ import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.locks.LockSupport;
-import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.DmaWindow;
 import org.vfio4j.sys.ErrnoException;
@@ -24,7 +23,7 @@ import org.vfio4j.sys.Mapping;
  * The memory that a device may master: IOVA to memory, as an iommufd IOAS or a type1 container is in the kernel.
  *
  * <p>Control threads change the maps, one at a time under a lock. Queue threads look addresses up through their
- * {@link DmaWindow}s without a lock, on an immutable snapshot that is made anew by the first window to enter after a change.
+ * {@link DmaWindow}s without a lock, on an immutable snapshot, of which a change makes a new one that shares most of it.
  * Taking a map away ends with {@link #synchronize}: only when no window can be using it any more is its memory released.
  *
  * <p>The space owns the memory of its maps, and releases that of a map that it refuses.
@@ -34,7 +33,7 @@ public final class IoAddressSpace implements DmaSpace, AutoCloseable {
     /** The largest single map, 8 TiB: more than any machine has, and small enough that sums of sizes never overflow. */
     public static final long MAX_MAP_BYTES = 1L << 43;
 
-    static final DmaSnapshot EMPTY = new DmaSnapshot(0, List.of());
+    static final DmaSnapshot EMPTY = new DmaSnapshot(0, DmaTree.EMPTY);
 
     static final DirtyLog[] NO_LOGS = {};
 
@@ -46,16 +45,14 @@ public final class IoAddressSpace implements DmaSpace, AutoCloseable {
     private final TreeMap<Long, DmaMap> maps = new TreeMap<>(Long::compareUnsigned);
     private final CopyOnWriteArrayList<IoAddressSpaceWindow> windows = new CopyOnWriteArrayList<>();
 
-    // Null while it is stale. Written under the lock.
-    private volatile @Nullable DmaSnapshot snapshot = EMPTY;
+    // Written under the lock.
+    private volatile DmaSnapshot snapshot = EMPTY;
 
     // Counts the calls of synchronize that found a window online, from 1: 0 stands for a window that is offline.
     private volatile long epoch = 1;
 
     // Never changed, always replaced. Written under the lock.
     private volatile DirtyLog[] logs = NO_LOGS;
-
-    private long generation;
 
     /** @param maxMaps how many maps it takes at once */
     public IoAddressSpace(int maxMaps) {
@@ -71,12 +68,12 @@ public final class IoAddressSpace implements DmaSpace, AutoCloseable {
      *     another map, ENOSPC when it is larger than {@link #MAX_MAP_BYTES} or there are too many
      */
     public void map(long iova, int access, Mapping mapping) {
-        add(new DmaMap(iova, mapping.size(), access, Optional.of(mapping), Optional.empty()));
+        add(new DmaMap(iova, access, mapping));
     }
 
     /** Maps memory that is reached through {@code backing}; otherwise as {@link #map(long, int, Mapping)}. */
     public void map(long iova, long sizeBytes, int access, DmaBacking backing) {
-        add(new DmaMap(iova, sizeBytes, access, Optional.empty(), Optional.of(backing)));
+        add(new DmaMap(iova, sizeBytes, access, backing));
     }
 
     /**
@@ -88,12 +85,12 @@ public final class IoAddressSpace implements DmaSpace, AutoCloseable {
         DmaMap gone;
         synchronized (lock) {
             DmaMap found = maps.get(iova);
-            if (found == null || found.sizeBytes() != sizeBytes) {
+            if (found == null || found.sizeBytes != sizeBytes) {
                 throw new ErrnoException(ENOENT, "DMA unmap " + range(iova, sizeBytes));
             }
             gone = found;
             maps.remove(iova);
-            changed();
+            publish(snapshot.maps().minus(found));
         }
         synchronize();
         gone.close();
@@ -105,12 +102,12 @@ public final class IoAddressSpace implements DmaSpace, AutoCloseable {
         synchronized (lock) {
             gone = new ArrayList<>(maps.values());
             maps.clear();
-            changed();
+            publish(DmaTree.EMPTY);
         }
         synchronize();
         long bytes = 0;
         for (DmaMap map : gone) {
-            bytes += map.sizeBytes();
+            bytes += map.sizeBytes;
             map.close();
         }
         return bytes;
@@ -120,7 +117,7 @@ public final class IoAddressSpace implements DmaSpace, AutoCloseable {
     public boolean contains(long iova, long sizeBytes, int access) {
         synchronized (lock) {
             DmaMap found = maps.get(iova);
-            return found != null && found.sizeBytes() == sizeBytes && found.access() == access;
+            return found != null && found.sizeBytes == sizeBytes && found.access == access;
         }
     }
 
@@ -211,8 +208,7 @@ public final class IoAddressSpace implements DmaSpace, AutoCloseable {
     }
 
     DmaSnapshot snapshot() {
-        DmaSnapshot newest = snapshot;
-        return newest != null ? newest : renewSnapshot();
+        return snapshot;
     }
 
     void closeWindow(IoAddressSpaceWindow window) {
@@ -223,8 +219,8 @@ public final class IoAddressSpace implements DmaSpace, AutoCloseable {
         try {
             synchronized (lock) {
                 check(map);
-                maps.put(map.iova(), map);
-                changed();
+                maps.put(map.iova, map);
+                publish(snapshot.maps().plus(map));
             }
         } catch (ErrnoException e) {
             map.close();
@@ -233,21 +229,21 @@ public final class IoAddressSpace implements DmaSpace, AutoCloseable {
     }
 
     private void check(DmaMap map) {
-        String what = "DMA map " + range(map.iova(), map.sizeBytes());
-        if (map.sizeBytes() == 0) {
+        String what = "DMA map " + map;
+        if (map.sizeBytes == 0) {
             throw new ErrnoException(EINVAL, what);
         }
-        if (Long.compareUnsigned(map.sizeBytes(), MAX_MAP_BYTES) > 0) {
+        if (Long.compareUnsigned(map.sizeBytes, MAX_MAP_BYTES) > 0) {
             throw new ErrnoException(ENOSPC, what + ": the limit of one map is " + MAX_MAP_BYTES + " bytes");
         }
-        if (Long.compareUnsigned(map.last(), map.iova()) < 0) {
+        if (Long.compareUnsigned(map.last(), map.iova) < 0) {
             throw new ErrnoException(EOVERFLOW, what + " goes past the end of the address space");
         }
         if (maps.size() >= maxMaps) {
             throw new ErrnoException(ENOSPC, what + ": the limit is " + maxMaps + " maps");
         }
-        overlapping(map.iova(), map.last()).ifPresent(other -> {
-            throw new ErrnoException(EEXIST, what + " overlaps " + range(other.iova(), other.sizeBytes()));
+        overlapping(map.iova, map.last()).ifPresent(other -> {
+            throw new ErrnoException(EEXIST, what + " overlaps " + other);
         });
     }
 
@@ -259,20 +255,8 @@ public final class IoAddressSpace implements DmaSpace, AutoCloseable {
                 : Optional.empty();
     }
 
-    private void changed() {
-        generation++;
-        snapshot = null;
-    }
-
-    private DmaSnapshot renewSnapshot() {
-        synchronized (lock) {
-            DmaSnapshot newest = snapshot;
-            if (newest == null) {
-                newest = new DmaSnapshot(generation, maps.values());
-                snapshot = newest;
-            }
-            return newest;
-        }
+    private void publish(DmaTree changed) {
+        snapshot = new DmaSnapshot(snapshot.generation() + 1, changed);
     }
 
     private static void awaitSafePoint(IoAddressSpaceWindow window, long target) {

@@ -77,7 +77,7 @@ final class IoAddressSpaceWindow implements DmaWindow {
 
     @Override
     public long generation() {
-        return snapshot.generation;
+        return snapshot.generation();
     }
 
     @Override
@@ -127,43 +127,60 @@ final class IoAddressSpaceWindow implements DmaWindow {
     }
 
     private long search(long iova, long length, int access) {
-        DmaSnapshot maps = snapshot;
-        int i = maps.find(iova);
-        if (i < 0) {
-            return -EFAULT;
+        DmaTree.Node node = snapshot.maps().findDirect(iova);
+        if (node != null) {
+            int slot = (int) node.slot(iova);
+            long direct = node.direct(slot);
+            long first = node.firstOf(slot);
+            long bytes = 1L << node.shift;
+            if ((direct & access) == access && length <= bytes - (iova - first)) {
+                long offset = direct & ~DmaTree.ACCESS;
+                hitIova = first;
+                hitSize = bytes;
+                hitHost = first + offset;
+                hitAccess = (int) direct & DmaTree.ACCESS;
+                return iova + offset;
+            }
         }
-        if ((maps.access[i] & access) != access) {
-            return -EACCES;
-        }
-        long offset = iova - maps.iova[i];
-        if (length > maps.sizeBytes[i] - offset) {
-            return searchOn(i, length - (maps.sizeBytes[i] - offset), access);
-        }
-        if (maps.host[i] == 0) {
-            return 0;
-        }
-        hitIova = maps.iova[i];
-        hitSize = maps.sizeBytes[i];
-        hitHost = maps.host[i];
-        hitAccess = maps.access[i];
-        return hitHost + offset;
+        return searchMaps(iova, length, access);
     }
 
-    /** A range goes on behind map {@code i}: the maps that follow without a gap must hold the rest. */
-    private long searchOn(int i, long rest, int access) {
-        DmaSnapshot maps = snapshot;
-        int previous = i;
+    private long searchMaps(long iova, long length, int access) {
+        DmaMap map = snapshot.maps().find(iova);
+        if (map == null) {
+            return -EFAULT;
+        }
+        if ((map.access & access) != access) {
+            return -EACCES;
+        }
+        long offset = iova - map.iova;
+        if (length > map.sizeBytes - offset) {
+            return searchOn(map, length - (map.sizeBytes - offset), access);
+        }
+        if (map.host == 0) {
+            return 0;
+        }
+        hitIova = map.iova;
+        hitSize = map.sizeBytes;
+        hitHost = map.host;
+        hitAccess = map.access;
+        return map.host + offset;
+    }
+
+    /** A range goes on behind a map: the maps that follow without a gap must hold the rest. */
+    private long searchOn(DmaMap map, long rest, int access) {
         long left = rest;
+        long next = map.last() + 1;
         while (left > 0) {
-            int next = previous + 1;
-            if (next == maps.iova.length || maps.iova[previous] + maps.sizeBytes[previous] != maps.iova[next]) {
+            DmaMap following = next == 0 ? null : snapshot.maps().find(next);
+            if (following == null) {
                 return -EFAULT;
             }
-            if ((maps.access[next] & access) != access) {
+            if ((following.access & access) != access) {
                 return -EACCES;
             }
-            left -= maps.sizeBytes[next];
-            previous = next;
+            left -= following.sizeBytes;
+            next = following.last() + 1;
         }
         return 0;
     }
@@ -172,17 +189,16 @@ final class IoAddressSpaceWindow implements DmaWindow {
         long done = 0;
         while (done < length) {
             // Looked up anew for each piece: the wait for a remote one may have changed the maps.
-            DmaSnapshot maps = snapshot;
-            int i = maps.find(iova + done);
-            if (i < 0) {
+            DmaMap map = snapshot.maps().find(iova + done);
+            if (map == null) {
                 return -EFAULT;
             }
-            if ((maps.access[i] & access) != access) {
+            if ((map.access & access) != access) {
                 return -EACCES;
             }
-            long offset = iova + done - maps.iova[i];
-            long piece = Math.min(length - done, maps.sizeBytes[i] - offset);
-            int error = transferPiece(maps, i, offset, hostAddress + done, piece, access);
+            long offset = iova + done - map.iova;
+            long piece = Math.min(length - done, map.sizeBytes - offset);
+            int error = transferPiece(map, offset, hostAddress + done, piece, access);
             if (access == DmaSpace.WRITE) {
                 markDirty(iova + done, piece);
             }
@@ -194,8 +210,8 @@ final class IoAddressSpaceWindow implements DmaWindow {
         return 0;
     }
 
-    private int transferPiece(DmaSnapshot maps, int i, long offset, long hostAddress, long length, int access) {
-        long mapped = maps.host[i];
+    private int transferPiece(DmaMap map, long offset, long hostAddress, long length, int access) {
+        long mapped = map.host;
         if (mapped != 0) {
             if (access == DmaSpace.READ) {
                 RawMemory.copy(mapped + offset, hostAddress, length);
@@ -204,7 +220,7 @@ final class IoAddressSpaceWindow implements DmaWindow {
             }
             return 0;
         }
-        DmaBacking backing = Objects.requireNonNull(maps.backing[i]);
+        DmaBacking backing = Objects.requireNonNull(map.backing);
         if (!backing.isRemote()) {
             return access(backing, offset, hostAddress, length, access);
         }
