@@ -6,6 +6,7 @@ import static org.vfio4j.uapi.VfioUser.VFIO_USER_VERSION;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
+import org.vfio4j.sys.FileStat;
 import org.vfio4j.uapi.VfioUser.Version;
 
 /** The client's VFIO_USER_VERSION, with which a connection begins. */
@@ -56,9 +57,12 @@ final class ClientNegotiation {
 
     // A server that would ask on a socket that nobody has could never be answered.
     private static void takeTwin(ClientChannel channel, Message reply, int fdIndex) {
-        if (fdIndex < 0 || fdIndex >= reply.fdCount()) {
+        boolean isThere = fdIndex >= 0 && fdIndex < reply.fdCount();
+        if (!isThere || !FileStat.of(reply.fd(fdIndex)).isSocket()) {
             throw channel.lost(
-                    EPROTO, "its second socket is descriptor " + fdIndex + " of " + reply.fdCount() + " descriptors");
+                    EPROTO,
+                    "its second socket is descriptor " + fdIndex + " of " + reply.fdCount()
+                            + (isThere ? ", which is no socket" : ""));
         }
         channel.addTwin(reply.takeFd(fdIndex));
     }

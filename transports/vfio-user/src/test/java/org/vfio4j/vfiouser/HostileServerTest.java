@@ -37,7 +37,7 @@ import org.vfio4j.testkit.RawMessage;
 /** The client against a server that breaks the rules: an errno within a bounded time, and nothing left behind. */
 class HostileServerTest {
 
-    private static final VfioUserClientOptions IMPATIENT = VfioUserClientOptions.DEFAULTS.withTimeoutNs(300_000_000);
+    static final VfioUserClientOptions IMPATIENT = VfioUserClientOptions.DEFAULTS.withTimeoutNs(300_000_000);
     private static final Payload NOTHING = new Payload();
 
     private final Leaks before = Leaks.snapshot();
@@ -170,6 +170,21 @@ class HostileServerTest {
         });
     }
 
+    @Test
+    void aServerThatAsksWithoutEndDoesNotKeepTheClient() {
+        byte[] question = RawMessage.command(VFIO_USER_DMA_READ, new Payload().u64(0).u64(8))
+                .withFlags(RawMessage.NO_REPLY)
+                .toBytes();
+        withClient(driver -> {
+            CompletableFuture<Void> call = CompletableFuture.runAsync(() -> driver.read(0, 0, buffer, 0, 4));
+            server.receive();
+            while (server.trySend(question)) {
+                Thread.onSpinWait();
+            }
+            assertThat(errnoOf(call)).isEqualTo(ETIMEDOUT);
+        });
+    }
+
     private RawMessage ask(int command, long iova, long count) {
         return server.call(RawMessage.command(command, new Payload().u64(iova).u64(count)));
     }
@@ -200,7 +215,7 @@ class HostileServerTest {
         }
     }
 
-    private static VfioUserClient connect(RawClient peer, Fd socket) {
+    static VfioUserClient connect(RawClient peer, Fd socket) {
         CompletableFuture<VfioUserClient> made =
                 CompletableFuture.supplyAsync(() -> VfioUserClient.over(socket, IMPATIENT));
         byte[] json = "{\"capabilities\":{\"max_msg_fds\":8}}".getBytes(StandardCharsets.UTF_8);
@@ -214,7 +229,7 @@ class HostileServerTest {
         return payload.bytes(new byte[bytes]);
     }
 
-    private static int errnoOf(CompletableFuture<?> call) {
+    static int errnoOf(CompletableFuture<?> call) {
         try {
             call.join();
             return 0;
