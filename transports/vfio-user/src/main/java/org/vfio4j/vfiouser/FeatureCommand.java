@@ -12,7 +12,7 @@ import org.vfio4j.vfio.VfioDeviceFile;
 
 /**
  * DEVICE_FEATURE: hands the data on; the device file judges the flags. The reply to a SET or PROBE repeats the request, with
- * what the feature has changed in its data.
+ * what the feature has changed in its data. A descriptor that a feature takes travels as ancillary data.
  */
 final class FeatureCommand {
 
@@ -43,7 +43,12 @@ final class FeatureCommand {
             reply.putInt(DeviceFeature.FLAGS, flags);
             reply.setPayloadSize(DeviceFeature.SIZEOF + data);
         } else {
-            file.feature(flags, request.buffer().asSlice(request.payloadAt() + DeviceFeature.DATA, given));
+            MemorySegment data = request.buffer().asSlice(request.payloadAt() + DeviceFeature.DATA, given);
+            if (request.fdCount() == 0) {
+                file.feature(flags, data);
+            } else {
+                file.feature(flags, data, request.takeFd(0));
+            }
             reply.repeat(request, request.payloadSize());
             reply.setPayloadSize(request.payloadSize());
         }

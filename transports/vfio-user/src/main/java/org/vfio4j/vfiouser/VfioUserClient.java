@@ -44,6 +44,8 @@ public final class VfioUserClient implements VfioDeviceFile {
     /** What DMA_LOGGING_REPORT is asked: u64 iova, u64 length, u64 page_size. */
     private static final int REPORT_QUESTION_SIZE = 24;
 
+    private static final int[] NO_FDS = {};
+
     private final ClientChannel channel;
     private final Capabilities server;
     private final int maxTransfer;
@@ -162,6 +164,19 @@ public final class VfioUserClient implements VfioDeviceFile {
 
     @Override
     public int feature(int flags, MemorySegment data) {
+        return feature(flags, data, NO_FDS);
+    }
+
+    @Override
+    public void feature(int flags, MemorySegment data, Fd descriptor) {
+        try {
+            feature(flags, data, new int[] {descriptor.value()});
+        } finally {
+            descriptor.close();
+        }
+    }
+
+    private int feature(int flags, MemorySegment data, int[] fds) {
         if (data.byteSize() > maxTransfer) {
             throw new ErrnoException(
                     EINVAL, "device feature with " + data.byteSize() + " bytes of data: the limit is " + maxTransfer);
@@ -175,7 +190,7 @@ public final class VfioUserClient implements VfioDeviceFile {
         request.putInt(DeviceFeature.FLAGS, flags);
         MemorySegment.copy(data, 0, request.buffer(), Header.SIZEOF + DeviceFeature.DATA, said);
         request.setPayloadSize(DeviceFeature.SIZEOF + said);
-        Message reply = channel.call(VFIO_USER_DEVICE_FEATURE, DeviceFeature.SIZEOF);
+        Message reply = channel.call(VFIO_USER_DEVICE_FEATURE, DeviceFeature.SIZEOF, fds, fds.length);
         int came = probe ? 0 : reply.payloadSize() - DeviceFeature.SIZEOF;
         if (came > size) {
             throw channel.lost(EPROTO, "DEVICE_FEATURE with room for " + size + " bytes answered by " + came);

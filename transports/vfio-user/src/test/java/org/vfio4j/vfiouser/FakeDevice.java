@@ -24,6 +24,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.vfio.IoAddressSpace;
+import org.vfio4j.vfio.IoasLogging;
 import org.vfio4j.vfio.VfioDeviceFeature;
 import org.vfio4j.vfio.VfioDeviceInfo;
 import org.vfio4j.vfio.VfioDeviceOps;
@@ -31,6 +32,8 @@ import org.vfio4j.vfio.VfioInfoCapability;
 import org.vfio4j.vfio.VfioIoEventFd;
 import org.vfio4j.vfio.VfioIrqInfo;
 import org.vfio4j.vfio.VfioIrqSet;
+import org.vfio4j.vfio.VfioLoggingOps;
+import org.vfio4j.vfio.VfioMigrationOps;
 import org.vfio4j.vfio.VfioRegionInfo;
 import org.vfio4j.vfio.VfioRegionMemory;
 
@@ -58,6 +61,8 @@ final class FakeDevice implements VfioDeviceOps {
     // Set before the device is served.
     List<VfioInfoCapability> capabilities = List.of();
     List<VfioIrqInfo> moreIrqs = List.of();
+    Optional<VfioMigrationOps> migration = Optional.empty();
+    Optional<IoasLogging> logging = Optional.empty();
     final Map<Integer, VfioRegionInfo> regionInfos = new ConcurrentHashMap<>();
 
     final Map<Integer, VfioRegionMemory> regionMemories = new ConcurrentHashMap<>();
@@ -205,6 +210,12 @@ final class FakeDevice implements VfioDeviceOps {
         }
 
         @Override
+        public void set(MemorySegment data, Fd descriptor) {
+            set(data);
+            eventFds.add(descriptor);
+        }
+
+        @Override
         public void set(MemorySegment data) {
             number = data.get(ValueLayout.JAVA_LONG_UNALIGNED, 0);
             if (number == Long.MAX_VALUE) {
@@ -216,6 +227,16 @@ final class FakeDevice implements VfioDeviceOps {
     }
 
     @Override
+    public Optional<VfioMigrationOps> migration() {
+        return migration;
+    }
+
+    @Override
+    public Optional<VfioLoggingOps> logging() {
+        return logging.map(ops -> ops);
+    }
+
+    @Override
     public void reset() {
         onReset.run();
         resets.incrementAndGet();
@@ -223,12 +244,14 @@ final class FakeDevice implements VfioDeviceOps {
 
     @Override
     public void attachIoas(IoAddressSpace newSpace) {
+        logging.ifPresent(ops -> ops.attach(newSpace));
         space = Optional.of(newSpace);
     }
 
     @Override
     public void detachIoas() {
         space = Optional.empty();
+        logging.ifPresent(IoasLogging::detach);
     }
 
     @Override

@@ -15,6 +15,9 @@ import java.lang.foreign.MemorySegment;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.sys.EventFd;
+import org.vfio4j.sys.Fd;
+import org.vfio4j.testkit.Leaks;
 import org.vfio4j.testkit.Payload;
 import org.vfio4j.testkit.RawClient;
 import org.vfio4j.testkit.RawMessage;
@@ -94,6 +97,25 @@ class FeatureTest {
             driver.feature(SET | 7, data);
             assertThat(data.get(JAVA_LONG, 0)).isEqualTo(Long.MAX_VALUE - 1);
             driver.feature(SET | 7, data.asReadOnly());
+        }
+    }
+
+    @Test
+    void aDescriptorGoesWithASetAndWithNothingElse() {
+        MemorySegment data = Arena.ofAuto().allocate(8, 8);
+        try (VfioUserClient driver = served.driver();
+                Fd fd = EventFd.create()) {
+            Leaks before = Leaks.snapshot();
+            driver.feature(SET | 7, data, fd.dup());
+            EventFd.signal(fd.value());
+            assertThat(EventFd.drain(served.device.eventFds.getFirst().value())).isEqualTo(1);
+            served.device.eventFds.removeFirst().close();
+            for (int flags : new int[] {PROBE | SET | 7, SET | 4}) {
+                Fd sent = fd.dup();
+                assertThatThrownBy(() -> driver.feature(flags, data, sent)).isInstanceOf(ErrnoException.class);
+                assertThat(sent.isOpen()).isFalse();
+            }
+            before.assertNone();
         }
     }
 

@@ -8,6 +8,8 @@ import static org.vfio4j.uapi.VfioUser.VFIO_USER_REGION_READ;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_REGION_WRITE;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_REGION_WRITE_MULTI;
 
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.testkit.Payload;
@@ -120,6 +122,43 @@ class RegionAccessTest {
                     .isEqualTo(EINVAL);
         }
         assertThat(served.device.writes).hasValue(0);
+    }
+
+    @Test
+    void ofSeveralWritesThoseBeforeTheOneThatFailsAreDone() {
+        Payload payload = new Payload().u64(3);
+        payload.u64(8).u32(0).u32(4).u64(1);
+        payload.u64(8).u32(1).u32(4).u64(2);
+        payload.u64(12).u32(0).u32(4).u64(3);
+        assertThat(served.errnoOf(RawMessage.command(VFIO_USER_REGION_WRITE_MULTI, payload)))
+                .isEqualTo(EINVAL);
+        assertThat(served.device.bar0.get(JAVA_INT, 8)).isEqualTo(1);
+        assertThat(served.device.bar0.get(JAVA_INT, 12)).isZero();
+    }
+
+    @Test
+    void theClientWritesManyAtOnceInOrder() {
+        List<RegionWrite> writes = new ArrayList<>();
+        for (int i = 0; i < 450; i++) {
+            writes.add(new RegionWrite(0, 16 + 8L * (i % 400), 1 + i % 8, 0x0101010101010101L * (i & 0x7f)));
+        }
+        for (boolean posted : new boolean[] {false, true}) {
+            served.device.bar0.fill((byte) 0);
+            VfioUserClientOptions options = VfioUserClientOptions.DEFAULTS.withPostedWrites(posted);
+            try (VfioUserClient driver = VfioUserClient.connect(served.socket, options)) {
+                driver.writeAll(writes);
+                driver.writeAll(List.of());
+                // A reply: what was posted before is done.
+                driver.info();
+                for (int i = 50; i < 450; i++) {
+                    long mask = -1L >>> 64 - 8 * (1 + i % 8);
+                    long expected = writes.get(i).value() & mask;
+                    assertThat(served.device.bar0.get(JAVA_LONG, 16 + 8L * (i % 400)) & mask)
+                            .isEqualTo(expected);
+                }
+            }
+        }
+        assertThat(served.server.statistics().messages()).as("three batches each time").isLessThan(20);
     }
 
     static RawMessage read(long offset, int region, int count) {

@@ -2,6 +2,7 @@ package org.vfio4j.vfiouser;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.uapi.Vfio.VFIO_IRQ_INFO_EVENTFD;
 import static org.vfio4j.uapi.Vfio.VFIO_IRQ_SET_ACTION_MASK;
 import static org.vfio4j.uapi.Vfio.VFIO_IRQ_SET_ACTION_TRIGGER;
 import static org.vfio4j.uapi.Vfio.VFIO_IRQ_SET_ACTION_UNMASK;
@@ -10,6 +11,7 @@ import static org.vfio4j.uapi.Vfio.VFIO_IRQ_SET_DATA_EVENTFD;
 import static org.vfio4j.uapi.Vfio.VFIO_IRQ_SET_DATA_NONE;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_DEVICE_SET_IRQS;
 
+import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.sys.EventFd;
@@ -18,6 +20,7 @@ import org.vfio4j.testkit.Leaks;
 import org.vfio4j.testkit.Payload;
 import org.vfio4j.testkit.RawClient;
 import org.vfio4j.testkit.RawMessage;
+import org.vfio4j.vfio.VfioIrqInfo;
 import org.vfio4j.vfio.VfioIrqSet;
 
 /** DEVICE_SET_IRQS: refused when malformed, with every descriptor closed; else it reaches the device as it was sent. */
@@ -135,6 +138,60 @@ class SetIrqsTest {
                 assertThat(served.device.irqSets.getLast().flags()).isEqualTo(VFIO_IRQ_SET_DATA_NONE | action);
             }
             assertThat(client.call(irqs(20, NONE_TRIGGER, REQ, 0, 0)).isError()).isFalse();
+        }
+    }
+
+    @Test
+    void deviceSpecificIndicesAreAsTheOthersAndAreTakenBackFromAClientThatGoes() {
+        FakeDevice device = new FakeDevice();
+        device.moreIrqs = List.of(new VfioIrqInfo(5, VFIO_IRQ_INFO_EVENTFD, 1), new VfioIrqInfo(6, 0, 0));
+        try (Served other = new Served(device);
+                Fd fd = EventFd.create()) {
+            try (RawClient client = other.client()) {
+                Leaks before = Leaks.snapshot();
+                assertThat(client.call(eventFds(7, 0, 1), fd).error()).isEqualTo(EINVAL);
+                assertThat(client.call(eventFds(6, 0, 1), fd).error()).isEqualTo(EINVAL);
+                assertThat(client.call(eventFds(5, 1, 1), fd).error()).isEqualTo(EINVAL);
+                before.assertNone();
+                assertThat(client.call(eventFds(5, 0, 1), fd).isError()).isFalse();
+                assertThat(device.irqSets.getLast().index()).isEqualTo(5);
+                assertThat(client.call(irqs(20, NONE_TRIGGER, 5, 0, 1)).isError())
+                        .isFalse();
+            }
+            try (RawClient next = other.client()) {
+                assertThat(device.irqSets.getLast().index()).isEqualTo(5);
+                assertThat(device.irqSets.getLast().count()).isZero();
+            }
+        }
+    }
+
+    @Test
+    void everyLegalPairOfDataAndActionReachesTheDevice() {
+        try (RawClient client = served.client();
+                Fd fd = EventFd.create()) {
+            for (int action : new int[] {
+                VFIO_IRQ_SET_ACTION_MASK, VFIO_IRQ_SET_ACTION_UNMASK, VFIO_IRQ_SET_ACTION_TRIGGER
+            }) {
+                assertThat(client.call(irqs(20, VFIO_IRQ_SET_DATA_NONE | action, MSIX, 9, 3))
+                                .isError())
+                        .isFalse();
+                assertThat(client.call(irqs(22, VFIO_IRQ_SET_DATA_BOOL | action, MSIX, 9, 2, (byte) 1, (byte) 0))
+                                .isError())
+                        .isFalse();
+                assertThat(served.device.irqSets.getLast().bools()).containsExactly(true, false);
+                assertThat(client.call(irqs(20, VFIO_IRQ_SET_DATA_EVENTFD | action, MSIX, 9, 1), fd)
+                                .isError())
+                        .isFalse();
+                assertThat(client.call(irqs(20, VFIO_IRQ_SET_DATA_EVENTFD | action, MSIX, 2046, 2))
+                                .isError())
+                        .as("takes descriptors away, wherever it begins")
+                        .isFalse();
+                VfioIrqSet last = served.device.irqSets.getLast();
+                assertThat(last.flags()).isEqualTo(VFIO_IRQ_SET_DATA_EVENTFD | action);
+                assertThat(last.start()).isEqualTo(2046);
+                assertThat(last.count()).isEqualTo(2);
+                assertThat(last.eventFds()).isEmpty();
+            }
         }
     }
 
