@@ -453,6 +453,25 @@ public final class PciRegs {
     public static final int PCI_EXT_CAP_SRIOV_SIZEOF = 0x40;
     public static final int PCI_EXT_CAP_LTR_SIZEOF = 8;
 
+    // Single root I/O virtualization (PCI Express Base 6.0, 9.3.3)
+    public static final int PCI_SRIOV_CAP = 0x04;
+    public static final int PCI_SRIOV_CTRL = 0x08;
+    public static final int PCI_SRIOV_CTRL_VFE = 0x01;
+    public static final int PCI_SRIOV_CTRL_MSE = 0x08;
+    public static final int PCI_SRIOV_CTRL_ARI = 0x10;
+    public static final int PCI_SRIOV_STATUS = 0x0a;
+    public static final int PCI_SRIOV_INITIAL_VF = 0x0c;
+    public static final int PCI_SRIOV_TOTAL_VF = 0x0e;
+    public static final int PCI_SRIOV_NUM_VF = 0x10;
+    public static final int PCI_SRIOV_FUNC_LINK = 0x12;
+    public static final int PCI_SRIOV_VF_OFFSET = 0x14;
+    public static final int PCI_SRIOV_VF_STRIDE = 0x16;
+    public static final int PCI_SRIOV_VF_DID = 0x1a;
+    public static final int PCI_SRIOV_SUP_PGSIZE = 0x1c;
+    public static final int PCI_SRIOV_SYS_PGSIZE = 0x20;
+    public static final int PCI_SRIOV_BAR = 0x24;
+    public static final int PCI_SRIOV_NUM_BARS = 6;
+
     // Device serial number (PCI Express Base 6.0, 7.9.3)
 
     // Sizes of capabilities
