@@ -9,7 +9,7 @@ import org.vfio4j.sys.ErrnoException;
 
 /**
  * Gives BARs their addresses, as firmware does: aligned to their size, from three windows. Addresses are not used again; the
- * windows have room for many thousands of functions.
+ * windows have room for many thousands of functions. Safe for all threads.
  */
 final class BarAllocator {
 
@@ -29,10 +29,10 @@ final class BarAllocator {
      *
      * @throws ErrnoException ENOSPC when a window is used up
      */
-    List<PciDevice.Resource> place(PciAddress address, PciFunction function) {
+    synchronized List<PciDevice.Resource> place(PciAddress address, PciFunction function) {
         List<PciDevice.Resource> placed = new ArrayList<>();
         for (PciBar bar : function.bars()) {
-            long start = next(address, bar);
+            long start = next(address, bar, 1);
             int register = PCI_BASE_ADDRESS_0 + bar.index() * Integer.BYTES;
             function.configWrite(register, Integer.BYTES, (int) start);
             if (bar.kind() == PciBar.Kind.MEM64) {
@@ -43,21 +43,35 @@ final class BarAllocator {
         return placed;
     }
 
-    private long next(PciAddress address, PciBar bar) {
-        long size = bar.sizeBytes();
+    /**
+     * Places the BARs of all virtual functions that a function can have: for each BAR as many in a row.
+     *
+     * @return for each BAR where the first virtual function's is
+     * @throws ErrnoException ENOSPC when a window is used up
+     */
+    synchronized List<PciDevice.Resource> placeApertures(PciAddress address, List<PciBar> vfBars, int count) {
+        return vfBars.stream()
+                .map(bar -> new PciDevice.Resource(bar, next(address, bar, count)))
+                .toList();
+    }
+
+    private long next(PciAddress address, PciBar bar, int count) {
+        long all = bar.sizeBytes() * count;
         return switch (bar.kind()) {
-            case IO -> (io = within(address, bar, alignUp(io, size), IO_LIMIT) + size) - size;
-            case MEM32 -> (mem32 = within(address, bar, alignUp(mem32, size), MEM32_LIMIT) + size) - size;
-            case MEM64 -> (mem64 = within(address, bar, alignUp(mem64, size), MEM64_LIMIT) + size) - size;
+            case IO -> (io = within(address, bar, count, io, IO_LIMIT) + all) - all;
+            case MEM32 -> (mem32 = within(address, bar, count, mem32, MEM32_LIMIT) + all) - all;
+            case MEM64 -> (mem64 = within(address, bar, count, mem64, MEM64_LIMIT) + all) - all;
         };
     }
 
-    private static long within(PciAddress address, PciBar bar, long start, long limit) {
-        if (start > limit - bar.sizeBytes()) {
+    // Where so many of them fit. Nothing overflows: a count has 16 bits, and a size is looked at first.
+    private static long within(PciAddress address, PciBar bar, int count, long from, long limit) {
+        long start = alignUp(from, bar.sizeBytes());
+        if (bar.sizeBytes() > limit || start > limit - bar.sizeBytes() * count) {
             throw new ErrnoException(
                     ENOSPC,
-                    address + " BAR " + bar.index() + " of 0x" + Long.toHexString(bar.sizeBytes())
-                            + " bytes: no room below 0x" + Long.toHexString(limit));
+                    address + " BAR " + bar.index() + " of " + count + " times 0x"
+                            + Long.toHexString(bar.sizeBytes()) + " bytes: no room below 0x" + Long.toHexString(limit));
         }
         return start;
     }

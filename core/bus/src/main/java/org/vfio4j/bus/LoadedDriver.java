@@ -2,23 +2,21 @@ package org.vfio4j.bus;
 
 import static org.vfio4j.sys.Errno.ENODEV;
 
-import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 import org.vfio4j.sys.ErrnoException;
 
-/** A registered driver and its users: what {@code struct module} counts. */
+/** A registered driver, its users, which are what {@code struct module} counts, and its dynamic ids. Safe for all threads. */
 final class LoadedDriver {
 
     private static final int GOING = -1;
 
     private final PciDriver driver;
     private final AtomicInteger users = new AtomicInteger();
-
-    // Under the bus's lock, as matching is.
-    private final List<PciDeviceId> dynamicIds = new ArrayList<>();
+    private final List<PciDeviceId> dynamicIds = new CopyOnWriteArrayList<>();
 
     LoadedDriver(PciDriver driver) {
         this.driver = driver;
@@ -29,12 +27,10 @@ final class LoadedDriver {
     }
 
     boolean matches(PciDevice device) {
-        boolean overridden = device.driverOverride().isPresent();
-        if (overridden) {
-            // driver_override matches any id.
-            return device.driverOverride().get().equals(driver.name());
-        }
-        return ids().anyMatch(id -> !id.overrideOnly() && id.matches(device.function()));
+        return device.driverOverride()
+                // driver_override matches any id.
+                .map(driver.name()::equals)
+                .orElseGet(() -> ids().anyMatch(id -> !id.overrideOnly() && id.matches(device.function())));
     }
 
     /** The ids that were added at run time, then the driver's own. */
@@ -42,14 +38,14 @@ final class LoadedDriver {
         return Stream.concat(dynamicIds.stream(), driver.idTable().stream());
     }
 
-    /** Adds an id at run time; false when it is one already. */
-    boolean addId(PciDeviceId id) {
-        return ids().noneMatch(id::equals) && dynamicIds.add(id);
+    /** Adds an id at run time; false when the driver takes every such device already. */
+    synchronized boolean addId(PciDeviceId id) {
+        return ids().noneMatch(known -> known.includes(id)) && dynamicIds.add(id);
     }
 
-    /** Takes back what {@link #addId} added; false when that is none. */
-    boolean removeId(PciDeviceId id) {
-        return dynamicIds.remove(id);
+    /** Takes the first id back that {@link #addId} added and that {@code id} includes; false when none is. */
+    synchronized boolean removeId(PciDeviceId id) {
+        return dynamicIds.stream().filter(id::includes).findFirst().map(dynamicIds::remove).orElse(false);
     }
 
     /** From now on nobody gets a reference; false, and nothing changes, while somebody has one. */
@@ -60,6 +56,13 @@ final class LoadedDriver {
     /** It did not go after all. */
     void stay() {
         users.set(0);
+    }
+
+    /** @throws ErrnoException ENODEV when it is going */
+    void checkStays() {
+        if (users.get() == GOING) {
+            throw new ErrnoException(ENODEV, "driver " + driver.name() + " is going");
+        }
     }
 
     DriverReference reference() {

@@ -2,15 +2,19 @@ package org.vfio4j.bus;
 
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Consumer;
 
 /** A function as its driver sees it: tells when its configuration space was written, and is the function itself otherwise. */
 final class ObservedFunction implements PciFunction {
 
     private final PciFunction function;
+    private final Consumer<PciFunction> reset;
     private final Runnable configWritten;
 
-    ObservedFunction(PciFunction function, Runnable configWritten) {
+    /** @param reset resets {@code function} */
+    ObservedFunction(PciFunction function, Consumer<PciFunction> reset, Runnable configWritten) {
         this.function = function;
+        this.reset = reset;
         this.configWritten = configWritten;
     }
 
@@ -66,6 +70,11 @@ final class ObservedFunction implements PciFunction {
     }
 
     @Override
+    public Optional<PciFunction> virtualFunction(int index) {
+        return function.virtualFunction(index);
+    }
+
+    @Override
     public void connectIrqs(IrqSink sink) {
         function.connectIrqs(sink);
     }
@@ -82,7 +91,7 @@ final class ObservedFunction implements PciFunction {
 
     @Override
     public void reset() {
-        function.reset();
+        reset.accept(function);
         configWritten.run();
     }
 }

@@ -2,41 +2,40 @@ package org.vfio4j.bus;
 
 import static org.vfio4j.sys.Errno.EBUSY;
 import static org.vfio4j.sys.Errno.EEXIST;
-import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.ENODEV;
 
-import java.util.ArrayList;
-import java.util.Collections;
-import java.util.Comparator;
-import java.util.HashSet;
-import java.util.LinkedHashMap;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.ServiceLoader;
-import java.util.Set;
-import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.concurrent.locks.ReentrantLock;
 import org.vfio4j.sys.ErrnoException;
 
 /**
- * The PCI bus of a machine: its functions, their drivers, and who has whom. Any thread may call it; one lock makes the calls
- * one after the other, and is held while a driver probes or removes.
+ * The PCI bus of a machine: its functions, their drivers, and who has whom. Any thread may call it. What is done to one device is
+ * done one after the other, and may wait for the device's user; it keeps nobody from other devices.
  */
 public final class PciBus {
 
-    private final ReentrantLock lock = new ReentrantLock();
-    private final TreeMap<PciAddress, PciDevice> devices = new TreeMap<>();
-    private final Map<String, LoadedDriver> drivers = Collections.synchronizedMap(new LinkedHashMap<>());
+    /** As long as it takes: a limit for what waits. */
+    public static final Duration FOREVER = Duration.ofNanos(Long.MAX_VALUE);
+
+    private final DeviceTable devices = new DeviceTable();
+    private final DriverTable drivers = new DriverTable();
     private final BarAllocator bars = new BarAllocator();
+    private final DriverBinding binding = new DriverBinding(devices, drivers);
+    private final VirtualFunctions virtualFunctions = new VirtualFunctions(devices, binding, bars);
     private final Map<Class<?>, Object> services = new ConcurrentHashMap<>();
-    private final List<PciBusListener> listeners = new CopyOnWriteArrayList<>();
 
     /** Offers drivers an object that belongs to the whole machine, such as the registry of VFIO devices. */
     public <T> void provide(Class<T> type, T service) {
         services.put(type, service);
+    }
+
+    /** The machine's object of this type, if somebody provided one. */
+    public <T> Optional<T> findService(Class<T> type) {
+        return Optional.ofNullable(services.get(type)).map(type::cast);
     }
 
     /**
@@ -45,65 +44,48 @@ public final class PciBus {
      * @throws ErrnoException ENODEV when nobody provided one
      */
     public <T> T service(Class<T> type) {
-        Object found = services.get(type);
-        if (found == null) {
-            throw new ErrnoException(ENODEV, "this bus has no " + type.getSimpleName());
-        }
-        return type.cast(found);
+        return findService(type)
+                .orElseThrow(() -> new ErrnoException(ENODEV, "this bus has no " + type.getSimpleName()));
     }
 
     public void addListener(PciBusListener listener) {
-        listeners.add(listener);
+        devices.addListener(listener);
     }
 
     public void removeListener(PciBusListener listener) {
-        listeners.remove(listener);
+        devices.removeListener(listener);
     }
 
     /**
-     * Plugs a function in, gives its BARs addresses, and lets the drivers see it.
+     * Plugs a function in, gives its BARs addresses, and lets the drivers see it. Its virtual functions, if it has some, are off.
      *
      * @throws ErrnoException EEXIST when the place is taken, ENOSPC when there are no addresses left
      */
     public PciDevice add(PciAddress address, PciFunction function) {
-        lock.lock();
-        try {
-            if (devices.containsKey(address)) {
-                throw new ErrnoException(EEXIST, "add " + address);
-            }
-            PciDevice device = new PciDevice(this, address, function, bars.place(address, function));
-            devices.put(address, device);
-            listeners.forEach(listener -> listener.added(device));
-            probe(device);
-            return device;
-        } finally {
-            lock.unlock();
-        }
+        PciDevice device = devices.add(
+                address, () -> PciDevice.of(this, address, function, bars.place(address, function)));
+        binding.probe(device);
+        return device;
     }
 
-    /** Unplugs a function: its driver gives it back first, which may wait for its user. */
+    /** Unplugs a function: its driver gives it back first, which may wait, as long as it takes, for its user. */
     public void remove(PciDevice device) {
-        lock.lock();
-        try {
-            if (devices.get(device.address()) != device) {
-                throw new ErrnoException(ENODEV, "remove " + device);
-            }
-            release(device);
-            devices.remove(device.address());
-            listeners.forEach(listener -> listener.removed(device));
-        } finally {
-            lock.unlock();
-        }
+        remove(device, FOREVER);
+    }
+
+    /**
+     * Unplugs a function, waiting no longer than {@code limit} for its user and those of its virtual functions.
+     *
+     * @throws ErrnoException EBUSY when a user has not let go by then, EINTR when the thread is interrupted; the device is as
+     *     before then. ENODEV when it is gone already
+     */
+    public void remove(PciDevice device, Duration limit) {
+        virtualFunctions.remove(device, Deadline.in(limit));
     }
 
     /** The functions, by address. */
     public List<PciDevice> devices() {
-        lock.lock();
-        try {
-            return new ArrayList<>(devices.values());
-        } finally {
-            lock.unlock();
-        }
+        return devices.all();
     }
 
     /**
@@ -112,38 +94,19 @@ public final class PciBus {
      * @throws ErrnoException ENODEV when there is none
      */
     public PciDevice device(PciAddress address) {
-        lock.lock();
-        try {
-            PciDevice found = devices.get(address);
-            if (found == null) {
-                throw new ErrnoException(ENODEV, "PCI device " + address);
-            }
-            return found;
-        } finally {
-            lock.unlock();
-        }
+        return devices.get(address);
     }
 
     /** The drivers, in the order in which they came. */
     public List<PciDriver> drivers() {
-        lock.lock();
-        try {
-            return drivers.values().stream().map(LoadedDriver::driver).toList();
-        } finally {
-            lock.unlock();
-        }
+        return drivers.all().stream().map(LoadedDriver::driver).toList();
     }
 
     /** Registers every driver that {@link ServiceLoader} finds and that is not registered yet. */
     public void loadDrivers() {
         for (PciDriver driver : ServiceLoader.load(PciDriver.class, PciDriver.class.getClassLoader())) {
-            lock.lock();
-            try {
-                if (!drivers.containsKey(driver.name())) {
-                    register(driver);
-                }
-            } finally {
-                lock.unlock();
+            if (!drivers.has(driver.name())) {
+                register(driver);
             }
         }
     }
@@ -154,16 +117,8 @@ public final class PciBus {
      * @throws ErrnoException EBUSY when there is one of this name
      */
     public void register(PciDriver driver) {
-        lock.lock();
-        try {
-            if (drivers.containsKey(driver.name())) {
-                throw new ErrnoException(EBUSY, "register driver " + driver.name());
-            }
-            drivers.put(driver.name(), new LoadedDriver(driver));
-            devices.values().forEach(this::probe);
-        } finally {
-            lock.unlock();
-        }
+        offer(drivers.add(driver));
+        driver.registered(this);
     }
 
     /**
@@ -173,23 +128,19 @@ public final class PciBus {
      *     remove failed with: then it stays
      */
     public void unregister(PciDriver driver) {
-        lock.lock();
+        LoadedDriver loaded = drivers.get(driver.name());
+        if (!loaded.startGoing()) {
+            throw new ErrnoException(EBUSY, "unregister driver " + driver.name() + ", which is in use");
+        }
+        boolean gone = false;
         try {
-            LoadedDriver loaded = loaded(driver.name());
-            if (!loaded.startGoing()) {
-                throw new ErrnoException(EBUSY, "unregister driver " + driver.name() + ", which is in use");
-            }
-            try {
-                devices.values().stream()
-                        .filter(device -> device.driver().filter(driver::equals).isPresent())
-                        .forEach(this::release);
-            } catch (RuntimeException e) {
-                loaded.stay();
-                throw e;
-            }
-            drivers.remove(driver.name());
+            binding.detach(loaded);
+            drivers.remove(loaded);
+            gone = true;
         } finally {
-            lock.unlock();
+            if (!gone) {
+                loaded.stay();
+            }
         }
     }
 
@@ -199,9 +150,7 @@ public final class PciBus {
      * @throws ErrnoException ENODEV when it is going or gone
      */
     public DriverReference reference(PciDriver driver) {
-        // Not under the bus's lock: a driver that gives a function back holds that, waiting for a user who may call
-        // this.
-        return loaded(driver.name()).reference();
+        return drivers.get(driver.name()).reference();
     }
 
     /**
@@ -210,116 +159,116 @@ public final class PciBus {
      * @param driverName empty to lift it
      */
     public void setDriverOverride(PciDevice device, Optional<String> driverName) {
-        lock.lock();
-        try {
-            device.setDriverOverride(driverName);
-            changed(device);
-        } finally {
-            lock.unlock();
-        }
+        devices.change(device, () -> device.setDriverOverride(driverName));
     }
 
     /** Lets the drivers see an unbound function: drivers_probe. Returns whether one has it now. */
     public boolean probe(PciDevice device) {
-        lock.lock();
-        try {
-            for (LoadedDriver loaded : drivers.values()) {
-                if (device.driver().isEmpty() && loaded.matches(device) && attempt(device, loaded.driver())) {
-                    return true;
-                }
-            }
-            return device.driver().isPresent();
-        } finally {
-            lock.unlock();
-        }
+        return binding.probe(device);
     }
 
     /**
      * Gives a function to a driver that matches it.
      *
-     * @throws ErrnoException EBUSY when a driver has it, EINVAL when the driver does not match it, ENODEV when there is no such
-     *     driver, or what the driver's probe failed with
+     * @throws ErrnoException EBUSY when a driver has it, even one that is about to give it back; EINVAL when the driver does not
+     *     match it; ENODEV when there is no such driver or the function is gone; or what the driver's probe failed with
      */
     public void bind(PciDevice device, String driverName) {
-        lock.lock();
-        try {
-            LoadedDriver loaded = loaded(driverName);
-            String what = "bind " + device + " to " + driverName;
-            if (device.driver().isPresent()) {
-                throw new ErrnoException(
-                        EBUSY, what + ": " + device.driver().get().name() + " has it");
-            }
-            if (!loaded.matches(device)) {
-                throw new ErrnoException(EINVAL, what + ", whose id table has no match for it");
-            }
-            take(device, loaded.driver());
-        } finally {
-            lock.unlock();
-        }
+        binding.bind(device, drivers.get(driverName));
     }
 
     /**
-     * Takes a function from its driver, which may wait for its user.
+     * Takes a function from its driver, which may wait, as long as it takes, for its user.
      *
      * @throws ErrnoException ENODEV when it has no driver
      */
     public void unbind(PciDevice device) {
-        lock.lock();
-        try {
-            if (device.driver().isEmpty()) {
-                throw new ErrnoException(ENODEV, "unbind " + device + ": it has no driver");
-            }
-            release(device);
-        } finally {
-            lock.unlock();
-        }
+        unbind(device, FOREVER);
+    }
+
+    /**
+     * Takes a function from its driver, waiting no longer than {@code limit} for its user.
+     *
+     * @throws ErrnoException EBUSY when the user has not let go by then, EINTR when the thread is interrupted; the driver has
+     *     the function as before then. ENODEV when it has no driver
+     */
+    public void unbind(PciDevice device, Duration limit) {
+        binding.unbind(device, Deadline.in(limit));
+    }
+
+    /**
+     * Has the driver of a physical function turn virtual functions on or off: a write of {@code sriov_numvfs}. Waits for the
+     * users of those that go.
+     *
+     * @throws ErrnoException ENOENT when the function has no virtual functions, no driver, or one that does not do this; EINVAL
+     *     below 0, ERANGE above the number that there can be; EBUSY from one number to another that are both not 0; or what the
+     *     driver says
+     */
+    public void setNumVfs(PciDevice device, int numVfs) {
+        setNumVfs(device, numVfs, FOREVER);
+    }
+
+    /**
+     * Otherwise as {@link #setNumVfs(PciDevice, int)}.
+     *
+     * @param limit how long to wait for users in all; then EBUSY, and no virtual function goes
+     */
+    public void setNumVfs(PciDevice device, int numVfs, Duration limit) {
+        virtualFunctions.setCount(device, numVfs, Deadline.in(limit));
+    }
+
+    /**
+     * For the driver of a physical function: turns virtual functions on and lets the drivers see them, as pci_enable_sriov.
+     *
+     * @param driverOverride the only driver that may have them, for as long as nobody says otherwise
+     * @throws ErrnoException ENOSYS for a function that has none; EINVAL for fewer than 1, more than there can be, or when some
+     *     are on already; ENOMEM without bus numbers or addresses for them; EEXIST when the place of one is taken; EIO when the
+     *     function does not have what its capability says. None is on then
+     */
+    public void enableSriov(PciDevice device, int numVfs, Optional<String> driverOverride) {
+        virtualFunctions.enable(device, numVfs, driverOverride);
+    }
+
+    /**
+     * For the driver of a physical function: takes all its virtual functions away, in their order, as pci_disable_sriov. Their
+     * drivers give them back first, which may wait for their users.
+     *
+     * @param limit how long to wait in all
+     * @throws ErrnoException ENOSYS for a function that has none; EBUSY when a user has not let go by then, EINTR when the
+     *     thread is interrupted: then all stay, with their drivers
+     */
+    public void disableSriov(PciDevice device, Duration limit) {
+        virtualFunctions.disable(device, Deadline.in(limit));
     }
 
     /**
      * Has a driver take devices with one more id, and lets it see those that have no driver: new_id.
      *
-     * @throws ErrnoException ENODEV when there is no such driver, EEXIST when it has the id already
+     * @throws ErrnoException ENODEV when there is no such driver, EEXIST when it takes such devices already
      */
     public void addId(String driverName, PciDeviceId id) {
-        lock.lock();
-        try {
-            if (!loaded(driverName).addId(id)) {
-                throw new ErrnoException(EEXIST, "new id " + id.alias() + " of driver " + driverName);
-            }
-            devices.values().forEach(this::probe);
-        } finally {
-            lock.unlock();
+        LoadedDriver loaded = drivers.get(driverName);
+        if (!loaded.addId(id)) {
+            throw new ErrnoException(EEXIST, "new id " + id.alias() + " of driver " + driverName);
         }
+        offer(loaded);
     }
 
     /**
      * Takes an id back that {@link #addId} added: remove_id. What the driver has by then it keeps.
      *
+     * @param id the first of those added that it covers goes
      * @throws ErrnoException ENODEV when there is no such driver, or it was not given this id
      */
     public void removeId(String driverName, PciDeviceId id) {
-        lock.lock();
-        try {
-            if (!loaded(driverName).removeId(id)) {
-                throw new ErrnoException(ENODEV, "remove id " + id.alias() + " of driver " + driverName);
-            }
-        } finally {
-            lock.unlock();
+        if (!drivers.get(driverName).removeId(id)) {
+            throw new ErrnoException(ENODEV, "remove id " + id.alias() + " of driver " + driverName);
         }
     }
 
     /** All aliases of all drivers: {@code modules.alias}. */
     public List<DriverAlias> aliases() {
-        lock.lock();
-        try {
-            return drivers.values().stream()
-                    .flatMap(loaded -> loaded.ids()
-                            .map(id -> new DriverAlias(loaded.driver().name(), id.alias())))
-                    .distinct()
-                    .toList();
-        } finally {
-            lock.unlock();
-        }
+        return drivers.aliases();
     }
 
     /**
@@ -329,60 +278,14 @@ public final class PciBus {
      * @param modalias the device's, as {@link PciDevice#modalias} has it
      */
     public List<DriverAlias> vfioDrivers(String modalias) {
-        String wanted = modalias.replaceFirst("^" + Modalias.PCI + ":", Modalias.VFIO_PCI + ":");
-        Set<String> seen = new HashSet<>();
-        return aliases().stream()
-                .filter(alias -> alias.pattern().startsWith(Modalias.VFIO_PCI + ":") && alias.matches(wanted))
-                .sorted(Comparator.comparingInt(DriverAlias::wildcards))
-                .filter(alias -> seen.add(alias.driver()))
-                .toList();
+        return drivers.vfioDrivers(modalias);
     }
 
     void configWritten(PciDevice device) {
-        for (PciBusListener listener : listeners) {
-            listener.configWritten(device);
-        }
+        devices.configWritten(device);
     }
 
-    private LoadedDriver loaded(String name) {
-        LoadedDriver loaded = drivers.get(name);
-        if (loaded == null) {
-            throw new ErrnoException(ENODEV, "driver " + name);
-        }
-        return loaded;
-    }
-
-    private boolean attempt(PciDevice device, PciDriver driver) {
-        try {
-            take(device, driver);
-            return true;
-        } catch (ErrnoException e) {
-            System.getLogger(PciBus.class.getName())
-                    .log(
-                            System.Logger.Level.WARNING,
-                            "{0}: probe of {1} failed: {2}",
-                            driver.name(),
-                            device,
-                            e.getMessage());
-            return false;
-        }
-    }
-
-    private void take(PciDevice device, PciDriver driver) {
-        driver.probe(device);
-        device.setDriver(Optional.of(driver));
-        changed(device);
-    }
-
-    private void release(PciDevice device) {
-        device.driver().ifPresent(driver -> {
-            driver.remove(device);
-            device.setDriver(Optional.empty());
-            changed(device);
-        });
-    }
-
-    private void changed(PciDevice device) {
-        listeners.forEach(listener -> listener.changed(device));
+    private void offer(LoadedDriver loaded) {
+        devices.all().forEach(device -> binding.offer(device, loaded));
     }
 }

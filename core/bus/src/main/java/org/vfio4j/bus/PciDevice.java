@@ -5,7 +5,9 @@ import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
-/** A function and its place on a bus: {@code struct pci_dev}. The bus changes it, under its lock. */
+/**
+ * A function and its place on a bus: {@code struct pci_dev}. The bus changes it, under its {@link DeviceLock}; any thread reads.
+ */
 public final class PciDevice {
 
     /**
@@ -23,18 +25,59 @@ public final class PciDevice {
 
     private final PciBus bus;
     private final PciAddress address;
+    private final PciFunction hardware;
     private final PciFunction function;
     private final List<Resource> resources;
+    private final Optional<PciSriov> sriov;
+    private final Optional<PciDevice> physicalFunction;
+    private final int virtualIndex;
+    private final DeviceLock lock = new DeviceLock();
 
     private volatile Optional<String> driverOverride = Optional.empty();
     private volatile Optional<PciDriver> driver = Optional.empty();
+    private volatile @Nullable LoadedDriver probing;
     private volatile @Nullable Object driverData;
+    private volatile boolean gone;
 
-    PciDevice(PciBus bus, PciAddress address, PciFunction function, List<Resource> resources) {
+    private PciDevice(
+            PciBus bus,
+            PciAddress address,
+            PciFunction hardware,
+            PciFunction function,
+            List<Resource> resources,
+            Optional<PciSriov> sriov,
+            Optional<PciDevice> physicalFunction,
+            int virtualIndex) {
         this.bus = bus;
         this.address = address;
-        this.function = new ObservedFunction(function, () -> bus.configWritten(this));
+        this.hardware = hardware;
+        this.function = new ObservedFunction(function, this::reset, () -> bus.configWritten(this));
         this.resources = List.copyOf(resources);
+        this.sriov = sriov;
+        this.physicalFunction = physicalFunction;
+        this.virtualIndex = virtualIndex;
+    }
+
+    /** A function that is there by itself. */
+    static PciDevice of(PciBus bus, PciAddress address, PciFunction hardware, List<Resource> resources) {
+        Optional<PciSriov> sriov = PciSriov.find(address, hardware);
+        return new PciDevice(bus, address, hardware, hardware, resources, sriov, Optional.empty(), 0);
+    }
+
+    /** Virtual function {@code index} of {@code physical}, whose SR-IOV is enabled. */
+    static PciDevice virtual(PciDevice physical, int index, PciFunction hardware) {
+        PciSriov sriov = physical.sriov.orElseThrow();
+        List<Resource> resources = sriov.resources(index);
+        VirtualFunction function = new VirtualFunction(hardware, sriov, resources);
+        return new PciDevice(
+                physical.bus,
+                sriov.address(index),
+                hardware,
+                function,
+                resources,
+                Optional.empty(),
+                Optional.of(physical),
+                index);
     }
 
     public PciBus bus() {
@@ -45,7 +88,10 @@ public final class PciDevice {
         return address;
     }
 
-    /** The function. What its driver writes to its configuration space is told to the bus's listeners. */
+    /**
+     * The function. What its driver writes to its configuration space is told to the bus's listeners. What a virtual function
+     * does not implement, ids and BARs, reads as the bus knows it.
+     */
     public PciFunction function() {
         return function;
     }
@@ -53,6 +99,16 @@ public final class PciDevice {
     /** What its BARs decode, by ascending index. */
     public List<Resource> resources() {
         return resources;
+    }
+
+    /** Its virtual functions, for a physical function that can have some. */
+    public Optional<PciSriov> sriov() {
+        return sriov;
+    }
+
+    /** The physical function that this virtual one belongs to. */
+    public Optional<PciDevice> physicalFunction() {
+        return physicalFunction;
     }
 
     /** The only driver that may have it, when one is named. */
@@ -70,6 +126,11 @@ public final class PciDevice {
         return type.cast(Objects.requireNonNull(driverData, "no driver has left anything"));
     }
 
+    /** What the driver left here, if that is of this type. */
+    public <T> Optional<T> findDriverData(Class<T> type) {
+        return Optional.ofNullable(driverData).filter(type::isInstance).map(type::cast);
+    }
+
     /** For the driver that has it. */
     public void setDriverData(Object data) {
         driverData = data;
@@ -85,8 +146,41 @@ public final class PciDevice {
         return address.toString();
     }
 
+    /** Which of its physical function's virtual functions it is, from 0. */
+    int virtualIndex() {
+        return virtualIndex;
+    }
+
+    /** The function's own registers, virtual or not. */
+    PciFunction hardware() {
+        return hardware;
+    }
+
+    DeviceLock lock() {
+        return lock;
+    }
+
+    /** Whether it has been taken off the bus. */
+    boolean isGone() {
+        return gone;
+    }
+
+    void setGone() {
+        gone = true;
+    }
+
     void setDriverOverride(Optional<String> name) {
         driverOverride = name;
+    }
+
+    /** Which driver is about to take it; null for none. */
+    void setProbing(@Nullable LoadedDriver loaded) {
+        probing = loaded;
+    }
+
+    /** Whether this driver has it or is about to. */
+    boolean isWith(LoadedDriver loaded) {
+        return probing == loaded || driver.filter(loaded.driver()::equals).isPresent();
     }
 
     void setDriver(Optional<PciDriver> newDriver) {
@@ -94,5 +188,10 @@ public final class PciDevice {
         if (newDriver.isEmpty()) {
             driverData = null;
         }
+    }
+
+    // A reset turns virtual functions off: they are on again before anybody looks.
+    private void reset(PciFunction target) {
+        sriov.ifPresentOrElse(physical -> physical.around(target::reset), target::reset);
     }
 }

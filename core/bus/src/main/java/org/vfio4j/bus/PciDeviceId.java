@@ -1,12 +1,15 @@
 package org.vfio4j.bus;
 
+import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.uapi.PciRegs.PCI_CLASS_REVISION;
 import static org.vfio4j.uapi.PciRegs.PCI_DEVICE_ID;
 import static org.vfio4j.uapi.PciRegs.PCI_SUBSYSTEM_ID;
 import static org.vfio4j.uapi.PciRegs.PCI_SUBSYSTEM_VENDOR_ID;
 import static org.vfio4j.uapi.PciRegs.PCI_VENDOR_ID;
 
+import java.util.List;
 import java.util.Locale;
+import org.vfio4j.sys.ErrnoException;
 
 /**
  * An entry of a driver's id table: {@code struct pci_device_id} (linux/mod_devicetable.h).
@@ -40,6 +43,40 @@ public record PciDeviceId(
         return new PciDeviceId(ANY, ANY, ANY, ANY, 0, 0, true);
     }
 
+    /**
+     * Parses hexadecimal fields, as a write of {@code new_id} and an entry of vfio-pci's {@code ids} have them: vendor, device,
+     * and optionally subsystem vendor, subsystem, class and class mask, in this order. A subsystem id of {@code ffffffff} is
+     * {@link #ANY}, as is one that is not there.
+     *
+     * @throws ErrnoException EINVAL for fewer than two fields, more than six, or one that is no number of its size
+     */
+    public static PciDeviceId parse(List<String> fields) {
+        if (fields.size() < 2 || fields.size() > 6) {
+            throw new ErrnoException(EINVAL, "PCI id " + fields + ": 2 to 6 fields are needed");
+        }
+        return new PciDeviceId(
+                number(fields, 0, 0xffff),
+                number(fields, 1, 0xffff),
+                fields.size() > 2 ? number(fields, 2, 0xffff) : ANY,
+                fields.size() > 3 ? number(fields, 3, 0xffff) : ANY,
+                fields.size() > 4 ? number(fields, 4, 0xffffff) : 0,
+                fields.size() > 5 ? number(fields, 5, 0xffffff) : 0,
+                false);
+    }
+
+    /**
+     * Whether a driver with this id takes every device that one with {@code other} does, driver_override apart: what {@code
+     * new_id} and {@code remove_id} go by.
+     */
+    boolean includes(PciDeviceId other) {
+        return !overrideOnly
+                && fits(vendor, other.vendor)
+                && fits(device, other.device)
+                && fits(subvendor, other.subvendor)
+                && fits(subdevice, other.subdevice)
+                && ((other.classCode ^ classCode) & classMask) == 0;
+    }
+
     /** Whether it fits the ids in a function's configuration space; driver_override is not looked at. */
     public boolean matches(PciFunction function) {
         return fits(vendor, function.configRead(PCI_VENDOR_ID, 2))
@@ -71,6 +108,19 @@ public record PciDeviceId(
 
     private static String field(String format, int value, int any) {
         return value == any ? "*" : String.format(Locale.ROOT, format, value);
+    }
+
+    private static int number(List<String> fields, int index, int limit) {
+        String text = fields.get(index).replaceFirst("^0[xX]", "");
+        boolean isAny = index >= 2 && index <= 3 && text.equalsIgnoreCase("ffffffff");
+        // Longer ones are too large, and Integer.parseInt would take a sign.
+        if (!isAny && (!text.matches("[0-9a-fA-F]{1,7}") || Integer.parseInt(text, 16) > limit)) {
+            throw new ErrnoException(
+                    EINVAL,
+                    "PCI id " + fields + ": '" + fields.get(index) + "' is no hexadecimal number up to "
+                            + Integer.toHexString(limit));
+        }
+        return isAny ? ANY : Integer.parseInt(text, 16);
     }
 
     private static boolean fits(int wanted, int id) {

@@ -67,6 +67,17 @@ public interface PciFunction {
         return Optional.empty();
     }
 
+    /**
+     * A virtual function of this physical one (PCI Express Base 6.0, 9): the same object each time, there while the SR-IOV
+     * capability has VF Enable set and more than {@code index} VFs. It implements no more than a VF does: its ids read as
+     * 0xffff, its BARs as zero, and its memory decodes whatever its command register says.
+     *
+     * @param index from 0
+     */
+    default Optional<PciFunction> virtualFunction(int index) {
+        return Optional.empty();
+    }
+
     /** From now on interrupts go to {@code sink}; {@link IrqSink#NONE} drops them. */
     void connectIrqs(IrqSink sink);
 

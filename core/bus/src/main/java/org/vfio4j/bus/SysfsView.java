@@ -31,7 +31,8 @@ import org.vfio4j.sys.FileIo;
 
 /**
  * Keeps a directory that looks as /sys/bus/pci does for the functions of a bus, so that tools which read sysfs read it too:
- * {@code lspci -A linux-sysfs -O sysfs.path=DIR}. The {@code config} file always holds the function's own configuration space.
+ * {@code lspci -A linux-sysfs -O sysfs.path=DIR}. The {@code config} file always holds the function's own configuration space,
+ * of a virtual function too: its ids read as 0xffff there.
  *
  * <p>It is written by whoever changes the bus. What goes wrong with the directory is logged and never the bus's trouble.
  */
@@ -125,8 +126,9 @@ public final class SysfsView implements PciBusListener, AutoCloseable {
             write(path, "modalias", device.modalias());
             write(path, "numa_node", "-1");
             write(path, "resource", resources(device));
-            configs.put(device, ConfigFile.create(path.resolve("config"), function));
-            writeDriver(device);
+            configs.put(device, ConfigFile.create(path.resolve("config"), device.hardware()));
+            writeChanging(device);
+            SriovFiles.added(devices, device);
         });
     }
 
@@ -138,13 +140,14 @@ public final class SysfsView implements PciBusListener, AutoCloseable {
                 config.close();
             }
             unlinkDrivers(device);
+            SriovFiles.removed(devices, device);
             deleteTree(path(device));
         });
     }
 
     @Override
     public synchronized void changed(PciDevice device) {
-        attempt(device, () -> writeDriver(device));
+        attempt(device, () -> writeChanging(device));
     }
 
     @Override
@@ -174,8 +177,9 @@ public final class SysfsView implements PciBusListener, AutoCloseable {
         }
     }
 
-    private void writeDriver(PciDevice device) throws IOException {
+    private void writeChanging(PciDevice device) throws IOException {
         Path path = path(device);
+        SriovFiles.changed(path, device);
         write(path, "driver_override", device.driverOverride().orElse("(null)"));
         write(path, "enable", (device.function().configRead(PCI_COMMAND, 2) & PCI_COMMAND_MEMORY) != 0 ? "1" : "0");
         unlinkDrivers(device);
@@ -230,7 +234,7 @@ public final class SysfsView implements PciBusListener, AutoCloseable {
     }
 
     // Others read while this writes: a file is replaced as a whole.
-    private static void write(Path directory, String name, String text) throws IOException {
+    static void write(Path directory, String name, String text) throws IOException {
         Path fresh = directory.resolve("." + name);
         Files.writeString(fresh, text + "\n");
         try {

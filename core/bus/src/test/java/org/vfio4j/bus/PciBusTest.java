@@ -242,6 +242,61 @@ class PciBusTest {
     }
 
     @Test
+    void anIdIsNewUnlessTheDriverTakesEverySuchDevice() {
+        bus.register(own);
+        bus.register(vfio);
+        PciDeviceId oneOfThem = new PciDeviceId(FakeFunction.VENDOR, FakeFunction.DEVICE, 1, 2, 0, 0, false);
+        assertErrno(EEXIST, () -> bus.addId("native", oneOfThem));
+        bus.addId("native", PciDeviceId.of(FakeFunction.VENDOR, 1));
+        bus.addId("vfio-like", oneOfThem); // which it takes by driver_override only
+    }
+
+    @Test
+    void anIdThatIsTakenBackCoversTheOneThatGoes() {
+        bus.register(own);
+        PciDeviceId narrow = new PciDeviceId(0x8086, 0x10f5, 1, 2, 0x020000, 0xffffff, false);
+        PciDeviceId wide = PciDeviceId.of(0x8086, 0x10f5);
+        bus.addId("native", narrow);
+        bus.addId("native", wide);
+        assertErrno(
+                ENODEV, () -> bus.removeId("native", new PciDeviceId(0x8086, 0x10f5, 3, PciDeviceId.ANY, 0, 0, false)));
+        assertErrno(ENODEV, () -> bus.removeId("native", ITS_ID)); // is the driver's own
+        bus.removeId("native", wide);
+        assertErrno(EEXIST, () -> bus.addId("native", narrow)); // wide is still there
+        bus.removeId("native", wide);
+        bus.addId("native", narrow);
+    }
+
+    @Test
+    void aDriverThatIsRegisteredMayAddIds() {
+        PciDevice device = bus.add(FIRST, new FakeFunction());
+        PciDriver adding = new PciDriver() {
+            @Override
+            public String name() {
+                return "adding";
+            }
+
+            @Override
+            public List<PciDeviceId> idTable() {
+                return List.of();
+            }
+
+            @Override
+            public void probe(PciDevice device) {}
+
+            @Override
+            public void remove(PciDevice device) {}
+
+            @Override
+            public void registered(PciBus bus) {
+                bus.addId("adding", ITS_ID);
+            }
+        };
+        bus.register(adding);
+        assertThat(device.driver()).contains(adding);
+    }
+
+    @Test
     void theVfioDriverThatKnowsADeviceBestComesFirst() {
         PciDevice device = bus.add(FIRST, new FakeFunction());
         bus.register(new FakeDriver("generic", PciDeviceId.anyWithOverride()));

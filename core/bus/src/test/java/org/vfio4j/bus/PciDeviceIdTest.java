@@ -1,6 +1,8 @@
 package org.vfio4j.bus;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.vfio4j.bus.BusTesting.assertErrno;
+import static org.vfio4j.sys.Errno.EINVAL;
 
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -86,6 +88,23 @@ class PciDeviceIdTest {
                     .as(id.alias())
                     .isEqualTo(id.matches(function));
         }
+    }
+
+    @Test
+    void refusesFieldsThatAreNoIds() {
+        for (String text : List.of(
+                "", "8086", "8086 154c 1 2 3 4 5", "8086 x", "8086 -1", "10000 1", "1 ffffffff", "1 2 12345", "1 2 3 4 1000000")) {
+            assertErrno(EINVAL, () -> PciDeviceId.parse(List.of(text.split(" "))));
+        }
+    }
+
+    @Test
+    void fieldsThatAreNotGivenMatchEverything() {
+        assertThat(PciDeviceId.parse(List.of("8086", "0x154C"))).isEqualTo(PciDeviceId.of(0x8086, 0x154c));
+        assertThat(PciDeviceId.parse(List.of("8086", "154c", "ffffffff", "1")))
+                .isEqualTo(new PciDeviceId(0x8086, 0x154c, ANY, 1, 0, 0, false));
+        assertThat(PciDeviceId.parse(List.of("8086", "154c", "2", "1", "020000", "ffffff")))
+                .isEqualTo(new PciDeviceId(0x8086, 0x154c, 2, 1, 0x020000, 0xffffff, false));
     }
 
     @Test

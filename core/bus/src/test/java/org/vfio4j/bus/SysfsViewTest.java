@@ -153,6 +153,33 @@ class SysfsViewTest {
     }
 
     @Test
+    void physicalAndVirtualFunctionsPointAtEachOther() throws IOException {
+        bus.register(new FakePhysicalDriver());
+        PciDevice physical = bus.add(FIRST, new FakePhysicalFunction());
+        assertAttribute("sriov_totalvfs", "4");
+        assertAttribute("sriov_numvfs", "0");
+        assertAttribute("sriov_offset", "16");
+        assertAttribute("sriov_stride", "2");
+        assertAttribute("sriov_vf_device", "154c");
+        bus.setNumVfs(physical, 2);
+        assertAttribute("sriov_numvfs", "2");
+        Path second = directory.resolve("devices/0000:00:03.2");
+        assertThat(second.resolve("vendor")).hasContent("0x1af4\n");
+        assertThat(second.resolve("device")).hasContent("0x154c\n");
+        assertThat(Files.readAllBytes(second.resolve("config"))).startsWith(0xff, 0xff, 0xff, 0xff);
+        assertThat(Files.readSymbolicLink(second.resolve("physfn"))).hasToString("../0000:00:01.0");
+        assertThat(Files.readSymbolicLink(attribute("virtfn1"))).hasToString("../0000:00:03.2");
+        try (SysfsView late = SysfsView.open(bus, temporary.resolve("late"))) {
+            assertThat(late.directory().resolve("devices/0000:00:01.0/virtfn0/device"))
+                    .hasContent("0x154c\n");
+        }
+        bus.setNumVfs(physical, 0);
+        assertAttribute("sriov_numvfs", "0");
+        assertThat(Files.exists(attribute("virtfn1"), LinkOption.NOFOLLOW_LINKS)).isFalse();
+        assertThat(second).doesNotExist();
+    }
+
+    @Test
     void nothingOfAFunctionStaysBehindIt() {
         bus.register(driver);
         PciDevice device = bus.add(FIRST, new FakeFunction(BAR1));

@@ -1,0 +1,159 @@
+package org.vfio4j.bus;
+
+import static org.vfio4j.sys.Errno.EBUSY;
+import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.sys.Errno.ENODEV;
+import static org.vfio4j.sys.Errno.ENOENT;
+import static org.vfio4j.sys.Errno.ENOSYS;
+import static org.vfio4j.sys.Errno.ERANGE;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.vfio4j.sys.ErrnoException;
+
+/**
+ * Puts virtual functions on the bus and takes them off, as the kernel's drivers/pci/iov.c does. For one physical function one
+ * thread at a time: under its {@link DeviceLock}.
+ */
+final class VirtualFunctions {
+
+    private final DeviceTable devices;
+    private final DriverBinding binding;
+    private final BarAllocator bars;
+
+    VirtualFunctions(DeviceTable devices, DriverBinding binding, BarAllocator bars) {
+        this.devices = devices;
+        this.binding = binding;
+        this.bars = bars;
+    }
+
+    /** What a write to {@code sriov_numvfs} does; see {@link PciBus#setNumVfs}. */
+    void setCount(PciDevice physical, int count, Deadline deadline) {
+        String what = "set sriov_numvfs of " + physical + " to " + count;
+        PciSriov sriov = physical.sriov()
+                .orElseThrow(() -> new ErrnoException(ENOENT, what + ": it has no virtual functions"));
+        if (count < 0) {
+            throw new ErrnoException(EINVAL, what);
+        }
+        if (count > sriov.totalVfs()) {
+            throw new ErrnoException(ERANGE, what + ": the limit is " + sriov.totalVfs());
+        }
+        physical.lock().acquire(what, deadline);
+        try {
+            if (physical.isGone()) {
+                throw new ErrnoException(ENODEV, what + ": it is gone");
+            }
+            int now = sriov.numVfs();
+            if (count == now) {
+                return;
+            }
+            PciDriver driver =
+                    physical.driver().orElseThrow(() -> new ErrnoException(ENOENT, what + ": it has no driver"));
+            if (count != 0 && now != 0) {
+                throw new ErrnoException(EBUSY, what + ": there are " + now + ", to be disabled first");
+            }
+            driver.sriovConfigure(physical, count, deadline.left());
+        } finally {
+            physical.lock().release();
+        }
+    }
+
+    /** Turns them on and lets drivers see them; see {@link PciBus#enableSriov}. */
+    void enable(PciDevice physical, int count, Optional<String> driverOverride) {
+        String what = "enable " + count + " virtual functions of " + physical;
+        PciSriov sriov = sriovOf(physical, what);
+        if (count < 1 || count > sriov.totalVfs()) {
+            throw new ErrnoException(EINVAL, what + ": 1 to " + sriov.totalVfs() + " are possible");
+        }
+        physical.lock().acquire();
+        try {
+            if (sriov.numVfs() != 0) {
+                throw new ErrnoException(EINVAL, what + ": there are " + sriov.numVfs());
+            }
+            sriov.address(count - 1); // is on a bus
+            List<PciFunction> functions = sriov.enable(count, bars);
+            List<PciDevice> added = new ArrayList<>();
+            try {
+                for (int i = 0; i < count; i++) {
+                    added.add(add(PciDevice.virtual(physical, i, functions.get(i)), driverOverride));
+                }
+            } catch (RuntimeException e) {
+                added.forEach(virtual -> remove(virtual, Deadline.in(PciBus.FOREVER)));
+                sriov.disable();
+                throw e;
+            }
+            devices.change(physical, () -> sriov.setVirtualFunctions(added));
+        } finally {
+            physical.lock().release();
+        }
+    }
+
+    /** Takes all away; see {@link PciBus#disableSriov}. */
+    void disable(PciDevice physical, Deadline deadline) {
+        String what = "disable the virtual functions of " + physical;
+        PciSriov sriov = sriovOf(physical, what);
+        physical.lock().acquire(what, deadline);
+        try {
+            if (sriov.numVfs() != 0) {
+                takeAll(sriov.virtualFunctions(), deadline);
+                devices.change(physical, () -> sriov.setVirtualFunctions(List.of()));
+                sriov.disable();
+            }
+        } finally {
+            physical.lock().release();
+        }
+    }
+
+    /** Takes one function off the bus, its driver first. */
+    void remove(PciDevice device, Deadline deadline) {
+        String what = "remove " + device;
+        device.lock().acquire(what, deadline);
+        try {
+            if (device.isGone()) {
+                throw new ErrnoException(ENODEV, what + ": it is gone");
+            }
+            binding.release(device, deadline);
+            if (device.sriov().isPresent()) {
+                // A driver may leave them on.
+                disable(device, deadline);
+            }
+            devices.remove(device);
+        } finally {
+            device.lock().release();
+        }
+    }
+
+    private PciDevice add(PciDevice virtual, Optional<String> driverOverride) {
+        virtual.setDriverOverride(driverOverride);
+        devices.add(virtual.address(), () -> virtual);
+        binding.probe(virtual);
+        return virtual;
+    }
+
+    // Users are asked first, in the functions' order. If one of them stays, all stay: those that have lost their driver get it
+    // back.
+    private void takeAll(List<PciDevice> virtuals, Deadline deadline) {
+        List<PciDevice> locked = new ArrayList<>();
+        List<Runnable> undo = new ArrayList<>();
+        try {
+            for (PciDevice virtual : virtuals) {
+                virtual.lock().acquire("remove " + virtual, deadline);
+                locked.add(virtual);
+                Optional<PciDriver> driver = virtual.driver();
+                binding.release(virtual, deadline);
+                driver.ifPresent(lost -> undo.add(() -> binding.takeBack(virtual, lost)));
+            }
+            undo.clear();
+            virtuals.stream().filter(virtual -> !virtual.isGone()).forEach(devices::remove);
+        } finally {
+            undo.forEach(Runnable::run);
+            locked.forEach(virtual -> virtual.lock().release());
+        }
+    }
+
+    private static PciSriov sriovOf(PciDevice physical, String what) {
+        return physical.sriov()
+                .orElseThrow(() -> new ErrnoException(ENOSYS, what + ": it is no physical function of SR-IOV"));
+    }
+}
