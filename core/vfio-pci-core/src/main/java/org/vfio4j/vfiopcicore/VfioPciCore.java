@@ -53,6 +53,10 @@ public final class VfioPciCore implements VfioDeviceOps {
     private final List<VfioInfoCapability> capabilities = new CopyOnWriteArrayList<>();
     private final IoasLogging logging = new IoasLogging();
 
+    // Set once, before the driver registers the device.
+    private DeviceUse use;
+    private @Nullable PciDevice device;
+
     // Null while the device is closed. Volatile for request() alone.
     private volatile @Nullable PciSession session;
 
@@ -72,6 +76,7 @@ public final class VfioPciCore implements VfioDeviceOps {
         this.function = function;
         this.regions = new Regions(function, traps);
         this.access = new RegionAccess(traps, regions);
+        this.use = DeviceUse.of(function);
     }
 
     /**
@@ -81,6 +86,9 @@ public final class VfioPciCore implements VfioDeviceOps {
      */
     public static VfioPciCore create(String name, PciDevice device) {
         VfioPciCore core = new VfioPciCore(name, device.function());
+        core.device = device;
+        core.use = DeviceUse.of(device);
+        core.use.own().ifPresent(token -> core.addFeature(VFIO_DEVICE_FEATURE_PCI_VF_TOKEN, new VfTokenFeature(token)));
         Extensions.attachAll(core, device);
         return core;
     }
@@ -151,6 +159,20 @@ public final class VfioPciCore implements VfioDeviceOps {
         capabilities.add(capability);
     }
 
+    /** The options of the device, as they were when it was probed. */
+    public VfioPciOptions options() {
+        return use.options();
+    }
+
+    /** Whether it was made for this device. */
+    boolean isFor(PciDevice other) {
+        return device == other;
+    }
+
+    DeviceUse use() {
+        return use;
+    }
+
     /** The driver lets go of the device, which is closed: gives up the regions that were registered for as long as that. */
     public void release() {
         regions.release();
@@ -163,9 +185,18 @@ public final class VfioPciCore implements VfioDeviceOps {
 
     @Override
     public void openDevice() {
-        session = new PciSession(function);
-        regions.open();
-        deviceIrqs.open();
+        use.begin();
+        boolean opened = false;
+        try {
+            session = new PciSession(function);
+            regions.open();
+            deviceIrqs.open();
+            opened = true;
+        } finally {
+            if (!opened) {
+                use.end();
+            }
+        }
     }
 
     @Override
@@ -177,6 +208,7 @@ public final class VfioPciCore implements VfioDeviceOps {
         } finally {
             deviceIrqs.close();
             regions.close();
+            use.end();
         }
     }
 

@@ -4,6 +4,8 @@ import static org.vfio4j.sys.Errno.EBUSY;
 import static org.vfio4j.sys.Errno.EINTR;
 import static org.vfio4j.sys.Errno.ENODEV;
 
+import java.util.Optional;
+import java.util.UUID;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
@@ -22,6 +24,7 @@ public final class VfioDevice {
     private final String parentName;
     private final VfioDeviceOps ops;
     private final Supplier<DriverReference> driver;
+    private final VfioAdmission admission;
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition released = lock.newCondition();
 
@@ -30,11 +33,17 @@ public final class VfioDevice {
     private boolean inUse;
     private @Nullable DriverReference reference;
 
-    VfioDevice(String name, String parentName, VfioDeviceOps ops, Supplier<DriverReference> driver) {
+    VfioDevice(
+            String name,
+            String parentName,
+            VfioDeviceOps ops,
+            Supplier<DriverReference> driver,
+            VfioAdmission admission) {
         this.name = name;
         this.parentName = parentName;
         this.ops = ops;
         this.driver = driver;
+        this.admission = admission;
     }
 
     /** As {@code vfio0}. */
@@ -62,13 +71,20 @@ public final class VfioDevice {
         }
     }
 
+    /** Opens the device for its only user, who has no VF token to show; otherwise as {@link #open(Optional)}. */
+    public LocalDeviceFile open() {
+        return open(Optional.empty());
+    }
+
     /**
      * Opens the device for its only user.
      *
-     * @throws ErrnoException EBUSY while another has it, ENODEV while its driver or the device itself is going, and what the
-     *     driver says
+     * @param vfToken what the users of a physical function and of its virtual functions share, where VFIO has them all; the
+     *     first user of an unused physical function sets it
+     * @throws ErrnoException EBUSY while another has it, ENODEV while its driver or the device itself is going, EACCES when a
+     *     token is wrong or missing, EINVAL when it has no use, and what the driver says
      */
-    public LocalDeviceFile open() {
+    public LocalDeviceFile open(Optional<UUID> vfToken) {
         lock.lock();
         try {
             if (going) {
@@ -77,6 +93,7 @@ public final class VfioDevice {
             if (inUse) {
                 throw new ErrnoException(EBUSY, "open " + name + ": it has a user already");
             }
+            admission.check(name, vfToken);
             DriverReference taken = driver.get();
             try {
                 LocalDeviceFile file = enable();
@@ -126,17 +143,29 @@ public final class VfioDevice {
      */
     void drain(long intervalNs, long limitNs) {
         lock.lock();
+        boolean drained = false;
         try {
             going = true;
             long left = limitNs;
             for (int count = 0; inUse; count++) {
                 if (left <= 0) {
-                    going = false;
                     throw new ErrnoException(EBUSY, "unregister " + name + ": its user does not let go");
                 }
                 ops.request(count);
                 left -= awaitRelease(Math.min(intervalNs, left));
             }
+            drained = true;
+        } finally {
+            going = drained;
+            lock.unlock();
+        }
+    }
+
+    /** It does not go after all: lets users in again. */
+    void stay() {
+        lock.lock();
+        try {
+            going = false;
         } finally {
             lock.unlock();
         }
@@ -151,7 +180,6 @@ public final class VfioDevice {
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            going = false;
             throw new ErrnoException(
                     EINTR, "unregister " + name + ", after " + TimeUnit.NANOSECONDS.toMillis(waitNs) + " ms");
         }

@@ -9,7 +9,9 @@ import static org.vfio4j.uapi.Vfio.VFIO_MIGRATION_STOP_COPY;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.TreeMap;
+import java.util.UUID;
 import java.util.function.Supplier;
 import org.vfio4j.bus.DriverReference;
 import org.vfio4j.sys.ErrnoException;
@@ -46,6 +48,16 @@ public final class VfioRegistry {
      * @throws ErrnoException EINVAL when the operations have no name, or migration flags that are unknown or lack STOP_COPY
      */
     public VfioDevice register(VfioDeviceOps ops, Supplier<DriverReference> driver, String parentName) {
+        return register(ops, driver, parentName, VfioAdmission.WITHOUT_TOKEN);
+    }
+
+    /**
+     * Otherwise as {@link #register(VfioDeviceOps, Supplier, String)}.
+     *
+     * @param admission who may open it
+     */
+    public VfioDevice register(
+            VfioDeviceOps ops, Supplier<DriverReference> driver, String parentName, VfioAdmission admission) {
         if (ops.name().isEmpty()) {
             throw new ErrnoException(EINVAL, "register " + parentName + ": the driver's operations have no name");
         }
@@ -55,7 +67,7 @@ public final class VfioRegistry {
             while (devices.containsKey(number)) {
                 number++;
             }
-            VfioDevice device = new VfioDevice("vfio" + number, parentName, ops, driver);
+            VfioDevice device = new VfioDevice("vfio" + number, parentName, ops, driver, admission);
             devices.put(number, device);
             return device;
         }
@@ -83,10 +95,28 @@ public final class VfioRegistry {
      *     stays. ENODEV when it is not registered
      */
     public void unregister(VfioDevice device, Duration limit) {
+        unregister(device, limit, () -> {});
+    }
+
+    /**
+     * Otherwise as {@link #unregister(VfioDevice, Duration)}.
+     *
+     * @param beforeItGoes done once nobody uses the device; when it fails the device stays, and this fails with the same
+     */
+    public void unregister(VfioDevice device, Duration limit, Runnable beforeItGoes) {
         if (!devices().contains(device)) {
             throw new ErrnoException(ENODEV, "unregister " + device + ": not registered");
         }
         device.drain(requestInterval.toNanos(), limit.toNanos());
+        boolean ready = false;
+        try {
+            beforeItGoes.run();
+            ready = true;
+        } finally {
+            if (!ready) {
+                device.stay();
+            }
+        }
         synchronized (devices) {
             devices.values().remove(device);
         }
@@ -116,9 +146,27 @@ public final class VfioRegistry {
     /**
      * Opens a device for its only user; the caller closes the file.
      *
-     * @throws ErrnoException ENODEV when there is no such device or its driver is going, EBUSY when it has a user
+     * @param text the device's name or that of what it is made of, and options: {@code vfio0}, {@code 0000:04:10.0
+     *     vf_token=UUID}
+     * @throws ErrnoException EINVAL for an option that is unknown or repeated; otherwise as {@link #open(String, Optional)}
      */
-    public LocalDeviceFile open(String name) {
-        return device(name).open();
+    public LocalDeviceFile open(String text) {
+        VfioDeviceName parsed = VfioDeviceName.parse(text);
+        return open(parsed.name(), parsed.vfToken());
+    }
+
+    /**
+     * Opens a device for its only user; the caller closes the file.
+     *
+     * @param name the device's name or that of what it is made of
+     * @throws ErrnoException ENODEV when there is no such device; otherwise as {@link VfioDevice#open(Optional)}
+     */
+    public LocalDeviceFile open(String name, Optional<UUID> vfToken) {
+        for (VfioDevice device : devices()) {
+            if (device.name().equals(name) || device.parentName().equals(name)) {
+                return device.open(vfToken);
+            }
+        }
+        throw new ErrnoException(ENODEV, "VFIO device " + name);
     }
 }
