@@ -4,7 +4,6 @@ import static org.vfio4j.uapi.PciRegs.PCI_BASE_ADDRESS_0;
 import static org.vfio4j.uapi.PciRegs.PCI_CAPABILITY_LIST;
 import static org.vfio4j.uapi.PciRegs.PCI_CFG_SPACE_EXP_SIZE;
 import static org.vfio4j.uapi.PciRegs.PCI_CFG_SPACE_SIZE;
-import static org.vfio4j.uapi.PciRegs.PCI_EXT_CAP_ID_DSN;
 import static org.vfio4j.uapi.PciRegs.PCI_STD_HEADER_SIZEOF;
 
 import java.util.ArrayList;
@@ -28,15 +27,21 @@ final class ConfigSpaceLayout {
 
     /** The register or the two registers of a BAR; what is writable gives away its size. */
     void addBar(PciBar bar) {
+        claimBar(bar);
+        boolean wide = bar.kind() == PciBar.Kind.MEM64;
+        registers.add(Register.at(PCI_BASE_ADDRESS_0 + 4 * bar.index(), wide ? 8 : 4, "BAR " + bar.index())
+                .reset(bar.flags())
+                .writable(-bar.sizeBytes()));
+    }
+
+    /** A BAR without a register here, as a virtual function's. */
+    void claimBar(PciBar bar) {
         boolean wide = bar.kind() == PciBar.Kind.MEM64;
         long claimed = (wide ? 3L : 1L) << bar.index();
         if ((barsUsed & claimed) != 0 || bar.index() >= BARS) {
             throw new IllegalArgumentException("BAR " + bar.index() + " (" + bar.kind() + "): its place is taken");
         }
         barsUsed |= claimed;
-        registers.add(Register.at(PCI_BASE_ADDRESS_0 + 4 * bar.index(), wide ? 8 : 4, "BAR " + bar.index())
-                .reset(bar.flags())
-                .writable(-bar.sizeBytes()));
     }
 
     /** The capability list, and the pointer to its first. */
@@ -58,12 +63,18 @@ final class ConfigSpaceLayout {
         }
     }
 
-    /** The serial number, the only extended capability so far: PCI Express Base 6.0, 7.9.3. */
-    void addSerialNumber(long serialNumber) {
-        registers.add(
-                Register.at(PCI_CFG_SPACE_SIZE, 4, "extended capability header").reset(PCI_EXT_CAP_ID_DSN | (1 << 16)));
-        registers.add(
-                Register.at(PCI_CFG_SPACE_SIZE + 4, 8, "device serial number").reset(serialNumber));
+    /** The extended capabilities, which begin where the first 256 bytes end: PCI Express Base 6.0, 7.6.3. */
+    void addExtendedCapabilities(List<ExtendedCapability> capabilities) {
+        int at = PCI_CFG_SPACE_SIZE;
+        for (int i = 0; i < capabilities.size(); i++) {
+            ExtendedCapability capability = capabilities.get(i);
+            int end = at + ((capability.sizeBytes() + 3) & ~3);
+            int next = i + 1 < capabilities.size() ? end : 0;
+            registers.add(Register.at(at, 4, "extended capability header")
+                    .reset(capability.id() | (1 << 16) | ((long) next << 20)));
+            registers.addAll(capability.body().apply(at));
+            at = end;
+        }
     }
 
     RegisterSet build() {

@@ -3,6 +3,7 @@ package org.vfio4j.devicemodel;
 import static org.vfio4j.uapi.PciRegs.PCI_CFG_SPACE_EXP_SIZE;
 
 import java.util.List;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.IrqSink;
@@ -24,6 +25,7 @@ public final class EmulatedFunction implements PciFunction {
     private final byte[] rom;
     private final DeviceModel device;
     private final Interrupts interrupts;
+    private final Optional<SriovCapability> sriov;
     private final Runnable resetParts;
 
     EmulatedFunction(EmulatedFunctionBuilder parts, DeviceModel device) {
@@ -32,6 +34,7 @@ public final class EmulatedFunction implements PciFunction {
         bars = parts.bars();
         handlers = parts.handlers();
         rom = parts.rom();
+        sriov = parts.sriov();
         resetParts = parts.resetParts();
         config = parts.layOut(this::reset, device);
     }
@@ -83,6 +86,11 @@ public final class EmulatedFunction implements PciFunction {
             value = (value << 8) | (rom[(int) offset + i] & 0xff);
         }
         return value;
+    }
+
+    @Override
+    public Optional<PciFunction> virtualFunction(int index) {
+        return sriov.flatMap(capability -> capability.virtualFunction(index));
     }
 
     @Override

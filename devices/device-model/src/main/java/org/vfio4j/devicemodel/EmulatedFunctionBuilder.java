@@ -11,6 +11,8 @@ import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_MEMORY;
 import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_PARITY;
 import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_SERR;
 import static org.vfio4j.uapi.PciRegs.PCI_DEVICE_ID;
+import static org.vfio4j.uapi.PciRegs.PCI_EXT_CAP_DSN_SIZEOF;
+import static org.vfio4j.uapi.PciRegs.PCI_EXT_CAP_ID_DSN;
 import static org.vfio4j.uapi.PciRegs.PCI_INTERRUPT_LINE;
 import static org.vfio4j.uapi.PciRegs.PCI_INTERRUPT_PIN;
 import static org.vfio4j.uapi.PciRegs.PCI_REVISION_ID;
@@ -27,6 +29,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.PciBar;
 
@@ -40,6 +43,7 @@ public final class EmulatedFunctionBuilder {
     private static final int BARS = 6;
     private static final int ROM_LEAST_BYTES = 2048;
     private static final int INTA = 1;
+    private static final int NO_ID = 0xffff;
 
     private final int vendorId;
     private final int deviceId;
@@ -50,11 +54,14 @@ public final class EmulatedFunctionBuilder {
     private boolean intx;
     private byte[] rom = {};
     private @Nullable Long serialNumber;
+    private boolean virtual;
+    private @Nullable SriovCapability sriov;
     private @Nullable MsixTable msix;
     private @Nullable Runnable flr;
     private final List<PciBar> bars = new ArrayList<>();
     private final @Nullable BarHandler[] handlers = new @Nullable BarHandler[BARS];
     private final List<Capability> capabilities = new ArrayList<>();
+    private final List<ExtendedCapability> extendedCapabilities = new ArrayList<>();
     private final Interrupts interrupts = new Interrupts();
 
     /** @param vendorId and {@code deviceId} are what drivers match */
@@ -133,7 +140,27 @@ public final class EmulatedFunctionBuilder {
 
     /** An extended capability with a number that is the device's alone. */
     public EmulatedFunctionBuilder serialNumber(long number) {
-        serialNumber = number;
+        extendedCapabilities.add(new ExtendedCapability(
+                PCI_EXT_CAP_ID_DSN,
+                PCI_EXT_CAP_DSN_SIZEOF,
+                at -> List.of(Register.at(at + 4, 8, "device serial number").reset(number))));
+        return this;
+    }
+
+    /** The function can have virtual functions: an SR-IOV capability. For a function with {@link #pciExpress} only. */
+    public EmulatedFunctionBuilder sriov(VirtualFunctions virtualFunctions) {
+        SriovCapability capability = new SriovCapability(virtualFunctions);
+        sriov = capability;
+        extendedCapabilities.add(capability.capability());
+        return this;
+    }
+
+    /**
+     * The function is a virtual one: ids, BARs and interrupt pin are not in its configuration space, and its memory decodes when
+     * its physical function says so (PCI Express Base 6.0, 9.3.4).
+     */
+    public EmulatedFunctionBuilder virtualFunction() {
+        virtual = true;
         return this;
     }
 
@@ -162,14 +189,29 @@ public final class EmulatedFunctionBuilder {
     /** What a reset must reach apart from the device and the configuration space. */
     Runnable resetParts() {
         MsixTable table = msix;
-        return table == null ? () -> {} : table::reset;
+        SriovCapability virtuals = sriov;
+        return () -> {
+            if (table != null) {
+                table.reset();
+            }
+            if (virtuals != null) {
+                virtuals.reset();
+            }
+        };
+    }
+
+    Optional<SriovCapability> sriov() {
+        return Optional.ofNullable(sriov);
     }
 
     RegisterSet layOut(Runnable functionLevelReset, DeviceModel device) {
         flr = functionLevelReset;
         ConfigSpaceLayout layout = new ConfigSpaceLayout();
-        layout.add(Register.at(PCI_VENDOR_ID, 2, "vendor id").reset(vendorId));
-        layout.add(Register.at(PCI_DEVICE_ID, 2, "device id").reset(deviceId));
+        if (virtual && (intx || sriov != null)) {
+            throw new IllegalArgumentException("a virtual function has neither an interrupt pin nor virtual functions");
+        }
+        layout.add(Register.at(PCI_VENDOR_ID, 2, "vendor id").reset(virtual ? NO_ID : vendorId));
+        layout.add(Register.at(PCI_DEVICE_ID, 2, "device id").reset(virtual ? NO_ID : deviceId));
         layout.add(command(device));
         layout.add(status());
         layout.add(Register.at(PCI_REVISION_ID, 1, "revision").reset(revision));
@@ -185,10 +227,9 @@ public final class EmulatedFunctionBuilder {
         if (rom.length != 0) {
             layout.add(Register.at(PCI_ROM_ADDRESS, 4, "expansion ROM").writable(-rom.length | PCI_ROM_ADDRESS_ENABLE));
         }
+        bars.forEach(virtual ? layout::claimBar : layout::addBar);
         layout.addCapabilities(capabilities);
-        if (serialNumber != null) {
-            layout.addSerialNumber(serialNumber);
-        }
+        layout.addExtendedCapabilities(extendedCapabilities);
         return layout.build();
     }
 
@@ -197,6 +238,10 @@ public final class EmulatedFunctionBuilder {
                 .mapToInt(bar -> bar.kind() == PciBar.Kind.IO ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY)
                 .reduce(rom.length == 0 ? 0 : PCI_COMMAND_MEMORY, (a, b) -> a | b);
         int writable = decode | PCI_COMMAND_MASTER | PCI_COMMAND_PARITY | PCI_COMMAND_SERR | PCI_COMMAND_INTX_DISABLE;
+                .reduce(0, (a, b) -> a | b);
+        int writable = virtual
+                ? PCI_COMMAND_MASTER
+                : decode | PCI_COMMAND_MASTER | PCI_COMMAND_PARITY | PCI_COMMAND_SERR | PCI_COMMAND_INTX_DISABLE;
         boolean[] master = {false};
         return Register.at(PCI_COMMAND, 2, "command").writable(writable).onWrite(value -> {
             interrupts.disableIntx((value & PCI_COMMAND_INTX_DISABLE) != 0);
