@@ -16,6 +16,11 @@ final class PlainFunction implements PciFunction {
         config[0x0e] = (byte) headerType;
     }
 
+    PlainFunction(int vendorId, int deviceId) {
+        configWrite(0, 2, vendorId);
+        configWrite(2, 2, deviceId);
+    }
+
     @Override
     public int configSize() {
         return config.length;

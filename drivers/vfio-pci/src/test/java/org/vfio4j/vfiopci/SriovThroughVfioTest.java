@@ -1,0 +1,150 @@
+package org.vfio4j.vfiopci;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.vfio4j.uapi.PciRegs.*;
+import static org.vfio4j.uapi.Vfio.VFIO_PCI_BAR0_REGION_INDEX;
+import static org.vfio4j.uapi.Vfio.VFIO_PCI_CONFIG_REGION_INDEX;
+import static org.vfio4j.uapi.Vfio.VFIO_PCI_INTX_IRQ_INDEX;
+import static org.vfio4j.vfiopci.TestMachine.assertErrno;
+import static org.vfio4j.vfiopci.TestMachine.virtual;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.time.Duration;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.vfio4j.bus.PciDevice;
+import org.vfio4j.sys.Errno;
+import org.vfio4j.vfio.LocalDeviceFile;
+import org.vfio4j.vfio.VfioDevice;
+
+/** Virtual functions of a physical function that vfio-pci has, as the kernel's vfio_pci_core_sriov_configure makes them. */
+@Timeout(60)
+class SriovThroughVfioTest {
+
+    private static final Duration SHORTLY = Duration.ofMillis(20);
+    private static final String TOKEN = " vf_token=bd8d9d2b-5a5f-4f5a-a211-f591514ba1f3";
+
+    private final TestMachine machine = new TestMachine("enable_sriov");
+
+    @Test
+    void refusedWithoutTheOption() {
+        TestMachine plain = new TestMachine();
+        PciDevice physical = plain.physical();
+        assertErrno(Errno.ENOENT, () -> plain.bus.setNumVfs(physical, 1));
+        assertThat(plain.bus.devices()).hasSize(1);
+    }
+
+    @Test
+    void refusesAPhysicalFunctionWithVirtualOnesAlready() {
+        PciDevice physical = machine.bus.add(TestMachine.PHYSICAL, TestMachine.physicalFunction());
+        machine.bus.enableSriov(physical, 1, Optional.empty());
+        assertErrno(Errno.EBUSY, () -> machine.bind(physical));
+        assertThat(machine.registry.devices()).isEmpty();
+        machine.bus.disableSriov(physical, SHORTLY);
+        machine.bus.bind(physical, "vfio-pci");
+    }
+
+    @Test
+    void refusesAnotherNumber() {
+        PciDevice physical = machine.physical();
+        machine.bus.setNumVfs(physical, 1);
+        assertErrno(Errno.EBUSY, () -> machine.bus.setNumVfs(physical, 2));
+        assertErrno(Errno.ERANGE, () -> machine.bus.setNumVfs(physical, 5));
+    }
+
+    @Test
+    void whatCannotBeEnabledCanBeTriedAgain() {
+        PciDevice physical = machine.physical();
+        PciDevice inTheWay = machine.plain("04:10.0");
+        assertErrno(Errno.EEXIST, () -> machine.bus.setNumVfs(physical, 1));
+        machine.bus.remove(inTheWay);
+        machine.bus.setNumVfs(physical, 1);
+    }
+
+    @Test
+    void virtualFunctionsAreVfioPcisToo() {
+        PciDevice physical = machine.physical();
+        machine.bus.setNumVfs(physical, 3);
+        assertThat(machine.registry.devices())
+                .extracting(VfioDevice::parentName)
+                .containsExactly("0000:04:00.0", "0000:04:10.0", "0000:04:10.1", "0000:04:10.2");
+        assertThat(virtual(physical, 0).driverOverride()).contains("vfio-pci");
+        machine.bus.setNumVfs(physical, 0);
+        assertThat(machine.registry.devices()).hasSize(1);
+    }
+
+    @Test
+    void aUserOfAVirtualFunctionFindsAWholeFunction() {
+        PciDevice physical = machine.physical();
+        machine.bus.setNumVfs(physical, 1);
+        machine.registry.open("0000:04:00.0" + TOKEN).close();
+        try (LocalDeviceFile file = machine.registry.open("0000:04:10.0" + TOKEN)) {
+            assertThat(config(file, PCI_VENDOR_ID, 4)).isEqualTo(0x154c_8086);
+            assertThat(config(file, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY).isNotZero();
+            configWrite(file, PCI_BASE_ADDRESS_0, -1);
+            assertThat(config(file, PCI_BASE_ADDRESS_0, 4)).isEqualTo(-4096 | 0xc);
+            assertThat(file.irqInfo(VFIO_PCI_INTX_IRQ_INDEX).count()).isZero();
+            MemorySegment buffer = MemorySegment.ofArray(new int[] {0x1234_5678});
+            file.write(VFIO_PCI_BAR0_REGION_INDEX, 0, buffer, 0, 4);
+            file.reset();
+            buffer.fill((byte) 0);
+            file.read(VFIO_PCI_BAR0_REGION_INDEX, 0, buffer, 0, 4);
+            assertThat(buffer.get(ValueLayout.JAVA_INT, 0)).isEqualTo(0x1234_5678);
+        }
+    }
+
+    @Test
+    void aResetOfThePhysicalFunctionLeavesItsVirtualOnes() {
+        PciDevice physical = machine.physical();
+        machine.bus.setNumVfs(physical, 2);
+        try (LocalDeviceFile file = machine.registry.open("0000:04:00.0" + TOKEN)) {
+            file.reset();
+        }
+        machine.registry.open("0000:04:10.1" + TOKEN).close();
+        machine.bus.setNumVfs(physical, 0);
+    }
+
+    @Test
+    void aUserWhoStaysKeepsThemAll() {
+        PciDevice physical = machine.physical();
+        machine.bus.setNumVfs(physical, 2);
+        machine.registry.open("0000:04:00.0" + TOKEN).close();
+        try (LocalDeviceFile file = machine.registry.open("0000:04:10.1" + TOKEN)) {
+            assertErrno(Errno.EBUSY, () -> machine.bus.setNumVfs(physical, 0, SHORTLY));
+            assertErrno(Errno.EBUSY, () -> machine.bus.unbind(physical, SHORTLY));
+            assertErrno(Errno.EBUSY, () -> machine.bus.remove(physical, SHORTLY));
+            assertThat(file.info().numRegions()).isPositive();
+        }
+        assertThat(machine.registry.devices()).hasSize(3);
+        machine.registry.open("0000:04:00.0").close();
+        machine.registry.open("0000:04:10.0" + TOKEN).close();
+        machine.bus.remove(physical, SHORTLY);
+        assertThat(machine.bus.devices()).isEmpty();
+        assertThat(machine.registry.devices()).isEmpty();
+    }
+
+    @Test
+    void thePhysicalFunctionsUserKeepsThemAllToo() {
+        PciDevice physical = machine.physical();
+        machine.bus.setNumVfs(physical, 2);
+        try (LocalDeviceFile file = machine.registry.open("0000:04:00.0")) {
+            assertErrno(Errno.EBUSY, () -> machine.bus.unbind(physical, SHORTLY));
+            assertThat(file.info().numRegions()).isPositive();
+        }
+        assertThat(machine.registry.devices()).hasSize(3);
+        machine.bus.unbind(physical, SHORTLY);
+        assertThat(machine.bus.devices()).containsExactly(physical);
+    }
+
+    private static int config(LocalDeviceFile file, int offset, int width) {
+        MemorySegment buffer = MemorySegment.ofArray(new int[1]);
+        file.read(VFIO_PCI_CONFIG_REGION_INDEX, offset, buffer, 0, width);
+        return buffer.get(ValueLayout.JAVA_INT, 0);
+    }
+
+    private static void configWrite(LocalDeviceFile file, int offset, int value) {
+        file.write(VFIO_PCI_CONFIG_REGION_INDEX, offset, MemorySegment.ofArray(new int[] {value}), 0, 4);
+    }
+}
