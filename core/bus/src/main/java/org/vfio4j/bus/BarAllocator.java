@@ -70,8 +70,8 @@ final class BarAllocator {
         if (bar.sizeBytes() > limit || start > limit - bar.sizeBytes() * count) {
             throw new ErrnoException(
                     ENOSPC,
-                    address + " BAR " + bar.index() + " of " + count + " times 0x"
-                            + Long.toHexString(bar.sizeBytes()) + " bytes: no room below 0x" + Long.toHexString(limit));
+                    address + " BAR " + bar.index() + " of " + count + " times 0x" + Long.toHexString(bar.sizeBytes())
+                            + " bytes: no room below 0x" + Long.toHexString(limit));
         }
         return start;
     }

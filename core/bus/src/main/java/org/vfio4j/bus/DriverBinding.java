@@ -40,7 +40,7 @@ final class DriverBinding {
         }
         device.lock().acquire();
         try {
-            return device.driver().isPresent() || !device.isGone() && loaded.matches(device) && attempt(device, loaded);
+            return device.driver().isPresent() || (!device.isGone() && loaded.matches(device) && attempt(device, loaded));
         } finally {
             device.lock().release();
         }
@@ -139,7 +139,8 @@ final class DriverBinding {
     }
 
     private void take(PciDevice device, LoadedDriver loaded) {
-        // Whoever unloads the driver says so first and looks at the devices then: this is the other order, so that one of
+        // Whoever unloads the driver says so first and looks at the devices then: this is the other order, so that one
+        // of
         // the two sees the other.
         device.setProbing(loaded);
         boolean taken = false;

@@ -45,7 +45,11 @@ final class LoadedDriver {
 
     /** Takes the first id back that {@link #addId} added and that {@code id} includes; false when none is. */
     synchronized boolean removeId(PciDeviceId id) {
-        return dynamicIds.stream().filter(id::includes).findFirst().map(dynamicIds::remove).orElse(false);
+        return dynamicIds.stream()
+                .filter(id::includes)
+                .findFirst()
+                .map(dynamicIds::remove)
+                .orElse(false);
     }
 
     /** From now on nobody gets a reference; false, and nothing changes, while somebody has one. */

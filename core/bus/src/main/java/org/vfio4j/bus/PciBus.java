@@ -62,8 +62,8 @@ public final class PciBus {
      * @throws ErrnoException EEXIST when the place is taken, ENOSPC when there are no addresses left
      */
     public PciDevice add(PciAddress address, PciFunction function) {
-        PciDevice device = devices.add(
-                address, () -> PciDevice.of(this, address, function, bars.place(address, function)));
+        PciDevice device =
+                devices.add(address, () -> PciDevice.of(this, address, function, bars.place(address, function)));
         binding.probe(device);
         return device;
     }

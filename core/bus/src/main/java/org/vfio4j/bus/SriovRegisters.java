@@ -107,7 +107,7 @@ record SriovRegisters(
             boolean wide = (low & PCI_BASE_ADDRESS_MEM_TYPE_MASK) == PCI_BASE_ADDRESS_MEM_TYPE_64;
             check((low & PCI_BASE_ADDRESS_SPACE) == 0 && !(wide && i == PCI_SRIOV_NUM_BARS - 1), "VF BAR " + i);
             long high = wide ? mask(function, registers + (i + 1) * Integer.BYTES) : -1;
-            long sizeBytes = -(high << 32 | low & PCI_BASE_ADDRESS_MEM_MASK & 0xffff_ffffL);
+            long sizeBytes = -(high << 32 | (low & PCI_BASE_ADDRESS_MEM_MASK & 0xffff_ffffL));
             check(
                     sizeBytes >= PAGE_BYTES && Long.bitCount(sizeBytes) == 1,
                     "VF BAR " + i + " of " + Long.toUnsignedString(sizeBytes) + " bytes");

@@ -60,11 +60,11 @@ final class VirtualFunction implements PciFunction {
         boolean header = at == PCI_VENDOR_ID
                 || at == PCI_COMMAND
                 || at == (PCI_INTERRUPT_LINE & ~3)
-                || at >= PCI_BASE_ADDRESS_0 && at <= PCI_BASE_ADDRESS_5;
+                || (at >= PCI_BASE_ADDRESS_0 && at <= PCI_BASE_ADDRESS_5);
         if (!header) {
             return function.configRead(offset, width);
         }
-        return dword(at) >>> Byte.SIZE * (offset - at) & ones(width);
+        return dword(at) >>> (Byte.SIZE * (offset - at)) & ones(width);
     }
 
     @Override
@@ -72,8 +72,8 @@ final class VirtualFunction implements PciFunction {
         if (offset >= PCI_BASE_ADDRESS_0 && offset <= PCI_BASE_ADDRESS_5 + 3) {
             int i = (offset - PCI_BASE_ADDRESS_0) / Integer.BYTES;
             int shift = Byte.SIZE * (offset & 3);
-            int written = ones(width) << shift & barMasks[i];
-            barValues[i] = barValues[i] & ~written | value << shift & written;
+            int written = (ones(width) << shift) & barMasks[i];
+            barValues[i] = (barValues[i] & ~written) | (value << shift & written);
             return;
         }
         if (offset == PCI_COMMAND) {
@@ -149,7 +149,7 @@ final class VirtualFunction implements PciFunction {
             case PCI_VENDOR_ID -> ids;
             case PCI_COMMAND -> {
                 int decode = PCI_COMMAND_MEMORY | PCI_COMMAND_IO;
-                yield function.configRead(at, Integer.BYTES) & ~decode | (memoryEnabled ? PCI_COMMAND_MEMORY : 0);
+                yield (function.configRead(at, Integer.BYTES) & ~decode) | (memoryEnabled ? PCI_COMMAND_MEMORY : 0);
             }
             case PCI_INTERRUPT_LINE -> function.configRead(at, Integer.BYTES) & ~0xff00;
             default -> {
@@ -160,6 +160,6 @@ final class VirtualFunction implements PciFunction {
     }
 
     private static int ones(int width) {
-        return width == Integer.BYTES ? -1 : (1 << Byte.SIZE * width) - 1;
+        return width == Integer.BYTES ? -1 : (1 << (Byte.SIZE * width)) - 1;
     }
 }

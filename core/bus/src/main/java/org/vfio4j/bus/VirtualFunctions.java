@@ -31,8 +31,8 @@ final class VirtualFunctions {
     /** What a write to {@code sriov_numvfs} does; see {@link PciBus#setNumVfs}. */
     void setCount(PciDevice physical, int count, Deadline deadline) {
         String what = "set sriov_numvfs of " + physical + " to " + count;
-        PciSriov sriov = physical.sriov()
-                .orElseThrow(() -> new ErrnoException(ENOENT, what + ": it has no virtual functions"));
+        PciSriov sriov =
+                physical.sriov().orElseThrow(() -> new ErrnoException(ENOENT, what + ": it has no virtual functions"));
         if (count < 0) {
             throw new ErrnoException(EINVAL, what);
         }
@@ -131,7 +131,8 @@ final class VirtualFunctions {
         return virtual;
     }
 
-    // Users are asked first, in the functions' order. If one of them stays, all stay: those that have lost their driver get it
+    // Users are asked first, in the functions' order. If one of them stays, all stay: those that have lost their driver
+    // get it
     // back.
     private void takeAll(List<PciDevice> virtuals, Deadline deadline) {
         List<PciDevice> locked = new ArrayList<>();

@@ -23,7 +23,7 @@ import org.junit.jupiter.api.Timeout;
 import org.vfio4j.sys.ErrnoException;
 
 /** A device that is given back slowly keeps nobody from others, and several threads at once leave a bus that makes sense. */
-@Timeout(60)
+@Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class BindingConcurrencyTest {
 
     private static final Duration SHORTLY = Duration.ofMillis(20);
@@ -101,7 +101,7 @@ class BindingConcurrencyTest {
         Thread first = start(() -> bus.unbind(device));
         held.waiting.await();
         AtomicInteger errno = new AtomicInteger();
-        Thread second = Thread.ofPlatform().start(() -> {
+        Thread second = Thread.ofPlatform().daemon().start(() -> {
             try {
                 bus.unbind(device);
             } catch (ErrnoException e) {
@@ -168,8 +168,10 @@ class BindingConcurrencyTest {
         assertThat(consistency.wrong).isEmpty();
         assertThat(bus.devices()).containsExactlyElementsOf(devices);
         for (PciDevice device : devices) {
-            assertThat(held.has.contains(device)).isEqualTo(device.driver().filter(held::equals).isPresent());
-            assertThat(other.has.contains(device)).isEqualTo(device.driver().filter(other::equals).isPresent());
+            assertThat(held.has.contains(device))
+                    .isEqualTo(device.driver().filter(held::equals).isPresent());
+            assertThat(other.has.contains(device))
+                    .isEqualTo(device.driver().filter(other::equals).isPresent());
         }
         if (bus.drivers().contains(other)) {
             bus.unregister(other);
@@ -218,7 +220,7 @@ class BindingConcurrencyTest {
     }
 
     private Thread start(Runnable body) {
-        return Thread.ofPlatform().start(() -> {
+        return Thread.ofPlatform().daemon().start(() -> {
             try {
                 body.run();
             } catch (Throwable t) {

@@ -93,7 +93,15 @@ class PciDeviceIdTest {
     @Test
     void refusesFieldsThatAreNoIds() {
         for (String text : List.of(
-                "", "8086", "8086 154c 1 2 3 4 5", "8086 x", "8086 -1", "10000 1", "1 ffffffff", "1 2 12345", "1 2 3 4 1000000")) {
+                "",
+                "8086",
+                "8086 154c 1 2 3 4 5",
+                "8086 x",
+                "8086 -1",
+                "10000 1",
+                "1 ffffffff",
+                "1 2 12345",
+                "1 2 3 4 1000000")) {
             assertErrno(EINVAL, () -> PciDeviceId.parse(List.of(text.split(" "))));
         }
     }

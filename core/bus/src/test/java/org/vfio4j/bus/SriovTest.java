@@ -21,7 +21,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** Virtual functions come and go as in Linux, drivers/pci/iov.c (PCI Express Base 6.0, 9). */
-@Timeout(60)
+@Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class SriovTest {
 
     private static final Duration SHORTLY = Duration.ofMillis(20);
@@ -218,7 +218,8 @@ class SriovTest {
         assertThat(physical.driver()).contains(driver);
         assertThat(bus.devices()).hasSize(4);
         assertThat(virtualDriver.has)
-                .containsExactlyInAnyOrderElementsOf(physical.sriov().orElseThrow().virtualFunctions());
+                .containsExactlyInAnyOrderElementsOf(
+                        physical.sriov().orElseThrow().virtualFunctions());
         assertThat(function.enabled()).isTrue();
         user.countDown();
         bus.remove(physical, SHORTLY);

@@ -175,7 +175,8 @@ class SysfsViewTest {
         }
         bus.setNumVfs(physical, 0);
         assertAttribute("sriov_numvfs", "0");
-        assertThat(Files.exists(attribute("virtfn1"), LinkOption.NOFOLLOW_LINKS)).isFalse();
+        assertThat(Files.exists(attribute("virtfn1"), LinkOption.NOFOLLOW_LINKS))
+                .isFalse();
         assertThat(second).doesNotExist();
     }
 

@@ -14,8 +14,7 @@ final class VfTokenFeature implements VfioDeviceFeature {
     private static final int UUID_BYTES = 16;
 
     // As it is printed: RFC 9562, 4.
-    private static final ValueLayout.OfLong HALF =
-            ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.BIG_ENDIAN);
+    private static final ValueLayout.OfLong HALF = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.BIG_ENDIAN);
 
     private final VfToken token;
 

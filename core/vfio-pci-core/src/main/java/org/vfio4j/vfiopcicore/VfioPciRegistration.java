@@ -54,8 +54,7 @@ public final class VfioPciRegistration {
             check(what, device, core);
             PciBus bus = device.bus();
             VfioRegistry registry = bus.service(VfioRegistry.class);
-            VfioDevice vfioDevice =
-                    registry.register(ops, () -> bus.reference(driver), device.toString(), core.use());
+            VfioDevice vfioDevice = registry.register(ops, () -> bus.reference(driver), device.toString(), core.use());
             VfioPciRegistration made = new VfioPciRegistration(driver, device, core, registry, vfioDevice);
             device.setDriverData(made);
             if (!core.options().disableIdleD3()) {

@@ -49,8 +49,8 @@ class VfioPciOptionsTest {
     @Test
     void flagsAreSaidAsTheKernelTakesThem() {
         VfioPciOptions all = new VfioPciOptions(List.of(), true, true, true, true, true);
-        assertThat(VfioPciOptions.parse(
-                        List.of("nointxmask", "disable_vga=1", "disable_idle_d3=Y", "enable_sriov=on", "disable_denylist=t")))
+        assertThat(VfioPciOptions.parse(List.of(
+                        "nointxmask", "disable_vga=1", "disable_idle_d3=Y", "enable_sriov=on", "disable_denylist=t")))
                 .isEqualTo(all);
         assertThat(VfioPciOptions.parse(
                         List.of("nointxmask=0", "disable_vga=n", "disable_idle_d3=OFF", "enable_sriov=f")))

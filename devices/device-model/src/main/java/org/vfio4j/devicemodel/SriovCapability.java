@@ -58,8 +58,8 @@ final class SriovCapability {
                 Register.at(at + PCI_SRIOV_VF_OFFSET, 2, "first VF offset").reset(parts.firstOffset()));
         registers.add(Register.at(at + PCI_SRIOV_VF_STRIDE, 2, "VF stride").reset(parts.stride()));
         registers.add(Register.at(at + PCI_SRIOV_VF_DID, 2, "VF device id").reset(parts.deviceId()));
-        registers.add(
-                Register.at(at + PCI_SRIOV_SUP_PGSIZE, 4, "supported page sizes").reset(PAGE_SIZES));
+        registers.add(Register.at(at + PCI_SRIOV_SUP_PGSIZE, 4, "supported page sizes")
+                .reset(PAGE_SIZES));
         registers.add(Register.at(at + PCI_SRIOV_SYS_PGSIZE, 4, "system page size")
                 .reset(1)
                 .writable(PAGE_SIZES));

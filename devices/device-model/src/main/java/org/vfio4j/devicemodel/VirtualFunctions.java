@@ -35,8 +35,8 @@ public record VirtualFunctions(
         check("stride of virtual functions", stride, total == 1 ? 0 : 1);
         for (PciBar bar : bars) {
             if (bar.kind() == PciBar.Kind.IO || bar.sizeBytes() < PAGE_BYTES) {
-                throw new IllegalArgumentException(
-                        "BAR " + bar.index() + " of virtual functions: memory of " + PAGE_BYTES + " bytes is the least");
+                throw new IllegalArgumentException("BAR " + bar.index() + " of virtual functions: memory of "
+                        + PAGE_BYTES + " bytes is the least");
             }
         }
     }

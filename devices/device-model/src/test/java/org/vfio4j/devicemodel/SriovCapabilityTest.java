@@ -36,7 +36,8 @@ class SriovCapabilityTest {
         PciBar io = new PciBar(0, 4096, PciBar.Kind.IO, false);
         assertRefused(() -> new VirtualFunctions(1, 1, 1, 0, List.of(small), i -> virtual(i)), "4096");
         assertRefused(() -> new VirtualFunctions(1, 1, 1, 0, List.of(io), i -> virtual(i)), "memory");
-        EmulatedFunctionBuilder pin = new EmulatedFunctionBuilder(1, 2).virtualFunction().intx();
+        EmulatedFunctionBuilder pin =
+                new EmulatedFunctionBuilder(1, 2).virtualFunction().intx();
         assertRefused(() -> pin.build(new Resets("pin")), "interrupt pin");
     }
 
@@ -115,7 +116,8 @@ class SriovCapabilityTest {
         PciBus bus = new PciBus();
         PciDevice device = bus.add(PciAddress.parse("01:00.0"), physical);
         bus.enableSriov(device, 2, Optional.empty());
-        assertThat(bus.devices()).extracting(PciDevice::toString)
+        assertThat(bus.devices())
+                .extracting(PciDevice::toString)
                 .containsExactly("0000:01:00.0", "0000:01:01.0", "0000:01:01.2");
         PciDevice last = bus.devices().getLast();
         assertThat(last.modalias()).startsWith("pci:v00008086d0000154Csv00000001sd00000002bc02sc00i00");

@@ -20,7 +20,7 @@ import org.vfio4j.vfio.LocalDeviceFile;
 import org.vfio4j.vfio.VfioDevice;
 
 /** Virtual functions of a physical function that vfio-pci has, as the kernel's vfio_pci_core_sriov_configure makes them. */
-@Timeout(60)
+@Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class SriovThroughVfioTest {
 
     private static final Duration SHORTLY = Duration.ofMillis(20);

@@ -77,8 +77,7 @@ final class TestMachine {
     }
 
     private static EmulatedFunction virtualFunction() {
-        RegisterSet registers =
-                RegisterSet.of(16, Register.at(0, 4, "scratch").writable());
+        RegisterSet registers = RegisterSet.of(16, Register.at(0, 4, "scratch").writable());
         return new EmulatedFunctionBuilder(VENDOR, VF_DEVICE)
                 .classCode(0x020000, 1)
                 .virtualFunction()

@@ -25,7 +25,7 @@ import org.vfio4j.vfiopcicore.VfioPciCore;
 import org.vfio4j.vfiopcicore.VfioPciRegistration;
 
 /** Registration, and what happens when a device or its driver is taken away from a user. */
-@Timeout(120)
+@Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class UnplugTest {
 
     private static final Duration SHORTLY = Duration.ofMillis(20);
@@ -86,7 +86,7 @@ class UnplugTest {
     void othersOpenAndCloseWhileADeviceIsUnplugged() throws Exception {
         PciDevice device = machine.plain("08:00.0");
         LocalDeviceFile file = machine.registry.open("vfio0");
-        Thread unplugging = Thread.ofPlatform().start(() -> machine.bus.remove(device));
+        Thread unplugging = Thread.ofPlatform().daemon().start(() -> machine.bus.remove(device));
         while (unplugging.getState() != Thread.State.TIMED_WAITING) {
             Thread.onSpinWait();
         }
@@ -110,7 +110,7 @@ class UnplugTest {
         List<Thread> threads = new ArrayList<>();
         for (int t = 0; t < 6; t++) {
             int seed = t;
-            threads.add(Thread.ofPlatform().start(() -> {
+            threads.add(Thread.ofPlatform().daemon().start(() -> {
                 try {
                     for (int i = 0; i < 200; i++) {
                         step(devices.get((i + seed) % devices.size()), i * 5 + seed);
@@ -125,7 +125,9 @@ class UnplugTest {
         }
         assertThat(failure.get()).isNull();
         assertThat(machine.registry.devices()).noneMatch(VfioDevice::isOpen);
-        assertThat(machine.registry.devices().stream().map(VfioDevice::parentName).sorted())
+        assertThat(machine.registry.devices().stream()
+                        .map(VfioDevice::parentName)
+                        .sorted())
                 .containsExactlyElementsOf(devices.stream()
                         .filter(device -> device.driver().isPresent())
                         .map(PciDevice::toString)
@@ -151,7 +153,8 @@ class UnplugTest {
         machine.bus.register(driver);
         machine.bus.setDriverOverride(device, Optional.of(driver.name()));
         assertErrno(errno, () -> machine.bus.bind(device, driver.name()));
-        assertThat(machine.registry.devices()).noneMatch(vfio -> vfio.parentName().equals(device.toString()));
+        assertThat(machine.registry.devices())
+                .noneMatch(vfio -> vfio.parentName().equals(device.toString()));
         machine.bus.unregister(driver);
     }
 
