@@ -1,0 +1,4 @@
+@NullMarked
+package org.vfio4j.vfiopcifacts;
+
+import org.jspecify.annotations.NullMarked;
