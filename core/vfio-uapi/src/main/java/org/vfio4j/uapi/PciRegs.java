@@ -578,5 +578,23 @@ public final class PciRegs {
     public static final int PCI_TPH_CAP_ST_MASK = 0x7ff0000;
     public static final int PCI_TPH_CAP_ST_SHIFT = 0x10;
 
+    // Address translation services, page requests, PASID (PCI Express Base 6.0, 10.5 and 7.8.8)
+    public static final int PCI_ATS_CAP = 4;
+    public static final int PCI_ATS_CAP_PAGE_ALIGNED = 0x20;
+    public static final int PCI_ATS_CTRL = 6;
+    public static final int PCI_ATS_CTRL_ENABLE = 0x8000;
+    public static final int PCI_PRI_CTRL = 4;
+    public static final int PCI_PRI_CTRL_ENABLE = 1;
+    public static final int PCI_PRI_CTRL_RESET = 2;
+    public static final int PCI_PRI_STATUS = 6;
+    public static final int PCI_PRI_STATUS_STOPPED = 0x100;
+    public static final int PCI_PRI_STATUS_PASID = 0x8000;
+    public static final int PCI_PRI_MAX_REQ = 8;
+    public static final int PCI_PRI_ALLOC_REQ = 0xc;
+    public static final int PCI_PASID_CAP = 4;
+    public static final int PCI_PASID_CAP_WIDTH = 0x1f00;
+    public static final int PCI_PASID_CTRL = 6;
+    public static final int PCI_PASID_CTRL_ENABLE = 1;
+
     private PciRegs() {}
 }

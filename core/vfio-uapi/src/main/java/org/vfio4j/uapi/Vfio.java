@@ -23,6 +23,21 @@ public final class Vfio {
     public static final int VFIO_REGION_TYPE_PCI_VENDOR_TYPE = 1 << 31;
     public static final int VFIO_REGION_TYPE_PCI_VENDOR_MASK = 0xffff;
 
+    // Regions of x86 (vendor type 8086) and powernv (vendor types 10de and 1014), and capabilities of the latter's
+    public static final int VFIO_REGION_SUBTYPE_INTEL_IGD_OPREGION = 1;
+    public static final int VFIO_REGION_SUBTYPE_INTEL_IGD_HOST_CFG = 2;
+    public static final int VFIO_REGION_SUBTYPE_INTEL_IGD_LPC_CFG = 3;
+    public static final int VFIO_REGION_SUBTYPE_NVIDIA_NVLINK2_RAM = 1;
+    public static final int VFIO_REGION_SUBTYPE_IBM_NVLINK2_ATSD = 1;
+    public static final int VFIO_REGION_INFO_CAP_NVLINK2_SSATGT = 4;
+    public static final int VFIO_REGION_INFO_CAP_NVLINK2_LNKSPD = 5;
+
+    // Capabilities of a device on s390
+    public static final int VFIO_DEVICE_INFO_CAP_ZPCI_BASE = 1;
+    public static final int VFIO_DEVICE_INFO_CAP_ZPCI_GROUP = 2;
+    public static final int VFIO_DEVICE_INFO_CAP_ZPCI_UTIL = 3;
+    public static final int VFIO_DEVICE_INFO_CAP_ZPCI_PFIP = 4;
+
     // struct vfio_irq_info; capabilities of interrupt indices were proposed to the kernel and not merged
     public static final int VFIO_IRQ_INFO_EVENTFD = 1;
     public static final int VFIO_IRQ_INFO_MASKABLE = 1 << 1;
@@ -64,6 +79,7 @@ public final class Vfio {
     public static final int VFIO_DEVICE_FEATURE_MIG_DATA_SIZE = 9;
     public static final int VFIO_DEVICE_FEATURE_BUS_MASTER = 10;
     public static final int VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 = 12;
+    public static final int VFIO_DEVICE_FEATURE_ZPCI_ERROR = 13;
 
     /** Ops of {@link #VFIO_DEVICE_FEATURE_BUS_MASTER}. */
     public static final int VFIO_DEVICE_FEATURE_CLEAR_MASTER = 0;
@@ -208,6 +224,22 @@ public final class Vfio {
         public static final int SIZEOF = 8;
 
         private LowPowerEntryWithWakeup() {}
+    }
+
+    /** struct vfio_region_info_cap_nvlink2_ssatgt: header, u64 tgt. */
+    public static final class CapNvlink2Ssatgt {
+        public static final int TGT = 8;
+        public static final int SIZEOF = 16;
+
+        private CapNvlink2Ssatgt() {}
+    }
+
+    /** struct vfio_region_info_cap_nvlink2_lnkspd: header, u32 link_speed, u32 __pad. */
+    public static final class CapNvlink2Lnkspd {
+        public static final int LINK_SPEED = 8;
+        public static final int SIZEOF = 16;
+
+        private CapNvlink2Lnkspd() {}
     }
 
     private Vfio() {}

@@ -32,7 +32,9 @@ class StructLayoutTest {
                 Arguments.of("vfio_info_cap_header", Vfio.CapHeader.class),
                 Arguments.of("vfio_region_info_cap_sparse_mmap", Vfio.CapSparseMmap.class),
                 Arguments.of("vfio_region_info_cap_type", Vfio.CapType.class),
-                Arguments.of("vfio_device_low_power_entry_with_wakeup", Vfio.LowPowerEntryWithWakeup.class));
+                Arguments.of("vfio_device_low_power_entry_with_wakeup", Vfio.LowPowerEntryWithWakeup.class),
+                Arguments.of("vfio_region_info_cap_nvlink2_ssatgt", Vfio.CapNvlink2Ssatgt.class),
+                Arguments.of("vfio_region_info_cap_nvlink2_lnkspd", Vfio.CapNvlink2Lnkspd.class));
     }
 
     @ParameterizedTest
