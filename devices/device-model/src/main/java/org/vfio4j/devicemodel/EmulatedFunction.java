@@ -3,6 +3,7 @@ package org.vfio4j.devicemodel;
 import static org.vfio4j.uapi.PciRegs.PCI_CFG_SPACE_EXP_SIZE;
 
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.DmaSpace;
@@ -26,6 +27,7 @@ public final class EmulatedFunction implements PciFunction {
     private final DeviceModel device;
     private final Interrupts interrupts;
     private final Optional<SriovCapability> sriov;
+    private final Map<Class<?>, Object> platform;
     private final Runnable resetParts;
 
     EmulatedFunction(EmulatedFunctionBuilder parts, DeviceModel device) {
@@ -35,6 +37,7 @@ public final class EmulatedFunction implements PciFunction {
         handlers = parts.handlers();
         rom = parts.rom();
         sriov = parts.sriov();
+        platform = parts.platform();
         resetParts = parts.resetParts();
         config = parts.layOut(this::reset, device);
     }
@@ -91,6 +94,11 @@ public final class EmulatedFunction implements PciFunction {
     @Override
     public Optional<PciFunction> virtualFunction(int index) {
         return sriov.flatMap(capability -> capability.virtualFunction(index));
+    }
+
+    @Override
+    public <T> Optional<T> platform(Class<T> type) {
+        return Optional.ofNullable(platform.get(type)).map(type::cast);
     }
 
     @Override

@@ -28,7 +28,9 @@ import static org.vfio4j.uapi.PciRegs.PCI_VENDOR_ID;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.PciBar;
@@ -62,6 +64,8 @@ public final class EmulatedFunctionBuilder {
     private final @Nullable BarHandler[] handlers = new @Nullable BarHandler[BARS];
     private final List<Capability> capabilities = new ArrayList<>();
     private final List<ExtendedCapability> extendedCapabilities = new ArrayList<>();
+    private final List<Register> registers = new ArrayList<>();
+    private final Map<Class<?>, Object> platform = new HashMap<>();
     private final Interrupts interrupts = new Interrupts();
 
     /** @param vendorId and {@code deviceId} are what drivers match */
@@ -164,6 +168,18 @@ public final class EmulatedFunctionBuilder {
         return this;
     }
 
+    /** A register of its configuration space that belongs to no capability, as functions have them behind the standard header. */
+    public EmulatedFunctionBuilder register(Register register) {
+        registers.add(register);
+        return this;
+    }
+
+    /** What the platform says of it: see {@link org.vfio4j.bus.PciFunction#platform}. */
+    public <T> EmulatedFunctionBuilder platform(Class<T> type, T data) {
+        platform.put(type, data);
+        return this;
+    }
+
     /** @throws IllegalArgumentException when the parts do not fit together */
     public EmulatedFunction build(DeviceModel device) {
         return new EmulatedFunction(this, device);
@@ -184,6 +200,10 @@ public final class EmulatedFunctionBuilder {
 
     byte[] rom() {
         return rom;
+    }
+
+    Map<Class<?>, Object> platform() {
+        return Map.copyOf(platform);
     }
 
     /** What a reset must reach apart from the device and the configuration space. */
@@ -223,11 +243,11 @@ public final class EmulatedFunctionBuilder {
         layout.add(Register.at(PCI_SUBSYSTEM_ID, 2, "subsystem id").reset(subsystemId));
         layout.add(Register.at(PCI_INTERRUPT_LINE, 1, "interrupt line").writable());
         layout.add(Register.at(PCI_INTERRUPT_PIN, 1, "interrupt pin").reset(intx ? INTA : 0));
-        bars.forEach(layout::addBar);
         if (rom.length != 0) {
             layout.add(Register.at(PCI_ROM_ADDRESS, 4, "expansion ROM").writable(-rom.length | PCI_ROM_ADDRESS_ENABLE));
         }
         bars.forEach(virtual ? layout::claimBar : layout::addBar);
+        registers.forEach(layout::add);
         layout.addCapabilities(capabilities);
         layout.addExtendedCapabilities(extendedCapabilities);
         return layout.build();

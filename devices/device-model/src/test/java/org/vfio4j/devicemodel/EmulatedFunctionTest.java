@@ -38,6 +38,23 @@ class EmulatedFunctionTest {
     }
 
     @Test
+    void refusesARegisterWhereAnotherIs() {
+        EmulatedFunctionBuilder builder = builder().register(Register.at(PCI_COMMAND, 4, "twice"));
+        assertThatThrownBy(() -> builder.build(new Events())).hasMessageContaining("both cover byte 4");
+    }
+
+    @Test
+    void hasRegistersOutsideCapabilitiesAndWhatThePlatformSays() {
+        EmulatedFunction igd = builder()
+                .register(Register.at(0xfc, 4, "ASLS").reset(0x7a00_0000).writable())
+                .platform(String.class, "firmware")
+                .build(new Events());
+        assertThat(igd.configRead(0xfc, 4)).isEqualTo(0x7a00_0000);
+        assertThat(igd.platform(String.class)).contains("firmware");
+        assertThat(igd.platform(Integer.class)).isEmpty();
+    }
+
+    @Test
     void tellsItsIds() {
         assertThat(function.configRead(PCI_VENDOR_ID, 4)).isEqualTo(0x5678_1234);
         assertThat(function.configRead(PCI_REVISION_ID, 4)).isEqualTo(0x0108_0203);
