@@ -4,6 +4,7 @@ module org.vfio4j.vfiopcicore {
     requires transitive org.vfio4j.sys;
     requires transitive org.vfio4j.bus;
     requires transitive org.vfio4j.vfio;
+    requires org.vfio4j.vfiopcifacts;
 
     exports org.vfio4j.vfiopcicore;
 

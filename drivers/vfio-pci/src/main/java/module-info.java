@@ -3,6 +3,7 @@ module org.vfio4j.vfiopci {
     requires transitive org.vfio4j.bus;
     requires org.vfio4j.vfio;
     requires org.vfio4j.vfiopcicore;
+    requires org.vfio4j.vfiopcifacts;
 
     exports org.vfio4j.vfiopci;
 

@@ -3,6 +3,7 @@ package org.vfio4j.vfiopcicore;
 import static org.vfio4j.uapi.PciRegs.*;
 
 import java.util.BitSet;
+import java.util.Optional;
 import org.vfio4j.bus.PciFunction;
 
 /**
@@ -11,10 +12,20 @@ import org.vfio4j.bus.PciFunction;
  */
 final class CapabilityList {
 
+    private static final int EXTENDED_NEXT = 0xfff0_0000;
+
+    /** A header and one register: no extended capability is shorter. */
+    private static final int LEAST_EXTENDED = 8;
+
     private final PciFunction function;
     private final ConfigSpace config;
     private final int[] positions = new int[PCI_CAP_ID_MAX + 1];
     private final int[] lengths = new int[PCI_CAP_ID_MAX + 1];
+
+    // Of the extended chain: the bytes that capabilities have, hidden ones too, and the ids that a user sees.
+    private final BitSet extendedBytes = new BitSet();
+    private final BitSet extendedIds = new BitSet();
+    private int lastExtended;
 
     private CapabilityList(PciFunction function, ConfigSpace config) {
         this.function = function;
@@ -44,6 +55,42 @@ final class CapabilityList {
     /** Whether that capability is there and long enough to have the word at {@code register}. */
     boolean hasWord(int id, int register) {
         return register + 2 <= lengths[id];
+    }
+
+    /**
+     * Adds an extended capability that the function does not have, at the chain's end: all virtual, read-only and zero behind its
+     * header.
+     *
+     * @return why it cannot be added; empty when it was
+     */
+    Optional<String> addExtended(int id, int version, int pos, int length) {
+        if (lastExtended == 0) {
+            return Optional.of("the function has no extended capabilities, only one of PCI Express has");
+        }
+        if (pos < PCI_CFG_SPACE_SIZE || pos % 4 != 0 || pos + length > config.size()) {
+            return Optional.of("a multiple of 4 within the " + config.size() + " bytes is needed");
+        }
+        if (extendedIds.get(id)) {
+            return Optional.of("the function has one");
+        }
+        int taken = extendedBytes.nextSetBit(pos);
+        if (taken >= 0 && taken < pos + length) {
+            return Optional.of("another capability has byte 0x" + Integer.toHexString(taken));
+        }
+        extendedBytes.set(pos, pos + length);
+        extendedIds.set(id);
+        int next = pos == PCI_CFG_SPACE_SIZE ? config.get(pos, 4) & EXTENDED_NEXT : 0;
+        config.perms().fill(pos, length, PermTable.ALL, PermTable.NONE);
+        for (int at = pos; at < pos + length; at += 4) {
+            config.set(at, 4, 0);
+        }
+        config.set(pos, 4, id | version << 16 | next);
+        // The chain begins at the first place whatever stands there.
+        if (pos != PCI_CFG_SPACE_SIZE) {
+            link(lastExtended, pos);
+            lastExtended = pos;
+        }
+        return Optional.empty();
     }
 
     private void walkStandard() {
@@ -91,17 +138,23 @@ final class CapabilityList {
                 taken.set(pos, pos + length);
                 config.load(pos, length);
                 CapabilityPerms.extended(config.perms(), id, pos, length);
-                config.set(pos, 4, header & 0xf_ffff);
+                config.set(pos, 4, header & ~EXTENDED_NEXT);
                 link(last, pos);
                 last = pos;
+                extendedBytes.set(pos, pos + length);
+                extendedIds.set(id);
             } else if (pos == PCI_CFG_SPACE_SIZE) {
                 // The chain begins here, so a hidden first capability leaves an empty header to hang the next one on.
                 config.perms().setDword(pos, PermTable.ALL, PermTable.NONE);
                 config.set(pos, 4, 0);
                 last = pos;
             }
+            if (header != 0) {
+                extendedBytes.set(pos, Math.min(pos + LEAST_EXTENDED, config.size()));
+            }
             pos = next;
         }
+        lastExtended = last;
     }
 
     private void remember(int id, int pos, int length) {

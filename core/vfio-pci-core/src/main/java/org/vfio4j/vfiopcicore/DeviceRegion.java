@@ -20,15 +20,15 @@ import org.vfio4j.vfio.VfioRegionInfo;
  *
  * @param ops what it does
  * @param type its kind; empty for the VGA region, whose index says what it is
- * @param sizeBytes its size
+ * @param sizeBytes its size, 0 for a region that only says something by its capabilities
  * @param flags {@code VFIO_REGION_INFO_FLAG_*}
  */
 record DeviceRegion(VfioPciRegionOps ops, Optional<VfioInfoCapability> type, long sizeBytes, int flags) {
 
-    /** @throws ErrnoException EINVAL for a size that is none, or flags that are unknown or none */
+    /** @throws ErrnoException EINVAL for a negative size, or flags that are unknown or none */
     DeviceRegion {
         int known = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE | VFIO_REGION_INFO_FLAG_MMAP;
-        if (sizeBytes <= 0 || flags == 0 || (flags & ~known) != 0) {
+        if (sizeBytes < 0 || flags == 0 || (flags & ~known) != 0) {
             throw new ErrnoException(
                     EINVAL, "register a region of " + sizeBytes + " bytes with flags 0x" + Integer.toHexString(flags));
         }

@@ -2,6 +2,7 @@ package org.vfio4j.vfiopcicore;
 
 import static org.vfio4j.uapi.PciRegs.*;
 
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.IrqSink;
@@ -21,8 +22,12 @@ final class PciSession {
     private long resets;
     private final LowPower lowPower;
 
-    /** Resets the function and makes it ready: memory and I/O decoded, bus master off, interrupts off. */
-    PciSession(PciFunction function) {
+    /**
+     * Resets the function and makes it ready: memory and I/O decoded, bus master off, interrupts off.
+     *
+     * @param additions what its configuration space has beyond its own
+     */
+    PciSession(PciFunction function, List<ConfigAddition> additions) {
         this.function = function;
         this.addresses = new BarAddresses(function);
         function.reset();
@@ -34,6 +39,7 @@ final class PciSession {
         CapabilityPerms.header(config.perms());
         BarRegisters.install(config, function.bars(), function.romSizeBytes());
         CapabilityList caps = CapabilityList.walk(function, config);
+        additions.forEach(addition -> addition.install(config, caps));
         this.hardware = new HardwareState(config, caps, addresses);
         this.interrupts = new Interrupts(config, caps);
         MsixTable table = new MsixTable(config, interrupts.msixContext(), caps.position(PCI_CAP_ID_MSIX));

@@ -5,6 +5,7 @@ import static org.vfio4j.sys.Errno.ENODEV;
 import static org.vfio4j.uapi.PciRegs.PCI_HEADER_TYPE;
 import static org.vfio4j.uapi.PciRegs.PCI_HEADER_TYPE_MASK;
 import static org.vfio4j.uapi.PciRegs.PCI_HEADER_TYPE_NORMAL;
+import static org.vfio4j.uapi.PciRegs.PCI_STD_HEADER_SIZEOF;
 import static org.vfio4j.uapi.Vfio.*;
 
 import java.lang.System.Logger;
@@ -27,6 +28,8 @@ import org.vfio4j.vfio.VfioIrqInfo;
 import org.vfio4j.vfio.VfioIrqSet;
 import org.vfio4j.vfio.VfioRegionInfo;
 import org.vfio4j.vfio.VfioRegionMemory;
+import org.vfio4j.vfiopcifacts.PciFacts;
+import org.vfio4j.vfiopcifacts.PciFactsTable;
 
 /**
  * Every operation of a VFIO device, done for a PCI function: what a driver for PCI devices stands on. A driver that needs
@@ -52,6 +55,7 @@ public final class VfioPciCore implements VfioDeviceOps {
     private final Features features = new Features();
     private final List<VfioInfoCapability> capabilities = new CopyOnWriteArrayList<>();
     private final IoasLogging logging = new IoasLogging();
+    private final List<ConfigAddition> additions = new CopyOnWriteArrayList<>();
 
     // Set once, before the driver registers the device.
     private DeviceUse use;
@@ -80,15 +84,17 @@ public final class VfioPciCore implements VfioDeviceOps {
     }
 
     /**
-     * For a device on a bus, with what the extensions add to it: what a driver's probe calls.
+     * For a device on a bus, with what facts and extensions add to it: what a driver's probe calls.
      *
-     * @throws ErrnoException EINVAL for a bridge, and what an extension says, ENODEV apart
+     * @throws ErrnoException EINVAL for a bridge and for facts that do not fit the function, and what an extension says, ENODEV
+     *     apart
      */
     public static VfioPciCore create(String name, PciDevice device) {
         VfioPciCore core = new VfioPciCore(name, device.function());
         core.device = device;
         core.use = DeviceUse.of(device);
         core.use.own().ifPresent(token -> core.addFeature(VFIO_DEVICE_FEATURE_PCI_VF_TOKEN, new VfTokenFeature(token)));
+        core.addFacts(name + ": facts of " + device, PciFactsTable.of(device.bus()).of(device.function()));
         Extensions.attachAll(core, device);
         return core;
     }
@@ -101,7 +107,7 @@ public final class VfioPciCore implements VfioDeviceOps {
      * @param subtype what the type says it is
      * @param flags {@code VFIO_REGION_INFO_FLAG_READ}, {@code _WRITE}, {@code _MMAP}
      * @return its region index
-     * @throws ErrnoException EINVAL for a size that is not positive or unknown flags
+     * @throws ErrnoException EINVAL for a negative size or unknown flags
      */
     public int registerDevRegion(int type, int subtype, VfioPciRegionOps ops, long sizeBytes, int flags) {
         return regions.add(type, subtype, ops, sizeBytes, flags);
@@ -173,6 +179,34 @@ public final class VfioPciCore implements VfioDeviceOps {
         return use;
     }
 
+    private void addFacts(String what, PciFacts facts) {
+        SynthesizedCapabilities synthesized = new SynthesizedCapabilities(what, facts);
+        ConfigSpace scratch = new ConfigSpace(function);
+        synthesized.install(scratch, CapabilityList.walk(function, scratch));
+        additions.add(synthesized);
+        int flags = DeviceFacts.flags(facts);
+        if (flags != 0) {
+            addDeviceCapability(DeviceFacts.capability(flags));
+        }
+    }
+
+    /**
+     * Makes a dword of configuration space the user's own, from the next open on: it begins as the function has it, the user's
+     * writes are kept in it, and the function sees none of them.
+     *
+     * @param offset a multiple of 4, inside the space and outside of capabilities
+     * @throws ErrnoException EINVAL for another offset
+     */
+    public void virtualizeConfig(int offset) {
+        if (offset < PCI_STD_HEADER_SIZEOF || offset % Integer.BYTES != 0 || offset >= function.configSize()) {
+            throw new ErrnoException(
+                    EINVAL,
+                    name + ": virtual register at " + offset + ", a multiple of 4 from " + PCI_STD_HEADER_SIZEOF
+                            + " on within " + function.configSize() + " bytes is needed");
+        }
+        additions.add(new VirtualDword(offset));
+    }
+
     /** The driver lets go of the device, which is closed: gives up the regions that were registered for as long as that. */
     public void release() {
         regions.release();
@@ -188,7 +222,7 @@ public final class VfioPciCore implements VfioDeviceOps {
         use.begin();
         boolean opened = false;
         try {
-            session = new PciSession(function);
+            session = new PciSession(function, additions);
             regions.open();
             deviceIrqs.open();
             opened = true;

@@ -22,9 +22,8 @@ class DevRegionTest {
     private final MemoryRegion region = new MemoryRegion(100);
 
     @Test
-    void refusesRegionsOfNoSizeAndUnknownFlags() {
+    void refusesRegionsOfNegativeSizeAndUnknownFlags() {
         VfioPciCore core = new VfioPciCore("test", FakePciFunction.disk());
-        assertErrno(EINVAL, () -> core.registerDevRegion(TYPE, 1, region, 0, READ_WRITE));
         assertErrno(EINVAL, () -> core.registerDevRegion(TYPE, 1, region, -1, READ_WRITE));
         assertErrno(EINVAL, () -> core.registerDevRegion(TYPE, 1, region, 100, 0));
         assertErrno(EINVAL, () -> core.registerDevRegion(TYPE, 1, region, 100, VFIO_REGION_INFO_FLAG_CAPS));
@@ -38,6 +37,18 @@ class DevRegionTest {
             assertErrno(EINVAL, () -> disk.write(9, 0, 4, 1));
             assertErrno(EINVAL, () -> disk.read(9, 97, 4));
             assertErrno(EINVAL, () -> disk.read(10, 0, 1));
+        }
+    }
+
+    @Test
+    void aRegionWithoutBytesStillSaysWhatItIs() {
+        region.capabilities = List.of(new VfioInfoCapability(77, 1, new byte[] {5}));
+        int flags = READ_WRITE | VFIO_REGION_INFO_FLAG_MMAP;
+        try (OpenCore disk =
+                new OpenCore(FakePciFunction.disk(), core -> core.registerDevRegion(TYPE, 1, region, 0, flags))) {
+            assertThat(disk.file.regionInfo(9).sizeBytes()).isZero();
+            assertThat(disk.file.regionInfo(9).capabilities()).endsWith(new VfioInfoCapability(77, 1, new byte[] {5}));
+            assertErrno(EINVAL, () -> disk.read(9, 0, 1));
         }
     }
 

@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.stream.Stream;
+import org.vfio4j.bus.PciBus;
 import org.vfio4j.bus.PciFunction;
 import org.vfio4j.sys.ErrnoException;
 
@@ -40,6 +41,20 @@ public final class PciFactsTable {
 
     /** The lines that come with vfio4j. */
     public static PciFactsTable shipped() {
+        return Shipped.TABLE;
+    }
+
+    /** The table that a bus {@linkplain PciBus#provide provides}; the shipped one where it has none. */
+    public static PciFactsTable of(PciBus bus) {
+        return bus.findService(PciFactsTable.class).orElseGet(PciFactsTable::shipped);
+    }
+
+    /** Read once, when somebody asks. */
+    private static final class Shipped {
+        static final PciFactsTable TABLE = readShipped();
+    }
+
+    private static PciFactsTable readShipped() {
         try (InputStream in = Objects.requireNonNull(PciFactsTable.class.getResourceAsStream(SHIPPED), SHIPPED)) {
             return EMPTY.with(SHIPPED, in.readAllBytes());
         } catch (IOException e) {
