@@ -65,7 +65,7 @@ final class CapabilityList {
      */
     Optional<String> addExtended(int id, int version, int pos, int length) {
         if (lastExtended == 0) {
-            return Optional.of("the function has no extended capabilities, only one of PCI Express has");
+            return Optional.of("the function has no extended capabilities");
         }
         if (pos < PCI_CFG_SPACE_SIZE || pos % 4 != 0 || pos + length > config.size()) {
             return Optional.of("a multiple of 4 within the " + config.size() + " bytes is needed");

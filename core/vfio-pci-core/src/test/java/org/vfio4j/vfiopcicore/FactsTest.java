@@ -70,10 +70,10 @@ class FactsTest {
     }
 
     @Test
-    void refusesAFunctionThatIsNotOfPciExpress() {
+    void refusesAFunctionWithoutExtendedCapabilities() {
         FakePciFunction bare = FakePciFunction.bare();
         assertThatThrownBy(() -> VfioPciCore.create("test", device(bare, "pasidOffset=0x200")))
-                .hasMessageContaining("only one of PCI Express has");
+                .hasMessageContaining("the function has no extended capabilities");
     }
 
     @Test

@@ -1,0 +1,13 @@
+module org.vfio4j.vfiopcipowernv {
+    requires static org.jspecify;
+    requires org.vfio4j.uapi;
+    requires org.vfio4j.sys;
+    requires transitive org.vfio4j.bus;
+    requires transitive org.vfio4j.vfio;
+    requires transitive org.vfio4j.vfiopcicore;
+
+    exports org.vfio4j.vfiopcipowernv;
+
+    provides org.vfio4j.vfiopcicore.VfioPciExtension with
+            org.vfio4j.vfiopcipowernv.PowernvExtension;
+}
