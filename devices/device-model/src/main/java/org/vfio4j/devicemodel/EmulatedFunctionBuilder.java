@@ -257,8 +257,6 @@ public final class EmulatedFunctionBuilder {
         int decode = bars.stream()
                 .mapToInt(bar -> bar.kind() == PciBar.Kind.IO ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY)
                 .reduce(rom.length == 0 ? 0 : PCI_COMMAND_MEMORY, (a, b) -> a | b);
-        int writable = decode | PCI_COMMAND_MASTER | PCI_COMMAND_PARITY | PCI_COMMAND_SERR | PCI_COMMAND_INTX_DISABLE;
-                .reduce(0, (a, b) -> a | b);
         int writable = virtual
                 ? PCI_COMMAND_MASTER
                 : decode | PCI_COMMAND_MASTER | PCI_COMMAND_PARITY | PCI_COMMAND_SERR | PCI_COMMAND_INTX_DISABLE;
