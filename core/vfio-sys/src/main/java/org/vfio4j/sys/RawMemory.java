@@ -97,6 +97,16 @@ public final class RawMemory {
         MemorySegment.copy(ALL, source, ALL, destination, length);
     }
 
+    /** Copies {@code length} bytes from memory to an array. */
+    public static void get(long source, byte[] to, int offset, int length) {
+        MemorySegment.copy(ALL, ValueLayout.JAVA_BYTE, source, to, offset, length);
+    }
+
+    /** Copies {@code length} bytes from an array to memory. */
+    public static void put(long destination, byte[] from, int offset, int length) {
+        MemorySegment.copy(from, offset, ALL, ValueLayout.JAVA_BYTE, destination, length);
+    }
+
     /** Sets {@code length} bytes to {@code value}. */
     public static void fill(long address, long length, byte value) {
         ALL.asSlice(address, length).fill(value);

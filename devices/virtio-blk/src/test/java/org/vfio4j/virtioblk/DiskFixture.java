@@ -14,7 +14,7 @@ import org.vfio4j.virtio.VirtioConfig;
 import org.vfio4j.virtio.VirtioPci;
 import org.vfio4j.virtio.testing.DriverRing;
 import org.vfio4j.virtio.testing.DriverRing.Piece;
-import org.vfio4j.virtio.testing.GuestMemory;
+import org.vfio4j.testkit.GuestMemory;
 import org.vfio4j.virtio.testing.VirtioDriver;
 
 /** A disk with a driver that has set it up, and requests in the driver's words. */

@@ -3,6 +3,7 @@ package org.vfio4j.virtio.testing;
 import static org.vfio4j.virtio.VirtioRing.*;
 
 import org.vfio4j.sys.RawMemory;
+import org.vfio4j.testkit.GuestMemory;
 
 /** The driver's side of a split ring, for tests: it can do everything right, and anything wrong. */
 public final class DriverRing {

@@ -1,4 +1,4 @@
-package org.vfio4j.virtio.testing;
+package org.vfio4j.testkit;
 
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.sys.Fd;
