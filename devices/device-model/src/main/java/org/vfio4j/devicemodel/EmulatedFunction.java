@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
+import org.vfio4j.bus.BarMemory;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.IrqSink;
 import org.vfio4j.bus.PciBar;
@@ -24,6 +25,7 @@ public final class EmulatedFunction implements PciFunction {
     private final List<PciBar> bars;
     private final @Nullable BarHandler[] handlers;
     private final byte[] rom;
+    private final @Nullable BarMemory[] memories;
     private final DeviceModel device;
     private final Interrupts interrupts;
     private final Optional<SriovCapability> sriov;
@@ -38,6 +40,7 @@ public final class EmulatedFunction implements PciFunction {
         rom = parts.rom();
         sriov = parts.sriov();
         platform = parts.platform();
+        memories = parts.barMemories();
         resetParts = parts.resetParts();
         config = parts.layOut(this::reset, device);
     }
@@ -99,6 +102,11 @@ public final class EmulatedFunction implements PciFunction {
     @Override
     public <T> Optional<T> platform(Class<T> type) {
         return Optional.ofNullable(platform.get(type)).map(type::cast);
+    }
+
+    @Override
+    public Optional<BarMemory> barMemory(int bar) {
+        return bar >= 0 && bar < memories.length ? Optional.ofNullable(memories[bar]) : Optional.empty();
     }
 
     @Override

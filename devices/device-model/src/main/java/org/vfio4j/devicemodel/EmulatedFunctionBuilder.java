@@ -33,6 +33,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
+import org.vfio4j.bus.BarMemory;
 import org.vfio4j.bus.PciBar;
 
 /** The parts of an {@link EmulatedFunction}, said one by one. Capabilities are chained in the order in which they are added. */
@@ -62,6 +63,7 @@ public final class EmulatedFunctionBuilder {
     private @Nullable Runnable flr;
     private final List<PciBar> bars = new ArrayList<>();
     private final @Nullable BarHandler[] handlers = new @Nullable BarHandler[BARS];
+    private final @Nullable BarMemory[] barMemory = new @Nullable BarMemory[BARS];
     private final List<Capability> capabilities = new ArrayList<>();
     private final List<ExtendedCapability> extendedCapabilities = new ArrayList<>();
     private final List<Register> registers = new ArrayList<>();
@@ -107,6 +109,11 @@ public final class EmulatedFunctionBuilder {
     public EmulatedFunctionBuilder rom(byte[] image) {
         int size = Math.max(ROM_LEAST_BYTES, Integer.highestOneBit(image.length - 1) << 1);
         rom = Arrays.copyOf(image, size);
+    }
+
+    /** Memory behind parts of a BAR, which stays the device's: what the BAR's handler keeps there users may access directly. */
+    public EmulatedFunctionBuilder barMemory(int bar, BarMemory memory) {
+        barMemory[bar] = memory;
         return this;
     }
 
@@ -204,6 +211,11 @@ public final class EmulatedFunctionBuilder {
 
     Map<Class<?>, Object> platform() {
         return Map.copyOf(platform);
+    }
+
+    @Nullable
+    BarMemory[] barMemories() {
+        return barMemory.clone();
     }
 
     /** What a reset must reach apart from the device and the configuration space. */

@@ -1,7 +1,11 @@
 package org.vfio4j.i40evf;
 
+import static org.vfio4j.sys.Errno.EBUSY;
+
 import java.util.HexFormat;
+import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.regex.Pattern;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.PciBar;
@@ -12,6 +16,7 @@ import org.vfio4j.devicemodel.EmulatedFunction;
 import org.vfio4j.devicemodel.EmulatedFunctionBuilder;
 import org.vfio4j.devicemodel.QueuePolling;
 import org.vfio4j.devicemodel.QueueThread;
+import org.vfio4j.sys.ErrnoException;
 
 /**
  * A network interface: a virtual function of Intel's X700 family (8086:154c), as Linux's {@code iavf} and DPDK's driver of the
@@ -42,6 +47,7 @@ public final class I40eVf implements DeviceModel, AutoCloseable {
 
     private final NetworkPort port;
     private final NetworkPort.Holder holder = this::portReady;
+    private final Optional<TailPages> pages;
     private final EmulatedFunction function;
     private final GuestDma dma = new GuestDma();
     private final VfCounters counters = new VfCounters();
@@ -51,23 +57,28 @@ public final class I40eVf implements DeviceModel, AutoCloseable {
     private final AdminQueue admin;
     private final VfWork work;
     private final QueueThread thread;
+    private volatile List<VfRing> rings = List.of();
 
     private I40eVf(Builder parts) {
         port = parts.port;
+        pages = parts.mappable ? Optional.of(new TailPages()) : Optional.empty();
         int pairs = parts.queuePairs;
-        function = new EmulatedFunctionBuilder(PCI_VENDOR_ID_INTEL, PCI_DEVICE_ID_I40E_VF)
+        EmulatedFunctionBuilder builder = new EmulatedFunctionBuilder(PCI_VENDOR_ID_INTEL, PCI_DEVICE_ID_I40E_VF)
                 .subsystem(PCI_VENDOR_ID_INTEL, 0)
                 .classCode(CLASS_NETWORK_ETHERNET, REVISION)
                 .bar(new PciBar(REGISTER_BAR, VfRegs.BAR_BYTES, PciBar.Kind.MEM64, true), new RegisterBar())
                 .msix(pairs + 1, MSIX_BAR)
                 .powerManagement()
-                .pciExpress()
-                .build(this);
+                .pciExpress();
+        pages.ifPresent(memory -> builder.barMemory(REGISTER_BAR, memory.memory()));
+        function = builder.build(this);
         interrupts = new VfInterrupts(function.interrupts(), pairs + 1);
-        registers = new VfRegisters(interrupts, new Doorbells(), new Tails());
+        registers = new VfRegisters(
+                interrupts, new Doorbells(), pages.map(TailPages::address).orElse(0L));
         config = new VfConfig(pairs, parts.macAddress, dma, counters);
         admin = new AdminQueue(registers, config, new VirtchnlPf(config, counters, new Requests()), dma, counters);
-        work = new VfWork(parts.name, registers, interrupts, config, admin, counters, port, holder);
+        work = new VfWork(
+                parts.name, registers, interrupts, config, admin, counters, port, holder, pages.isPresent());
         thread = new QueueThread(parts.name, work, parts.polling);
     }
 
@@ -83,6 +94,59 @@ public final class I40eVf implements DeviceModel, AutoCloseable {
     /** What the function has counted since its last reset. */
     public VfStatistics statistics() {
         return VfStatistics.of(counters, interrupts.sentCount());
+    }
+
+    /** The rings that the driver has started: which memory the function may write to. From any thread. */
+    public List<VfRing> rings() {
+        return rings;
+    }
+
+    /**
+     * Stops the function: returns when it does no DMA and sends no interrupts of its own. Registers can still be read and
+     * written; doorbells take effect when it goes on. What others send to it waits in their rings, for as long as it takes.
+     */
+    public void quiesce() {
+        work.stop();
+        thread.callQuiesced(work::takeArrived);
+    }
+
+    /** Lets the function go on; if its state was loaded, it takes over its port from the function that had it. */
+    public void resume() {
+        work.start();
+        interrupts.deliverAll();
+        thread.wake();
+    }
+
+    public boolean isQuiesced() {
+        return work.isQuiesced();
+    }
+
+    /**
+     * The function's state, without configuration space and MSI-X table.
+     *
+     * @throws ErrnoException EBUSY when it is not quiesced
+     */
+    public byte[] save() {
+        requireQuiesced("save");
+        VfState[] taken = new VfState[1];
+        thread.callQuiesced(
+                () -> taken[0] = VfState.take(registers, interrupts, config, counters, work.backlog()));
+        return taken[0].toBytes();
+    }
+
+    /**
+     * Takes on the state that {@link #save} gave, of this or of another function.
+     *
+     * @throws ErrnoException EBUSY when the function is not quiesced; EINVAL with the reason when the bytes are no such state, or
+     *     one of another version, or of a function with other queue pairs. The function is then as before
+     */
+    public void load(byte[] saved) {
+        requireQuiesced("load");
+        VfState state = VfState.parse(saved, config.queuePairs);
+        thread.callQuiesced(() -> {
+            state.put(registers, interrupts, config, counters, work.backlog());
+            rings = config.rings();
+        });
     }
 
     @Override
@@ -122,6 +186,13 @@ public final class I40eVf implements DeviceModel, AutoCloseable {
         thread.callQuiesced(this::resetFunction);
         thread.close();
         dma.close();
+        pages.ifPresent(TailPages::close);
+    }
+
+    private void requireQuiesced(String what) {
+        if (!work.isQuiesced()) {
+            throw new ErrnoException(EBUSY, what + " the state of a function that is not quiesced");
+        }
     }
 
     private void portReady() {
@@ -131,13 +202,14 @@ public final class I40eVf implements DeviceModel, AutoCloseable {
     /** What is not being migrated and cannot receive has no cable: senders lose what they send instead of waiting for ever. */
     private void unplug() {
         if (!work.isQuiesced()) {
-            port.down(holder);
+            port.leave(holder);
         }
     }
 
     /** While the queue thread is quiesced, or on it. */
     private void resetFunction() {
         config.reset();
+        rings = List.of();
         registers.reset();
         interrupts.reset();
         admin.reset();
@@ -180,6 +252,11 @@ public final class I40eVf implements DeviceModel, AutoCloseable {
         }
 
         @Override
+        public void queuesChanged() {
+            rings = config.rings();
+        }
+
+        @Override
         public void filtersChanged() {
             port.setFilters(holder, config.filters);
         }
@@ -196,6 +273,7 @@ public final class I40eVf implements DeviceModel, AutoCloseable {
         private long macAddress = 0x0100_0000_0002L;
         private int queuePairs = DEFAULT_QUEUE_PAIRS;
         private QueuePolling polling = QueuePolling.ADAPTIVE;
+        private boolean mappable;
 
         private Builder(NetworkPort port) {
             this.port = port;
@@ -236,6 +314,15 @@ public final class I40eVf implements DeviceModel, AutoCloseable {
 
         public Builder poll(QueuePolling how) {
             polling = how;
+            return this;
+        }
+
+        /**
+         * Users may map the pages of the tail registers, whose writes then nobody sees: the queue thread looks at them once in a
+         * millisecond while there is nothing else to do, for as long as queues are started.
+         */
+        public Builder mappableTails() {
+            mappable = true;
             return this;
         }
 

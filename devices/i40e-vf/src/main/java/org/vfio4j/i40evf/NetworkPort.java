@@ -36,7 +36,7 @@ public final class NetworkPort {
     /** What a port does for the function that holds it. */
     interface Holder {
 
-        /** Frames have come, or there is room for those that had to wait. From any thread; does not block. */
+        /** Frames have come, or there is room for those that had to wait. From any queue thread; does not block. */
         void portReady();
     }
 
@@ -48,6 +48,9 @@ public final class NetworkPort {
     private volatile boolean waiting;
     private volatile MacFilters filters = MacFilters.NONE;
     private volatile @Nullable Holder holder;
+
+    // Whether the holder has paused, and another one may take over.
+    private volatile boolean yielded;
 
     // inbound[i] has what port i has sent; replaced under the link's lock, only ever by longer ones.
     private volatile FrameRing[] inbound = {};
@@ -67,24 +70,30 @@ public final class NetworkPort {
         return stalledCount;
     }
 
+    /** Whether the caller holds the port, and it is up or not as the caller wants it. */
+    boolean isHeld(Holder by, boolean receives) {
+        return holder == by && !yielded && (state == UP) == receives;
+    }
+
     /**
-     * The holder receives from now on.
+     * The caller sends from the port, and receives if it {@code receives}. What had come to one that received before is dropped
+     * when it does not any more.
      *
-     * @return false when another function holds the port, and is neither paused nor gone
+     * @return false when another function holds the port, and has neither paused it nor gone
      */
-    synchronized boolean up(Holder by, MacFilters wanted) {
-        if (state == UP && holder != by) {
+    synchronized boolean hold(Holder by, boolean receives, MacFilters wanted) {
+        if (holder != null && holder != by && !yielded) {
             return false;
         }
         holder = by;
+        yielded = false;
         filters = wanted;
-        state = UP;
+        if (receives) {
+            state = UP;
+        } else {
+            dropArrived();
+        }
         return true;
-    }
-
-    /** Whether the port is up, and the caller holds it. */
-    boolean isUp(Holder by) {
-        return state == UP && holder == by;
     }
 
     synchronized void setFilters(Holder by, MacFilters wanted) {
@@ -93,23 +102,26 @@ public final class NetworkPort {
         }
     }
 
-    /** The holder does not receive any more, and what has come is dropped. Nothing happens when another one holds the port. */
-    synchronized void down(Holder by) {
-        if (holder == by && state != DOWN) {
-            state = DOWN;
-            awaitSenders();
-            for (FrameRing ring : inbound) {
-                ring.clear();
-            }
+    /** The holder neither sends nor receives any more. Nothing happens when another one holds the port. */
+    synchronized void leave(Holder by) {
+        if (holder == by) {
+            dropArrived();
+            yielded = false;
             holder = null;
         }
     }
 
-    /** Nothing comes from now on, but stays in the senders' rings. What has come before is the caller's to take. */
+    /**
+     * The holder neither sends nor receives for a while, and another function may take over. Nothing comes from now on, but stays
+     * in the senders' rings; what has come before is the caller's to take.
+     */
     synchronized void pause(Holder by) {
-        if (holder == by && state == UP) {
-            state = PAUSED;
-            awaitSenders();
+        if (holder == by) {
+            yielded = true;
+            if (state == UP) {
+                state = PAUSED;
+                awaitSenders();
+            }
         }
     }
 
@@ -160,7 +172,6 @@ public final class NetworkPort {
             } else if (isStalled(ring)) {
                 stalledCount++;
             } else {
-                port.wake();
                 return mustWait();
             }
         }
@@ -218,6 +229,16 @@ public final class NetworkPort {
         Holder by = holder;
         if (by != null) {
             by.portReady();
+        }
+    }
+
+    private void dropArrived() {
+        if (state != DOWN) {
+            state = DOWN;
+            awaitSenders();
+            for (FrameRing ring : inbound) {
+                ring.clear();
+            }
         }
     }
 

@@ -33,7 +33,8 @@ final class RxQueue {
     static final int MIN_MAX_PACKET = 64;
     static final int MAX_MAX_PACKET = 16 * 1024 - 1;
 
-    private static final int BYTES = 32;
+    static final int BYTES = 32;
+
     private static final int QW1 = 8;
     private static final long STATUS_DD = 1;
     private static final long STATUS_EOF = 1 << 1;
@@ -68,6 +69,16 @@ final class RxQueue {
         head = 0;
         vector = VfConfig.NO_VECTOR;
         enabled = false;
+    }
+
+    void load(VfState.Rx state) {
+        ring = state.ring();
+        count = state.count();
+        bufferBytes = state.bufferBytes();
+        maxPacket = state.maxPacket();
+        head = state.head();
+        vector = state.vector();
+        enabled = state.enabled();
     }
 
     /** Whether the driver is to be told since the last call. */

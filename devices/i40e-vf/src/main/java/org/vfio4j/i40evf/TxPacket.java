@@ -18,7 +18,9 @@ final class TxPacket {
     /** The largest TCP packet that is cut into segments: IP's 64 KiB, and room for the headers. */
     static final int MAX_BYTES = (1 << 16) + 512;
 
-    private static final int MIN_FRAME_BYTES = 14;
+    /** Addresses and type. */
+    static final int MIN_FRAME_BYTES = 14;
+
     private static final int MIN_MSS = 64;
     private static final int IPV4_HEADER = 20;
     private static final int IPV4_TOTAL_LENGTH = 2;

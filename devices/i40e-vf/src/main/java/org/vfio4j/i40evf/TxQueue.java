@@ -59,6 +59,14 @@ final class TxQueue {
         enabled = false;
     }
 
+    void load(VfState.Tx state) {
+        ring = state.ring();
+        count = state.count();
+        head = state.head();
+        vector = state.vector();
+        enabled = state.enabled();
+    }
+
     /** Whether the driver is to be told since the last call. */
     boolean takeInterrupt() {
         boolean told = interrupts;

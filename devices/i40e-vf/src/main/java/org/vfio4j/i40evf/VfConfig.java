@@ -1,5 +1,8 @@
 package org.vfio4j.i40evf;
 
+import java.util.ArrayList;
+import java.util.List;
+
 /**
  * All of a function's state but its registers: what the driver has agreed on and set up by messages, and the queues. Belongs to
  * the queue thread.
@@ -59,6 +62,20 @@ final class VfConfig {
             }
         }
         return false;
+    }
+
+    /** The rings that are in use. */
+    List<VfRing> rings() {
+        List<VfRing> rings = new ArrayList<>();
+        for (int i = 0; i < queuePairs; i++) {
+            if (tx[i].enabled) {
+                rings.add(new VfRing(true, i, tx[i].ring, tx[i].count, TxDescriptor.BYTES, 0));
+            }
+            if (rx[i].enabled) {
+                rings.add(new VfRing(false, i, rx[i].ring, rx[i].count, RxQueue.BYTES, rx[i].bufferBytes));
+            }
+        }
+        return List.copyOf(rings);
     }
 
     /** The queue that frames go to: the first, since there is no hashing. */

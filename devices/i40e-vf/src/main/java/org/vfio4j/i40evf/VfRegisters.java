@@ -4,7 +4,10 @@ import static org.vfio4j.i40evf.VfRegs.*;
 
 import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicIntegerArray;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.vfio4j.devicemodel.BarHandler;
+import org.vfio4j.sys.RawMemory;
 
 /**
  * BAR 0. Values are read and written by two threads, the function's and the queue thread, each register by itself; what a write
@@ -25,6 +28,9 @@ final class VfRegisters implements BarHandler {
         /** An admin queue is about to be disabled: returns when nobody touches its memory, or soon after. */
         void adminQueueEnds();
     }
+
+    /** The part of the BAR that begins with the transmit tails and ends behind the page of the receive tails. */
+    static final int PAGES_BYTES = 0x3000;
 
     private static final int WIDTH = 4;
 
@@ -57,51 +63,49 @@ final class VfRegisters implements BarHandler {
 
     private static final int NONE = -1;
     private static final short[] INDEX_OF_WORD = new short[BAR_BYTES / WIDTH];
-    private static final int COUNT;
+    private static final int[] REGISTERS = Stream.of(ARRAYS)
+            .flatMapToInt(array -> IntStream.range(0, array[1]).map(i -> array[0] + WIDTH * i))
+            .toArray();
 
     static {
         Arrays.fill(INDEX_OF_WORD, (short) NONE);
-        int index = 0;
-        for (int[] array : ARRAYS) {
-            for (int i = 0; i < array[1]; i++) {
-                INDEX_OF_WORD[array[0] / WIDTH + i] = (short) index++;
-            }
+        for (int i = 0; i < REGISTERS.length; i++) {
+            INDEX_OF_WORD[REGISTERS[i] / WIDTH] = (short) i;
         }
-        COUNT = index;
     }
 
-    private final AtomicIntegerArray values = new AtomicIntegerArray(COUNT);
+    private final AtomicIntegerArray values = new AtomicIntegerArray(REGISTERS.length);
     private final VfInterrupts interrupts;
     private final Effects effects;
-    private final Tails tails;
+    private final long pages;
 
-    VfRegisters(VfInterrupts interrupts, Effects effects, Tails tails) {
+    /** @param pages address of {@link #PAGES_BYTES} where the first registers are, which users may map; 0 to keep all here */
+    VfRegisters(VfInterrupts interrupts, Effects effects, long pages) {
         this.interrupts = interrupts;
         this.effects = effects;
-        this.tails = tails;
+        this.pages = pages;
         reset();
     }
 
     /** How many registers are stored. */
     static int count() {
-        return COUNT;
+        return REGISTERS.length;
     }
 
-    /** A register of one thread's or another's, without side effects. */
+    /** A register, without side effects. */
     int get(int register) {
+        if (pages != 0 && register < PAGES_BYTES) {
+            return RawMemory.getIntAcquire(pages + register);
+        }
         return values.get(INDEX_OF_WORD[register / WIDTH]);
     }
 
     void set(int register, int value) {
-        values.set(INDEX_OF_WORD[register / WIDTH], value);
-    }
-
-    int txTail(int queue) {
-        return tails.tx(queue);
-    }
-
-    int rxTail(int queue) {
-        return tails.rx(queue);
+        if (pages != 0 && register < PAGES_BYTES) {
+            RawMemory.putIntRelease(pages + register, value);
+        } else {
+            values.set(INDEX_OF_WORD[register / WIDTH], value);
+        }
     }
 
     /** Sets causes of vector 0, and interrupts if the driver wants to hear of them. */
@@ -112,30 +116,25 @@ final class VfRegisters implements BarHandler {
 
     /** As after power-on. The interrupts are not touched. */
     void reset() {
-        for (int i = 0; i < COUNT; i++) {
-            values.set(i, 0);
+        for (int register : REGISTERS) {
+            set(register, 0);
         }
-        tails.reset();
         set(VFGEN_RSTAT, VFR_VFACTIVE);
     }
 
-    /** The register at a place in the stored order, as a migration saves it; controls of vectors are not among these. */
-    int save(int index) {
-        int queue = index % MAX_QUEUES;
-        if (index < MAX_QUEUES) {
-            return tails.tx(queue);
-        }
-        return index < 2 * MAX_QUEUES ? tails.rx(queue) : values.get(index);
+    /** The stored registers, one after the other as a migration saves them; controls of vectors read as zero here. */
+    int[] save() {
+        return IntStream.of(REGISTERS).map(this::get).toArray();
     }
 
-    void load(int index, int value) {
-        int queue = index % MAX_QUEUES;
-        if (index < MAX_QUEUES) {
-            tails.setTx(queue, value);
-        } else if (index < 2 * MAX_QUEUES) {
-            tails.setRx(queue, value);
-        } else {
-            values.set(index, value);
+    /** Whether {@link #save} could have said this. */
+    static boolean isValid(int[] saved) {
+        return saved.length == REGISTERS.length && saved[INDEX_OF_WORD[VFGEN_RSTAT / WIDTH]] == VFR_VFACTIVE;
+    }
+
+    void load(int[] saved) {
+        for (int i = 0; i < saved.length; i++) {
+            set(REGISTERS[i], saved[i]);
         }
     }
 
@@ -167,12 +166,6 @@ final class VfRegisters implements BarHandler {
             int vector = 1 + (offset - VFINT_DYN_CTLN1) / WIDTH;
             return vector < interrupts.count() ? interrupts.control(vector) : 0;
         }
-        if (isIn(offset, QTX_TAIL1, MAX_QUEUES)) {
-            return tails.tx((offset - QTX_TAIL1) / WIDTH);
-        }
-        if (isIn(offset, QRX_TAIL1, MAX_QUEUES)) {
-            return tails.rx((offset - QRX_TAIL1) / WIDTH);
-        }
         return switch (offset) {
             case VFINT_DYN_CTL01 -> interrupts.control(0);
             case VFINT_ICR01 -> values.getAndSet(INDEX_OF_WORD[offset / WIDTH], 0);
@@ -185,10 +178,8 @@ final class VfRegisters implements BarHandler {
             return;
         }
         if (isIn(offset, QTX_TAIL1, MAX_QUEUES)) {
-            tails.setTx((offset - QTX_TAIL1) / WIDTH, value);
+            set(offset, value);
             effects.doorbell();
-        } else if (isIn(offset, QRX_TAIL1, MAX_QUEUES)) {
-            tails.setRx((offset - QRX_TAIL1) / WIDTH, value);
         } else if (isIn(offset, VFINT_DYN_CTLN1, MAX_QUEUES)) {
             int vector = 1 + (offset - VFINT_DYN_CTLN1) / WIDTH;
             if (vector < interrupts.count()) {

@@ -28,6 +28,9 @@ final class VfWork implements QueueWork {
     private final NetworkPort port;
     private final NetworkPort.Holder holder;
 
+    /** Tails may change without a doorbell. */
+    private final boolean pollsTails;
+
     /** Frames that had come before the function was quiesced, and that its driver does not have yet. */
     private final Deque<byte[]> backlog = new ArrayDeque<>();
 
@@ -44,7 +47,8 @@ final class VfWork implements QueueWork {
             AdminQueue admin,
             VfCounters counters,
             NetworkPort port,
-            NetworkPort.Holder holder) {
+            NetworkPort.Holder holder,
+            boolean pollsTails) {
         this.name = name;
         this.registers = registers;
         this.interrupts = interrupts;
@@ -53,6 +57,7 @@ final class VfWork implements QueueWork {
         this.counters = counters;
         this.port = port;
         this.holder = holder;
+        this.pollsTails = pollsTails;
     }
 
     /** Whether the function may do DMA at all. From the function's thread. */
@@ -92,7 +97,7 @@ final class VfWork implements QueueWork {
 
     /** While the queue thread is quiesced, or on it. */
     void reset() {
-        port.down(holder);
+        port.leave(holder);
         backlog.clear();
         broken = false;
     }
@@ -116,14 +121,11 @@ final class VfWork implements QueueWork {
         later = false;
         int did = admin.poll(window);
         later |= admin.isStuck();
-        setLink();
-        did += receive(window);
-        for (int i = 0; i < config.queuePairs; i++) {
-            if (config.tx[i].enabled) {
-                did += transmit(config.tx[i], registers.txTail(i), window);
-            }
+        if (config.isStarted()) {
+            did += holdPort() ? move(window) : 0;
+        } else {
+            port.leave(holder);
         }
-        port.flush();
         interrupt();
         return did == 0 && later ? QueueWork.LATER : did;
     }
@@ -149,19 +151,26 @@ final class VfWork implements QueueWork {
     public void failed(Throwable cause) {
         LOG.log(Level.ERROR, name + ": the device stops until it is reset", cause);
         broken = true;
-        port.down(holder);
+        port.leave(holder);
     }
 
-    /** The port is up while the function receives. */
-    private void setLink() {
+    /** The port is up while the function receives. Returns false when another function has the port. */
+    private boolean holdPort() {
         boolean receives = config.receiving().enabled;
-        if (receives != port.isUp(holder)) {
-            if (receives) {
-                port.up(holder, config.filters);
-            } else {
-                port.down(holder);
+        return port.isHeld(holder, receives) || port.hold(holder, receives, config.filters);
+    }
+
+    /** Packets in and out. */
+    private int move(DmaWindow window) {
+        int did = receive(window);
+        for (int i = 0; i < config.queuePairs; i++) {
+            if (config.tx[i].enabled) {
+                did += transmit(config.tx[i], registers.get(VfRegs.QTX_TAIL1 + Integer.BYTES * i), window);
             }
         }
+        port.flush();
+        later |= pollsTails;
+        return did;
     }
 
     private int receive(DmaWindow window) {
@@ -178,7 +187,7 @@ final class VfWork implements QueueWork {
             did++;
         }
         FrameRing[] rings = port.inbound();
-        for (int i = 0; i < rings.length && port.isUp(holder); i++) {
+        for (int i = 0; i < rings.length && config.receiving().enabled; i++) {
             int taken = receive(window, rings[i]);
             if (taken > 0) {
                 port.took(i);
@@ -204,7 +213,7 @@ final class VfWork implements QueueWork {
     /** Returns false when the frame has to stay where it is. */
     private boolean receive(DmaWindow window, byte[] from, int offset, int length) {
         RxQueue queue = config.receiving();
-        int result = queue.receive(window, registers.rxTail(0), from, offset, length);
+        int result = queue.receive(window, registers.get(VfRegs.QRX_TAIL1), from, offset, length);
         switch (result) {
             case RxQueue.RECEIVED -> counters.received(MacFilters.address(from, offset), length);
             case RxQueue.LATER -> later = true;

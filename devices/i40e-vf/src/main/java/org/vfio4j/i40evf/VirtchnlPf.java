@@ -16,6 +16,9 @@ final class VirtchnlPf {
         /** The function goes back to its initial state; there is no reply. */
         void resetWanted();
 
+        /** Queues were started or stopped. */
+        void queuesChanged();
+
         /** Other frames are wanted. */
         void filtersChanged();
     }
@@ -243,6 +246,7 @@ final class VirtchnlPf {
             }
         }
         config.linkEvent |= enable;
+        effects.queuesChanged();
         return VIRTCHNL_STATUS_SUCCESS;
     }
 
