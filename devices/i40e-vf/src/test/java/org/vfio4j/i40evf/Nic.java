@@ -19,7 +19,7 @@ final class Nic implements AutoCloseable {
 
     static final int RING = 64;
     static final int BUFFER = 2048;
-    private static final long GUEST_BYTES = 8 << 20;
+    private static final long GUEST_BYTES = 16 << 20;
     private static final int AQ_ENTRIES = 32;
 
     /** Offsets of the tests' own making: MSI-X is the first capability, its control behind id and pointer. */
@@ -50,7 +50,7 @@ final class Nic implements AutoCloseable {
         function = vf.function();
         this.memory = memory;
         mac = new byte[] {2, 0, 0, 0, 0, (byte) number};
-        connect();
+        connect(function, memory, messages);
         driver = new AvfDriver(AvfRegisters.of(function), memory);
         tx = AvfRing.transmit(driver, 0, RING, BUFFER);
         rx = AvfRing.receive(driver, 0, RING, BUFFER);
@@ -72,13 +72,14 @@ final class Nic implements AutoCloseable {
             @Override
             public void intx(boolean asserted) {}
         });
-        function.configWrite(MSIX_CONTROL, 2, MSIX_ENABLE);
-        function.configWrite(PCI_COMMAND, 2, PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY);
+        enable(function);
         function.attachDma(memory.space());
     }
 
-    private void connect() {
-        connect(function, memory, messages);
+    /** Bus mastering and messages, which a reset has taken away. */
+    static void enable(PciFunction function) {
+        function.configWrite(MSIX_CONTROL, 2, MSIX_ENABLE);
+        function.configWrite(PCI_COMMAND, 2, PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY);
     }
 
     Nic open() {
