@@ -114,15 +114,19 @@ public final class NetworkPort {
     /**
      * The holder neither sends nor receives for a while, and another function may take over. Nothing comes from now on, but stays
      * in the senders' rings; what has come before is the caller's to take.
+     *
+     * @return false when another one holds the port
      */
-    synchronized void pause(Holder by) {
-        if (holder == by) {
-            yielded = true;
-            if (state == UP) {
-                state = PAUSED;
-                awaitSenders();
-            }
+    synchronized boolean pause(Holder by) {
+        if (holder != by) {
+            return false;
         }
+        yielded = true;
+        if (state == UP) {
+            state = PAUSED;
+            awaitSenders();
+        }
+        return true;
     }
 
     /** The rings with what has come, by sender; the array grows with the link. */

@@ -76,7 +76,9 @@ final class VfWork implements QueueWork {
 
     /** While the queue thread is quiesced: takes the frames from the link that are this function's already. */
     void takeArrived() {
-        port.pause(holder);
+        if (!port.pause(holder)) {
+            return;
+        }
         for (FrameRing ring : port.inbound()) {
             for (int length = ring.firstLength(); length > 0; length = ring.firstLength()) {
                 byte[] frame = new byte[length];
@@ -121,10 +123,12 @@ final class VfWork implements QueueWork {
         later = false;
         int did = admin.poll(window);
         later |= admin.isStuck();
-        if (config.isStarted()) {
-            did += holdPort() ? move(window) : 0;
-        } else {
+        if (!config.isStarted()) {
             port.leave(holder);
+        } else if (holdPort()) {
+            did += move(window);
+        } else {
+            later = true;
         }
         interrupt();
         return did == 0 && later ? QueueWork.LATER : did;

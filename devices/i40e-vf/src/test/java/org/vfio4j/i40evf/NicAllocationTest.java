@@ -12,6 +12,9 @@ class NicAllocationTest {
     private static final int FRAMES = 30_000;
     private static final int BURST = 50;
 
+    /** Rounds until the compiler must have seen everything. */
+    private static final int WARM_UP = 10;
+
     /** What the runtime itself may take now and then, as for a compiled method's metadata: far less than a byte a frame. */
     private static final long NOISE_BYTES = 4096;
 
@@ -23,10 +26,13 @@ class NicAllocationTest {
             move(sender, receiver);
             Thread from = ThreadUse.threadNamed("counted-1");
             Thread to = ThreadUse.threadNamed("counted-2");
-            long before = ThreadUse.allocatedBytes(from) + ThreadUse.allocatedBytes(to);
-            move(sender, receiver);
-            assertThat(ThreadUse.allocatedBytes(from) + ThreadUse.allocatedBytes(to) - before)
-                    .isLessThan(NOISE_BYTES);
+            long allocated = Long.MAX_VALUE;
+            for (int round = 0; round < WARM_UP && allocated >= NOISE_BYTES; round++) {
+                long before = ThreadUse.allocatedBytes(from) + ThreadUse.allocatedBytes(to);
+                move(sender, receiver);
+                allocated = ThreadUse.allocatedBytes(from) + ThreadUse.allocatedBytes(to) - before;
+            }
+            assertThat(allocated).isLessThan(NOISE_BYTES);
         }
     }
 
