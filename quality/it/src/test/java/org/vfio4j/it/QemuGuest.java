@@ -12,7 +12,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -30,7 +32,7 @@ final class QemuGuest implements AutoCloseable {
     /** What one line of the guest's terminal holds, less some. */
     private static final int MAX_COMMAND_BYTES = 4000;
 
-    private static boolean prepared;
+    private static final Set<List<String>> PREPARED = new HashSet<>();
 
     /** What a command of the guest ended with. */
     record Result(int exit, String output) {}
@@ -50,6 +52,15 @@ final class QemuGuest implements AutoCloseable {
         Builder builder = new Builder();
         for (Path socket : sockets) {
             builder.option("--disk", socket.toString());
+        }
+        return builder;
+    }
+
+    /** A guest with drivers for the network interfaces served on {@code sockets}; otherwise as {@link #withDisks}. */
+    static Builder withNics(Path... sockets) {
+        Builder builder = new Builder();
+        for (Path socket : sockets) {
+            builder.option("--nic", socket.toString());
         }
         return builder;
     }
@@ -83,7 +94,7 @@ final class QemuGuest implements AutoCloseable {
         /** Starts QEMU and returns at once. */
         QemuGuest start() {
             try {
-                prepare();
+                prepare(options.contains("--nic") ? List.of("--nic", "any") : List.of());
                 Path monitor = Files.createTempDirectory("vfio4j-it-qemu").resolve("monitor");
                 List<String> command = new ArrayList<>(List.of(script()));
                 command.addAll(options);
@@ -101,16 +112,18 @@ final class QemuGuest implements AutoCloseable {
         return Path.of(System.getProperty("basedir", "."), "bin", "run-guest").toString();
     }
 
-    private static synchronized void prepare() throws IOException {
-        if (prepared) {
+    /** Has the guest made that these options ask for. */
+    private static synchronized void prepare(List<String> options) throws IOException {
+        if (!PREPARED.add(options)) {
             return;
         }
-        Process process = new ProcessBuilder(script(), "--print")
+        List<String> command = new ArrayList<>(List.of(script(), "--print"));
+        command.addAll(options);
+        Process process = new ProcessBuilder(command)
                 .redirectError(ProcessBuilder.Redirect.INHERIT)
                 .start();
         Console console = new Console("run-guest --print", process.getInputStream());
         console.await("a QEMU and a guest", line -> line.contains("-kernel"), FIRST_START);
-        prepared = true;
     }
 
     void awaitBoot() {
