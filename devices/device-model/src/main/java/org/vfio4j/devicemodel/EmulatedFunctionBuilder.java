@@ -109,6 +109,7 @@ public final class EmulatedFunctionBuilder {
     public EmulatedFunctionBuilder rom(byte[] image) {
         int size = Math.max(ROM_LEAST_BYTES, Integer.highestOneBit(image.length - 1) << 1);
         rom = Arrays.copyOf(image, size);
+        return this;
     }
 
     /** Memory behind parts of a BAR, which stays the device's: what the BAR's handler keeps there users may access directly. */
