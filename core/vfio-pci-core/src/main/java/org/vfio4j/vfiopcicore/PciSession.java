@@ -12,6 +12,7 @@ import org.vfio4j.bus.PciFunction;
 final class PciSession {
 
     private final PciFunction function;
+    private final Runnable afterReset;
     private final BarAddresses addresses;
     private final ConfigSpace config;
     private final HardwareState hardware;
@@ -19,16 +20,17 @@ final class PciSession {
     private final Interrupts interrupts;
     private final BarAccess bars;
     private final CommandRegister command;
-    private long resets;
     private final LowPower lowPower;
 
     /**
      * Resets the function and makes it ready: memory and I/O decoded, bus master off, interrupts off.
      *
      * @param additions what its configuration space has beyond its own
+     * @param afterReset run after each reset but this one
      */
-    PciSession(PciFunction function, List<ConfigAddition> additions) {
+    PciSession(PciFunction function, List<ConfigAddition> additions, Runnable afterReset) {
         this.function = function;
+        this.afterReset = afterReset;
         this.addresses = new BarAddresses(function);
         function.reset();
         addresses.restore();
@@ -76,19 +78,14 @@ final class PciSession {
         return interrupts;
     }
 
-    /** How often {@link #reset} was called. */
-    long resets() {
-        return resets;
-    }
-
     /** Resets the function and gives it back what its user has set up. */
     void reset() {
-        resets++;
         hardware.save();
         function.reset();
         hardware.restore();
         decode.sleep(false);
         interrupts.afterReset();
+        afterReset.run();
     }
 
     /** Resets the function and leaves nothing of its user. */

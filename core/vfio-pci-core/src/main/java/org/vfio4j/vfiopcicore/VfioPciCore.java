@@ -26,6 +26,8 @@ import org.vfio4j.vfio.VfioDeviceOps;
 import org.vfio4j.vfio.VfioInfoCapability;
 import org.vfio4j.vfio.VfioIrqInfo;
 import org.vfio4j.vfio.VfioIrqSet;
+import org.vfio4j.vfio.VfioLoggingOps;
+import org.vfio4j.vfio.VfioMigrationOps;
 import org.vfio4j.vfio.VfioRegionInfo;
 import org.vfio4j.vfio.VfioRegionMemory;
 import org.vfio4j.vfiopcifacts.PciFacts;
@@ -57,7 +59,9 @@ public final class VfioPciCore implements VfioDeviceOps {
     private final IoasLogging logging = new IoasLogging();
     private final List<ConfigAddition> additions = new CopyOnWriteArrayList<>();
 
-    // Set once, before the driver registers the device.
+    // Set before the driver registers the device.
+    private Optional<VfioMigrationOps> migration = Optional.empty();
+    private Runnable afterReset = () -> {};
     private DeviceUse use;
     private @Nullable PciDevice device;
 
@@ -165,6 +169,20 @@ public final class VfioPciCore implements VfioDeviceOps {
         capabilities.add(capability);
     }
 
+    /** Makes the device migratable, before it is registered. */
+    public void setMigration(VfioMigrationOps ops) {
+        migration = Optional.of(ops);
+    }
+
+    /**
+     * Has a driver hear of each reset of its function, after it and before the user goes on: one that the user asks for, by
+     * {@code VFIO_DEVICE_RESET} or in the function's registers, and that of an open. {@link VfioMigrationOps#resets} can count
+     * them. Set before the device is registered.
+     */
+    public void onReset(Runnable action) {
+        afterReset = action;
+    }
+
     /** The options of the device, as they were when it was probed. */
     public VfioPciOptions options() {
         return use.options();
@@ -222,7 +240,8 @@ public final class VfioPciCore implements VfioDeviceOps {
         use.begin();
         boolean opened = false;
         try {
-            session = new PciSession(function, additions);
+            session = new PciSession(function, additions, afterReset);
+            afterReset.run();
             regions.open();
             deviceIrqs.open();
             opened = true;
@@ -296,18 +315,21 @@ public final class VfioPciCore implements VfioDeviceOps {
         return features.find(open(), index);
     }
 
+    /** {@inheritDoc} For a function that writes memory through the windows of its DMA space, as emulated functions do. */
+    @Override
+    public Optional<VfioLoggingOps> logging() {
+        return Optional.of(logging);
+    }
+
+    @Override
+    public Optional<VfioMigrationOps> migration() {
+        return migration;
+    }
+
     @Override
     public void reset() {
         PciSession opened = open();
         opened.lowPower().whileAwake(opened::reset);
-    }
-
-    /**
-     * How often the function has been reset since the device was opened: by {@link #reset}, or by its user through configuration
-     * space. What {@code VfioMigrationOps.resets} of a driver tells.
-     */
-    public long resets() {
-        return open().resets();
     }
 
     @Override

@@ -34,6 +34,15 @@ public final class GuestMemory implements AutoCloseable {
         space.map(BASE + halfBytes, halfBytes, READ_WRITE, new Remote());
     }
 
+    /** The descriptor behind it, for a device in another process's reach. The first half begins at 0. */
+    public Fd memory() {
+        return memory;
+    }
+
+    public long halfBytes() {
+        return halfBytes;
+    }
+
     public IoAddressSpace space() {
         return space;
     }
