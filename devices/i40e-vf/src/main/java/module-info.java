@@ -2,6 +2,7 @@ module org.vfio4j.i40evf {
     requires static org.jspecify;
     requires org.vfio4j.sys;
     requires transitive org.vfio4j.bus;
+    requires transitive org.vfio4j.i40e;
     requires transitive org.vfio4j.devicemodel;
 
     exports org.vfio4j.i40evf;

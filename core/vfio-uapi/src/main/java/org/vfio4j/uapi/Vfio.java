@@ -22,6 +22,14 @@ public final class Vfio {
     // struct vfio_region_info_cap_type
     public static final int VFIO_REGION_TYPE_PCI_VENDOR_TYPE = 1 << 31;
     public static final int VFIO_REGION_TYPE_PCI_VENDOR_MASK = 0xffff;
+    public static final int VFIO_REGION_TYPE_MIGRATION = 3;
+    public static final int VFIO_REGION_SUBTYPE_MIGRATION = 1;
+
+    // struct vfio_device_migration_info: migration before Linux 5.18, whose names end in _V1 to keep them from today's states
+    public static final int VFIO_DEVICE_STATE_STOP_V1 = 0;
+    public static final int VFIO_DEVICE_STATE_RUNNING_V1 = 1;
+    public static final int VFIO_DEVICE_STATE_SAVING_V1 = 1 << 1;
+    public static final int VFIO_DEVICE_STATE_RESUMING_V1 = 1 << 2;
 
     // Regions of x86 (vendor type 8086) and powernv (vendor types 10de and 1014), and capabilities of the latter's
     public static final int VFIO_REGION_SUBTYPE_INTEL_IGD_OPREGION = 1;
@@ -240,6 +248,17 @@ public final class Vfio {
         public static final int SIZEOF = 16;
 
         private CapNvlink2Lnkspd() {}
+    }
+
+    /** struct vfio_device_migration_info: u32 device_state, u32 reserved, u64 pending_bytes, u64 data_offset, u64 data_size. */
+    public static final class DeviceMigrationInfo {
+        public static final int DEVICE_STATE = 0;
+        public static final int PENDING_BYTES = 8;
+        public static final int DATA_OFFSET = 16;
+        public static final int DATA_SIZE = 24;
+        public static final int SIZEOF = 32;
+
+        private DeviceMigrationInfo() {}
     }
 
     private Vfio() {}

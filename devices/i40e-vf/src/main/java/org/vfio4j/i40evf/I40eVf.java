@@ -7,6 +7,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.regex.Pattern;
+import org.vfio4j.i40e.I40eRing;
+import org.vfio4j.i40e.I40eVfControl;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.PciBar;
 import org.vfio4j.bus.PciFunction;
@@ -57,7 +59,7 @@ public final class I40eVf implements DeviceModel, AutoCloseable {
     private final AdminQueue admin;
     private final VfWork work;
     private final QueueThread thread;
-    private volatile List<VfRing> rings = List.of();
+    private volatile List<I40eRing> rings = List.of();
 
     private I40eVf(Builder parts) {
         port = parts.port;
@@ -69,7 +71,8 @@ public final class I40eVf implements DeviceModel, AutoCloseable {
                 .bar(new PciBar(REGISTER_BAR, VfRegs.BAR_BYTES, PciBar.Kind.MEM64, true), new RegisterBar())
                 .msix(pairs + 1, MSIX_BAR)
                 .powerManagement()
-                .pciExpress();
+                .pciExpress()
+                .platform(I40eVfControl.class, new VfControl(this));
         pages.ifPresent(memory -> builder.barMemory(REGISTER_BAR, memory.memory()));
         function = builder.build(this);
         interrupts = new VfInterrupts(function.interrupts(), pairs + 1);
@@ -97,7 +100,7 @@ public final class I40eVf implements DeviceModel, AutoCloseable {
     }
 
     /** The rings that the driver has started: which memory the function may write to. From any thread. */
-    public List<VfRing> rings() {
+    public List<I40eRing> rings() {
         return rings;
     }
 

@@ -1,5 +1,6 @@
 package org.vfio4j.i40evf;
 
+import org.vfio4j.i40e.I40eRing;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -65,14 +66,14 @@ final class VfConfig {
     }
 
     /** The rings that are in use. */
-    List<VfRing> rings() {
-        List<VfRing> rings = new ArrayList<>();
+    List<I40eRing> rings() {
+        List<I40eRing> rings = new ArrayList<>();
         for (int i = 0; i < queuePairs; i++) {
             if (tx[i].enabled) {
-                rings.add(new VfRing(true, i, tx[i].ring, tx[i].count, TxDescriptor.BYTES, 0));
+                rings.add(new I40eRing(false, i, tx[i].ring, tx[i].count, TxDescriptor.BYTES, 0));
             }
             if (rx[i].enabled) {
-                rings.add(new VfRing(false, i, rx[i].ring, rx[i].count, RxQueue.BYTES, rx[i].bufferBytes));
+                rings.add(new I40eRing(true, i, rx[i].ring, rx[i].count, RxQueue.BYTES, rx[i].bufferBytes));
             }
         }
         return List.copyOf(rings);

@@ -1,11 +1,11 @@
 package org.vfio4j.i40evf;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.vfio4j.i40evf.testing.AvfDriver.*;
+import static org.vfio4j.avfdriver.AvfDriver.*;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
-import org.vfio4j.i40evf.testing.AvfDriver.Message;
+import org.vfio4j.avfdriver.AvfDriver.Message;
 import org.vfio4j.sys.RawMemory;
 
 /** The admin queues, X710 datasheet 7.10. */

@@ -1,11 +1,11 @@
 package org.vfio4j.i40evf;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.vfio4j.i40evf.testing.AvfDriver.*;
+import static org.vfio4j.avfdriver.AvfDriver.*;
 
 import java.util.Random;
 import org.junit.jupiter.api.Test;
-import org.vfio4j.i40evf.testing.AvfRing;
+import org.vfio4j.avfdriver.AvfRing;
 import org.vfio4j.sys.RawMemory;
 
 /** A driver that puts anything anywhere: the function lives on, and so does its neighbour. */

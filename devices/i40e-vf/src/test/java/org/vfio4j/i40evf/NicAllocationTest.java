@@ -3,7 +3,7 @@ package org.vfio4j.i40evf;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import org.junit.jupiter.api.Test;
-import org.vfio4j.i40evf.testing.AvfDriver;
+import org.vfio4j.avfdriver.AvfDriver;
 import org.vfio4j.testkit.ThreadUse;
 
 /** Once warm, frames allocate nothing on the queue threads of either side. */

@@ -1,13 +1,13 @@
 package org.vfio4j.i40evf;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.vfio4j.i40evf.testing.AvfDriver.*;
+import static org.vfio4j.avfdriver.AvfDriver.*;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.vfio4j.i40evf.testing.AvfRing;
+import org.vfio4j.avfdriver.AvfRing;
 import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.RawMemory;
 

@@ -2,7 +2,7 @@ package org.vfio4j.i40evf;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.vfio4j.i40evf.testing.AvfDriver.*;
+import static org.vfio4j.avfdriver.AvfDriver.*;
 
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -10,7 +10,7 @@ import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
-import org.vfio4j.i40evf.testing.AvfRegisters;
+import org.vfio4j.avfdriver.AvfRegisters;
 import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
 

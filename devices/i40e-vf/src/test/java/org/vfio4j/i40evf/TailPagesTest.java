@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import org.junit.jupiter.api.Test;
 import org.vfio4j.bus.BarMemory;
-import org.vfio4j.i40evf.testing.AvfRegisters;
+import org.vfio4j.avfdriver.AvfRegisters;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.FileIo;
 import org.vfio4j.sys.Mapping;

@@ -1,8 +1,8 @@
 package org.vfio4j.i40evf;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.vfio4j.i40evf.testing.AvfDriver.*;
-import static org.vfio4j.i40evf.testing.AvfRing.*;
+import static org.vfio4j.avfdriver.AvfDriver.*;
+import static org.vfio4j.avfdriver.AvfRing.*;
 
 import java.util.Arrays;
 import java.util.List;
@@ -12,7 +12,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.vfio4j.i40evf.testing.AvfDriver.Message;
+import org.vfio4j.avfdriver.AvfDriver.Message;
 
 /** Transmit descriptors and offloads, X710 datasheet 8.4. */
 class TransmitTest {

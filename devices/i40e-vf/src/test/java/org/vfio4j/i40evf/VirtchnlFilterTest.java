@@ -1,7 +1,7 @@
 package org.vfio4j.i40evf;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.vfio4j.i40evf.testing.AvfDriver.*;
+import static org.vfio4j.avfdriver.AvfDriver.*;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;

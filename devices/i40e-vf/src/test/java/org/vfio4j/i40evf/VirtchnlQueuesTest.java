@@ -1,14 +1,15 @@
 package org.vfio4j.i40evf;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.vfio4j.i40evf.testing.AvfDriver.*;
+import static org.vfio4j.avfdriver.AvfDriver.*;
 
 import java.util.Arrays;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.vfio4j.i40evf.testing.AvfDriver.Message;
+import org.vfio4j.i40e.I40eRing;
+import org.vfio4j.avfdriver.AvfDriver.Message;
 
 /** VIRTCHNL_OP_CONFIG_VSI_QUEUES, CONFIG_IRQ_MAP, ENABLE_QUEUES and DISABLE_QUEUES. */
 class VirtchnlQueuesTest {
@@ -119,8 +120,8 @@ class VirtchnlQueuesTest {
         assertThat(event.data()[8]).isEqualTo((byte) 1);
         assertThat(nic.vf.rings())
                 .containsExactly(
-                        new VfRing(true, 0, nic.tx.iova(), Nic.RING, 16, 0),
-                        new VfRing(false, 0, nic.rx.iova(), Nic.RING, 32, Nic.BUFFER));
+                        new I40eRing(false, 0, nic.tx.iova(), Nic.RING, 16, 0),
+                        new I40eRing(true, 0, nic.rx.iova(), Nic.RING, 32, Nic.BUFFER));
         nic.driver.request(OP_DISABLE_QUEUES, select(1, 1));
         assertThat(nic.vf.rings()).isEmpty();
     }

@@ -1,14 +1,14 @@
 package org.vfio4j.i40evf;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.vfio4j.i40evf.testing.AvfDriver.*;
+import static org.vfio4j.avfdriver.AvfDriver.*;
 
 import java.nio.ByteBuffer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.vfio4j.i40evf.testing.AvfDriver.Message;
+import org.vfio4j.avfdriver.AvfDriver.Message;
 
 /** VIRTCHNL_OP_VERSION, GET_VF_RESOURCES, RESET_VF, GET_STATS, and what is not supported. */
 class VirtchnlResourcesTest {

@@ -1,4 +1,4 @@
-package org.vfio4j.i40evf.testing;
+package org.vfio4j.avfdriver;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;

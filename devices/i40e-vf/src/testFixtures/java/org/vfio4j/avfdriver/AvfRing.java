@@ -1,4 +1,4 @@
-package org.vfio4j.i40evf.testing;
+package org.vfio4j.avfdriver;
 
 import org.vfio4j.sys.RawMemory;
 
@@ -155,6 +155,15 @@ public final class AvfRing {
 
     public boolean hasFrame() {
         return isDone(clean);
+    }
+
+    /** How many buffers from the next one on have a frame, or a part of one. */
+    public int arrived() {
+        int done = 0;
+        while (done < count && isDone((clean + done) % count)) {
+            done++;
+        }
+        return done;
     }
 
     /** The next frame that has come, from as many buffers as it takes; waits for it. Gives the buffers back. */
