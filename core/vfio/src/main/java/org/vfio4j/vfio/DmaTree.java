@@ -137,7 +137,8 @@ final class DmaTree {
     }
 
     /** The map that contains {@code address}. Allocates nothing. */
-    @Nullable DmaMap find(long address) {
+    @Nullable
+    DmaMap find(long address) {
         Entry entry = root;
         while (entry instanceof Node node) {
             long slot = node.slot(address);
@@ -150,7 +151,8 @@ final class DmaTree {
     }
 
     /** The node that knows {@link Node#direct} of the slot of an address, if there is one. Allocates nothing. */
-    @Nullable Node findDirect(long address) {
+    @Nullable
+    Node findDirect(long address) {
         Entry entry = root;
         while (entry instanceof Node node) {
             long slot = node.slot(address);

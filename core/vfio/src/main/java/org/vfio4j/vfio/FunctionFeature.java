@@ -25,8 +25,7 @@ record FunctionFeature(
     }
 
     static FunctionFeature both(int sizeBytes, ToIntFunction<MemorySegment> getter, Consumer<MemorySegment> setter) {
-        return new FunctionFeature(
-                VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET, sizeBytes, getter, setter);
+        return new FunctionFeature(VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET, sizeBytes, getter, setter);
     }
 
     @Override

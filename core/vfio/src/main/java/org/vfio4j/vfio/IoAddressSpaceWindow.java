@@ -59,7 +59,7 @@ final class IoAddressSpaceWindow implements DmaWindow {
         ONLINE_EPOCH.setVolatile(this, epoch);
         logs = space.logs();
         DmaSnapshot newest = space.snapshot();
-        if (newest != snapshot) {
+        if (newest.generation() != snapshot.generation()) {
             snapshot = newest;
             hitSize = 0;
         }

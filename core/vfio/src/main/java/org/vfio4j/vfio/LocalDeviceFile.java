@@ -56,7 +56,8 @@ public final class LocalDeviceFile implements VfioDeviceFile {
         for (int i = 0; i < irqs.length; i++) {
             irqs[i] = ops.irqInfo(i);
         }
-        this.migration = ops.migration().map(m -> new VfioMigration(device.name(), m)).orElse(null);
+        this.migration =
+                ops.migration().map(m -> new VfioMigration(device.name(), m)).orElse(null);
         this.migrationFeatures = migration == null ? null : new MigrationFeatures(migration);
         this.logging = ops.logging().map(l -> new VfioLogging(device.name(), l)).orElse(null);
     }
@@ -152,8 +153,10 @@ public final class LocalDeviceFile implements VfioDeviceFile {
         try {
             feature = checkedFeature(flags, data);
             if ((flags & (VFIO_DEVICE_FEATURE_PROBE | VFIO_DEVICE_FEATURE_GET)) != 0) {
-                throw new ErrnoException(EINVAL, device.name() + ": a descriptor with device feature flags 0x"
-                        + Integer.toHexString(flags) + ", which do not set one");
+                throw new ErrnoException(
+                        EINVAL,
+                        device.name() + ": a descriptor with device feature flags 0x" + Integer.toHexString(flags)
+                                + ", which do not set one");
             }
         } catch (ErrnoException e) {
             descriptor.close();
@@ -386,22 +389,7 @@ public final class LocalDeviceFile implements VfioDeviceFile {
         if (count == 0) {
             return;
         }
-        VfioRegionInfo target = regions[region];
-        // Written so that it cannot overflow: offsets come from the wire.
-        boolean inside =
-                count > 0 && offset >= 0 && count <= target.sizeBytes() && offset <= target.sizeBytes() - count;
-        if (!inside || (target.flags() & access) == 0) {
-            throw outside(target, offset, count, access);
-        }
+        RegionAccessRules.check(device.name(), regions[region], offset, count, access);
         Objects.checkFromIndexSize(at, count, buffer.byteSize());
-    }
-
-    private ErrnoException outside(VfioRegionInfo region, long offset, int count, int access) {
-        return new ErrnoException(
-                EINVAL,
-                device.name() + ": " + (access == VFIO_REGION_INFO_FLAG_READ ? "read" : "write") + " of "
-                        + Integer.toUnsignedLong(count) + " bytes at 0x" + Long.toHexString(offset) + " of region "
-                        + region.index() + ", size 0x" + Long.toHexString(region.sizeBytes()) + ", flags 0x"
-                        + Integer.toHexString(region.flags()));
     }
 }

@@ -69,13 +69,17 @@ final class MigrationFeatures {
         return FeatureMigDataSize.SIZEOF;
     }
 
-    // The kernel's feature has SET alone; GET is ours, because the protocol has no message for VFIO_MIG_GET_PRECOPY_INFO.
+    // The kernel's feature has SET alone; GET is ours, because the protocol has no message for
+    // VFIO_MIG_GET_PRECOPY_INFO.
     private VfioDeviceFeature precopyInfo() {
         if ((migration.flags() & VFIO_MIGRATION_PRE_COPY) == 0) {
             throw new ErrnoException(EINVAL, "device feature MIG_PRECOPY_INFOv2 of a device without PRE_COPY");
         }
         return new FunctionFeature(
-                VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET, 0, this::getPrecopyInfo, data -> precopyInfoV2 = true);
+                VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET,
+                0,
+                this::getPrecopyInfo,
+                data -> precopyInfoV2 = true);
     }
 
     private int getPrecopyInfo(MemorySegment data) {

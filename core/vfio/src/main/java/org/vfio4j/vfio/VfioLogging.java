@@ -136,8 +136,7 @@ final class VfioLogging {
                 data.get(JAVA_LONG_UNALIGNED, FeatureDmaLoggingReport.LENGTH));
         long pageBytes = data.get(JAVA_LONG_UNALIGNED, FeatureDmaLoggingReport.PAGE_SIZE);
         Running log = running();
-        DirtyBitmap bitmap =
-                new DirtyBitmap(range, pageBytes, data.asSlice(FeatureDmaLoggingReport.BITMAP));
+        DirtyBitmap bitmap = new DirtyBitmap(range, pageBytes, data.asSlice(FeatureDmaLoggingReport.BITMAP));
         ops.readAndClear(range, page -> bitmap.set(page, log.pageBytes()));
         IoAddressSpace attached = space;
         if (bitmap.isEmpty() && (attached == null || !attached.overlaps(range.iova(), range.sizeBytes()))) {

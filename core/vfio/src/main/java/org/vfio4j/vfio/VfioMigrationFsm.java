@@ -26,15 +26,15 @@ public final class VfioMigrationFsm {
      * into ERROR on purpose, a reset alone leads out of it, and a stream that has got as far as STOP_COPY does not go back.
      */
     private static final VfioMigrationState[][] NEXT = {
-        // to: ERROR, STOP, RUNNING, STOP_COPY, RESUMING, RUNNING_P2P, PRE_COPY, PRE_COPY_P2P
-        /* ERROR        */ {ERROR, ERROR, ERROR, ERROR, ERROR, ERROR, ERROR, ERROR},
-        /* STOP         */ {ERROR, STOP, RUNNING_P2P, STOP_COPY, RESUMING, RUNNING_P2P, RUNNING_P2P, RUNNING_P2P},
-        /* RUNNING      */ {ERROR, RUNNING_P2P, RUNNING, RUNNING_P2P, RUNNING_P2P, RUNNING_P2P, PRE_COPY, RUNNING_P2P},
-        /* STOP_COPY    */ {ERROR, STOP, STOP, STOP_COPY, STOP, STOP, ERROR, ERROR},
-        /* RESUMING     */ {ERROR, STOP, STOP, STOP, RESUMING, STOP, STOP, STOP},
-        /* RUNNING_P2P  */ {ERROR, STOP, RUNNING, STOP, STOP, RUNNING_P2P, RUNNING, PRE_COPY_P2P},
-        /* PRE_COPY     */ {ERROR, RUNNING, RUNNING, PRE_COPY_P2P, RUNNING, RUNNING, PRE_COPY, PRE_COPY_P2P},
-        /* PRE_COPY_P2P */ {ERROR, RUNNING_P2P, RUNNING_P2P, STOP_COPY, RUNNING_P2P, RUNNING_P2P, PRE_COPY, PRE_COPY_P2P},
+        // To, and from: ERROR, STOP, RUNNING, STOP_COPY, RESUMING, RUNNING_P2P, PRE_COPY, PRE_COPY_P2P.
+        {ERROR, ERROR, ERROR, ERROR, ERROR, ERROR, ERROR, ERROR},
+        {ERROR, STOP, RUNNING_P2P, STOP_COPY, RESUMING, RUNNING_P2P, RUNNING_P2P, RUNNING_P2P},
+        {ERROR, RUNNING_P2P, RUNNING, RUNNING_P2P, RUNNING_P2P, RUNNING_P2P, PRE_COPY, RUNNING_P2P},
+        {ERROR, STOP, STOP, STOP_COPY, STOP, STOP, ERROR, ERROR},
+        {ERROR, STOP, STOP, STOP, RESUMING, STOP, STOP, STOP},
+        {ERROR, STOP, RUNNING, STOP, STOP, RUNNING_P2P, RUNNING, PRE_COPY_P2P},
+        {ERROR, RUNNING, RUNNING, PRE_COPY_P2P, RUNNING, RUNNING, PRE_COPY, PRE_COPY_P2P},
+        {ERROR, RUNNING_P2P, RUNNING_P2P, STOP_COPY, RUNNING_P2P, RUNNING_P2P, PRE_COPY, PRE_COPY_P2P},
     };
 
     private VfioMigrationFsm() {}
@@ -64,14 +64,13 @@ public final class VfioMigrationFsm {
 
     /** Whether a device with these flags has the state; each has ERROR. */
     public static boolean supports(VfioMigrationState state, int flags) {
-        int needed =
-                switch (state) {
-                    case ERROR -> 0;
-                    case STOP, RUNNING, STOP_COPY, RESUMING -> VFIO_MIGRATION_STOP_COPY;
-                    case RUNNING_P2P -> VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P;
-                    case PRE_COPY -> VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_PRE_COPY;
-                    case PRE_COPY_P2P -> VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P | VFIO_MIGRATION_PRE_COPY;
-                };
+        int needed = switch (state) {
+            case ERROR -> 0;
+            case STOP, RUNNING, STOP_COPY, RESUMING -> VFIO_MIGRATION_STOP_COPY;
+            case RUNNING_P2P -> VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P;
+            case PRE_COPY -> VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_PRE_COPY;
+            case PRE_COPY_P2P -> VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P | VFIO_MIGRATION_PRE_COPY;
+        };
         return (flags & needed) == needed;
     }
 

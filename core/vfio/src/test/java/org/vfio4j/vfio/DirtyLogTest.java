@@ -153,8 +153,10 @@ class DirtyLogTest {
 
     private TreeSet<Long> readPages(long from, long to) {
         TreeSet<Long> pages = new TreeSet<>();
-        log.readAndClear(from * PAGE, to * PAGE - 1, page -> assertThat(pages.add(page >>> 12))
-                .isTrue());
+        log.readAndClear(
+                from * PAGE,
+                to * PAGE - 1,
+                page -> assertThat(pages.add(page >>> 12)).isTrue());
         return pages;
     }
 

@@ -42,7 +42,8 @@ class DmaTreeTest {
         DmaMap low = map(0, 3);
         DmaMap large = map(3, -10);
         DmaMap high = map(-7, 7);
-        for (List<DmaMap> order : List.of(List.of(low, large, high), List.of(large, high, low), List.of(high, low, large))) {
+        for (List<DmaMap> order :
+                List.of(List.of(low, large, high), List.of(large, high, low), List.of(high, low, large))) {
             DmaTree tree = DmaTree.EMPTY;
             for (DmaMap map : order) {
                 tree = tree.plus(map);
@@ -105,14 +106,17 @@ class DmaTreeTest {
         Map.Entry<Long, DmaMap> entry = model.floorEntry(address);
         DmaMap expected = entry != null && entry.getValue().contains(address) ? entry.getValue() : null;
         if (tree.find(address) != expected) {
-            assertThat(tree.find(address)).describedAs("at 0x" + Long.toHexString(address)).isSameAs(expected);
+            assertThat(tree.find(address))
+                    .describedAs("at 0x" + Long.toHexString(address))
+                    .isSameAs(expected);
         }
     }
 
     private static boolean isFree(TreeMap<Long, DmaMap> model, DmaMap map) {
         Map.Entry<Long, DmaMap> neighbour = model.floorEntry(map.last());
         return Long.compareUnsigned(map.last(), map.iova) >= 0
-                && (neighbour == null || Long.compareUnsigned(neighbour.getValue().last(), map.iova) < 0);
+                && (neighbour == null
+                        || Long.compareUnsigned(neighbour.getValue().last(), map.iova) < 0);
     }
 
     private static DmaMap map(long iova, long sizeBytes) {

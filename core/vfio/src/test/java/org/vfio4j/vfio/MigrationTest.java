@@ -236,8 +236,8 @@ class MigrationTest {
             file.reset();
             assertThat(state()).isEqualTo(RUNNING);
         }
-        assertThat(driver.streams).allSatisfy(stream -> assertThat(stream.closed)
-                .isEqualTo(1));
+        assertThat(driver.streams)
+                .allSatisfy(stream -> assertThat(stream.closed).isEqualTo(1));
     }
 
     @Test
@@ -249,8 +249,8 @@ class MigrationTest {
         setState(PRE_COPY);
         driver.resets++;
         assertErrno(EINVAL, () -> file.migrationRead(data, 0, 1));
-        assertThat(driver.streams).allSatisfy(stream -> assertThat(stream.closed)
-                .isEqualTo(1));
+        assertThat(driver.streams)
+                .allSatisfy(stream -> assertThat(stream.closed).isEqualTo(1));
     }
 
     @Test

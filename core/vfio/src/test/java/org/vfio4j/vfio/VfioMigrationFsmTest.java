@@ -111,8 +111,10 @@ class VfioMigrationFsmTest {
 
     private static void both(
             Map<VfioMigrationState, Set<VfioMigrationState>> arcs, VfioMigrationState a, VfioMigrationState b) {
-        arcs.computeIfAbsent(a, none -> EnumSet.noneOf(VfioMigrationState.class)).add(b);
-        arcs.computeIfAbsent(b, none -> EnumSet.noneOf(VfioMigrationState.class)).add(a);
+        arcs.computeIfAbsent(a, none -> EnumSet.noneOf(VfioMigrationState.class))
+                .add(b);
+        arcs.computeIfAbsent(b, none -> EnumSet.noneOf(VfioMigrationState.class))
+                .add(a);
     }
 
     private static void extend(

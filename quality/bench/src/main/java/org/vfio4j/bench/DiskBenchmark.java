@@ -1,5 +1,10 @@
 package org.vfio4j.bench;
 
+import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
+import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FEATURE_DMA_LOGGING_START;
+import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FEATURE_SET;
+
+import java.lang.foreign.MemorySegment;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -11,6 +16,7 @@ import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
+import org.vfio4j.uapi.Vfio.FeatureDmaLoggingControl;
 import org.vfio4j.userspace.virtioblk.Completion;
 import org.vfio4j.userspace.virtioblk.VirtioBlkDriver;
 import org.vfio4j.userspace.virtioblk.VirtioBlkOptions;
@@ -31,6 +37,10 @@ public class DiskBenchmark implements Completion {
     @Param({"1", "32", "128"})
     public int depth;
 
+    /** Whether the disk's writes to memory are logged. */
+    @Param({"false", "true"})
+    public boolean logged;
+
     private ServedDisk disk;
     private VfioUserClient client;
     private VirtioBlkDriver driver;
@@ -45,6 +55,11 @@ public class DiskBenchmark implements Completion {
         client = disk.connect(VfioUserClientOptions.DEFAULTS.withPostedWrites(true));
         driver = VirtioBlkDriver.open(client, VirtioBlkOptions.DEFAULTS.withInterrupts(false));
         queue = driver.queue(0);
+        if (logged) {
+            MemorySegment everything = MemorySegment.ofArray(new byte[FeatureDmaLoggingControl.SIZEOF]);
+            everything.set(JAVA_LONG_UNALIGNED, FeatureDmaLoggingControl.PAGE_SIZE, BYTES);
+            client.feature(VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_DMA_LOGGING_START, everything);
+        }
     }
 
     @TearDown
