@@ -208,6 +208,29 @@ class IoAddressSpaceTest {
     }
 
     @Test
+    void findsEachOfSixtyThousandMapsWhileTheyComeAndGo() {
+        int count = 60_000;
+        try (IoAddressSpace large = new IoAddressSpace(count);
+                DmaWindow seer = large.openWindow()) {
+            for (int i = 0; i < count; i++) {
+                // An address for each that no neighbour gives away.
+                large.map((long) i * 3 * PAGE, PAGE, READ, new FakeBacking(0));
+                seer.enter();
+                assertThat(seer.translate((long) i * 3 * PAGE, PAGE, READ)).isZero();
+                seer.leave();
+            }
+            for (int i = 0; i < count; i++) {
+                seer.enter();
+                assertThat(seer.translate((long) i * 3 * PAGE, PAGE, READ)).isZero();
+                assertThat(seer.translate((long) i * 3 * PAGE + PAGE, 1, READ)).isEqualTo(-EFAULT);
+                seer.leave();
+                large.unmap((long) i * 3 * PAGE, PAGE);
+            }
+            assertThat(large.size()).isZero();
+        }
+    }
+
+    @Test
     void findsEveryByteAsAModelDoes() {
         Random random = new Random(4711);
         long[] model = new long[64];
