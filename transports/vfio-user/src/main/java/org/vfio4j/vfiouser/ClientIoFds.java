@@ -74,7 +74,7 @@ final class ClientIoFds {
     /** Bytes of an entry; all of them are in the reply. */
     private int stride(Message reply, int count) {
         long entries = (long) reply.u32(RegionIoFds.ARGSZ) - RegionIoFds.SIZEOF;
-        long came = reply.payloadSize() - RegionIoFds.SIZEOF;
+        long came = (long) reply.payloadSize() - RegionIoFds.SIZEOF;
         long stride = count == 0 ? 0 : entries / count;
         boolean legal =
                 count == 0 || (count > 0 && stride >= RegionIoFds.ENTRY_SIZEOF && entries % count == 0 && entries <= came);

@@ -64,6 +64,7 @@ final class Connection implements EventSource {
     private long token;
     private int interest = EPOLLIN;
     private boolean endRequested;
+    private boolean trimAsked;
     private @Nullable TwinSocket twin;
 
     /**
@@ -189,7 +190,20 @@ final class Connection implements EventSource {
             handle(inbox.message());
             inbox.consume();
         }
+        if ((inbox.isLarge() || reply.isLarge()) && !trimAsked) {
+            trimAsked = true;
+            loop.trimLater(this);
+        }
         watchAgain();
+    }
+
+    @Override
+    public void trim() {
+        trimAsked = false;
+        if (state == State.WATCHED) {
+            inbox.trim();
+            reply.trim();
+        }
     }
 
     private void handToWorker() {

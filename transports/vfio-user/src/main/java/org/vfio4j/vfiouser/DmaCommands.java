@@ -93,7 +93,7 @@ final class DmaCommands {
         request.requirePayload(DmaUnmap.BITMAP_DATA);
         long pageSize = request.u64(DmaUnmap.BITMAP_PGSIZE);
         long bitmapSize = request.u64(DmaUnmap.BITMAP_SIZE);
-        long room = request.u32(DmaUnmap.ARGSZ) - DmaUnmap.BITMAP_DATA;
+        long room = (long) request.u32(DmaUnmap.ARGSZ) - DmaUnmap.BITMAP_DATA;
         if (bitmapSize < 0 || bitmapSize > room) {
             throw new ErrnoException(
                     EINVAL,

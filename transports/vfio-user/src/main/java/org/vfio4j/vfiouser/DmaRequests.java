@@ -78,7 +78,7 @@ final class DmaRequests {
     private volatile Way way;
 
     // All of it guarded by this, but for the slots' results.
-    private final Slot[] slots = new Slot[SLOTS];
+    private Slot[] slots = {};
     private int sequence;
     private int refusal;
     private Layout layout = Layout.UNKNOWN;
@@ -94,10 +94,6 @@ final class DmaRequests {
     DmaRequests(Outbox outbox, Runnable onBacklog, long timeoutNs) {
         way = new Way(outbox, onBacklog, false);
         this.timeoutNs = timeoutNs;
-        MemorySegment headers = Arena.ofAuto().allocate((long) SLOTS * HEADER_SIZE, Long.BYTES);
-        for (int i = 0; i < SLOTS; i++) {
-            slots[i] = new Slot(headers.asSlice((long) i * HEADER_SIZE, HEADER_SIZE));
-        }
     }
 
     /** From now on, before the first request, they go over a socket of their own, whose answers somebody reads all the time. */
@@ -160,6 +156,9 @@ final class DmaRequests {
 
     /** The connection's owner: brings an answer in, false when nobody has asked for it. */
     synchronized boolean onReply(Message reply) {
+        if (slots.length == 0) {
+            return false;
+        }
         Slot slot = slots[reply.id() & (SLOTS - 1)];
         if (!slot.replyOutstanding || slot.id != reply.id() || slot.command != reply.command()) {
             return false;
@@ -201,6 +200,9 @@ final class DmaRequests {
     }
 
     private synchronized @Nullable Slot acquire() {
+        if (slots.length == 0) {
+            slots = newSlots();
+        }
         for (Slot slot : slots) {
             if (slot.waiter == null && !slot.replyOutstanding) {
                 slot.waiter = Thread.currentThread();
@@ -209,6 +211,16 @@ final class DmaRequests {
             }
         }
         return null;
+    }
+
+    // Most clients give descriptors, and are never asked.
+    private static Slot[] newSlots() {
+        Slot[] slots = new Slot[SLOTS];
+        MemorySegment headers = Arena.ofAuto().allocate((long) SLOTS * HEADER_SIZE, Long.BYTES);
+        for (int i = 0; i < SLOTS; i++) {
+            slots[i] = new Slot(headers.asSlice((long) i * HEADER_SIZE, HEADER_SIZE));
+        }
+        return slots;
     }
 
     private synchronized int prepare(Slot slot, int command, long iova, long hostAddress, long length) {

@@ -4,8 +4,10 @@ import static org.vfio4j.sys.Epoll.EPOLLIN;
 
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
+import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
@@ -39,6 +41,7 @@ public final class EventLoop implements AutoCloseable {
     private static final Logger LOG = System.getLogger(EventLoop.class.getName());
     private static final long SPIN_EPOLL_NS = 50_000;
     private static final long WORKER_IDLE_SECONDS = 5;
+    private static final int TRIM_MS = 1000;
     private static final int NONE = -1;
     private static final AtomicInteger COUNT = new AtomicInteger();
 
@@ -64,6 +67,10 @@ public final class EventLoop implements AutoCloseable {
 
     // Whether the hot source's descriptor is out of the epoll set.
     private boolean hidden;
+
+    // Sources that hold much memory, and when the first of them did.
+    private final List<EventSource> large = new ArrayList<>();
+    private long largeSince;
 
     /** Starts a loop that spins for {@link #DEFAULT_SPIN_NS}. */
     public EventLoop() {
@@ -182,6 +189,14 @@ public final class EventLoop implements AutoCloseable {
         }
     }
 
+    /** Calls the source's {@link EventSource#trim}, once, in a second or so. */
+    void trimLater(EventSource source) {
+        if (large.isEmpty()) {
+            largeSince = System.nanoTime();
+        }
+        large.add(source);
+    }
+
     private long token(int slot) {
         return ((long) generations[slot] << 32) | slot;
     }
@@ -203,7 +218,7 @@ public final class EventLoop implements AutoCloseable {
     }
 
     private void turn() {
-        int count = epoll.await(hot == NONE ? -1 : 0);
+        int count = epoll.await(timeoutMs());
         for (int i = 0; i < count; i++) {
             long token = epoll.data(i);
             if (token == -1) {
@@ -215,6 +230,24 @@ public final class EventLoop implements AutoCloseable {
         }
         if (hot != NONE) {
             spin();
+        }
+        if (!large.isEmpty() && System.nanoTime() - largeSince >= TRIM_MS * 1_000_000L) {
+            trim();
+        }
+    }
+
+    private int timeoutMs() {
+        if (hot != NONE) {
+            return 0;
+        }
+        return large.isEmpty() ? -1 : TRIM_MS;
+    }
+
+    private void trim() {
+        List<EventSource> due = List.copyOf(large);
+        large.clear();
+        for (EventSource source : due) {
+            source.trim();
         }
     }
 

@@ -8,4 +8,7 @@ interface EventSource {
 
     /** Looks for work without being told of any: whether there was some. */
     boolean poll();
+
+    /** Gives memory back that a large message has taken: asked for by {@link EventLoop#trimLater}. */
+    default void trim() {}
 }

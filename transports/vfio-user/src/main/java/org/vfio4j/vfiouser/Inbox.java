@@ -35,6 +35,9 @@ final class Inbox implements AutoCloseable {
     // Enough for thousands of small messages, little enough that they do not keep others waiting.
     private static final int CHUNK = 64 * 1024;
 
+    /** What an idle connection may keep of the memory that its messages have used. */
+    static final int KEPT = 16 * 1024;
+
     private final int maxMessage;
     private final int capacity;
     private final Mapping memory;
@@ -47,6 +50,9 @@ final class Inbox implements AutoCloseable {
     private int tail;
     private long headPosition;
     private int messageSize;
+
+    // How far the buffer has been used since the last trim.
+    private int used;
 
     // Descriptors of messages that are not complete yet, with the stream position of the message that each belongs to.
     private final @Nullable Fd[] fds;
@@ -87,6 +93,7 @@ final class Inbox implements AutoCloseable {
         long n = io.recv(socket.value(), buffer, tail, length, flags);
         if (n > 0) {
             tail += (int) n;
+            used = Math.max(used, tail);
         }
         if (n >= 0 && (io.fdCount() != 0 || io.controlTruncated())) {
             return takeFds() ? n : -EPROTO;
@@ -125,6 +132,26 @@ final class Inbox implements AutoCloseable {
             head = 0;
             tail = 0;
         }
+    }
+
+    /** Whether it holds much memory. */
+    boolean isLarge() {
+        return used > KEPT;
+    }
+
+    /** Gives memory back, unless a message is in it. */
+    void trim() {
+        if (isLarge() && tail == 0) {
+            used = 0;
+            discardAllBut(memory, KEPT);
+        }
+    }
+
+    /** Gives back all of a mapping but its first bytes. */
+    static void discardAllBut(Mapping memory, int kept) {
+        // The mapping ends with a whole page, whatever its size is.
+        long pages = (memory.size() - kept + Mapping.PAGE_BYTES - 1) / Mapping.PAGE_BYTES;
+        memory.discard(kept, pages * Mapping.PAGE_BYTES);
     }
 
     @Override

@@ -22,6 +22,7 @@ final class OutMessage implements AutoCloseable {
     private final List<Fd> fds = new ArrayList<>(0);
     private final List<Fd> ownFds = new ArrayList<>(0);
     private int payloadSize;
+    private int used;
 
     /** @param maxMessage the largest message, header included */
     OutMessage(int maxMessage) {
@@ -99,7 +100,21 @@ final class OutMessage implements AutoCloseable {
         return Header.SIZEOF + payloadSize;
     }
 
+    /** Whether it holds much memory. */
+    boolean isLarge() {
+        return used > Inbox.KEPT;
+    }
+
+    /** Gives memory back; what was built is sent. */
+    void trim() {
+        if (isLarge()) {
+            used = 0;
+            Inbox.discardAllBut(memory, Inbox.KEPT);
+        }
+    }
+
     void putHeader(int id, int command, int flags, int error) {
+        used = Math.max(used, size());
         buffer.set(JAVA_SHORT_UNALIGNED, Header.MSG_ID, (short) id);
         buffer.set(JAVA_SHORT_UNALIGNED, Header.COMMAND, (short) command);
         buffer.set(JAVA_INT_UNALIGNED, Header.MSG_SIZE, size());

@@ -28,6 +28,7 @@ final class TwinSocket implements EventSource {
     private long token;
     private int interest = EPOLLIN;
     private boolean watched;
+    private boolean trimAsked;
 
     /**
      * @param socket the server's end, not blocking, owned by this object
@@ -105,7 +106,19 @@ final class TwinSocket implements EventSource {
             lost("a message of an impossible size");
             return false;
         }
+        if (inbox.isLarge() && !trimAsked) {
+            trimAsked = true;
+            loop.trimLater(this);
+        }
         return true;
+    }
+
+    @Override
+    public void trim() {
+        trimAsked = false;
+        if (watched) {
+            inbox.trim();
+        }
     }
 
     private void watchAgain() {

@@ -217,10 +217,10 @@ final class FakeDevice implements VfioDeviceOps {
 
         @Override
         public void set(MemorySegment data) {
-            number = data.get(ValueLayout.JAVA_LONG_UNALIGNED, 0);
-            if (number == Long.MAX_VALUE) {
+            long wanted = data.get(ValueLayout.JAVA_LONG_UNALIGNED, 0);
+            number = Math.min(wanted, Long.MAX_VALUE - 1);
+            if (number != wanted) {
                 // It takes less, and says so.
-                number--;
                 data.set(ValueLayout.JAVA_LONG_UNALIGNED, 0, number);
             }
         }

@@ -252,7 +252,7 @@ class MigrationDataTest {
     }
 
     private static byte pattern(int at) {
-        return (byte) (at * 31 >> 2);
+        return (byte) ((at * 31) >> 2);
     }
 
     /** A device whose state is a pattern of some size, given in pieces; it takes nothing else. */

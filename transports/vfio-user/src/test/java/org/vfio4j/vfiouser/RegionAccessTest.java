@@ -151,7 +151,7 @@ class RegionAccessTest {
                 // A reply: what was posted before is done.
                 driver.info();
                 for (int i = 50; i < 450; i++) {
-                    long mask = -1L >>> 64 - 8 * (1 + i % 8);
+                    long mask = -1L >>> (64 - 8 * (1 + i % 8));
                     long expected = writes.get(i).value() & mask;
                     assertThat(served.device.bar0.get(JAVA_LONG, 16 + 8L * (i % 400)) & mask)
                             .isEqualTo(expected);
