@@ -22,7 +22,8 @@ public final class Poll {
     /** For {@link #poll(int, int, long)}: wait without end. */
     public static final long FOREVER = -1;
 
-    // Two of struct pollfd {int fd; short events; short revents;}, then struct timespec {long seconds; long nanoseconds;}
+    // Two of struct pollfd {int fd; short events; short revents;}, then struct timespec {long seconds; long
+    // nanoseconds;}
     private static final long EVENTS = 4;
     private static final long REVENTS = 6;
     private static final long POLLFD_SIZEOF = 8;

@@ -87,8 +87,8 @@ public final class ManyDevices {
         List<VfioUserServer> servers = new ArrayList<>();
         int i = 0;
         for (VfioDevice device : registry.devices()) {
-            servers.add(VfioUserServer.listen(
-                    loop, socket(directory, i), device.open(), VfioUserServerOptions.DEFAULTS));
+            servers.add(
+                    VfioUserServer.listen(loop, socket(directory, i), device.open(), VfioUserServerOptions.DEFAULTS));
             i++;
         }
         return servers;

@@ -76,8 +76,8 @@ final class ClientIoFds {
         long entries = (long) reply.u32(RegionIoFds.ARGSZ) - RegionIoFds.SIZEOF;
         long came = (long) reply.payloadSize() - RegionIoFds.SIZEOF;
         long stride = count == 0 ? 0 : entries / count;
-        boolean legal =
-                count == 0 || (count > 0 && stride >= RegionIoFds.ENTRY_SIZEOF && entries % count == 0 && entries <= came);
+        boolean legal = count == 0
+                || (count > 0 && stride >= RegionIoFds.ENTRY_SIZEOF && entries % count == 0 && entries <= came);
         if (!legal) {
             throw channel.lost(
                     EPROTO,
@@ -115,8 +115,9 @@ final class ClientIoFds {
                             + " descriptor " + fdIndex + " of " + fds.size() + " in a region of 0x"
                             + Long.toHexString(regionSize) + " bytes");
         }
-        int matchAt =
-                stride >= RegionIoFds.LONG_ENTRY_SIZEOF ? RegionIoFds.LONG_ENTRY_DATAMATCH : RegionIoFds.ENTRY_DATAMATCH;
+        int matchAt = stride >= RegionIoFds.LONG_ENTRY_SIZEOF
+                ? RegionIoFds.LONG_ENTRY_DATAMATCH
+                : RegionIoFds.ENTRY_DATAMATCH;
         return new VfioIoEventFd(
                 offset,
                 (int) size,

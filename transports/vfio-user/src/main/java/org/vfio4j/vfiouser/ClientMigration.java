@@ -35,7 +35,8 @@ final class ClientMigration {
         if (flags == (VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE)
                 && data.byteSize() >= Integer.BYTES) {
             int state = data.get(JAVA_INT_UNALIGNED, 0);
-            preCopy = state == VfioMigrationState.PRE_COPY.ordinal() || state == VfioMigrationState.PRE_COPY_P2P.ordinal();
+            preCopy = state == VfioMigrationState.PRE_COPY.ordinal()
+                    || state == VfioMigrationState.PRE_COPY_P2P.ordinal();
         }
     }
 

@@ -70,8 +70,7 @@ final class Commands {
                     VFIO_USER_DEVICE_RESET,
                     VFIO_USER_DEVICE_FEATURE,
                     VFIO_USER_MIG_DATA_READ,
-                    VFIO_USER_MIG_DATA_WRITE ->
-                isBusy();
+                    VFIO_USER_MIG_DATA_WRITE -> isBusy();
             case VFIO_USER_REGION_WRITE, VFIO_USER_REGION_WRITE_MULTI ->
                 RegionCommands.touchesConfigSpace(request) && isBusy();
             case VFIO_USER_DMA_MAP -> request.fdCount() != 0 && !SharedMemory.isKernelMemory(request.fd(0));

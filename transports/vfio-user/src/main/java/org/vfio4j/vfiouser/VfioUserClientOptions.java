@@ -12,7 +12,8 @@ package org.vfio4j.vfiouser;
 public record VfioUserClientOptions(long timeoutNs, long spinNs, boolean postedWrites, boolean twinSocket) {
 
     /** Five seconds, a short spin, an answer to every write, and one socket for everything. */
-    public static final VfioUserClientOptions DEFAULTS = new VfioUserClientOptions(5_000_000_000L, 50_000, false, false);
+    public static final VfioUserClientOptions DEFAULTS =
+            new VfioUserClientOptions(5_000_000_000L, 50_000, false, false);
 
     /** The same with another limit of waiting. */
     public VfioUserClientOptions withTimeoutNs(long ns) {

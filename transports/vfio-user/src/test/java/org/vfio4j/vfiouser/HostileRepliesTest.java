@@ -1,9 +1,9 @@
 package org.vfio4j.vfiouser;
 
-import static org.vfio4j.vfiouser.HostileServerTest.connect;
-import static org.vfio4j.vfiouser.HostileServerTest.errnoOf;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.vfio4j.sys.Errno.EPROTO;
+import static org.vfio4j.vfiouser.HostileServerTest.connect;
+import static org.vfio4j.vfiouser.HostileServerTest.errnoOf;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

@@ -172,7 +172,8 @@ class HostileServerTest {
 
     @Test
     void aServerThatAsksWithoutEndDoesNotKeepTheClient() {
-        byte[] question = RawMessage.command(VFIO_USER_DMA_READ, new Payload().u64(0).u64(8))
+        byte[] question = RawMessage.command(
+                        VFIO_USER_DMA_READ, new Payload().u64(0).u64(8))
                 .withFlags(RawMessage.NO_REPLY)
                 .toBytes();
         withClient(driver -> {

@@ -1,10 +1,10 @@
 package org.vfio4j.vfiouser;
 
-import static org.vfio4j.vfiouser.HostileServerTest.IMPATIENT;
-import static org.vfio4j.vfiouser.HostileServerTest.errnoOf;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.vfio4j.sys.Errno.EPROTO;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_DMA_READ;
+import static org.vfio4j.vfiouser.HostileServerTest.IMPATIENT;
+import static org.vfio4j.vfiouser.HostileServerTest.errnoOf;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -58,9 +58,7 @@ class HostileTwinTest {
                 RawClient unwanted = RawClient.over(twin.first())) {
             CompletableFuture<VfioUserClient> call =
                     CompletableFuture.supplyAsync(() -> VfioUserClient.over(own.second(), IMPATIENT));
-            bad.send(
-                    RawMessage.reply(bad.receive(), version(OFFER)),
-                    twin.second());
+            bad.send(RawMessage.reply(bad.receive(), version(OFFER)), twin.second());
             twin.second().close();
             try (VfioUserClient driver = call.join()) {
                 unwanted.expectClosed();
@@ -82,9 +80,7 @@ class HostileTwinTest {
                 RawClient second = RawClient.over(twin.first())) {
             CompletableFuture<VfioUserClient> made = CompletableFuture.supplyAsync(
                     () -> VfioUserClient.over(own.second(), IMPATIENT.withTwinSocket(true)));
-            bad.send(
-                    RawMessage.reply(bad.receive(), version(OFFER)),
-                    twin.second());
+            bad.send(RawMessage.reply(bad.receive(), version(OFFER)), twin.second());
             twin.second().close();
             VfioUserClient driver = made.join();
             CompletableFuture<Void> call = CompletableFuture.runAsync(() -> driver.read(0, 0, buffer, 0, 4));

@@ -104,7 +104,9 @@ class IoFdsTest {
             List<Fd> came = client.takeFds();
             assertThat(came).hasSize(2);
             EventFd.signal(came.get(1).value());
-            assertThat(EventFd.drain(single.value())).as("it reaches the device").isEqualTo(1);
+            assertThat(EventFd.drain(single.value()))
+                    .as("it reaches the device")
+                    .isEqualTo(1);
             came.forEach(Fd::close);
         }
     }

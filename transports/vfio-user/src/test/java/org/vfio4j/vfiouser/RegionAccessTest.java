@@ -158,7 +158,9 @@ class RegionAccessTest {
                 }
             }
         }
-        assertThat(served.server.statistics().messages()).as("three batches each time").isLessThan(20);
+        assertThat(served.server.statistics().messages())
+                .as("three batches each time")
+                .isLessThan(20);
     }
 
     static RawMessage read(long offset, int region, int count) {

@@ -34,10 +34,7 @@ class RegionInfoTest {
         device.regionInfos.put(
                 0,
                 new VfioRegionInfo(
-                        0,
-                        READ_WRITE | MMAP,
-                        FakeDevice.BAR0_SIZE,
-                        List.of(VfioRegionCapabilities.sparseMmap(AREAS))));
+                        0, READ_WRITE | MMAP, FakeDevice.BAR0_SIZE, List.of(VfioRegionCapabilities.sparseMmap(AREAS))));
         device.regionMemories.put(0, new VfioRegionMemory(memory, 0x8000));
         device.regionInfos.put(2, new VfioRegionInfo(2, READ_WRITE | MMAP, FakeDevice.BAR2_SIZE));
         device.regionMemories.put(2, new VfioRegionMemory(memory, 0));

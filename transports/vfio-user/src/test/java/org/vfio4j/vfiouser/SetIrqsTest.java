@@ -169,9 +169,8 @@ class SetIrqsTest {
     void everyLegalPairOfDataAndActionReachesTheDevice() {
         try (RawClient client = served.client();
                 Fd fd = EventFd.create()) {
-            for (int action : new int[] {
-                VFIO_IRQ_SET_ACTION_MASK, VFIO_IRQ_SET_ACTION_UNMASK, VFIO_IRQ_SET_ACTION_TRIGGER
-            }) {
+            for (int action :
+                    new int[] {VFIO_IRQ_SET_ACTION_MASK, VFIO_IRQ_SET_ACTION_UNMASK, VFIO_IRQ_SET_ACTION_TRIGGER}) {
                 assertThat(client.call(irqs(20, VFIO_IRQ_SET_DATA_NONE | action, MSIX, 9, 3))
                                 .isError())
                         .isFalse();

@@ -117,9 +117,7 @@ class TwinSocketTest {
     void whatIsNoAnswerEndsTheConnection() {
         RawMessage command = RegionAccessTest.read(0, 0, 4);
         for (RawMessage wrong : new RawMessage[] {
-            command,
-            RawMessage.reply(command, new Payload().u64(1).u64(2)),
-            command.withStatedSize(3),
+            command, RawMessage.reply(command, new Payload().u64(1).u64(2)), command.withStatedSize(3),
         }) {
             try (RawClient client = RawClient.connect(served.socket);
                     RawClient twin = twin(client)) {
@@ -161,10 +159,9 @@ class TwinSocketTest {
         buffer.fill((byte) 5);
         try (VfioUserClient driver = VfioUserClient.connect(served.socket, options)) {
             driver.dmaMap(IOVA, DmaSpace.READ | DmaSpace.WRITE, local);
-            CompletableFuture<Integer> first =
-                    onQueueThread(window -> window.write(IOVA, buffer.address(), SIZE / 2));
-            CompletableFuture<Integer> second = onQueueThread(
-                    window -> window.write(IOVA + SIZE / 2, buffer.address() + SIZE / 2, SIZE / 2));
+            CompletableFuture<Integer> first = onQueueThread(window -> window.write(IOVA, buffer.address(), SIZE / 2));
+            CompletableFuture<Integer> second =
+                    onQueueThread(window -> window.write(IOVA + SIZE / 2, buffer.address() + SIZE / 2, SIZE / 2));
             while (!first.isDone() || !second.isDone()) {
                 driver.write(2, 0, large, 0, FakeDevice.BAR2_SIZE);
                 driver.read(2, 0, large, 0, FakeDevice.BAR2_SIZE);
