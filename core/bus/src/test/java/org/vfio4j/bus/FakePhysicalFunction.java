@@ -77,7 +77,7 @@ final class FakePhysicalFunction implements PciFunction {
     public void configWrite(int offset, int width, int value) {
         int i = (offset - SRIOV - PCI_SRIOV_BAR) / 4;
         boolean bar = offset >= SRIOV + PCI_SRIOV_BAR && i < PCI_SRIOV_NUM_BARS;
-        registers.configWrite(offset, width, bar ? value & masks[i] | (masks[i] == 0 ? 0 : flags[i]) : value);
+        registers.configWrite(offset, width, bar ? (value & masks[i]) | (masks[i] == 0 ? 0 : flags[i]) : value);
     }
 
     @Override

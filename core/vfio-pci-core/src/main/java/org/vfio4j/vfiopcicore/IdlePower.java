@@ -72,7 +72,7 @@ final class IdlePower {
 
     private void setState(int state) {
         int old = function.configRead(control, 2);
-        function.configWrite(control, 2, old & ~(PCI_PM_CTRL_STATE_MASK | PCI_PM_CTRL_PME_STATUS) | state);
+        function.configWrite(control, 2, (old & ~(PCI_PM_CTRL_STATE_MASK | PCI_PM_CTRL_PME_STATUS)) | state);
     }
 
     private static int capability(PciFunction function) {

@@ -93,7 +93,7 @@ public record VfioPciOptions(
 
     private static boolean isOn(String word, int equals) {
         String value = equals < 0 ? "" : word.substring(equals + 1).toLowerCase(Locale.ROOT);
-        Boolean parsed = equals >= 0 && value.isEmpty() ? null : BOOLS.get(value);
+        Boolean parsed = (equals >= 0 && value.isEmpty()) ? null : BOOLS.get(value);
         if (parsed == null) {
             throw bad(word, "1 or 0, y or n, t or f, on or off is needed");
         }

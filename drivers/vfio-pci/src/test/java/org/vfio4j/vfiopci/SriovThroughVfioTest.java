@@ -11,11 +11,16 @@ import static org.vfio4j.vfiopci.TestMachine.virtual;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.vfio4j.bus.PciDevice;
 import org.vfio4j.sys.Errno;
+import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.vfio.LocalDeviceFile;
 import org.vfio4j.vfio.VfioDevice;
 
@@ -136,6 +141,59 @@ class SriovThroughVfioTest {
         assertThat(machine.registry.devices()).hasSize(3);
         machine.bus.unbind(physical, SHORTLY);
         assertThat(machine.bus.devices()).containsExactly(physical);
+    }
+
+    @Test
+    void manyThreadsThatEnableDisableBindAndOpenLeaveEverythingInOrder() throws Exception {
+        PciDevice physical = machine.physical();
+        machine.registry.open("0000:04:00.0" + TOKEN).close();
+        AtomicReference<Throwable> failure = new AtomicReference<>();
+        List<Thread> threads = new ArrayList<>();
+        for (int t = 0; t < 6; t++) {
+            int seed = t;
+            threads.add(Thread.ofPlatform().daemon().start(() -> {
+                try {
+                    for (int i = 0; i < 150; i++) {
+                        step(physical, i * 5 + seed);
+                    }
+                } catch (Throwable e) {
+                    failure.compareAndSet(null, e);
+                }
+            }));
+        }
+        for (Thread thread : threads) {
+            thread.join();
+        }
+        assertThat(failure.get()).isNull();
+        List<PciDevice> virtuals = physical.sriov().orElseThrow().virtualFunctions();
+        assertThat(machine.bus.devices()).isSubsetOf(Stream.concat(Stream.of(physical), virtuals.stream())
+                .toList());
+        assertThat(machine.registry.devices().stream().map(VfioDevice::parentName).sorted())
+                .containsExactlyElementsOf(machine.bus.devices().stream()
+                        .filter(device -> device.driver().isPresent())
+                        .map(PciDevice::toString)
+                        .toList());
+        machine.bus.remove(physical, SHORTLY);
+        assertThat(machine.bus.devices()).isEmpty();
+        assertThat(machine.registry.devices()).isEmpty();
+    }
+
+    private void step(PciDevice physical, int turn) {
+        try {
+            switch (turn % 9) {
+                case 0, 1 -> machine.bus.setNumVfs(physical, 1 + turn % 4);
+                case 2 -> machine.bus.setNumVfs(physical, 0, Duration.ofMillis(1));
+                case 3 -> machine.bus.unbind(physical, Duration.ofMillis(1));
+                case 4, 5 -> machine.bus.bind(physical, "vfio-pci");
+                case 6 -> machine.bus.unbind(virtual(physical, 0), Duration.ofMillis(1));
+                case 7 -> machine.bus.remove(virtual(physical, 0), Duration.ofMillis(1));
+                default -> machine.registry.open("0000:04:10.0" + TOKEN).close();
+            }
+        } catch (ErrnoException e) {
+            assertThat(e.errno()).as(e.getMessage()).isIn(Errno.EBUSY, Errno.ENODEV, Errno.ENOENT, Errno.EACCES, Errno.EINVAL);
+        } catch (IndexOutOfBoundsException e) {
+            assertThat(turn % 9).isIn(6, 7); // there is none just now
+        }
     }
 
     private static int config(LocalDeviceFile file, int offset, int width) {
