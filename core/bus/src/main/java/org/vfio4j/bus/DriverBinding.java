@@ -40,7 +40,8 @@ final class DriverBinding {
         }
         device.lock().acquire();
         try {
-            return device.driver().isPresent() || (!device.isGone() && loaded.matches(device) && attempt(device, loaded));
+            return device.driver().isPresent()
+                    || (!device.isGone() && loaded.matches(device) && attempt(device, loaded));
         } finally {
             device.lock().release();
         }

@@ -148,6 +148,8 @@ public final class SysfsView implements PciBusListener, AutoCloseable {
     @Override
     public synchronized void changed(PciDevice device) {
         attempt(device, () -> writeChanging(device));
+        // Virtual functions were turned on or off in it.
+        configWritten(device);
     }
 
     @Override

@@ -76,7 +76,11 @@ final class VirtualFunctions {
             List<PciDevice> added = new ArrayList<>();
             try {
                 for (int i = 0; i < count; i++) {
-                    added.add(add(PciDevice.virtual(physical, i, functions.get(i)), driverOverride));
+                    PciDevice virtual = PciDevice.virtual(physical, i, functions.get(i));
+                    virtual.setDriverOverride(driverOverride);
+                    devices.add(virtual.address(), () -> virtual);
+                    added.add(virtual);
+                    binding.probe(virtual);
                 }
             } catch (RuntimeException e) {
                 added.forEach(virtual -> remove(virtual, Deadline.in(PciBus.FOREVER)));
@@ -122,13 +126,6 @@ final class VirtualFunctions {
         } finally {
             device.lock().release();
         }
-    }
-
-    private PciDevice add(PciDevice virtual, Optional<String> driverOverride) {
-        virtual.setDriverOverride(driverOverride);
-        devices.add(virtual.address(), () -> virtual);
-        binding.probe(virtual);
-        return virtual;
     }
 
     // Users are asked first, in the functions' order. If one of them stays, all stay: those that have lost their driver

@@ -11,6 +11,7 @@ final class FakeDriver implements PciDriver {
     private final String name;
     private final List<PciDeviceId> ids;
     final List<String> calls = new ArrayList<>();
+    boolean breaksDown;
     Optional<Integer> probeErrno = Optional.empty();
     Optional<Integer> removeErrno = Optional.empty();
 
@@ -32,6 +33,9 @@ final class FakeDriver implements PciDriver {
     @Override
     public void probe(PciDevice device) {
         calls.add("probe " + device);
+        if (breaksDown) {
+            throw new IllegalStateException(name + " is broken");
+        }
         probeErrno.ifPresent(errno -> {
             throw new ErrnoException(errno, name + " does not want " + device);
         });

@@ -121,6 +121,17 @@ class SriovTest {
     }
 
     @Test
+    void noneIsOnWhenADriverBreaksDown() {
+        PciDevice physical = bound();
+        FakeDriver broken = new FakeDriver("broken", VF_ID);
+        broken.breaksDown = true;
+        bus.register(broken);
+        assertThatThrownBy(() -> bus.setNumVfs(physical, 2)).isInstanceOf(IllegalStateException.class);
+        assertThat(bus.devices()).containsExactly(physical);
+        assertThat(function.enabled()).isFalse();
+    }
+
+    @Test
     void whateverWasOnIsOffOnceTheFunctionIsPluggedIn() {
         function.set(PCI_SRIOV_NUM_VF, 3);
         function.set(PCI_SRIOV_CTRL, PCI_SRIOV_CTRL_VFE | PCI_SRIOV_CTRL_MSE | PCI_SRIOV_CTRL_ARI);

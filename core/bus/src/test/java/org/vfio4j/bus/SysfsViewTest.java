@@ -9,6 +9,7 @@ import static org.vfio4j.sys.Errno.EBUSY;
 import static org.vfio4j.sys.Errno.EEXIST;
 import static org.vfio4j.sys.Errno.EIO;
 import static org.vfio4j.uapi.PciRegs.PCI_COMMAND;
+import static org.vfio4j.uapi.PciRegs.PCI_SRIOV_NUM_VF;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -163,6 +164,8 @@ class SysfsViewTest {
         assertAttribute("sriov_vf_device", "154c");
         bus.setNumVfs(physical, 2);
         assertAttribute("sriov_numvfs", "2");
+        assertThat(Files.readAllBytes(attribute("config"))[FakePhysicalFunction.SRIOV + PCI_SRIOV_NUM_VF])
+                .isEqualTo((byte) 2);
         Path second = directory.resolve("devices/0000:00:03.2");
         assertThat(second.resolve("vendor")).hasContent("0x1af4\n");
         assertThat(second.resolve("device")).hasContent("0x154c\n");

@@ -166,9 +166,12 @@ class SriovThroughVfioTest {
         }
         assertThat(failure.get()).isNull();
         List<PciDevice> virtuals = physical.sriov().orElseThrow().virtualFunctions();
-        assertThat(machine.bus.devices()).isSubsetOf(Stream.concat(Stream.of(physical), virtuals.stream())
-                .toList());
-        assertThat(machine.registry.devices().stream().map(VfioDevice::parentName).sorted())
+        assertThat(machine.bus.devices())
+                .isSubsetOf(
+                        Stream.concat(Stream.of(physical), virtuals.stream()).toList());
+        assertThat(machine.registry.devices().stream()
+                        .map(VfioDevice::parentName)
+                        .sorted())
                 .containsExactlyElementsOf(machine.bus.devices().stream()
                         .filter(device -> device.driver().isPresent())
                         .map(PciDevice::toString)
@@ -190,7 +193,9 @@ class SriovThroughVfioTest {
                 default -> machine.registry.open("0000:04:10.0" + TOKEN).close();
             }
         } catch (ErrnoException e) {
-            assertThat(e.errno()).as(e.getMessage()).isIn(Errno.EBUSY, Errno.ENODEV, Errno.ENOENT, Errno.EACCES, Errno.EINVAL);
+            assertThat(e.errno())
+                    .as(e.getMessage())
+                    .isIn(Errno.EBUSY, Errno.ENODEV, Errno.ENOENT, Errno.EACCES, Errno.EINVAL);
         } catch (IndexOutOfBoundsException e) {
             assertThat(turn % 9).isIn(6, 7); // there is none just now
         }
