@@ -80,8 +80,7 @@ public final class I40eVf implements DeviceModel, AutoCloseable {
                 interrupts, new Doorbells(), pages.map(TailPages::address).orElse(0L));
         config = new VfConfig(pairs, parts.macAddress, dma, counters);
         admin = new AdminQueue(registers, config, new VirtchnlPf(config, counters, new Requests()), dma, counters);
-        work = new VfWork(
-                parts.name, registers, interrupts, config, admin, counters, port, holder, pages.isPresent());
+        work = new VfWork(parts.name, registers, interrupts, config, admin, counters, port, holder, pages.isPresent());
         thread = new QueueThread(parts.name, work, parts.polling);
     }
 
@@ -132,8 +131,7 @@ public final class I40eVf implements DeviceModel, AutoCloseable {
     public byte[] save() {
         requireQuiesced("save");
         VfState[] taken = new VfState[1];
-        thread.callQuiesced(
-                () -> taken[0] = VfState.take(registers, interrupts, config, counters, work.backlog()));
+        thread.callQuiesced(() -> taken[0] = VfState.take(registers, interrupts, config, counters, work.backlog()));
         return taken[0].toBytes();
     }
 

@@ -176,19 +176,17 @@ final class TxPacket {
     }
 
     private boolean offloadFits(int command) {
-        int ipHeader =
-                switch (command & CMD_IIPT) {
-                    case CMD_IIPT_IPV6 -> IPV6_HEADER;
-                    case 0 -> 0;
-                    default -> IPV4_HEADER;
-                };
-        int l4Header =
-                switch (command & CMD_L4T) {
-                    case CMD_L4T_TCP -> TCP_HEADER;
-                    case CMD_L4T_UDP -> UDP_HEADER;
-                    case CMD_L4T_SCTP -> SCTP_HEADER;
-                    default -> 0;
-                };
+        int ipHeader = switch (command & CMD_IIPT) {
+            case CMD_IIPT_IPV6 -> IPV6_HEADER;
+            case 0 -> 0;
+            default -> IPV4_HEADER;
+        };
+        int l4Header = switch (command & CMD_L4T) {
+            case CMD_L4T_TCP -> TCP_HEADER;
+            case CMD_L4T_UDP -> UDP_HEADER;
+            case CMD_L4T_SCTP -> SCTP_HEADER;
+            default -> 0;
+        };
         if (ipHeader == 0 && l4Header == 0) {
             return true;
         }

@@ -189,8 +189,7 @@ final class TxQueue {
 
     private int writeBack(DmaWindow window) {
         for (int i = 0; i < reports; i++) {
-            int result =
-                    dma.publish(window, ring + (long) reported[i] * BYTES + Long.BYTES, DTYPE_DESC_DONE);
+            int result = dma.publish(window, ring + (long) reported[i] * BYTES + Long.BYTES, DTYPE_DESC_DONE);
             if (result < 0) {
                 // The packet is sent; if it cannot be said so, the ring is of no more use.
                 return FAULT;

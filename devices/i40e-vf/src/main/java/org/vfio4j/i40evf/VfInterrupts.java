@@ -49,10 +49,7 @@ final class VfInterrupts {
             before = vectors.get(vector);
             int enabled = ((value & DYN_CTL_INTENA_MSK) == 0 ? value : before) & DYN_CTL_INTENA;
             int pending = (value & DYN_CTL_CLEARPBA) == 0 ? before & PENDING : 0;
-            after = (value & STORED & LOW)
-                    | enabled
-                    | pending
-                    | ((value & DYN_CTL_SWINT_TRIG) == 0 ? 0 : PENDING);
+            after = (value & STORED & LOW) | enabled | pending | ((value & DYN_CTL_SWINT_TRIG) == 0 ? 0 : PENDING);
         } while (!vectors.compareAndSet(vector, before, after));
         deliver(vector);
     }

@@ -126,7 +126,8 @@ record VfState(
     }
 
     byte[] toBytes() {
-        int frames = backlog.stream().mapToInt(frame -> Integer.BYTES + frame.length).sum();
+        int frames =
+                backlog.stream().mapToInt(frame -> Integer.BYTES + frame.length).sum();
         ByteBuffer to = ByteBuffer.allocate(FIXED_BYTES
                         + Integer.BYTES * (registers.length + vectors.length)
                         + Long.BYTES * (filters.count() + counters.length)
@@ -208,8 +209,8 @@ record VfState(
         require(minorVersion == 0 || minorVersion == 1, "messages of version 1." + minorVersion);
         int flags = from.getInt();
         require((flags & ~0xf) == 0, "flags 0x" + Integer.toHexString(flags));
-        MacFilters filters = parseFilters(from)
-                .promiscuous((flags & FLAG_ALL_UNICAST) != 0, (flags & FLAG_ALL_MULTICAST) != 0);
+        MacFilters filters =
+                parseFilters(from).promiscuous((flags & FLAG_ALL_UNICAST) != 0, (flags & FLAG_ALL_MULTICAST) != 0);
         List<Tx> tx = new ArrayList<>();
         for (int i = 0; i < pairs; i++) {
             tx.add(parseTx(from, pairs));

@@ -163,8 +163,10 @@ final class VirtchnlPf {
                 && !config.rx[rxId].enabled
                 && LittleEndian.u16(message, at + TXQ_HEADWB_ENABLED) == 0
                 && LittleEndian.u16(message, at + RXQ_SPLITHDR_ENABLED) == 0
-                && isTxRing(LittleEndian.u16(message, at + TXQ_RING_LEN), LittleEndian.i64(message, at + TXQ_DMA_RING_ADDR))
-                && isRxRing(LittleEndian.i32(message, at + RXQ_RING_LEN), LittleEndian.i64(message, at + RXQ_DMA_RING_ADDR))
+                && isTxRing(
+                        LittleEndian.u16(message, at + TXQ_RING_LEN), LittleEndian.i64(message, at + TXQ_DMA_RING_ADDR))
+                && isRxRing(
+                        LittleEndian.i32(message, at + RXQ_RING_LEN), LittleEndian.i64(message, at + RXQ_DMA_RING_ADDR))
                 && isRxBuffer(LittleEndian.i32(message, at + RXQ_DATABUFFER_SIZE))
                 && isRxPacket(LittleEndian.i32(message, at + RXQ_MAX_PKT_SIZE));
     }

@@ -91,7 +91,8 @@ class AdminQueueTest {
     void aCommandIsWrittenBackAsDone() {
         nic.open();
         assertThat(nic.driver.command(QUEUE_SHUTDOWN, 0)).isZero();
-        assertThat(RawMemory.getShort(nic.memory.host(nic.driver.sendRing())) & 3).isEqualTo(3);
+        assertThat(RawMemory.getShort(nic.memory.host(nic.driver.sendRing())) & 3)
+                .isEqualTo(3);
     }
 
     @Test

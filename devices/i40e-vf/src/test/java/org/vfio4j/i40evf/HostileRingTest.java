@@ -13,7 +13,8 @@ class HostileRingTest {
 
     private static final int ROUNDS = 100;
     private static final int[] REGISTERS = {
-        0, 4, 0x2000, 0x2004, ATQH, ATQT, ATQLEN, ARQH, ARQT, ARQLEN, DYN_CTL01, DYN_CTLN1, ICR0_ENA1, RSTAT, 0x9000, 0xfffc
+        0, 4, 0x2000, 0x2004, ATQH, ATQT, ATQLEN, ARQH, ARQT, ARQLEN, DYN_CTL01, DYN_CTLN1, ICR0_ENA1, RSTAT, 0x9000,
+        0xfffc
     };
 
     @Test
@@ -55,8 +56,8 @@ class HostileRingTest {
                 hostile.driver.prepare(SEND_MSG_TO_PF, random.nextInt(20), message);
                 hostile.driver.ring();
             }
-            case 3 -> RawMemory.putLong(
-                    hostile.memory.host(hostile.rx.iova()) + 32L * random.nextInt(32), random.nextLong());
+            case 3 ->
+                RawMemory.putLong(hostile.memory.host(hostile.rx.iova()) + 32L * random.nextInt(32), random.nextLong());
             default -> victim.tx.send(victim.frameTo(hostile, 60 + random.nextInt(1400), 1));
         }
     }

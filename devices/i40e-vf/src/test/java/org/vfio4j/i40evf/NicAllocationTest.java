@@ -37,11 +37,7 @@ class NicAllocationTest {
     }
 
     private static Nic counted(NetworkLink link, int number) {
-        return new Nic(
-                        link.addPort(),
-                        number,
-                        builder -> builder.name("counted-" + number))
-                .start();
+        return new Nic(link.addPort(), number, builder -> builder.name("counted-" + number)).start();
     }
 
     private static void move(Nic sender, Nic receiver) {

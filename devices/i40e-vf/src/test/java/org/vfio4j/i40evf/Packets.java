@@ -34,12 +34,19 @@ final class Packets {
         packet.put(to).put(from).putShort((short) (version == 4 ? 0x0800 : 0x86dd));
         if (version == 4) {
             packet.put((byte) 0x45).put((byte) 0).putShort((short) (withLength ? ip + l4 + dataBytes : 0));
-            packet.putShort((short) 0xfffe).putShort((short) 0).put((byte) 64).put((byte) protocol).putShort((short) 0);
+            packet.putShort((short) 0xfffe)
+                    .putShort((short) 0)
+                    .put((byte) 64)
+                    .put((byte) protocol)
+                    .putShort((short) 0);
             packet.putInt(0x0a000001).putInt(0xfff00002);
         } else {
             packet.putInt(0x60000000).putShort((short) (withLength ? l4 + dataBytes : 0));
             packet.put((byte) protocol).put((byte) 64);
-            packet.putLong(0xfe80_0000_0000_0000L).putLong(1).putLong(0xfe80_0000_0000_0000L).putLong(0xffff_0002L);
+            packet.putLong(0xfe80_0000_0000_0000L)
+                    .putLong(1)
+                    .putLong(0xfe80_0000_0000_0000L)
+                    .putLong(0xffff_0002L);
         }
         byte[] bytes = packet.array();
         Random random = new Random(dataBytes);

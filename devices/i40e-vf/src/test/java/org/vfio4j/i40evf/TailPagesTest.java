@@ -69,8 +69,7 @@ class TailPagesTest {
     private static Mapping map(Nic nic) {
         BarMemory memory = nic.function.barMemory(0).orElseThrow();
         assertThat(memory.areas()).containsExactly(new BarMemory.Area(0, 0x1000), new BarMemory.Area(0x2000, 0x1000));
-        return Mapping.shared(
-                memory.fd(), memory.offset(), 0x3000, Mapping.PROT_READ | Mapping.PROT_WRITE);
+        return Mapping.shared(memory.fd(), memory.offset(), 0x3000, Mapping.PROT_READ | Mapping.PROT_WRITE);
     }
 
     /** Tails by the mapping, all else by traps, as a virtual machine does it. */

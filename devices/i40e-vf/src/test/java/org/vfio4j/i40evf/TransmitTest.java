@@ -192,7 +192,8 @@ class TransmitTest {
         Packets.put16(packet, 42, 0);
         byte[] summed = packet.clone();
         Packets.put16(packet, 42, 0xffff - Packets.l4Sum(zeroed(summed, 40), 4, Packets.UDP));
-        assertThat(sender.tx.trySend(packet, EOP_RS | TX_IPV4 | TX_UDP, 14, 20, 8)).isTrue();
+        assertThat(sender.tx.trySend(packet, EOP_RS | TX_IPV4 | TX_UDP, 14, 20, 8))
+                .isTrue();
         byte[] frame = receiver.rx.receive();
         assertThat(Packets.get16(frame, 40)).isEqualTo(0xffff);
     }
@@ -200,7 +201,8 @@ class TransmitTest {
     @Test
     void sctpGetsItsCrc() {
         byte[] packet = Packets.packet(receiver.mac, sender.mac, 4, Packets.SCTP, 50, true);
-        assertThat(sender.tx.trySend(packet, EOP_RS | TX_IPV4 | TX_SCTP, 14, 20, 12)).isTrue();
+        assertThat(sender.tx.trySend(packet, EOP_RS | TX_IPV4 | TX_SCTP, 14, 20, 12))
+                .isTrue();
         byte[] frame = receiver.rx.receive();
         int written = LittleEndian.i32(frame, 42);
         LittleEndian.put32(frame, 42, 0);
@@ -258,7 +260,9 @@ class TransmitTest {
 
     private void expectFault() {
         Message event = sender.driver.awaitEvent();
-        assertThat(event.buffer().getInt(0)).as("VIRTCHNL_EVENT_RESET_IMPENDING").isEqualTo(2);
+        assertThat(event.buffer().getInt(0))
+                .as("VIRTCHNL_EVENT_RESET_IMPENDING")
+                .isEqualTo(2);
         assertThat(event.buffer().getInt(12)).isEqualTo(255);
         assertThat(sender.vf.statistics().faults()).isEqualTo(1);
         // The rest goes on.

@@ -35,7 +35,9 @@ class VirtchnlFilterTest {
                 .isEqualTo(ERR_PARAM);
         assertThat(receiver.driver.request(opcode, addresses()).status()).isEqualTo(ERR_PARAM);
         byte[] cut = addresses(STRANGER, GROUP);
-        assertThat(receiver.driver.request(opcode, java.util.Arrays.copyOf(cut, 19)).status())
+        assertThat(receiver.driver
+                        .request(opcode, java.util.Arrays.copyOf(cut, 19))
+                        .status())
                 .isEqualTo(ERR_OPCODE_MISMATCH);
         assertThat(reaches(STRANGER)).isFalse();
     }
@@ -66,7 +68,9 @@ class VirtchnlFilterTest {
 
     @Test
     void anAddressIsAddedAndTakenAway() {
-        assertThat(receiver.driver.request(OP_ADD_ETH_ADDR, addresses(STRANGER, GROUP)).status())
+        assertThat(receiver.driver
+                        .request(OP_ADD_ETH_ADDR, addresses(STRANGER, GROUP))
+                        .status())
                 .isEqualTo(SUCCESS);
         assertThat(reaches(STRANGER)).isTrue();
         assertThat(reaches(GROUP)).isTrue();
@@ -78,7 +82,9 @@ class VirtchnlFilterTest {
 
     @Test
     void promiscuousModesTakeEverythingOfTheirKind() {
-        assertThat(receiver.driver.request(OP_CONFIG_PROMISCUOUS_MODE, ints(VSI | 1 << 16)).status())
+        assertThat(receiver.driver
+                        .request(OP_CONFIG_PROMISCUOUS_MODE, ints(VSI | 1 << 16))
+                        .status())
                 .isEqualTo(SUCCESS);
         assertThat(reaches(STRANGER)).isTrue();
         assertThat(reaches(GROUP)).isFalse();

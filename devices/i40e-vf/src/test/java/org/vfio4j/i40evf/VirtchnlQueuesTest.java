@@ -76,10 +76,14 @@ class VirtchnlQueuesTest {
     @Test
     void aQueueThatRunsIsNotConfigured() {
         nic.driver.start(nic.tx, nic.rx);
-        assertThat(nic.driver.request(OP_CONFIG_VSI_QUEUES, queueConfig(nic.tx, nic.rx)).status())
+        assertThat(nic.driver
+                        .request(OP_CONFIG_VSI_QUEUES, queueConfig(nic.tx, nic.rx))
+                        .status())
                 .isEqualTo(ERR_PARAM);
         assertThat(nic.driver.request(OP_DISABLE_QUEUES, select(1, 1)).status()).isEqualTo(SUCCESS);
-        assertThat(nic.driver.request(OP_CONFIG_VSI_QUEUES, queueConfig(nic.tx, nic.rx)).status())
+        assertThat(nic.driver
+                        .request(OP_CONFIG_VSI_QUEUES, queueConfig(nic.tx, nic.rx))
+                        .status())
                 .isEqualTo(SUCCESS);
     }
 

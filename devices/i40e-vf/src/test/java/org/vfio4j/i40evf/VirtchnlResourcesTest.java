@@ -74,7 +74,10 @@ class VirtchnlResourcesTest {
         nic.driver.request(OP_VERSION, ints(1, 1));
         assertThat(nic.driver.request(OP_GET_VF_RESOURCES, ints(-1)).buffer().getInt(8))
                 .isEqualTo(1);
-        assertThat(nic.driver.request(OP_GET_VF_RESOURCES, ints(0x10000)).buffer().getInt(8))
+        assertThat(nic.driver
+                        .request(OP_GET_VF_RESOURCES, ints(0x10000))
+                        .buffer()
+                        .getInt(8))
                 .isZero();
     }
 

@@ -10,11 +10,11 @@ import org.vfio4j.block.MemoryBackend;
 import org.vfio4j.bus.IrqSink;
 import org.vfio4j.devicemodel.QueuePolling;
 import org.vfio4j.sys.RawMemory;
+import org.vfio4j.testkit.GuestMemory;
 import org.vfio4j.virtio.VirtioConfig;
 import org.vfio4j.virtio.VirtioPci;
 import org.vfio4j.virtio.testing.DriverRing;
 import org.vfio4j.virtio.testing.DriverRing.Piece;
-import org.vfio4j.testkit.GuestMemory;
 import org.vfio4j.virtio.testing.VirtioDriver;
 
 /** A disk with a driver that has set it up, and requests in the driver's words. */

@@ -37,7 +37,8 @@ class GuestNicTest {
         guest = QemuGuest.withNics(a, b).boot();
         first = interfaceOf(1);
         second = interfaceOf(2);
-        guest.sh("unshare --net sleep 100000 & NS=$!; while [ /proc/$NS/ns/net -ef /proc/self/ns/net ]; do sleep 0.1; done");
+        guest.sh(
+                "unshare --net sleep 100000 & NS=$!; while [ /proc/$NS/ns/net -ef /proc/self/ns/net ]; do sleep 0.1; done");
         guest.sh("ip link set " + second + " netns $NS");
         guest.sh("ip addr add 10.0.0.1/24 dev " + first + " && ip link set " + first + " up");
         guest.sh(there("ip addr add 10.0.0.2/24 dev " + second));
