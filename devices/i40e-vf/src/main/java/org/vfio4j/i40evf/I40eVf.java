@@ -153,7 +153,7 @@ public final class I40eVf implements DeviceModel, AutoCloseable {
     @Override
     public void attachDma(DmaSpace space) {
         thread.attach(space);
-        thread.wake();
+        wakeIfInUse();
     }
 
     @Override
@@ -166,7 +166,7 @@ public final class I40eVf implements DeviceModel, AutoCloseable {
     public void busMasterChanged(boolean enabled) {
         work.setBusMaster(enabled);
         if (enabled) {
-            thread.wake();
+            wakeIfInUse();
         } else {
             thread.runQuiesced(this::unplug);
         }
@@ -193,6 +193,13 @@ public final class I40eVf implements DeviceModel, AutoCloseable {
     private void requireQuiesced(String what) {
         if (!work.isQuiesced()) {
             throw new ErrnoException(EBUSY, what + " the state of a function that is not quiesced");
+        }
+    }
+
+    /** A function that nobody uses needs no thread. */
+    private void wakeIfInUse() {
+        if (!rings.isEmpty() || (registers.get(VfRegs.VF_ATQLEN1) & VfRegs.AQ_LEN_ENABLE) != 0) {
+            thread.wake();
         }
     }
 

@@ -163,11 +163,15 @@ final class TxQueue {
             return true;
         }
         long destination = MacFilters.address(packet.bytes(), 0);
-        int verdict = port.admit(destination, size, packet.longestRingBytes());
-        if (verdict == NetworkPort.ADMITTED) {
-            put(port, frames);
+        int verdict;
+        try {
+            verdict = port.admit(destination, size, packet.longestRingBytes());
+            if (verdict == NetworkPort.ADMITTED) {
+                put(port, frames);
+            }
+        } finally {
+            port.end();
         }
-        port.end();
         if (verdict == NetworkPort.WAIT) {
             return false;
         }

@@ -3,6 +3,7 @@ package org.vfio4j.i40evf;
 import static org.vfio4j.i40evf.VfRegs.*;
 
 import java.util.concurrent.atomic.AtomicIntegerArray;
+import java.util.concurrent.atomic.AtomicLong;
 import org.vfio4j.devicemodel.Interrupts;
 
 /**
@@ -19,8 +20,7 @@ final class VfInterrupts {
     private final Interrupts irqs;
     private final AtomicIntegerArray vectors;
 
-    // In one word: which vectors' messages were sent is of interest to statistics only.
-    private volatile long sent;
+    private final AtomicLong sent = new AtomicLong();
 
     VfInterrupts(Interrupts irqs, int count) {
         this.irqs = irqs;
@@ -33,7 +33,7 @@ final class VfInterrupts {
 
     /** How many messages were sent. */
     long sentCount() {
-        return sent;
+        return sent.get();
     }
 
     /** What the control register of a vector reads as. */
@@ -100,12 +100,7 @@ final class VfInterrupts {
             }
             after = before & ~(PENDING | DYN_CTL_INTENA);
         } while (!vectors.compareAndSet(vector, before, after));
-        countSent();
+        sent.incrementAndGet();
         irqs.message(vector);
-    }
-
-    @SuppressWarnings("NonAtomicOperationOnVolatileField") // a statistic: two threads at once may count one
-    private void countSent() {
-        sent++;
     }
 }
