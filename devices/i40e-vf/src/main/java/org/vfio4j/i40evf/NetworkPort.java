@@ -58,16 +58,16 @@ public final class NetworkPort {
     // The sending thread's.
     private boolean[] targets = {};
     private long touched;
-    private long stalledCount;
+    private int stalled;
 
     NetworkPort(NetworkLink link, int index) {
         this.link = link;
         this.index = index;
     }
 
-    /** Frames that were dropped because a receiver took none. */
-    long stalledCount() {
-        return stalledCount;
+    /** How many receivers do not get the packet that was {@link #admit}ted last because they take none. */
+    int stalled() {
+        return stalled;
     }
 
     /** Whether the caller holds the port, and it is up or not as the caller wants it. */
@@ -159,6 +159,7 @@ public final class NetworkPort {
             targets = new boolean[ports.length];
         }
         boolean wanted = false;
+        stalled = 0;
         for (int i = 0; i < ports.length; i++) {
             NetworkPort port = ports[i];
             targets[i] = false;
@@ -174,7 +175,7 @@ public final class NetworkPort {
                 targets[i] = true;
                 wanted = true;
             } else if (isStalled(ring)) {
-                stalledCount++;
+                stalled++;
             } else {
                 return mustWait();
             }

@@ -175,6 +175,7 @@ final class TxQueue {
         if (verdict == NetworkPort.WAIT) {
             return false;
         }
+        counters.add(VfCounters.TX_DISCARDS, port.stalled());
         counters.sent(destination, packet.length());
         return true;
     }

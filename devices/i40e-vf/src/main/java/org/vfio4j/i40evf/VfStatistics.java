@@ -8,6 +8,7 @@ package org.vfio4j.i40evf;
  * @param rxDiscards frames for which the driver had no buffers
  * @param txPackets packets that the driver has sent, each once, whether they became one frame or many
  * @param txBytes their bytes
+ * @param txDiscards packets that a receiver did not get because it took none for long
  * @param txErrors packets that could not be sent as the driver wanted them
  * @param faults queues and admin queues that were stopped because of what the driver put into them
  * @param interrupts messages sent
@@ -18,6 +19,7 @@ public record VfStatistics(
         long rxDiscards,
         long txPackets,
         long txBytes,
+        long txDiscards,
         long txErrors,
         long faults,
         long interrupts) {
@@ -29,6 +31,7 @@ public record VfStatistics(
                 counters.get(VfCounters.RX_DISCARDS),
                 sum(counters, VfCounters.TX_UNICAST),
                 counters.get(VfCounters.TX_BYTES),
+                counters.get(VfCounters.TX_DISCARDS),
                 counters.get(VfCounters.TX_ERRORS),
                 counters.get(VfCounters.FAULTS),
                 interrupts);

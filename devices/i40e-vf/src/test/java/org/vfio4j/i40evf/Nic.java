@@ -7,11 +7,11 @@ import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_MEMORY;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.UnaryOperator;
-import org.vfio4j.bus.IrqSink;
-import org.vfio4j.bus.PciFunction;
 import org.vfio4j.avfdriver.AvfDriver;
 import org.vfio4j.avfdriver.AvfRegisters;
 import org.vfio4j.avfdriver.AvfRing;
+import org.vfio4j.bus.IrqSink;
+import org.vfio4j.bus.PciFunction;
 import org.vfio4j.testkit.GuestMemory;
 
 /** A function with a driver that has its admin queues open, and rings when the test wants them. */

@@ -4,8 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import org.junit.jupiter.api.Test;
-import org.vfio4j.bus.BarMemory;
 import org.vfio4j.avfdriver.AvfRegisters;
+import org.vfio4j.bus.BarMemory;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.FileIo;
 import org.vfio4j.sys.Mapping;
