@@ -14,7 +14,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import org.vfio4j.sys.Errno;
+import java.util.Optional;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.Poll;
 import org.vfio4j.sys.SocketIo;
@@ -129,6 +129,11 @@ public final class RawClient implements AutoCloseable {
 
     /** The next message. */
     public RawMessage receive() {
+        return receiveUnlessClosed().orElseThrow(() -> new AssertionError("the server closed the connection"));
+    }
+
+    /** The next message; empty when the connection ends instead. */
+    public Optional<RawMessage> receiveUnlessClosed() {
         long deadline = System.nanoTime() + PATIENCE_NS;
         while (true) {
             if (received.length >= RawMessage.HEADER_SIZE) {
@@ -137,12 +142,15 @@ public final class RawClient implements AutoCloseable {
                 if (received.length >= size) {
                     RawMessage message = RawMessage.parse(Arrays.copyOf(received, size));
                     received = Arrays.copyOfRange(received, size, received.length);
-                    return message;
+                    return Optional.of(message);
                 }
             }
             long n = receiveChunk(deadline - System.nanoTime());
+            if (n == -EAGAIN) {
+                throw new AssertionError("no answer from the server");
+            }
             if (n <= 0) {
-                throw new AssertionError(n == 0 ? "the server closed the connection" : describe(n));
+                return Optional.empty();
             }
         }
     }
@@ -163,6 +171,13 @@ public final class RawClient implements AutoCloseable {
     public void expectSilence(long ns) {
         if (received.length > 0 || Poll.poll(socket.value(), POLLIN, ns) != 0) {
             throw new AssertionError("something arrived where nothing should");
+        }
+    }
+
+    /** Takes in what has arrived, and drops it. */
+    public void discard() {
+        while (receiveChunk(1) > 0) {
+            received = new byte[0];
         }
     }
 
@@ -196,9 +211,5 @@ public final class RawClient implements AutoCloseable {
             received = joined.toByteArray();
         }
         return n;
-    }
-
-    private static String describe(long error) {
-        return error == -EAGAIN ? "no answer from the server" : "receive: " + Errno.describe((int) -error);
     }
 }

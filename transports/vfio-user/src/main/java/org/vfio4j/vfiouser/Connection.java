@@ -45,6 +45,8 @@ final class Connection implements EventSource {
         ENDING
     }
 
+    private static final int FEW_MAPS = 64;
+
     private final EventLoop loop;
     private final Fd socket;
     private final LocalDeviceFile file;
@@ -139,7 +141,11 @@ final class Connection implements EventSource {
 
     // Nothing that one client causes may end the loop for the others.
     private void fail(RuntimeException e) {
-        log.warn("connection ended by " + e);
+        if (e instanceof ErrnoException) {
+            log.warn("connection ended: " + e.getMessage());
+        } else {
+            log.defect("connection ended", e);
+        }
         end();
     }
 
@@ -264,8 +270,8 @@ final class Connection implements EventSource {
             log.warn("" + e.getMessage());
             sendError(message, e.errno());
         } catch (RuntimeException | InternalError e) {
-            // A defect of the device, or memory that has gone away under it.
-            log.warn("command " + message.command() + " failed: " + e);
+            // Of the device, or memory that has gone away under it.
+            log.defect("command " + message.command(), e);
             sendError(message, EIO);
         } finally {
             reply.dropFds();
@@ -296,7 +302,8 @@ final class Connection implements EventSource {
         if (twin != null) {
             twin.close();
         }
-        if (commands.isBusy()) {
+        // A client may leave thousands of maps, and to unmap them takes longer than others shall wait.
+        if (commands.isBusy() || space.size() > FEW_MAPS) {
             loop.executeWaiting(() -> {
                 try {
                     letGo();

@@ -17,6 +17,7 @@ final class PeerLog {
     private long intervalStart = System.nanoTime();
     private int written;
     private long dropped;
+    private int defects;
 
     /** @param name what the lines begin with */
     PeerLog(String name) {
@@ -39,5 +40,13 @@ final class PeerLog {
         }
         written++;
         LOG.log(Level.WARNING, "{0}: {1}", name, what);
+    }
+
+    /** A failure that is this program's and not the peer's: with its trace, and not left out because the peer is noisy. */
+    void defect(String what, Throwable cause) {
+        if (defects < LINES) {
+            defects++;
+            LOG.log(Level.ERROR, name + ": " + what, cause);
+        }
     }
 }

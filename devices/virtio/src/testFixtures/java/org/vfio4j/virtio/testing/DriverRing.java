@@ -115,6 +115,13 @@ public final class DriverRing {
         return (RawMemory.getShort(memory.host(used)) & VRING_USED_F_NO_NOTIFY) == 0;
     }
 
+    /** Begins anew, as after a reset of the device. The memory is the caller's to clear. */
+    public void restart() {
+        setAvailIndex(0);
+        seenUsed = 0;
+        nextDescriptor = 0;
+    }
+
     public int availIndex() {
         return availIndex;
     }
