@@ -2,6 +2,7 @@ package org.vfio4j.sys;
 
 import java.lang.foreign.MemorySegment;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /** Mapped memory and its one owner. After {@link #close} an access to it ends the process: the owner sees to it that none comes. */
 public final class Mapping implements AutoCloseable {
@@ -25,6 +26,9 @@ public final class Mapping implements AutoCloseable {
     /** Bytes of a page of this machine. */
     public static final int PAGE_BYTES = (int) CFunction.of("sysconf").call(SC_PAGESIZE);
 
+    /** How many there are: the kernel gives a process only so many ({@code vm.max_map_count}). */
+    private static final AtomicInteger OPEN = new AtomicInteger();
+
     private final long address;
     private final long size;
     private final AtomicBoolean open = new AtomicBoolean(true);
@@ -32,6 +36,12 @@ public final class Mapping implements AutoCloseable {
     private Mapping(long address, long size) {
         this.address = address;
         this.size = size;
+        OPEN.incrementAndGet();
+    }
+
+    /** How many this process has now; those that the JVM has for itself are not among them. */
+    public static int openCount() {
+        return OPEN.get();
     }
 
     /**
@@ -81,6 +91,7 @@ public final class Mapping implements AutoCloseable {
     @Override
     public void close() {
         if (open.getAndSet(false)) {
+            OPEN.decrementAndGet();
             ErrnoException.check(MUNMAP.callInt(address, size), "munmap size=" + size);
         }
     }

@@ -14,6 +14,16 @@ class MemoryTest {
     private static final int RW = Mapping.PROT_READ | Mapping.PROT_WRITE;
 
     @Test
+    void countsTheMappingsThatThereAre() {
+        int before = Mapping.openCount();
+        Mapping mapping = Mapping.anonymous(4096);
+        assertThat(Mapping.openCount()).isEqualTo(before + 1);
+        mapping.close();
+        mapping.close();
+        assertThat(Mapping.openCount()).isEqualTo(before);
+    }
+
+    @Test
     void mappingRefusesWhatMmapRefuses() {
         try (Fd memory = MemFd.create("test", 8192)) {
             assertFails(EINVAL, () -> Mapping.shared(memory, 1, 4096, RW)).contains("offset=1", "size=4096");

@@ -11,6 +11,7 @@ import org.vfio4j.sys.FileIo;
 import org.vfio4j.sys.FileStat;
 import org.vfio4j.sys.Mapping;
 import org.vfio4j.sys.Seals;
+import org.vfio4j.vfio.DmaBacking;
 import org.vfio4j.vfio.FileDmaBacking;
 import org.vfio4j.vfio.IoAddressSpace;
 
@@ -47,12 +48,15 @@ final class SharedMemory {
      * Adds the memory to {@code space}.
      *
      * @throws ErrnoException EINVAL when the descriptor is no file, or shorter than the map; EOPNOTSUPP when its memory may
-     *     not be mapped and cannot be reached otherwise; what mmap says; what the space says. The descriptor is closed then.
+     *     not be mapped and cannot be reached otherwise; EMFILE; what mmap says; what the space says. The descriptor is closed then.
      */
     void mapInto(IoAddressSpace space, long iova, boolean byFileIo, boolean trusted) {
         boolean kept = false;
         try {
-            boolean map = !byFileIo && offset % PAGE_SIZE == 0 && (cannotShrink() || trusted);
+            boolean map = !byFileIo
+                    && offset % PAGE_SIZE == 0
+                    && (cannotShrink() || trusted)
+                    && ProcessLimits.roomForMapping();
             checkKind();
             // After the seal: from then on the size that is seen is the least it will ever have.
             checkRange();
@@ -60,8 +64,9 @@ final class SharedMemory {
                 space.map(iova, access, Mapping.shared(memory, offset, size, protection()));
             } else {
                 checkFileIo();
+                DmaBacking backing = ProcessLimits.counted(new FileDmaBacking(memory, offset));
                 kept = true;
-                space.map(iova, size, access, new FileDmaBacking(memory, offset));
+                space.map(iova, size, access, backing);
             }
         } finally {
             if (!kept) {

@@ -71,9 +71,9 @@ class DmaMapTest {
     void refusesOverlapButTakesTheSameMapAgain() {
         try (RawClient client = served.client();
                 Fd memory = MemFd.create("guest", 0x4000)) {
-            Leaks before = Leaks.snapshot();
             assertThat(client.call(map(READ, 0, 0x4000, 0x2000), memory).isError())
                     .isFalse();
+            Leaks before = Leaks.snapshot();
             assertThat(client.call(map(READ, 0, 0x4000, 0x2000), memory).isError())
                     .isFalse();
             assertThat(client.call(map(READ_WRITE, 0, 0x4000, 0x2000), memory).error())
