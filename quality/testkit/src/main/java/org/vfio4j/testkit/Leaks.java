@@ -11,19 +11,21 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.vfio4j.sys.Mapping;
 
 /**
- * The open descriptors of this process, and its threads of this project, at one moment; and the check that no more of them are
+ * The open descriptors of this process, its mappings, and its threads of this project, at one moment; and the check that no more of them are
  * there later. What the JVM opens for itself, jars and the like, does not count.
  */
 public final class Leaks {
 
     private static final Path FD_DIRECTORY = Path.of("/proc/self/fd");
     private static final String THREAD_PREFIX = "vfio";
-    private static final long PATIENCE_NS = 5_000_000_000L;
+    private static final long PATIENCE_NS = 10_000_000_000L;
 
     private final Map<String, Integer> descriptors;
     private final Set<Long> threads;
+    private final int mappings = Mapping.openCount();
 
     private Leaks(Map<String, Integer> descriptors, Set<Long> threads) {
         this.descriptors = descriptors;
@@ -65,6 +67,9 @@ public final class Leaks {
                 found.add(more + " x " + target);
             }
         });
+        if (Mapping.openCount() > mappings) {
+            found.add(Mapping.openCount() - mappings + " mappings");
+        }
         for (Thread thread : Thread.getAllStackTraces().keySet()) {
             if (thread.getName().startsWith(THREAD_PREFIX) && !threads.contains(thread.threadId())) {
                 found.add("thread " + thread.getName());
