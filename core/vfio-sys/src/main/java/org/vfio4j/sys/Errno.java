@@ -1,5 +1,12 @@
 package org.vfio4j.sys;
 
+import java.io.IOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
+import java.nio.file.NoSuchFileException;
+import org.jspecify.annotations.Nullable;
+
 /** Error numbers of Linux (asm-generic/errno-base.h, asm-generic/errno.h): the same on x86-64 and aarch64. */
 public final class Errno {
 
@@ -60,6 +67,11 @@ public final class Errno {
 
     private static final CFunction STRERROR = CFunction.of("strerror");
     private static final int LONGEST_TEXT = 256;
+
+    /** What the JDK has no exception type for. */
+    private static final int[] FILE_ERRORS = {
+        ENOSPC, EDQUOT, EROFS, EFBIG, EMFILE, ENFILE, ENAMETOOLONG, ENOTDIR, EISDIR, ELOOP, EPERM, EINVAL, ENOMEM, EBUSY
+    };
 
     private Errno() {}
 
@@ -126,6 +138,29 @@ public final class Errno {
     /** Symbol and text, as {@code EINVAL (Invalid argument)}. */
     public static String describe(int errno) {
         return name(errno) + " (" + text(errno) + ")";
+    }
+
+    /**
+     * The error number behind a failure of the JDK's file calls, which tell it by type or by the C library's text; {@link #EIO}
+     * when they do not tell.
+     */
+    public static int of(IOException failure) {
+        return switch (failure) {
+            case NoSuchFileException e -> ENOENT;
+            case FileAlreadyExistsException e -> EEXIST;
+            case AccessDeniedException e -> EACCES;
+            case FileSystemException e -> ofText(e.getReason());
+            default -> ofText(failure.getMessage());
+        };
+    }
+
+    private static int ofText(@Nullable String text) {
+        for (int errno : FILE_ERRORS) {
+            if (text(errno).equals(text)) {
+                return errno;
+            }
+        }
+        return EIO;
     }
 
     private static String text(int errno) {

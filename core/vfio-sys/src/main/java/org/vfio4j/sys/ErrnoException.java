@@ -1,5 +1,7 @@
 package org.vfio4j.sys;
 
+import java.io.IOException;
+
 /** A failure in the kernel's terms: what was tried, and the error number. */
 public final class ErrnoException extends RuntimeException {
 
@@ -14,6 +16,11 @@ public final class ErrnoException extends RuntimeException {
     public ErrnoException(int errno, String what) {
         super(what + ": " + Errno.describe(errno));
         this.errno = errno;
+    }
+
+    /** What the JDK's file calls failed with, in the kernel's terms: {@link Errno#of}. */
+    public static ErrnoException of(IOException cause, String what) {
+        return new ErrnoException(Errno.of(cause), what);
     }
 
     /** The error number, positive. */
