@@ -9,8 +9,10 @@ import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
@@ -44,6 +46,7 @@ public final class VfioUserServer implements AutoCloseable {
     private long token;
     private boolean accepting;
     private boolean closing;
+    private boolean leaving;
     private @Nullable Connection connection;
 
     private VfioUserServer(
@@ -111,6 +114,45 @@ public final class VfioUserServer implements AutoCloseable {
         }
     }
 
+    /**
+     * Closes when the client goes that is connected now, or at once when there is none; nobody else is let in. For a device that
+     * is wanted back, whose user is asked to let go.
+     *
+     * @return whether a client is waited for
+     */
+    public boolean closeAfterClient() {
+        return ask(() -> {
+            leaving = true;
+            if (connection == null) {
+                startClosing();
+            } else {
+                stopAccepting();
+            }
+            return connection != null;
+        });
+    }
+
+    /**
+     * Takes {@link #closeAfterClient} back.
+     *
+     * @return whether it serves on: it may have closed already
+     */
+    public boolean stay() {
+        return ask(() -> {
+            leaving = false;
+            if (connection == null) {
+                accept();
+            }
+            return !closing;
+        });
+    }
+
+    private boolean ask(BooleanSupplier question) {
+        CompletableFuture<Boolean> answer = new CompletableFuture<>();
+        loop.execute(() -> answer.complete(question.getAsBoolean()));
+        return answer.join();
+    }
+
     private void startClosing() {
         if (closing) {
             return;
@@ -141,7 +183,7 @@ public final class VfioUserServer implements AutoCloseable {
     }
 
     private void accept() {
-        if (!closing && !accepting) {
+        if (!closing && !leaving && !accepting) {
             accepting = true;
             token = loop.add(listening, EPOLLIN, acceptor);
         }
@@ -158,6 +200,8 @@ public final class VfioUserServer implements AutoCloseable {
         connection = null;
         if (closing) {
             finishClosing();
+        } else if (leaving) {
+            startClosing();
         } else {
             accept();
         }
