@@ -2,7 +2,6 @@ package org.vfio4j.bus;
 
 import static org.vfio4j.sys.Errno.EBUSY;
 import static org.vfio4j.sys.Errno.EEXIST;
-import static org.vfio4j.sys.Errno.EIO;
 import static org.vfio4j.uapi.PciRegs.PCI_CLASS_REVISION;
 import static org.vfio4j.uapi.PciRegs.PCI_COMMAND;
 import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_MEMORY;
@@ -63,7 +62,7 @@ public final class SysfsView implements PciBusListener, AutoCloseable {
      *
      * @param directory made when it is not there; {@code devices} and {@code drivers} in it are this view's own
      * @throws ErrnoException EEXIST when it has a {@code devices} or {@code drivers} that no view made, EBUSY when another view
-     *     keeps it, EIO when it cannot be written
+     *     keeps it, ENOSPC and the like when it cannot be written
      */
     public static SysfsView open(PciBus bus, Path directory) {
         Fd lock = claim(directory);
@@ -75,7 +74,7 @@ public final class SysfsView implements PciBusListener, AutoCloseable {
             Files.createDirectory(view.drivers);
         } catch (IOException e) {
             lock.close();
-            throw new ErrnoException(EIO, "sysfs view " + directory + " (" + e + ")");
+            throw ErrnoException.of(e, "sysfs view " + directory);
         }
         bus.addListener(view);
         bus.devices().forEach(view::added);
@@ -96,7 +95,7 @@ public final class SysfsView implements PciBusListener, AutoCloseable {
                 Files.createFile(mark);
             }
         } catch (IOException e) {
-            throw new ErrnoException(EIO, "sysfs view " + directory + " (" + e + ")");
+            throw ErrnoException.of(e, "sysfs view " + directory);
         }
         Fd lock = FileIo.open(mark, FileIo.O_RDWR);
         if (FileIo.flock(lock, FileIo.LOCK_EX | FileIo.LOCK_NB) != 0) {

@@ -7,7 +7,6 @@ import static org.vfio4j.bus.BusTesting.SECOND;
 import static org.vfio4j.bus.BusTesting.assertErrno;
 import static org.vfio4j.sys.Errno.EBUSY;
 import static org.vfio4j.sys.Errno.EEXIST;
-import static org.vfio4j.sys.Errno.EIO;
 import static org.vfio4j.uapi.PciRegs.PCI_COMMAND;
 import static org.vfio4j.uapi.PciRegs.PCI_SRIOV_NUM_VF;
 
@@ -65,7 +64,7 @@ class SysfsViewTest {
     @Test
     void refusesAPathThatIsNoDirectory() throws IOException {
         Path file = Files.writeString(temporary.resolve("file"), "mine");
-        assertErrno(EIO, () -> SysfsView.open(bus, file));
+        assertErrno(EEXIST, () -> SysfsView.open(bus, file));
         assertThat(file).hasContent("mine");
     }
 
