@@ -13,9 +13,8 @@ import org.vfio4j.userspace.virtioblk.VirtioBlkOptions;
 import org.vfio4j.vfiouser.VfioUserClient;
 import org.vfio4j.vfiouser.VfioUserClientOptions;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 
 /** Measures a server. */
 @Command(
@@ -42,10 +41,6 @@ final class BenchCommand implements Runnable {
     /** Longer than any wait: it never blocks. */
     private static final long SPIN_NS = 60 * NS_PER_SECOND;
 
-    @Spec
-    @SuppressWarnings("NullAway.Init") // by picocli
-    private CommandSpec spec;
-
     @Option(names = "--socket-path", paramLabel = "PATH", required = true, description = "Where the server listens.")
     @SuppressWarnings("NullAway.Init") // by picocli
     private Path socketPath;
@@ -63,10 +58,8 @@ final class BenchCommand implements Runnable {
     @Option(names = "--write", description = "Measure writes as well. THIS DESTROYS WHAT IS ON THE DISK.")
     private boolean write;
 
-    @Option(
-            names = {"-o", "--output"},
-            description = "table or json (default table).")
-    private Output.Format output = Output.Format.TABLE;
+    @Mixin
+    private OutputOption output = new OutputOption();
 
     private final List<BenchResult> results = new ArrayList<>();
     private int step;
@@ -82,7 +75,7 @@ final class BenchCommand implements Runnable {
         } finally {
             progress("");
         }
-        print(spec.commandLine().getOut());
+        output.print("BenchResult", results, this::printTable);
     }
 
     private void check() {
@@ -171,7 +164,7 @@ final class BenchCommand implements Runnable {
     private void progress(String text) {
         Console console = System.console();
         if (console != null && console.isTerminal()) {
-            PrintWriter err = spec.commandLine().getErr();
+            PrintWriter err = output.err();
             err.print("\r\033[K" + text);
             err.flush();
         }
@@ -186,23 +179,18 @@ final class BenchCommand implements Runnable {
         };
     }
 
-    private void print(PrintWriter out) {
-        if (output == Output.Format.JSON) {
-            out.println(Output.json("BenchResult", results));
-        } else {
-            Table table = new Table("WHAT", "DEPTH", "PER SECOND", "MB/S", "P50 US", "P99 US", "P99.9 US");
-            for (BenchResult r : results) {
-                table.row(
-                        r.name(),
-                        Integer.toString(r.queueDepth()),
-                        String.format(Locale.ROOT, "%.0f", r.perSecond()),
-                        String.format(Locale.ROOT, "%.1f", r.megabytesPerSecond()),
-                        String.format(Locale.ROOT, "%.1f", r.p50Us()),
-                        String.format(Locale.ROOT, "%.1f", r.p99Us()),
-                        String.format(Locale.ROOT, "%.1f", r.p999Us()));
-            }
-            out.print(table);
+    private void printTable() {
+        Table table = new Table("WHAT", "DEPTH", "PER SECOND", "MB/S", "P50 US", "P99 US", "P99.9 US");
+        for (BenchResult r : results) {
+            table.row(
+                    r.name(),
+                    Integer.toString(r.queueDepth()),
+                    String.format(Locale.ROOT, "%.0f", r.perSecond()),
+                    String.format(Locale.ROOT, "%.1f", r.megabytesPerSecond()),
+                    String.format(Locale.ROOT, "%.1f", r.p50Us()),
+                    String.format(Locale.ROOT, "%.1f", r.p99Us()),
+                    String.format(Locale.ROOT, "%.1f", r.p999Us()));
         }
-        out.flush();
+        output.out().print(table);
     }
 }

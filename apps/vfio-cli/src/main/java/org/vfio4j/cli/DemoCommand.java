@@ -15,7 +15,6 @@ import java.util.function.LongConsumer;
 import java.util.stream.Stream;
 import org.vfio4j.userspace.virtioblk.VirtioBlkDriver;
 import org.vfio4j.userspace.virtioblk.VirtioBlkOptions;
-import org.vfio4j.vfio.LocalDeviceFile;
 import org.vfio4j.vfiouser.VfioUserClient;
 import org.vfio4j.vfiouser.VfioUserClientOptions;
 import org.vfio4j.vfiouser.VfioUserServerOptions;
@@ -78,16 +77,14 @@ final class DemoCommand implements Callable<Integer> {
         try (RandomAccessFile file = new RandomAccessFile(image.toFile(), "rw")) {
             file.setLength(Math.min(FILE_BYTES, sizeBytes));
         }
-        List<Machine.Disk> disks = List.of(
-                machine.add(DiskSettings.memory(sizeBytes, 1, "DEMO-MEMORY")),
-                machine.add(DiskSettings.file(image, "DEMO-FILE")));
+        List<MachineFunction> disks = List.of(
+                machine.add(VirtioBlkKind.memory(sizeBytes, 1, "DEMO-MEMORY")),
+                machine.add(VirtioBlkKind.file(image, "DEMO-FILE")));
         List<ServerState.Function> functions = new ArrayList<>();
-        for (Machine.Disk disk : disks) {
-            Path socket = directory.resolve(disk.vfio().name() + ".sock");
-            try (LocalDeviceFile file = machine.open(disk)) {
-                functions.add(ServerState.function(disk, file, socket.toString()));
-            }
-            machine.serve(disk, socket, VfioUserServerOptions.DEFAULTS);
+        for (MachineFunction disk : disks) {
+            Path socket = directory.resolve("disk" + functions.size() + ".sock");
+            disk.serve(new Endpoint.AtPath(socket), VfioUserServerOptions.DEFAULTS);
+            functions.add(disk.state());
         }
         return functions;
     }

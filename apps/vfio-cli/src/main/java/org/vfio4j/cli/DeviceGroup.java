@@ -15,24 +15,10 @@ import picocli.CommandLine.Parameters;
 @Command(name = "vfio serve ... +")
 final class DeviceGroup {
 
-    private static final String KINDS = "virtio-blk";
-
     @Parameters(
             arity = "1..*",
             paramLabel = "DEVICE [KEY=VALUE...]",
-            description = {
-                "virtio-blk with one of",
-                "  file=PATH     an image or a block device, as it is",
-                "  memory=SIZE   memory of this process, lost at its end",
-                "  null=SIZE     nothing: to measure the rest",
-                "and any of",
-                "  readonly          refuse writes",
-                "  serial=TEXT       up to 20 characters",
-                "  queues=N          1 to 256 (default 1)",
-                "  queue-size=N      a power of two, 4 to 1024 (default 256)",
-                "  poll=WHEN         adaptive, always or off (default adaptive)",
-                "  io=HOW            auto, uring or sync, for files (default auto)"
-            })
+            description = "What to serve, and its settings: see below.")
     private List<String> words = new ArrayList<>();
 
     @Option(names = "--socket-path", paramLabel = "PATH", description = "Listen on this socket.")
@@ -63,12 +49,8 @@ final class DeviceGroup {
         return group;
     }
 
-    DiskSettings settings() {
-        String kind = words.getFirst();
-        if (!kind.equals(KINDS)) {
-            throw CliException.usage("unknown device '" + kind + "': there is " + KINDS, KINDS + " memory=512M");
-        }
-        return DiskSettings.parse(words.subList(1, words.size()));
+    DevicePlan plan(DeviceKinds kinds) {
+        return kinds.plan(words);
     }
 
     Optional<Path> socketPath() {

@@ -5,9 +5,7 @@ import org.vfio4j.bus.DriverAlias;
 import org.vfio4j.bus.PciBus;
 import org.vfio4j.bus.PciDriver;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
+import picocli.CommandLine.Mixin;
 
 /** Lists drivers. */
 @Command(
@@ -17,14 +15,8 @@ import picocli.CommandLine.Spec;
         footer = {"", "A driver is a jar with a provider of org.vfio4j.bus.PciDriver."})
 final class DriversCommand implements Runnable {
 
-    @Spec
-    @SuppressWarnings("NullAway.Init") // by picocli
-    private CommandSpec spec;
-
-    @Option(
-            names = {"-o", "--output"},
-            description = "table or json (default table).")
-    private Output.Format output = Output.Format.TABLE;
+    @Mixin
+    private OutputOption output = new OutputOption();
 
     /**
      * A driver as it is printed.
@@ -48,16 +40,13 @@ final class DriversCommand implements Runnable {
                                 .map(DriverAlias::pattern)
                                 .toList()))
                 .toList();
-        if (output == Output.Format.JSON) {
-            spec.commandLine().getOut().println(Output.json("Driver", drivers));
-        } else {
+        output.print("Driver", drivers, () -> {
             Table table = new Table("DRIVER", "MODULE", "ALIAS");
             for (Driver driver : drivers) {
                 driver.aliases().forEach(alias -> table.row(driver.name(), driver.module(), alias));
             }
-            spec.commandLine().getOut().print(table);
-        }
-        spec.commandLine().getOut().flush();
+            output.out().print(table);
+        });
     }
 
     private static String moduleOf(PciDriver driver) {

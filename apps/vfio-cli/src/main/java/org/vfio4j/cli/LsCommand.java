@@ -2,9 +2,7 @@ package org.vfio4j.cli;
 
 import java.util.List;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
+import picocli.CommandLine.Mixin;
 
 /** Lists functions. */
 @Command(
@@ -13,38 +11,33 @@ import picocli.CommandLine.Spec;
         mixinStandardHelpOptions = true)
 final class LsCommand implements Runnable {
 
-    @Spec
-    @SuppressWarnings("NullAway.Init") // by picocli
-    private CommandSpec spec;
-
-    @Option(
-            names = {"-o", "--output"},
-            description = "table or json (default table).")
-    private Output.Format output = Output.Format.TABLE;
+    @Mixin
+    private OutputOption output = new OutputOption();
 
     @Override
     public void run() {
         List<ServerQuery.Found> functions = ServerQuery.functions();
-        if (output == Output.Format.JSON) {
-            spec.commandLine().getOut().println(Output.json("Function", functions));
-        } else if (functions.isEmpty()) {
-            ServerQuery.explainNothing(spec.commandLine().getErr());
-        } else {
-            Table table = new Table("FUNCTION", "ID", "DRIVER", "DEVICE", "KIND", "WHAT", "PID", "SOCKET");
-            for (ServerQuery.Found found : functions) {
-                ServerState.Function f = found.function();
-                table.row(
-                        f.address(),
-                        f.id(),
-                        f.driver(),
-                        f.vfioDevice(),
-                        f.kind(),
-                        f.description(),
-                        Long.toString(found.pid()),
-                        f.socket().isEmpty() ? "(inherited)" : f.socket());
-            }
-            spec.commandLine().getOut().print(table);
+        output.print("Function", functions, () -> print(functions));
+    }
+
+    private void print(List<ServerQuery.Found> functions) {
+        if (functions.isEmpty()) {
+            ServerQuery.explainNothing(output.err());
+            return;
         }
-        spec.commandLine().getOut().flush();
+        Table table = new Table("FUNCTION", "ID", "DRIVER", "DEVICE", "KIND", "WHAT", "PID", "SOCKET");
+        for (ServerQuery.Found found : functions) {
+            ServerState.Function f = found.function();
+            table.row(
+                    f.address(),
+                    f.id(),
+                    f.driver().isEmpty() ? "-" : f.driver(),
+                    f.vfioDevice().isEmpty() ? "-" : f.vfioDevice(),
+                    f.kind(),
+                    f.description(),
+                    Long.toString(found.pid()),
+                    f.socket().isEmpty() ? "(inherited)" : f.socket());
+        }
+        output.out().print(table);
     }
 }

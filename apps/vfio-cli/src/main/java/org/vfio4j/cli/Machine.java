@@ -1,32 +1,19 @@
 package org.vfio4j.cli;
 
-import static org.vfio4j.sys.Errno.ENODEV;
-
 import java.nio.file.Path;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
-import org.vfio4j.block.BlockBackend;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.bus.PciBus;
 import org.vfio4j.bus.PciDevice;
-import org.vfio4j.bus.PciDriver;
 import org.vfio4j.bus.SysfsView;
-import org.vfio4j.sys.ErrnoException;
-import org.vfio4j.sys.Fd;
-import org.vfio4j.vfio.LocalDeviceFile;
-import org.vfio4j.vfio.VfioDevice;
 import org.vfio4j.vfio.VfioRegistry;
 import org.vfio4j.vfiouser.EventLoop;
-import org.vfio4j.vfiouser.VfioUserServer;
-import org.vfio4j.vfiouser.VfioUserServerOptions;
-import org.vfio4j.virtioblk.VirtioBlk;
 
 /**
  * A machine of this process: a bus with functions, their drivers, the VFIO devices that these make, and the servers that offer
- * them. One thread builds it and closes it; closing goes through everything in the opposite order.
+ * them. One thread builds it and closes it; its functions are for all threads.
  */
 final class Machine implements AutoCloseable {
 
@@ -37,18 +24,9 @@ final class Machine implements AutoCloseable {
 
     private final PciBus bus = new PciBus();
     private final VfioRegistry registry = new VfioRegistry();
-    private final List<Disk> disks = new ArrayList<>();
-    private final Deque<AutoCloseable> opened = new ArrayDeque<>();
+    private final List<MachineFunction> functions = new ArrayList<>();
+    private Optional<SysfsView> view = Optional.empty();
     private Optional<EventLoop> loop = Optional.empty();
-
-    /** A disk on the bus. */
-    record Disk(PciDevice device, VfioDevice vfio, VirtioBlk function, BlockBackend storage) {
-        /** As {@code 512 MiB, memory}. */
-        String describe() {
-            String access = storage.readOnly() ? ", read-only" : "";
-            return Sizes.format(storage.sizeBytes()) + ", " + storage.describe() + access;
-        }
-    }
 
     Machine() {
         bus.provide(VfioRegistry.class, registry);
@@ -59,13 +37,13 @@ final class Machine implements AutoCloseable {
         return bus;
     }
 
-    List<Disk> disks() {
-        return List.copyOf(disks);
+    List<MachineFunction> functions() {
+        return List.copyOf(functions);
     }
 
     /** Keeps a directory that looks as /sys/bus/pci does. */
     void showIn(Path directory) {
-        opened.push(SysfsView.open(bus, directory));
+        view = Optional.of(SysfsView.open(bus, directory));
     }
 
     /** A bus with the installed drivers and no functions. */
@@ -75,89 +53,42 @@ final class Machine implements AutoCloseable {
         return bus;
     }
 
-    /** Plugs a virtio-blk function in at a free place and binds it to the driver that knows it best. */
-    Disk add(DiskSettings settings) {
-        return add(settings, Optional.empty(), Optional.empty());
+    /** Plugs a function in at a free place and binds it to the driver that knows it best. */
+    MachineFunction add(DevicePlan plan) {
+        return add(plan, Optional.empty(), Optional.empty());
     }
 
-    /** Plugs a virtio-blk function in and binds it to a VFIO driver: the one that is wanted, or that knows it best. */
-    Disk add(DiskSettings settings, Optional<PciAddress> wanted, Optional<String> wantedDriver) {
+    /** Plugs a function in and binds it to a VFIO driver: the one that is wanted, or that knows it best. */
+    MachineFunction add(DevicePlan plan, Optional<PciAddress> wanted, Optional<String> wantedDriver) {
         PciAddress address = wanted.orElseGet(this::freeAddress);
-        BlockBackend storage = settings.openStorage();
-        opened.push(storage);
-        VirtioBlk function = settings.builder(storage, "virtio-blk-" + address).build();
-        opened.push(function);
-        PciDevice device = bus.add(address, function.function());
-        opened.push(() -> bus.remove(device));
-        String driver = wantedDriver.orElseGet(
-                () -> bus.vfioDrivers(device.modalias()).getFirst().driver());
-        bus.setDriverOverride(device, Optional.of(driver));
-        bus.bind(device, driver);
-        Disk disk = new Disk(device, vfioDeviceOf(device), function, storage);
-        disks.add(disk);
-        return disk;
-    }
-
-    /** Opens a disk for the caller, who closes the file before the machine. */
-    LocalDeviceFile open(Disk disk) {
-        return disk.vfio().open();
-    }
-
-    /** Serves a disk at a path. */
-    void serve(Disk disk, Path socket, VfioUserServerOptions options) {
-        serve(disk, file -> VfioUserServer.listen(eventLoop(), socket, file, options));
-    }
-
-    /** Serves a disk on a socket that listens already. */
-    void serve(Disk disk, Fd listening, VfioUserServerOptions options) {
-        serve(disk, file -> VfioUserServer.adopt(eventLoop(), listening, file, options));
+        EmulatedDevice emulated = plan.open(address);
+        PciDevice device;
+        try {
+            device = bus.add(address, emulated.function());
+        } catch (RuntimeException e) {
+            emulated.close();
+            throw e;
+        }
+        MachineFunction function = new MachineFunction(emulated, device, registry, this::eventLoop);
+        functions.add(function);
+        function.bind(wantedDriver);
+        return function;
     }
 
     @Override
     public void close() {
-        while (!opened.isEmpty()) {
-            AutoCloseable next = opened.pop();
-            try {
-                next.close();
-            } catch (Exception e) {
-                // The rest is to be released all the same.
-                System.getLogger(Machine.class.getName()).log(System.Logger.Level.WARNING, "while closing", e);
-            }
-        }
-        disks.clear();
-    }
-
-    private interface Start {
-        VfioUserServer serve(LocalDeviceFile file);
-    }
-
-    private void serve(Disk disk, Start start) {
-        LocalDeviceFile file = open(disk);
-        try {
-            opened.push(start.serve(file));
-        } catch (ErrnoException e) {
-            file.close();
-            throw e;
-        }
+        view.ifPresent(Closing::quietly);
+        // First all of them: a function that waits for its client may keep the bus from the next.
+        functions.forEach(MachineFunction::hangUp);
+        functions.reversed().forEach(Closing::quietly);
+        functions.clear();
+        loop.ifPresent(Closing::quietly);
     }
 
     private EventLoop eventLoop() {
         EventLoop found = loop.orElseGet(EventLoop::new);
-        if (loop.isEmpty()) {
-            loop = Optional.of(found);
-            opened.push(found);
-        }
+        loop = Optional.of(found);
         return found;
-    }
-
-    private VfioDevice vfioDeviceOf(PciDevice device) {
-        return registry.devices().stream()
-                .filter(vfio -> vfio.parentName().equals(device.toString()))
-                .findFirst()
-                .orElseThrow(() -> new ErrnoException(
-                        ENODEV,
-                        "VFIO device of " + device + ": driver "
-                                + device.driver().map(PciDriver::name).orElse("(none)") + " makes none"));
     }
 
     private PciAddress freeAddress() {

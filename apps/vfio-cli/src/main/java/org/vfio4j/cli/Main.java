@@ -3,6 +3,7 @@ package org.vfio4j.cli;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.Optional;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Preload;
 import picocli.CommandLine;
@@ -19,6 +20,8 @@ public final class Main {
             LsCommand.class,
             TreeCommand.class,
             ShowCommand.class,
+            BindCommand.class,
+            UnbindCommand.class,
             DriversCommand.class,
             ModaliasCommand.class,
             BenchCommand.class,
@@ -27,7 +30,7 @@ public final class Main {
     private Main() {}
 
     public static void main(String[] args) {
-        if (args.length > 0 && args[0].equals("serve")) {
+        if (args.length > 0 && args[0].equals(ServeCommand.NAME)) {
             Preload.start();
         }
         PrintWriter out = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
@@ -41,6 +44,8 @@ public final class Main {
         List<String> words = groups.getFirst();
         CommandLine line = new CommandLine(new VfioCommand(), new Commands(groups.subList(1, groups.size())));
         commands(words).forEach(line::addSubcommand);
+        Optional.ofNullable(line.getSubcommands().get(ServeCommand.NAME))
+                .ifPresent(serve -> serve.getCommandSpec().usageMessage().footer(ServeCommand.footer()));
         int code = configured(line).setOut(out).setErr(err).execute(words.toArray(String[]::new));
         out.flush();
         return code;

@@ -11,10 +11,8 @@ import org.vfio4j.bus.DriverAlias;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.bus.PciBus;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Option;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 /** Tells which drivers can give a device to users of VFIO. */
 @Command(
@@ -31,17 +29,11 @@ final class ModaliasCommand implements Runnable {
 
     private static final Path HOST = Path.of("/sys/bus/pci");
 
-    @Spec
-    @SuppressWarnings("NullAway.Init") // by picocli
-    private CommandSpec spec;
-
     @Parameters(paramLabel = "ID", description = "An address (0000:00:01.0), served or of this machine, or an alias.")
     private String id = "";
 
-    @Option(
-            names = {"-o", "--output"},
-            description = "table or json (default table).")
-    private Output.Format output = Output.Format.TABLE;
+    @Mixin
+    private OutputOption output = new OutputOption();
 
     /**
      * A function as it is printed.
@@ -73,13 +65,7 @@ final class ModaliasCommand implements Runnable {
             throw new CliException(
                     ExitCode.NOT_FOUND, "no function " + id + " is served here or part of this machine", "vfio ls");
         }
-        PrintWriter out = spec.commandLine().getOut();
-        if (output == Output.Format.JSON) {
-            out.println(Output.json("Modalias", answers));
-        } else {
-            answers.forEach(answer -> print(out, answer));
-        }
-        out.flush();
+        output.print("Modalias", answers, () -> answers.forEach(answer -> print(output.out(), answer)));
     }
 
     private PciAddress address() {

@@ -1,6 +1,7 @@
 package org.vfio4j.cli;
 
 import java.util.List;
+import java.util.function.BiConsumer;
 import tools.jackson.databind.json.JsonMapper;
 
 /** The JSON that commands print: one envelope for all, which only ever gains fields. */
@@ -12,7 +13,7 @@ final class Output {
         JSON
     }
 
-    private static final String API_VERSION = "vfio4j/v1";
+    static final String API_VERSION = "vfio4j/v1";
 
     private Output() {}
 
@@ -24,9 +25,16 @@ final class Output {
                 .writeValueAsString(new Envelope(API_VERSION, kind, items));
     }
 
-    /** The same on one line, for streams of events. */
-    static String jsonLine(String kind, List<?> items) {
-        return JsonMapper.builder().build().writeValueAsString(new Envelope(API_VERSION, kind, items));
+    /**
+     * The same on one line, without a library.
+     *
+     * @param item writes one
+     */
+    static <T> String jsonLine(String kind, List<T> items, BiConsumer<T, JsonWriter> item) {
+        JsonWriter json = new JsonWriter();
+        json.object().field("apiVersion", API_VERSION).field("kind", kind).array("items");
+        items.forEach(each -> item.accept(each, json));
+        return json.endArray().end().toString();
     }
 
     record Envelope(String apiVersion, String kind, List<?> items) {}

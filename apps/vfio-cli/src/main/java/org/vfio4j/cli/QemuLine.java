@@ -1,17 +1,41 @@
 package org.vfio4j.cli;
 
+import java.util.ArrayList;
+import java.util.List;
+
 /** What to add to a QEMU command line. */
 final class QemuLine {
 
+    private static final String OBJECT = "memory-backend-memfd,id=mem0,size=2G,share=on";
+    private static final String MACHINE = "memory-backend=mem0";
+    private static final String SIZE = "2G";
+
     /** Memory that the server can reach: QEMU shares it by descriptor. */
-    static final String MEMORY =
-            "-object memory-backend-memfd,id=mem0,size=2G,share=on -machine memory-backend=mem0 -m 2G";
+    static final String MEMORY = "-object " + OBJECT + " -machine " + MACHINE + " -m " + SIZE;
 
     private QemuLine() {}
 
     /** The device, for a shell. */
     static String device(String socket) {
-        String path = socket.replace("\\", "\\\\").replace("\"", "\\\"").replace("'", "'\\''");
-        return "-device '{\"driver\":\"vfio-user-pci\",\"socket\":{\"type\":\"unix\",\"path\":\"" + path + "\"}}'";
+        return "-device '" + json(socket).replace("'", "'\\''") + "'";
+    }
+
+    /** All arguments, one by one, for whoever starts QEMU without a shell. */
+    static List<String> arguments(List<String> sockets) {
+        List<String> arguments = new ArrayList<>(List.of("-object", OBJECT, "-machine", MACHINE, "-m", SIZE));
+        sockets.forEach(socket -> arguments.addAll(List.of("-device", json(socket))));
+        return arguments;
+    }
+
+    private static String json(String socket) {
+        return new JsonWriter()
+                .object()
+                .field("driver", "vfio-user-pci")
+                .object("socket")
+                .field("type", "unix")
+                .field("path", socket)
+                .end()
+                .end()
+                .toString();
     }
 }

@@ -9,43 +9,32 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.FileStat;
 import org.vfio4j.sys.UnixSocket;
-import org.vfio4j.vfio.LocalDeviceFile;
 import org.vfio4j.vfiouser.VfioUserServerOptions;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
 
 /** Serves devices until it is told to stop. */
 @Command(
-        name = "serve",
+        name = ServeCommand.NAME,
         description = "Serves devices over vfio-user, until SIGTERM. More devices follow, each behind a +.",
-        mixinStandardHelpOptions = true,
-        footer = {
-            "",
-            "Examples:",
-            "  vfio serve virtio-blk file=disk.img --socket-path /tmp/disk.sock",
-            "  vfio serve virtio-blk memory=512M serial=SCRATCH queues=4 --socket-path /tmp/a.sock \\",
-            "           + virtio-blk file=data.img readonly --socket-path /tmp/b.sock"
-        })
+        mixinStandardHelpOptions = true)
 final class ServeCommand implements Callable<Integer> {
+
+    static final String NAME = "serve";
 
     private static final String NEXT_DEVICE = "+";
     private static final Set<String> PROCESS_OPTIONS = Set.of("--sysfs", "--run", "--print", "-o", "--output");
     private static final Set<String> PROCESS_FLAGS = Set.of("--trust-client", "-h", "--help", "-V", "--version");
 
     private final List<List<String>> furtherDevices;
-
-    @Spec
-    @SuppressWarnings("NullAway.Init") // by picocli
-    private CommandSpec spec;
 
     @Mixin
     private DeviceGroup first = new DeviceGroup();
@@ -70,13 +59,8 @@ final class ServeCommand implements Callable<Integer> {
     @Option(names = "--print", paramLabel = "qemu", description = "Print only QEMU's options, for scripts.")
     private @Nullable String print;
 
-    @Option(
-            names = {"-o", "--output"},
-            description = "table or json (default table).")
-    private Output.Format output = Output.Format.TABLE;
-
-    /** A device that listens. */
-    private record Served(Machine.Disk disk, ServerState.Function state) {}
+    @Mixin
+    private OutputOption output = new OutputOption();
 
     /** @param furtherDevices the words behind each + */
     ServeCommand(List<List<String>> furtherDevices) {
@@ -91,7 +75,7 @@ final class ServeCommand implements Callable<Integer> {
         List<List<String>> groups = new ArrayList<>();
         groups.add(new ArrayList<>());
         for (int i = 0; i < args.length; i++) {
-            if (args[i].equals(NEXT_DEVICE) && args[0].equals("serve")) {
+            if (args[i].equals(NEXT_DEVICE) && args[0].equals(NAME)) {
                 groups.add(new ArrayList<>());
                 continue;
             }
@@ -106,6 +90,19 @@ final class ServeCommand implements Callable<Integer> {
         return groups;
     }
 
+    /** What --help ends with. */
+    static String[] footer() {
+        List<String> lines = new ArrayList<>(List.of("", "Devices:"));
+        lines.addAll(new DeviceKinds().help());
+        lines.addAll(List.of(
+                "",
+                "Examples:",
+                "  vfio serve virtio-blk file=disk.img --socket-path /tmp/disk.sock",
+                "  vfio serve virtio-blk memory=512M serial=SCRATCH queues=4 --socket-path /tmp/a.sock \\",
+                "           + virtio-blk file=data.img readonly --socket-path /tmp/b.sock"));
+        return lines.toArray(String[]::new);
+    }
+
     @Override
     public Integer call() throws Exception {
         if (print != null && !print.equals("qemu")) {
@@ -114,48 +111,54 @@ final class ServeCommand implements Callable<Integer> {
         List<DeviceGroup> groups = new ArrayList<>(List.of(first));
         furtherDevices.forEach(words -> groups.add(DeviceGroup.parse(words)));
         // All words are looked at before anything is opened.
-        List<DiskSettings> settings = new ArrayList<>();
+        DeviceKinds kinds = new DeviceKinds();
+        List<DevicePlan> plans = new ArrayList<>();
         for (DeviceGroup group : groups) {
-            settings.add(group.settings());
+            plans.add(group.plan(kinds));
             group.socketPath();
             group.address();
         }
         StopSignal stop = StopSignal.install();
-        try (ServerDirectory directory = ServerDirectory.create();
+        try (ServerDirectory directory = inDirectory(ServerDirectory::create);
                 Machine machine = new Machine()) {
             Path view = Optional.ofNullable(sysfs).orElse(directory.sysfs());
-            List<Served> served = new ArrayList<>();
             for (int i = 0; i < groups.size(); i++) {
-                served.add(start(machine, groups.get(i), settings.get(i)));
+                start(machine, groups.get(i), plans.get(i));
             }
-            machine.showIn(view);
-            ServerState state = new ServerState(
-                    ProcessHandle.current().pid(),
-                    view.toString(),
-                    served.stream().map(Served::state).toList());
-            announce(state);
-            directory.publish(state);
-            return run == null ? stop.await() : stop.awaitOr(command(run, state));
+            try (ServerControl control = inDirectory(() -> ServerControl.start(machine, directory, view))) {
+                ServerState state = control.state();
+                announce(state);
+                return run == null ? stop.await() : stop.awaitOr(command(run, state));
+            }
         }
     }
 
-    private Served start(Machine machine, DeviceGroup group, DiskSettings settings) {
-        VfioUserServerOptions options = VfioUserServerOptions.DEFAULTS.withTrustClient(trustClient);
-        Machine.Disk disk = add(machine, group, settings);
-        String socket =
-                group.socketPath().map(path -> path.toAbsolutePath().toString()).orElse("");
-        ServerState.Function state = state(machine, disk, socket);
-        if (group.socketPath().isPresent()) {
-            listen(machine, disk, group.socketPath().get(), options);
-        } else {
-            machine.serve(disk, inherited(group.fd()), options);
-        }
-        return new Served(disk, state);
-    }
-
-    private static Machine.Disk add(Machine machine, DeviceGroup group, DiskSettings settings) {
+    private static <T> T inDirectory(Supplier<T> work) {
         try {
-            return machine.add(settings, group.address(), group.driver());
+            return work.get();
+        } catch (ErrnoException e) {
+            throw new CliException(e, ServerDirectory.hint(e));
+        }
+    }
+
+    private void start(Machine machine, DeviceGroup group, DevicePlan plan) {
+        VfioUserServerOptions options = VfioUserServerOptions.DEFAULTS.withTrustClient(trustClient);
+        MachineFunction function = add(machine, group, plan);
+        Optional<Path> path = group.socketPath();
+        if (path.isEmpty()) {
+            function.serve(new Endpoint.Inherited(inherited(group.fd())), options);
+            return;
+        }
+        try {
+            function.serve(new Endpoint.AtPath(path.get()), options);
+        } catch (ErrnoException e) {
+            throw new CliException(e, socketHint(e.errno(), path.get()));
+        }
+    }
+
+    private static MachineFunction add(Machine machine, DeviceGroup group, DevicePlan plan) {
+        try {
+            return machine.add(plan, group.address(), group.driver());
         } catch (ErrnoException e) {
             throw new CliException(
                     e,
@@ -164,20 +167,6 @@ final class ServeCommand implements Callable<Integer> {
                         case Errno.ENODEV -> "vfio drivers";
                         default -> "vfio serve --help";
                     });
-        }
-    }
-
-    private static ServerState.Function state(Machine machine, Machine.Disk disk, String socket) {
-        try (LocalDeviceFile file = machine.open(disk)) {
-            return ServerState.function(disk, file, socket);
-        }
-    }
-
-    private static void listen(Machine machine, Machine.Disk disk, Path path, VfioUserServerOptions options) {
-        try {
-            machine.serve(disk, path, options);
-        } catch (ErrnoException e) {
-            throw new CliException(e, socketHint(e.errno(), path));
         }
     }
 
@@ -210,15 +199,15 @@ final class ServeCommand implements Callable<Integer> {
     }
 
     private void announce(ServerState state) {
-        PrintWriter out = spec.commandLine().getOut();
+        PrintWriter out = output.out();
         if (print != null) {
             out.print(QemuLine.MEMORY);
             state.functions().stream()
                     .filter(function -> !function.socket().isEmpty())
                     .forEach(function -> out.print(" " + QemuLine.device(function.socket())));
             out.println();
-        } else if (output == Output.Format.JSON) {
-            out.println(Output.jsonLine("Server", List.of(state)));
+        } else if (output.isJson()) {
+            out.println(Output.jsonLine("Server", List.of(state), ServerState::write));
         } else {
             for (ServerState.Function function : state.functions()) {
                 String where = function.socket().isEmpty() ? "an inherited socket" : function.socket();

@@ -1,13 +1,18 @@
 package org.vfio4j.cli;
 
 import static org.vfio4j.sys.Errno.EACCES;
-import static org.vfio4j.sys.Errno.EIO;
+import static org.vfio4j.sys.Errno.EDQUOT;
+import static org.vfio4j.sys.Errno.EFBIG;
+import static org.vfio4j.sys.Errno.ENOSPC;
 
+import com.fasterxml.jackson.annotation.JsonSetter;
+import com.fasterxml.jackson.annotation.Nulls;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -18,24 +23,30 @@ import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.FileIo;
 import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.ObjectMapper;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
  * The directory in which the serving processes of a user make themselves known: one directory for each, named by its pid, with
- * a lock that it holds while it lives, {@code server.json}, and {@code pci}, its view of the bus.
+ * a lock that it holds while it lives, {@code server.json}, {@code control}, the socket that takes requests, and {@code pci},
+ * its view of the bus.
  */
 final class ServerDirectory implements AutoCloseable {
 
     private static final String STATE = "server.json";
     private static final String LOCK = "lock";
+    private static final String CONTROL = "control";
+    private static final String OWNER = "unix:uid";
 
     private final Path directory;
     private final Fd lock;
 
-    /** Made when it is wanted: that takes time, which a process that starts does not have. */
+    /** Made when it is wanted: a serving process only writes. What an older process does not tell is empty. */
     private static final class Json {
-        static final ObjectMapper MAPPER = JsonMapper.builder().build();
+        static final ObjectMapper MAPPER = JsonMapper.builder()
+                .changeDefaultNullHandling(nulls -> JsonSetter.Value.forValueNulls(Nulls.AS_EMPTY))
+                .build();
     }
 
     private ServerDirectory(Path directory, Fd lock) {
@@ -52,7 +63,11 @@ final class ServerDirectory implements AutoCloseable {
         return Path.of(System.getProperty("java.io.tmpdir"), "vfio4j-" + System.getProperty("user.name"));
     }
 
-    /** This process's own. */
+    /**
+     * This process's own.
+     *
+     * @throws ErrnoException EACCES when the parent belongs to another user; ENOSPC, EROFS and what else keeps it from being made
+     */
     static ServerDirectory create() {
         Path parent = parent();
         Path own = parent.resolve(Long.toString(ProcessHandle.current().pid()));
@@ -73,8 +88,17 @@ final class ServerDirectory implements AutoCloseable {
             Files.move(fresh, own);
             return new ServerDirectory(own, lock);
         } catch (IOException e) {
-            throw new ErrnoException(EIO, "runtime directory " + own + " (" + e + ")");
+            throw ErrnoException.of(e, "make runtime directory " + own);
         }
+    }
+
+    /** What to try when it cannot be made or written. */
+    static String hint(ErrnoException failure) {
+        return switch (failure.errno()) {
+            case ENOSPC, EDQUOT, EFBIG ->
+                "df -h " + parent() + ", to make room; or another place: XDG_RUNTIME_DIR=DIRECTORY";
+            default -> "ls -ld " + parent() + "; or another place: XDG_RUNTIME_DIR=DIRECTORY";
+        };
     }
 
     /** Where the view of the bus goes. */
@@ -82,16 +106,41 @@ final class ServerDirectory implements AutoCloseable {
         return directory.resolve("pci");
     }
 
-    /** Tells others what this process serves. */
+    /** Where this process takes requests. */
+    Path control() {
+        return directory.resolve(CONTROL);
+    }
+
+    /** Where another process takes requests. */
+    static Path control(long pid) {
+        return parent().resolve(Long.toString(pid)).resolve(CONTROL);
+    }
+
+    /**
+     * Tells others what this process serves, instead of what it told them before.
+     *
+     * @throws ErrnoException ENOSPC and what else keeps it from being written
+     */
     void publish(ServerState state) {
         try {
             Path fresh = directory.resolve("." + STATE);
-            Files.writeString(
-                    fresh, Json.MAPPER.writerWithDefaultPrettyPrinter().writeValueAsString(state));
-            Files.move(fresh, directory.resolve(STATE));
-        } catch (IOException | JacksonException e) {
-            throw new ErrnoException(EIO, "write " + directory.resolve(STATE) + " (" + e.getMessage() + ")");
+            JsonWriter json = new JsonWriter();
+            state.write(json);
+            Files.writeString(fresh, json.toString());
+            Files.move(fresh, directory.resolve(STATE), StandardCopyOption.ATOMIC_MOVE);
+        } catch (IOException e) {
+            throw ErrnoException.of(e, "write " + directory.resolve(STATE));
         }
+    }
+
+    /** What a process tells of itself. */
+    static ServerState parse(String json) {
+        return Json.MAPPER.readValue(json, ServerState.class);
+    }
+
+    /** One function of that. */
+    static ServerState.Function parseFunction(JsonNode json) {
+        return Json.MAPPER.treeToValue(json, ServerState.Function.class);
     }
 
     @Override
@@ -121,7 +170,7 @@ final class ServerDirectory implements AutoCloseable {
                 }
             }
         } catch (IOException e) {
-            throw new ErrnoException(EIO, "list " + parent + " (" + e.getMessage() + ")");
+            throw ErrnoException.of(e, "list " + parent);
         }
         found.sort(Comparator.comparingLong(ServerState::pid));
         return found;
@@ -129,7 +178,9 @@ final class ServerDirectory implements AutoCloseable {
 
     // Another user could have made it first, where it is in /tmp.
     private static void checkOwner(Path parent) throws IOException {
-        if (!Files.getOwner(parent, LinkOption.NOFOLLOW_LINKS).getName().equals(System.getProperty("user.name"))) {
+        // Not by name: a container's user may have none.
+        Object owner = Files.getAttribute(parent, OWNER, LinkOption.NOFOLLOW_LINKS);
+        if (!owner.equals(Files.getAttribute(Path.of("/proc/self"), OWNER))) {
             throw new ErrnoException(EACCES, "runtime directory " + parent + ", which belongs to another user");
         }
     }
@@ -140,7 +191,7 @@ final class ServerDirectory implements AutoCloseable {
             return Optional.empty();
         }
         try {
-            return Optional.of(Json.MAPPER.readValue(Files.readString(directory.resolve(STATE)), ServerState.class));
+            return Optional.of(parse(Files.readString(directory.resolve(STATE))));
         } catch (IOException | JacksonException e) {
             // It begins or ends just now.
             return Optional.empty();

@@ -1,21 +1,16 @@
 package org.vfio4j.cli;
 
-import java.util.ArrayList;
 import java.util.List;
-import org.vfio4j.bus.PciFunction;
-import org.vfio4j.uapi.PciRegs;
-import org.vfio4j.vfio.LocalDeviceFile;
-import org.vfio4j.vfio.VfioIrqInfo;
-import org.vfio4j.vfio.VfioRegionInfo;
 
 /**
- * What a serving process tells others about itself, in a file.
+ * What a serving process tells others about itself, in a file and as the answer to requests. Fields are only ever added.
  *
  * @param pid the process
  * @param sysfs its directory for {@code lspci -O sysfs.path=}
+ * @param qemu arguments for a QEMU that uses all its sockets
  * @param functions what it has on its bus
  */
-record ServerState(long pid, String sysfs, List<Function> functions) {
+record ServerState(long pid, String sysfs, List<String> qemu, List<Function> functions) {
 
     /**
      * A function on a serving process's bus.
@@ -23,12 +18,16 @@ record ServerState(long pid, String sysfs, List<Function> functions) {
      * @param address as {@code 0000:00:01.0}
      * @param id vendor and device, as {@code 1af4:1042}
      * @param kind what it is, as {@code virtio-blk}
-     * @param description its storage, for people
-     * @param driver the driver that has it
-     * @param vfioDevice as {@code vfio0}
-     * @param socket where it is served, empty for an inherited descriptor
-     * @param regions those that exist
-     * @param irqs those that exist
+     * @param description what it stands on, for people
+     * @param driver the driver that has it, empty for none
+     * @param vfioDevice as {@code vfio0}, empty without a driver
+     * @param socket where it is served while it has a driver, empty for an inherited descriptor
+     * @param driverOverride the only driver that may have it, empty for any
+     * @param candidates the VFIO drivers that match it, the best first
+     * @param regions those that exist, none without a driver
+     * @param irqs those that exist, none without a driver
+     * @param features those of {@code VFIO_DEVICE_FEATURE} that it has
+     * @param migration what it can do of live migration, empty for nothing
      */
     record Function(
             String address,
@@ -38,54 +37,98 @@ record ServerState(long pid, String sysfs, List<Function> functions) {
             String driver,
             String vfioDevice,
             String socket,
+            String driverOverride,
+            List<String> candidates,
             List<Region> regions,
-            List<Irq> irqs) {}
+            List<Irq> irqs,
+            List<Feature> features,
+            List<String> migration) {
 
-    record Region(int index, String name, long sizeBytes, int flags) {}
-
-    record Irq(int index, String name, int count, int flags) {}
-
-    private static final List<String> REGIONS =
-            List.of("BAR0", "BAR1", "BAR2", "BAR3", "BAR4", "BAR5", "ROM", "config", "VGA");
-    private static final List<String> IRQS = List.of("INTx", "MSI", "MSI-X", "ERR", "REQ");
-
-    static Function function(Machine.Disk disk, LocalDeviceFile file, String socket) {
-        PciFunction function = disk.device().function();
-        String id = String.format(
-                "%04x:%04x",
-                function.configRead(PciRegs.PCI_VENDOR_ID, 2), function.configRead(PciRegs.PCI_DEVICE_ID, 2));
-        return new Function(
-                disk.device().toString(),
-                id,
-                "virtio-blk",
-                disk.describe(),
-                disk.vfio().driverName(),
-                disk.vfio().name(),
-                socket,
-                regions(file),
-                irqs(file));
+        void write(JsonWriter json) {
+            json.object().field("address", address).field("id", id).field("kind", kind);
+            json.field("description", description).field("driver", driver);
+            json.field("vfioDevice", vfioDevice).field("socket", socket);
+            json.field("driverOverride", driverOverride).field("candidates", candidates);
+            json.array("regions");
+            regions.forEach(region -> region.write(json));
+            json.endArray().array("irqs");
+            irqs.forEach(irq -> irq.write(json));
+            json.endArray().array("features");
+            features.forEach(feature -> feature.write(json));
+            json.endArray().field("migration", migration).end();
+        }
     }
 
-    private static List<Region> regions(LocalDeviceFile file) {
-        List<Region> regions = new ArrayList<>();
-        for (int i = 0; i < file.info().numRegions(); i++) {
-            VfioRegionInfo info = file.regionInfo(i);
-            if (info.sizeBytes() != 0) {
-                regions.add(new Region(
-                        i, i < REGIONS.size() ? REGIONS.get(i) : "region" + i, info.sizeBytes(), info.flags()));
+    /**
+     * A region that exists.
+     *
+     * @param name as {@code BAR0}
+     * @param flags {@code VFIO_REGION_INFO_FLAG_*}
+     * @param capabilities what it says about itself, as {@code sparse-mmap}
+     * @param type of a device-specific region, 0 for others
+     * @param subtype what the type says it is
+     * @param areas what can be mapped of a sparse region
+     */
+    record Region(
+            int index,
+            String name,
+            long sizeBytes,
+            int flags,
+            List<String> capabilities,
+            long type,
+            long subtype,
+            List<Area> areas) {
+
+        void write(JsonWriter json) {
+            json.object().field("index", index).field("name", name).field("sizeBytes", sizeBytes);
+            json.field("flags", flags).field("capabilities", capabilities);
+            json.field("type", type).field("subtype", subtype).array("areas");
+            for (Area area : areas) {
+                json.object().field("offset", area.offset()).field("sizeBytes", area.sizeBytes());
+                json.end();
             }
+            json.endArray().end();
         }
-        return regions;
     }
 
-    private static List<Irq> irqs(LocalDeviceFile file) {
-        List<Irq> irqs = new ArrayList<>();
-        for (int i = 0; i < file.info().numIrqs(); i++) {
-            VfioIrqInfo info = file.irqInfo(i);
-            if (info.count() != 0) {
-                irqs.add(new Irq(i, i < IRQS.size() ? IRQS.get(i) : "irq" + i, info.count(), info.flags()));
-            }
+    record Area(long offset, long sizeBytes) {}
+
+    /**
+     * An interrupt index that exists.
+     *
+     * @param name as {@code MSI-X}
+     * @param count vectors
+     * @param flags {@code VFIO_IRQ_INFO_*}
+     * @param capabilities ids, {@code VFIO_IRQ_INFO_CAP_*}
+     */
+    record Irq(int index, String name, int count, int flags, List<String> capabilities) {
+
+        void write(JsonWriter json) {
+            json.object().field("index", index).field("name", name).field("count", count);
+            json.field("flags", flags).field("capabilities", capabilities).end();
         }
-        return irqs;
+    }
+
+    /**
+     * A feature of a device.
+     *
+     * @param index {@code VFIO_DEVICE_FEATURE_*}
+     * @param name as {@code bus-master}
+     * @param operations of {@code get} and {@code set}
+     */
+    record Feature(int index, String name, List<String> operations) {
+
+        void write(JsonWriter json) {
+            json.object().field("index", index).field("name", name);
+            json.field("operations", operations).end();
+        }
+    }
+
+    /** As JSON, on one line. */
+    void write(JsonWriter json) {
+        json.object().field("pid", pid).field("sysfs", sysfs).field("qemu", qemu);
+        json.array("functions");
+        functions.forEach(function -> function.write(json));
+        json.endArray().end();
     }
 }

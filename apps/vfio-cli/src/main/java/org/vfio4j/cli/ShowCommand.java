@@ -4,15 +4,13 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.StringJoiner;
 import org.vfio4j.uapi.Vfio;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Option;
-import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
+import picocli.CommandLine.Mixin;
 
 /** Shows one function. */
 @Command(
@@ -22,67 +20,80 @@ import picocli.CommandLine.Spec;
         footer = {"", "Example:", "  vfio show 0000:00:01.0"})
 final class ShowCommand implements Runnable {
 
-    @Spec
-    @SuppressWarnings("NullAway.Init") // by picocli
-    private CommandSpec spec;
+    @Mixin
+    private FunctionChoice choice = new FunctionChoice();
 
-    @Parameters(paramLabel = "ID", description = "Address (0000:00:01.0), VFIO device (vfio0) or socket.")
-    private String id = "";
-
-    @Option(names = "--pid", paramLabel = "PID", description = "Of this process, when several have such a function.")
-    private long pid;
-
-    @Option(
-            names = {"-o", "--output"},
-            description = "table or json (default table).")
-    private Output.Format output = Output.Format.TABLE;
+    @Mixin
+    private OutputOption output = new OutputOption();
 
     @Override
     public void run() {
-        List<ServerQuery.Found> matching = ServerQuery.functions().stream()
-                .filter(found -> pid == 0 || pid == found.pid())
-                .filter(found -> isMeant(found.function()))
-                .toList();
-        if (matching.isEmpty()) {
-            throw new CliException(ExitCode.NOT_FOUND, "no function " + id + " in a serving process", "vfio ls");
-        }
-        PrintWriter out = spec.commandLine().getOut();
-        if (output == Output.Format.JSON) {
-            out.println(Output.json("Function", matching));
-        } else {
-            matching.forEach(found -> print(out, found));
-        }
-        out.flush();
-    }
-
-    private boolean isMeant(ServerState.Function function) {
-        return id.equals(function.address())
-                || ("0000:" + id).equals(function.address())
-                || id.equals(function.vfioDevice())
-                || (!function.socket().isEmpty()
-                        && Path.of(id).toAbsolutePath().toString().equals(function.socket()));
+        List<ServerQuery.Found> matching = choice.all();
+        output.print("Function", matching, () -> matching.forEach(found -> print(output.out(), found)));
     }
 
     private static void print(PrintWriter out, ServerQuery.Found found) {
         ServerState.Function f = found.function();
         out.println(f.address() + " " + f.kind() + ", " + f.description());
-        out.println("  driver " + f.driver() + ", device " + f.vfioDevice() + ", pid " + found.pid());
+        if (f.driver().isEmpty()) {
+            out.println("  no driver, pid " + found.pid());
+        } else {
+            out.println("  driver " + f.driver() + ", device " + f.vfioDevice() + ", pid " + found.pid());
+        }
+        String override = f.driverOverride().isEmpty() ? "none" : f.driverOverride();
+        out.println(
+                "  driver_override " + override + ", VFIO drivers that match: " + String.join(", ", f.candidates()));
         if (!f.socket().isEmpty()) {
-            out.println("  socket " + f.socket());
+            out.println("  socket " + f.socket() + (f.driver().isEmpty() ? ", while it has a driver" : ""));
         }
         config(found).forEach(line -> out.println("  " + line));
-        Table regions = new Table("  REGION", "NAME", "SIZE", "ACCESS");
+        if (!f.driver().isEmpty()) {
+            device(out, f);
+        }
+    }
+
+    private static void device(PrintWriter out, ServerState.Function f) {
+        Table regions = new Table("  REGION", "NAME", "SIZE", "ACCESS", "CAPABILITIES");
         for (ServerState.Region region : f.regions()) {
-            String access = ((region.flags() & Vfio.VFIO_REGION_INFO_FLAG_READ) != 0 ? "r" : "-")
-                    + ((region.flags() & Vfio.VFIO_REGION_INFO_FLAG_WRITE) != 0 ? "w" : "-");
-            regions.row("  " + region.index(), region.name(), Sizes.format(region.sizeBytes()), access);
+            regions.row(
+                    "  " + region.index(),
+                    region.name(),
+                    Sizes.format(region.sizeBytes()),
+                    access(region.flags()),
+                    capabilities(region));
         }
         out.print(regions);
         Table irqs = new Table("  IRQ", "NAME", "COUNT", "FLAGS");
         for (ServerState.Irq irq : f.irqs()) {
-            irqs.row("  " + irq.index(), irq.name(), Integer.toString(irq.count()), irqFlags(irq.flags()));
+            String flags = irqFlags(irq.flags()) + " " + String.join(" ", irq.capabilities());
+            irqs.row("  " + irq.index(), irq.name(), Integer.toString(irq.count()), flags.strip());
         }
         out.print(irqs);
+        Table features = new Table("  FEATURE", "NAME", "OPERATIONS");
+        for (ServerState.Feature feature : f.features()) {
+            features.row("  " + feature.index(), feature.name(), String.join(" ", feature.operations()));
+        }
+        out.print(features);
+        if (!f.migration().isEmpty()) {
+            out.println("  migration: " + String.join(", ", f.migration()));
+        }
+    }
+
+    private static String access(int flags) {
+        return ((flags & Vfio.VFIO_REGION_INFO_FLAG_READ) != 0 ? "r" : "-")
+                + ((flags & Vfio.VFIO_REGION_INFO_FLAG_WRITE) != 0 ? "w" : "-")
+                + ((flags & Vfio.VFIO_REGION_INFO_FLAG_MMAP) != 0 ? "m" : "-");
+    }
+
+    private static String capabilities(ServerState.Region region) {
+        List<String> texts = new ArrayList<>(region.capabilities());
+        if (region.type() != 0) {
+            texts.add(String.format(Locale.ROOT, "(0x%x:0x%x)", region.type(), region.subtype()));
+        }
+        for (ServerState.Area area : region.areas()) {
+            texts.add(String.format(Locale.ROOT, "0x%x+0x%x", area.offset(), area.sizeBytes()));
+        }
+        return String.join(" ", texts);
     }
 
     private static List<String> config(ServerQuery.Found found) {

@@ -1,11 +1,8 @@
 package org.vfio4j.cli;
 
-import java.io.PrintWriter;
 import java.util.List;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Option;
-import picocli.CommandLine.Spec;
+import picocli.CommandLine.Mixin;
 
 /** Shows processes, functions and what stands on them. */
 @Command(
@@ -14,27 +11,18 @@ import picocli.CommandLine.Spec;
         mixinStandardHelpOptions = true)
 final class TreeCommand implements Runnable {
 
-    @Spec
-    @SuppressWarnings("NullAway.Init") // by picocli
-    private CommandSpec spec;
-
-    @Option(
-            names = {"-o", "--output"},
-            description = "table or json (default table).")
-    private Output.Format output = Output.Format.TABLE;
+    @Mixin
+    private OutputOption output = new OutputOption();
 
     @Override
     public void run() {
         List<ServerState> servers = ServerDirectory.servers();
-        PrintWriter out = spec.commandLine().getOut();
-        if (output == Output.Format.JSON) {
-            out.println(Output.json("Server", servers));
-        } else if (servers.isEmpty()) {
-            ServerQuery.explainNothing(spec.commandLine().getErr());
-        } else {
-            servers.forEach(server -> out.print(render("pid " + server.pid(), server.functions())));
-        }
-        out.flush();
+        output.print("Server", servers, () -> {
+            if (servers.isEmpty()) {
+                ServerQuery.explainNothing(output.err());
+            }
+            servers.forEach(server -> output.out().print(render("pid " + server.pid(), server.functions())));
+        });
     }
 
     /** The tree below one root. */
@@ -50,6 +38,10 @@ final class TreeCommand implements Runnable {
                     .append(f.id())
                     .append("] ");
             text.append(f.kind()).append(", ").append(f.description()).append('\n');
+            if (f.driver().isEmpty()) {
+                text.append(below).append("└─ (no driver)\n");
+                continue;
+            }
             text.append(below).append("└─ ").append(f.driver()).append('\n');
             text.append(below).append("   └─ ").append(f.vfioDevice()).append('\n');
             text.append(below).append("      └─ ");

@@ -58,8 +58,8 @@ class BenchCommandTest {
         List<String> settings = new ArrayList<>(List.of("memory=1M"));
         settings.addAll(List.of(words));
         try (Machine machine = new Machine()) {
-            Machine.Disk disk = machine.add(DiskSettings.parse(settings));
-            machine.serve(disk, Path.of(socket()), VfioUserServerOptions.DEFAULTS);
+            machine.add(new VirtioBlkKind().plan(Setting.parse(settings)))
+                    .serve(new Endpoint.AtPath(Path.of(socket())), VfioUserServerOptions.DEFAULTS);
             return Cli.run("bench", "--socket-path", socket(), "--seconds", "1", "--queue-depth", "4", option);
         }
     }

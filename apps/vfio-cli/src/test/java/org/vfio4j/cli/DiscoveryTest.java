@@ -18,7 +18,7 @@ import org.vfio4j.bus.PciDeviceId;
 import org.vfio4j.bus.PciDriver;
 import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
-import org.vfio4j.vfio.LocalDeviceFile;
+import org.vfio4j.vfiouser.VfioUserServerOptions;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -31,21 +31,19 @@ class DiscoveryTest {
     private final ServerDirectory own = ServerDirectory.create();
     private final Machine machine = new Machine();
     private String socket = "";
+    private Optional<ServerControl> control = Optional.empty();
 
     @BeforeEach
     void publish() {
-        Machine.Disk disk = machine.add(DiskSettings.memory(1 << 20, 3, "FOUND"));
+        MachineFunction disk = machine.add(VirtioBlkKind.memory(1 << 20, 3, "FOUND"));
         socket = directory.resolve("disk.sock").toString();
-        machine.showIn(own.sysfs());
-        try (LocalDeviceFile file = machine.open(disk)) {
-            ServerState.Function function = ServerState.function(disk, file, socket);
-            own.publish(
-                    new ServerState(ProcessHandle.current().pid(), own.sysfs().toString(), List.of(function)));
-        }
+        disk.serve(new Endpoint.AtPath(Path.of(socket)), VfioUserServerOptions.DEFAULTS);
+        control = Optional.of(ServerControl.start(machine, own, own.sysfs()));
     }
 
     @AfterEach
     void release() {
+        control.ifPresent(ServerControl::close);
         machine.close();
         own.close();
     }
@@ -117,7 +115,7 @@ class DiscoveryTest {
             public void remove(PciDevice device) {}
         });
         assertThatThrownBy(() ->
-                        machine.add(DiskSettings.memory(1 << 20, 1, "X"), Optional.empty(), Optional.of("native")))
+                        machine.add(VirtioBlkKind.memory(1 << 20, 1, "X"), Optional.empty(), Optional.of("native")))
                 .hasMessageContaining("driver native makes none");
     }
 
@@ -144,6 +142,7 @@ class DiscoveryTest {
         assertThat(function).isNotNull();
         assertThat(function.get("vfioDevice").asString()).startsWith("vfio");
         assertThat(function.get("irqs").get(1).get("count").asInt()).isEqualTo(4); // three queues and the configuration
+        assertThat(function.get("candidates").get(0).asString()).isEqualTo("vfio-pci");
     }
 
     @Test
@@ -165,7 +164,9 @@ class DiscoveryTest {
                     .contains("MSI-X, 4 vectors, disabled")
                     .contains("BAR4")
                     .contains("16 KiB")
-                    .contains("INTx");
+                    .contains("INTx")
+                    .contains("driver_override vfio-pci, VFIO drivers that match: vfio-pci")
+                    .containsPattern("10 +bus-master +set");
         }
     }
 

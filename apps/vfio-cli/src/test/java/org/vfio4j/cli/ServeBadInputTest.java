@@ -50,7 +50,14 @@ class ServeBadInputTest {
 
     @Test
     void refusesAnUnknownDevice() {
-        assertRefused(ExitCode.USAGE, "virtio-blk", "floppy", "memory=1M");
+        assertRefused(ExitCode.USAGE, "vfio serve --help", "floppy", "memory=1M");
+        assertThat(Cli.run("serve", "floppy", "--socket-path", socket()).errorLines()[0])
+                .isEqualTo("vfio: serve: unknown device 'floppy': there is virtio-blk");
+    }
+
+    @Test
+    void theHelpShowsEachKindsSettings() {
+        assertThat(Cli.run("serve", "--help").out()).contains("virtio-blk with", "queue-size=N", "Examples:");
     }
 
     @Test

@@ -1,0 +1,72 @@
+package org.vfio4j.cli;
+
+import static org.vfio4j.sys.Errno.EINVAL;
+
+import com.fasterxml.jackson.annotation.JsonSetter;
+import com.fasterxml.jackson.annotation.Nulls;
+import org.vfio4j.sys.ErrnoException;
+import tools.jackson.databind.DeserializationFeature;
+import tools.jackson.databind.ObjectMapper;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * What a serving process is asked to do, as one line of JSON.
+ *
+ * @param apiVersion {@code vfio4j/v1}
+ * @param kind {@link #BIND} or {@link #UNBIND}
+ * @param address the function's, as {@code 0000:00:01.0}
+ * @param driver for BIND: its VFIO driver, empty for the one that knows it best
+ * @param timeoutMs for UNBIND: how long to wait for its user, up to {@value #MAX_TIMEOUT_MS}
+ */
+record ControlRequest(String apiVersion, String kind, String address, String driver, long timeoutMs) {
+
+    static final String BIND = "Bind";
+    static final String UNBIND = "Unbind";
+
+    /** The kind of a reply that says what failed. */
+    static final String ERROR = "Error";
+
+    static final long MAX_TIMEOUT_MS = 3_600_000;
+
+    ControlRequest {
+        if (timeoutMs < 0 || timeoutMs > MAX_TIMEOUT_MS) {
+            throw new ErrnoException(EINVAL, "timeoutMs " + timeoutMs + ": the limits are 0 and " + MAX_TIMEOUT_MS);
+        }
+    }
+
+    /** Made at the first request: most processes that serve never get one. */
+    private static final class Json {
+        static final ObjectMapper STRICT = JsonMapper.builder()
+                .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
+                .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+                .disable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
+                .changeDefaultNullHandling(nulls -> JsonSetter.Value.forValueNulls(Nulls.AS_EMPTY))
+                .build();
+    }
+
+    static ControlRequest bind(String address, String driver) {
+        return new ControlRequest(Output.API_VERSION, BIND, address, driver, 0);
+    }
+
+    static ControlRequest unbind(String address, long timeoutMs) {
+        return new ControlRequest(Output.API_VERSION, UNBIND, address, "", timeoutMs);
+    }
+
+    /** @throws tools.jackson.core.JacksonException when it is no request, or has fields that are not known */
+    static ControlRequest parse(String line) {
+        return Json.STRICT.readValue(line, ControlRequest.class);
+    }
+
+    /** As it is sent. */
+    String line() {
+        return new JsonWriter()
+                .object()
+                .field("apiVersion", apiVersion)
+                .field("kind", kind)
+                .field("address", address)
+                .field("driver", driver)
+                .field("timeoutMs", timeoutMs)
+                .end()
+                .toString();
+    }
+}

@@ -1,0 +1,32 @@
+package org.vfio4j.cli;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/** The kinds of devices that there are. Belongs to one command. */
+final class DeviceKinds {
+
+    private final List<DeviceKind> kinds = List.of(new VirtioBlkKind());
+
+    /** Checks the words of one device: its kind, then its settings. */
+    DevicePlan plan(List<String> words) {
+        String name = words.getFirst();
+        for (DeviceKind kind : kinds) {
+            if (kind.name().equals(name)) {
+                return kind.plan(Setting.parse(words.subList(1, words.size())));
+            }
+        }
+        String known = String.join(", ", kinds.stream().map(DeviceKind::name).toList());
+        throw CliException.usage("unknown device '" + name + "': there is " + known, "vfio serve --help");
+    }
+
+    /** What there is, for {@code --help}. */
+    List<String> help() {
+        List<String> lines = new ArrayList<>();
+        for (DeviceKind kind : kinds) {
+            lines.add("  " + kind.name() + " with");
+            kind.help().forEach(line -> lines.add("    " + line));
+        }
+        return lines;
+    }
+}

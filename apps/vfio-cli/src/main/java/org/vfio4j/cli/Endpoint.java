@@ -1,0 +1,67 @@
+package org.vfio4j.cli;
+
+import java.nio.file.Path;
+import org.vfio4j.sys.Fd;
+import org.vfio4j.vfio.LocalDeviceFile;
+import org.vfio4j.vfiouser.EventLoop;
+import org.vfio4j.vfiouser.VfioUserServer;
+import org.vfio4j.vfiouser.VfioUserServerOptions;
+
+/** Where a function is served, again and again as it gets a driver. */
+sealed interface Endpoint {
+
+    /** Serves {@code file}, which the server closes when it is closed itself; when this throws, it stays the caller's. */
+    VfioUserServer serve(EventLoop loop, LocalDeviceFile file, VfioUserServerOptions options);
+
+    /** The socket's path, empty for one that has none. */
+    String socket();
+
+    /** Releases what is kept while nobody serves. */
+    void close();
+
+    /** A socket that is made at a path. */
+    record AtPath(Path path) implements Endpoint {
+
+        @Override
+        public VfioUserServer serve(EventLoop loop, LocalDeviceFile file, VfioUserServerOptions options) {
+            return VfioUserServer.listen(loop, path, file, options);
+        }
+
+        @Override
+        public String socket() {
+            return path.toAbsolutePath().toString();
+        }
+
+        @Override
+        public void close() {}
+    }
+
+    /**
+     * A socket that listens already, and goes on listening without a driver: clients wait until there is one again.
+     *
+     * @param listening owned by this
+     */
+    record Inherited(Fd listening) implements Endpoint {
+
+        @Override
+        public VfioUserServer serve(EventLoop loop, LocalDeviceFile file, VfioUserServerOptions options) {
+            Fd own = listening.dup();
+            try {
+                return VfioUserServer.adopt(loop, own, file, options);
+            } catch (RuntimeException e) {
+                own.close();
+                throw e;
+            }
+        }
+
+        @Override
+        public String socket() {
+            return "";
+        }
+
+        @Override
+        public void close() {
+            listening.close();
+        }
+    }
+}

@@ -1,0 +1,58 @@
+package org.vfio4j.cli;
+
+import java.nio.file.Path;
+import java.util.List;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** Which function a command means: what commands about one function have in common. */
+final class FunctionChoice {
+
+    @Parameters(paramLabel = "ID", description = "Address (0000:00:01.0), VFIO device (vfio0) or socket.")
+    private String id = "";
+
+    @Option(
+            names = {"--server", "--pid"},
+            paramLabel = "PID",
+            description = "Of this process, when several have such a function.")
+    private long server;
+
+    /** All that are meant: functions of several processes may have the same address. */
+    List<ServerQuery.Found> all() {
+        List<ServerQuery.Found> matching = ServerQuery.functions().stream()
+                .filter(found -> server == 0 || server == found.pid())
+                .filter(found -> isMeant(found.function()))
+                .toList();
+        if (matching.isEmpty()) {
+            throw new CliException(ExitCode.NOT_FOUND, "no function " + id + " in a serving process", "vfio ls");
+        }
+        return matching;
+    }
+
+    /**
+     * The only one that is meant.
+     *
+     * @param command for the advice when there are several
+     */
+    ServerQuery.Found one(String command) {
+        List<ServerQuery.Found> matching = all();
+        if (matching.size() > 1) {
+            List<String> each = matching.stream()
+                    .map(found -> found.pid() + " (" + found.function().kind() + ", "
+                            + found.function().description() + ")")
+                    .toList();
+            throw CliException.usage(
+                    id + " is in " + matching.size() + " processes: " + String.join(", ", each),
+                    command + " " + id + " --server " + matching.getFirst().pid());
+        }
+        return matching.getFirst();
+    }
+
+    private boolean isMeant(ServerState.Function function) {
+        return id.equals(function.address())
+                || ("0000:" + id).equals(function.address())
+                || id.equals(function.vfioDevice())
+                || (!function.socket().isEmpty()
+                        && Path.of(id).toAbsolutePath().toString().equals(function.socket()));
+    }
+}

@@ -1,0 +1,142 @@
+package org.vfio4j.cli;
+
+import static org.vfio4j.sys.Errno.EAGAIN;
+import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.sys.Errno.EIO;
+import static org.vfio4j.sys.Errno.ENODEV;
+import static org.vfio4j.sys.Errno.EOPNOTSUPP;
+import static org.vfio4j.sys.Errno.EPROTONOSUPPORT;
+
+import java.lang.System.Logger.Level;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import org.vfio4j.sys.ErrnoException;
+import tools.jackson.core.JacksonException;
+
+/**
+ * What other processes of the user can see of a serving process and ask of it: its state in a file, always the newest, and the
+ * requests of {@link ControlRequest}. Any thread may call it.
+ */
+final class ServerControl implements AutoCloseable {
+
+    private static final System.Logger LOG = System.getLogger(ServerControl.class.getName());
+
+    private final Machine machine;
+    private final ServerDirectory directory;
+    private final Path sysfs;
+    private final ControlSocket socket;
+    private volatile boolean closing;
+
+    private ServerControl(Machine machine, ServerDirectory directory, Path sysfs) {
+        this.machine = machine;
+        this.directory = directory;
+        this.sysfs = sysfs;
+        socket = ControlSocket.listen(
+                directory.control(),
+                this::answer,
+                failure(EAGAIN, "the process takes " + ControlSocket.MAX_CONNECTIONS + " requests at a time"));
+    }
+
+    /**
+     * Begins: makes the view of the bus, publishes the state and listens.
+     *
+     * @param sysfs where the view goes
+     * @throws ErrnoException when the directory cannot be written
+     */
+    static ServerControl start(Machine machine, ServerDirectory directory, Path sysfs) {
+        machine.showIn(sysfs);
+        ServerControl control = new ServerControl(machine, directory, sysfs);
+        try {
+            control.publish();
+            return control;
+        } catch (ErrnoException e) {
+            control.close();
+            throw e;
+        }
+    }
+
+    /** What is served now. */
+    ServerState state() {
+        List<ServerState.Function> functions =
+                machine.functions().stream().map(MachineFunction::state).toList();
+        List<String> sockets = functions.stream()
+                .map(ServerState.Function::socket)
+                .filter(path -> !path.isEmpty())
+                .toList();
+        return new ServerState(ProcessHandle.current().pid(), sysfs.toString(), QemuLine.arguments(sockets), functions);
+    }
+
+    @Override
+    public void close() {
+        closing = true;
+        socket.close();
+    }
+
+    private synchronized void publish() {
+        directory.publish(state());
+    }
+
+    /** The reply to a request: a line of JSON for a line of JSON. */
+    private String answer(String line) {
+        try {
+            ControlRequest request = ControlRequest.parse(line);
+            MachineFunction function = machine.functions().stream()
+                    .filter(found -> found.device().toString().equals(request.address()))
+                    .findFirst()
+                    .orElseThrow(() -> new ErrnoException(ENODEV, "function " + request.address()));
+            perform(request, function);
+            publishChange();
+            return Output.jsonLine("Function", List.of(function.state()), ServerState.Function::write);
+        } catch (JacksonException e) {
+            return failure(
+                    EINVAL,
+                    new ErrnoException(EINVAL, "a request that is none: " + e.getOriginalMessage()).getMessage());
+        } catch (ErrnoException e) {
+            return failure(e.errno(), e.getMessage());
+        } catch (RuntimeException e) {
+            LOG.log(Level.ERROR, "a request failed", e);
+            return failure(EIO, e.toString());
+        }
+    }
+
+    private static void perform(ControlRequest request, MachineFunction function) {
+        if (!request.apiVersion().equals(Output.API_VERSION)) {
+            throw new ErrnoException(
+                    EPROTONOSUPPORT, "apiVersion '" + request.apiVersion() + "': there is " + Output.API_VERSION);
+        }
+        switch (request.kind()) {
+            case ControlRequest.BIND ->
+                function.bind(Optional.of(request.driver()).filter(name -> !name.isEmpty()));
+            case ControlRequest.UNBIND -> function.unbind(Duration.ofMillis(request.timeoutMs()));
+            default ->
+                throw new ErrnoException(
+                        EOPNOTSUPP,
+                        "request '" + request.kind() + "': there are " + ControlRequest.BIND + " and "
+                                + ControlRequest.UNBIND);
+        }
+    }
+
+    // What was asked for is done: a file that cannot be written is no reason to say that it is not.
+    private void publishChange() {
+        if (closing) {
+            return;
+        }
+        try {
+            publish();
+        } catch (ErrnoException e) {
+            LOG.log(Level.WARNING, "what vfio ls shows is out of date: {0}", e.getMessage());
+        }
+    }
+
+    private static String failure(int errno, String message) {
+        return Output.jsonLine(
+                ControlRequest.ERROR,
+                List.of(message),
+                (text, json) -> json.object()
+                        .field("errno", errno)
+                        .field("message", text)
+                        .end());
+    }
+}

@@ -1,0 +1,94 @@
+package org.vfio4j.cli;
+
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+
+/**
+ * A {@code key=value} of a device on the command line.
+ *
+ * @param key what comes before the first {@code =}
+ * @param value what follows it, empty for a key that stands alone
+ */
+record Setting(String key, String value) {
+
+    /** @param words each {@code key=value} or several of them with commas between; ",," stands for a comma in a value */
+    static List<Setting> parse(List<String> words) {
+        List<Setting> settings = new ArrayList<>();
+        for (String word : words) {
+            for (String text : word.replace(",,", "\0").split(",")) {
+                String setting = text.replace('\0', ',');
+                int equals = setting.indexOf('=');
+                settings.add(
+                        equals < 0
+                                ? new Setting(setting, "")
+                                : new Setting(setting.substring(0, equals), setting.substring(equals + 1)));
+            }
+        }
+        return settings;
+    }
+
+    /** Refuses a value that is missing. */
+    void needValue(String example) {
+        if (value.isEmpty()) {
+            throw CliException.usage(key + " needs a value", example);
+        }
+    }
+
+    /** A switch: {@code key}, {@code key=on}, {@code key=off}. */
+    boolean isOn() {
+        return switch (value) {
+            case "", "on", "true" -> true;
+            case "off", "false" -> false;
+            default -> throw CliException.usage(this + ": expected on or off", key);
+        };
+    }
+
+    /** A number within limits. */
+    int number(int least, int most) {
+        try {
+            int number = Integer.parseInt(value);
+            if (number >= least && number <= most) {
+                return number;
+            }
+        } catch (NumberFormatException e) {
+            // told below
+        }
+        throw CliException.usage(this + ": expected a number from " + least + " to " + most, key + "=" + least);
+    }
+
+    /** A key that the device does not have. */
+    CliException unknown(String kind, List<String> keys) {
+        return CliException.usage(
+                kind + " has no setting '" + key + "'", nearest(key, keys) + ", of " + String.join(", ", keys));
+    }
+
+    @Override
+    public String toString() {
+        return key + "=" + value;
+    }
+
+    private static String nearest(String key, List<String> keys) {
+        return keys.stream()
+                .min(Comparator.comparingInt(known -> distance(key, known)))
+                .orElseThrow();
+    }
+
+    /** How many letters must change, come or go (Levenshtein). */
+    private static int distance(String from, String to) {
+        int[] row = new int[to.length() + 1];
+        for (int j = 0; j <= to.length(); j++) {
+            row[j] = j;
+        }
+        for (int i = 1; i <= from.length(); i++) {
+            int diagonal = row[0];
+            row[0] = i;
+            for (int j = 1; j <= to.length(); j++) {
+                int change = diagonal + (from.charAt(i - 1) == to.charAt(j - 1) ? 0 : 1);
+                diagonal = row[j];
+                row[j] = Math.min(change, Math.min(row[j], row[j - 1]) + 1);
+            }
+        }
+        return row[to.length()];
+    }
+}

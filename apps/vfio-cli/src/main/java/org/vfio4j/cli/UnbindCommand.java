@@ -1,0 +1,58 @@
+package org.vfio4j.cli;
+
+import java.util.List;
+import org.vfio4j.sys.Errno;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** Takes a function of a serving process from its driver. */
+@Command(
+        name = "unbind",
+        description =
+                "Takes a function of a serving process from its driver. Its user is asked to let go, and waited for.",
+        mixinStandardHelpOptions = true,
+        footer = {"", "Examples:", "  vfio unbind 0000:00:01.0", "  vfio unbind 0000:00:01.0 --timeout 300"})
+final class UnbindCommand implements Runnable {
+
+    private static final double MS_PER_SECOND = 1000;
+
+    @Mixin
+    private FunctionChoice choice = new FunctionChoice();
+
+    @Option(
+            names = "--timeout",
+            paramLabel = "SECONDS",
+            description = "How long to wait for its user (default 30, at most 3600).")
+    private double timeout = 30;
+
+    @Mixin
+    private OutputOption output = new OutputOption();
+
+    @Override
+    public void run() {
+        double timeoutMs = timeout * MS_PER_SECOND;
+        if (!(timeoutMs >= 0 && timeoutMs <= ControlRequest.MAX_TIMEOUT_MS)) {
+            throw CliException.usage("--timeout " + timeout + ": the limits are 0 and 3600", "--timeout 30");
+        }
+        ServerQuery.Found found = choice.one("vfio unbind");
+        ServerState.Function before = found.function();
+        ServerQuery.Found free = ControlClient.ask(
+                found,
+                ControlRequest.unbind(before.address(), (long) timeoutMs),
+                output.err(),
+                errno -> hint(errno, before));
+        output.print(
+                "Function",
+                List.of(free),
+                () -> output.out().println(before.address() + " unbound from " + before.driver()));
+    }
+
+    private static String hint(int errno, ServerState.Function function) {
+        return switch (errno) {
+            case Errno.EBUSY -> "unplug it from its virtual machine (QEMU: device_del), or a longer --timeout";
+            case Errno.ENODEV -> "vfio bind " + function.address();
+            default -> "vfio show " + function.address();
+        };
+    }
+}
