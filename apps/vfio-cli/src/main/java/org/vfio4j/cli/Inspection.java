@@ -7,6 +7,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.vfio.VfioDeviceFile;
 import org.vfio4j.vfio.VfioInfoCapability;
@@ -31,6 +32,7 @@ record Inspection(
     /** Of a function that cannot be opened. */
     static final Inspection NOTHING = new Inspection(List.of(), List.of(), List.of(), List.of());
 
+    private static final VfioRegionCapabilities.Type NO_TYPE = new VfioRegionCapabilities.Type(0, 0);
     private static final List<String> REGIONS =
             List.of("BAR0", "BAR1", "BAR2", "BAR3", "BAR4", "BAR5", "ROM", "config", "VGA");
     private static final List<String> REGION_CAPABILITIES = List.of("", "sparse-mmap", "type", "msix-mappable");
@@ -46,7 +48,9 @@ record Inspection(
             "dma-logging-stop",
             "dma-logging-report",
             "mig-data-size",
-            "bus-master");
+            "bus-master",
+            "dma-buf",
+            "mig-precopy-info-v2");
 
     /** By bit of {@code struct vfio_device_feature_migration.flags}. */
     private static final List<String> MIGRATION = List.of("stop-copy", "p2p", "pre-copy");
@@ -72,7 +76,7 @@ record Inspection(
     private static ServerState.Region region(VfioRegionInfo info) {
         List<VfioInfoCapability> capabilities = info.capabilities();
         VfioRegionCapabilities.Type type =
-                VfioRegionCapabilities.type(capabilities).orElse(new VfioRegionCapabilities.Type(0, 0));
+                VfioRegionCapabilities.type(capabilities).orElse(NO_TYPE);
         return new ServerState.Region(
                 info.index(),
                 name(REGIONS, info.index(), "region"),
@@ -93,17 +97,26 @@ record Inspection(
         for (int i = 0; i < file.info().numIrqs(); i++) {
             VfioIrqInfo info = file.irqInfo(i);
             if (info.count() != 0) {
+                VfioRegionCapabilities.Type type = type(info).orElse(NO_TYPE);
                 irqs.add(new ServerState.Irq(
                         i,
                         name(IRQS, i, "irq"),
                         info.count(),
                         info.flags(),
-                        info.capabilities().stream()
-                                .map(capability -> "capability" + capability.id())
-                                .toList()));
+                        Integer.toUnsignedLong(type.type()),
+                        Integer.toUnsignedLong(type.subtype())));
             }
         }
         return irqs;
+    }
+
+    // An interrupt's has another id and the same body.
+    private static Optional<VfioRegionCapabilities.Type> type(VfioIrqInfo info) {
+        return VfioRegionCapabilities.type(info.capabilities().stream()
+                .filter(capability -> capability.id() == VFIO_IRQ_INFO_CAP_TYPE)
+                .map(capability -> new VfioInfoCapability(
+                        VFIO_REGION_INFO_CAP_TYPE, capability.version(), capability.body()))
+                .toList());
     }
 
     private static List<ServerState.Feature> features(VfioDeviceFile file) {

@@ -99,13 +99,15 @@ record ServerState(long pid, String sysfs, List<String> qemu, List<Function> fun
      * @param name as {@code MSI-X}
      * @param count vectors
      * @param flags {@code VFIO_IRQ_INFO_*}
-     * @param capabilities ids, {@code VFIO_IRQ_INFO_CAP_*}
+     * @param type of a device-specific interrupt, 0 for others
+     * @param subtype what the type says it is
      */
-    record Irq(int index, String name, int count, int flags, List<String> capabilities) {
+    record Irq(int index, String name, int count, int flags, long type, long subtype) {
 
         void write(JsonWriter json) {
             json.object().field("index", index).field("name", name).field("count", count);
-            json.field("flags", flags).field("capabilities", capabilities).end();
+            json.field("flags", flags).field("type", type).field("subtype", subtype);
+            json.end();
         }
     }
 

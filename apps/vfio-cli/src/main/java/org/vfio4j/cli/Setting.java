@@ -3,6 +3,7 @@ package org.vfio4j.cli;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import org.vfio4j.devicemodel.QueuePolling;
 
 /**
  * A {@code key=value} of a device on the command line.
@@ -55,6 +56,16 @@ record Setting(String key, String value) {
             // told below
         }
         throw CliException.usage(this + ": expected a number from " + least + " to " + most, key + "=" + least);
+    }
+
+    /** How a queue thread waits. */
+    QueuePolling polling() {
+        return switch (value) {
+            case "adaptive" -> QueuePolling.ADAPTIVE;
+            case "always" -> QueuePolling.ALWAYS;
+            case "off" -> QueuePolling.NEVER;
+            default -> throw CliException.usage(this + ": expected adaptive, always or off", key + "=adaptive");
+        };
     }
 
     /** A key that the device does not have. */

@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.StringJoiner;
@@ -65,8 +64,8 @@ final class ShowCommand implements Runnable {
         out.print(regions);
         Table irqs = new Table("  IRQ", "NAME", "COUNT", "FLAGS");
         for (ServerState.Irq irq : f.irqs()) {
-            String flags = irqFlags(irq.flags()) + " " + String.join(" ", irq.capabilities());
-            irqs.row("  " + irq.index(), irq.name(), Integer.toString(irq.count()), flags.strip());
+            String flags = irqFlags(irq.flags()) + type(irq.type(), irq.subtype());
+            irqs.row("  " + irq.index(), irq.name(), Integer.toString(irq.count()), flags);
         }
         out.print(irqs);
         Table features = new Table("  FEATURE", "NAME", "OPERATIONS");
@@ -86,14 +85,16 @@ final class ShowCommand implements Runnable {
     }
 
     private static String capabilities(ServerState.Region region) {
-        List<String> texts = new ArrayList<>(region.capabilities());
-        if (region.type() != 0) {
-            texts.add(String.format(Locale.ROOT, "(0x%x:0x%x)", region.type(), region.subtype()));
-        }
+        StringBuilder text = new StringBuilder(String.join(" ", region.capabilities()));
+        text.append(type(region.type(), region.subtype()));
         for (ServerState.Area area : region.areas()) {
-            texts.add(String.format(Locale.ROOT, "0x%x+0x%x", area.offset(), area.sizeBytes()));
+            text.append(String.format(Locale.ROOT, " 0x%x+0x%x", area.offset(), area.sizeBytes()));
         }
-        return String.join(" ", texts);
+        return text.toString();
+    }
+
+    private static String type(long type, long subtype) {
+        return type == 0 ? "" : String.format(Locale.ROOT, " type 0x%x:0x%x", type, subtype);
     }
 
     private static List<String> config(ServerQuery.Found found) {

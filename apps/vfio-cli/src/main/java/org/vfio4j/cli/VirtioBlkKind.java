@@ -151,7 +151,7 @@ final class VirtioBlkKind implements DeviceKind {
                 case "serial" -> serial = checkedSerial(setting);
                 case "queues" -> queues = setting.number(1, VirtioBlk.MAX_QUEUES);
                 case "queue-size" -> queueSize = powerOfTwo(setting);
-                case "poll" -> polling = polling(setting);
+                case "poll" -> polling = setting.polling();
                 case "io" -> io = ioMode(setting);
                 default -> throw setting.unknown(NAME, KEYS);
             }
@@ -179,15 +179,6 @@ final class VirtioBlkKind implements DeviceKind {
                 throw CliException.usage(setting + ": expected a power of two", setting.key() + "=256");
             }
             return number;
-        }
-
-        private static QueuePolling polling(Setting setting) {
-            return switch (setting.value()) {
-                case "adaptive" -> QueuePolling.ADAPTIVE;
-                case "always" -> QueuePolling.ALWAYS;
-                case "off" -> QueuePolling.NEVER;
-                default -> throw CliException.usage(setting + ": expected adaptive, always or off", "poll=adaptive");
-            };
         }
 
         private static FileIoMode ioMode(Setting setting) {

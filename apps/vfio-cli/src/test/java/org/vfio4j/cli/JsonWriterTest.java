@@ -57,7 +57,7 @@ class JsonWriterTest {
                 "vfio-pci",
                 List.of("best", "vfio-pci"),
                 List.of(region, region),
-                List.of(new ServerState.Irq(5, "irq5", 1, 9, List.of("capability3"))),
+                List.of(new ServerState.Irq(5, "irq5", 1, 9, 0x80008086L, 1)),
                 List.of(new ServerState.Feature(1, "migration", List.of("get"))),
                 List.of("stop-copy", "p2p"));
         ServerState state = new ServerState(7, "/run/pci", List.of("-m", "2G"), List.of(function, function));
