@@ -9,6 +9,7 @@ import org.vfio4j.bus.PciBus;
 import org.vfio4j.bus.PciDevice;
 import org.vfio4j.bus.SysfsView;
 import org.vfio4j.vfio.VfioRegistry;
+import org.vfio4j.vfiopcicore.VfioPciOptions;
 import org.vfio4j.vfiouser.EventLoop;
 
 /**
@@ -29,7 +30,13 @@ final class Machine implements AutoCloseable {
     private Optional<EventLoop> loop = Optional.empty();
 
     Machine() {
+        this(VfioPciOptions.DEFAULTS);
+    }
+
+    /** @param options of the driver vfio-pci */
+    Machine(VfioPciOptions options) {
         bus.provide(VfioRegistry.class, registry);
+        bus.provide(VfioPciOptions.class, options);
         bus.loadDrivers();
     }
 
@@ -71,7 +78,7 @@ final class Machine implements AutoCloseable {
         }
         MachineFunction function = new MachineFunction(emulated, device, registry, this::eventLoop);
         functions.add(function);
-        function.bind(wantedDriver);
+        function.bindFirst(wantedDriver);
         return function;
     }
 

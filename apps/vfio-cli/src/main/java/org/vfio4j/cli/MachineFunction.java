@@ -81,19 +81,39 @@ final class MachineFunction implements AutoCloseable {
      *     what the socket's path is refused with
      */
     void bind(Optional<String> wanted) {
+        exclusively("bind", () -> bindNow(wanted));
+    }
+
+    /**
+     * The same for a function that has just been plugged in, which a driver may have taken by itself: that one keeps it when it is
+     * one of VFIO's, and no other is wanted.
+     */
+    void bindFirst(Optional<String> wanted) {
         exclusively("bind", () -> {
-            PciBus bus = device.bus();
-            String driver = wanted.orElseGet(this::bestDriver);
-            Optional<String> before = device.driverOverride();
-            bus.setDriverOverride(device, Optional.of(driver));
-            try {
-                bus.bind(device, driver);
+            Optional<String> has = device.driver().map(PciDriver::name);
+            if (has.isPresent() && wanted.orElse(has.get()).equals(has.get()) && findVfioDevice().isPresent()) {
                 startOrUnbind();
-            } catch (RuntimeException e) {
-                bus.setDriverOverride(device, before);
-                throw e;
+                return;
             }
+            if (has.isPresent()) {
+                device.bus().unbind(device);
+            }
+            bindNow(wanted);
         });
+    }
+
+    private void bindNow(Optional<String> wanted) {
+        PciBus bus = device.bus();
+        String driver = wanted.orElseGet(this::bestDriver);
+        Optional<String> before = device.driverOverride();
+        bus.setDriverOverride(device, Optional.of(driver));
+        try {
+            bus.bind(device, driver);
+            startOrUnbind();
+        } catch (RuntimeException e) {
+            bus.setDriverOverride(device, before);
+            throw e;
+        }
     }
 
     /**
@@ -207,13 +227,17 @@ final class MachineFunction implements AutoCloseable {
     }
 
     private VfioDevice vfioDevice() {
-        return registry.devices().stream()
-                .filter(found -> found.parentName().equals(device.toString()))
-                .findFirst()
+        return findVfioDevice()
                 .orElseThrow(() -> new ErrnoException(
                         ENODEV,
                         "VFIO device of " + device + ": driver "
                                 + device.driver().map(PciDriver::name).orElse("(none)") + " makes none"));
+    }
+
+    private Optional<VfioDevice> findVfioDevice() {
+        return registry.devices().stream()
+                .filter(found -> found.parentName().equals(device.toString()))
+                .findFirst();
     }
 
     private void exclusively(String what, Runnable work) {

@@ -16,6 +16,7 @@ import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.FileStat;
 import org.vfio4j.sys.UnixSocket;
+import org.vfio4j.vfiopcicore.VfioPciOptions;
 import org.vfio4j.vfiouser.VfioUserServerOptions;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -31,7 +32,7 @@ final class ServeCommand implements Callable<Integer> {
     static final String NAME = "serve";
 
     private static final String NEXT_DEVICE = "+";
-    private static final Set<String> PROCESS_OPTIONS = Set.of("--sysfs", "--run", "--print", "-o", "--output");
+    private static final Set<String> PROCESS_OPTIONS = Set.of("--sysfs", "--run", "--print", "--vfio-pci", "-o", "--output");
     private static final Set<String> PROCESS_FLAGS = Set.of("--trust-client", "-h", "--help", "-V", "--version");
 
     private final List<List<String>> furtherDevices;
@@ -55,6 +56,13 @@ final class ServeCommand implements Callable<Integer> {
             paramLabel = "COMMAND",
             description = "Run this in a shell, with VFIO_SOCKET set, and end with its exit code.")
     private @Nullable String run;
+
+    @Option(
+            names = "--vfio-pci",
+            paramLabel = "OPTION[=VALUE]",
+            description = "An option of the driver vfio-pci, as a module's: ids=VENDOR:DEVICE[,...], nointxmask, disable_vga,"
+                    + " disable_idle_d3, enable_sriov, disable_denylist.")
+    private List<String> vfioPci = List.of();
 
     @Option(names = "--print", paramLabel = "qemu", description = "Print only QEMU's options, for scripts.")
     private @Nullable String print;
@@ -118,9 +126,10 @@ final class ServeCommand implements Callable<Integer> {
             group.socketPath();
             group.address();
         }
+        VfioPciOptions options = vfioPciOptions();
         StopSignal stop = StopSignal.install();
         try (ServerDirectory directory = inDirectory(ServerDirectory::create);
-                Machine machine = new Machine()) {
+                Machine machine = new Machine(options)) {
             Path view = Optional.ofNullable(sysfs).orElse(directory.sysfs());
             for (int i = 0; i < groups.size(); i++) {
                 start(machine, groups.get(i), plans.get(i));
@@ -130,6 +139,14 @@ final class ServeCommand implements Callable<Integer> {
                 announce(state);
                 return run == null ? stop.await() : stop.awaitOr(command(run, state));
             }
+        }
+    }
+
+    private VfioPciOptions vfioPciOptions() {
+        try {
+            return VfioPciOptions.parse(vfioPci);
+        } catch (ErrnoException e) {
+            throw CliException.usage(String.valueOf(e.getMessage()), "vfio serve --help");
         }
     }
 

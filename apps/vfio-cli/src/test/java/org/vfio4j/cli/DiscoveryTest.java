@@ -18,6 +18,7 @@ import org.vfio4j.bus.PciDeviceId;
 import org.vfio4j.bus.PciDriver;
 import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.vfiopcicore.VfioPciOptions;
 import org.vfio4j.vfiouser.VfioUserServerOptions;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -117,6 +118,16 @@ class DiscoveryTest {
         assertThatThrownBy(() ->
                         machine.add(VirtioBlkKind.memory(1 << 20, 1, "X"), Optional.empty(), Optional.of("native")))
                 .hasMessageContaining("driver native makes none");
+    }
+
+    @Test
+    void aFunctionThatVfioPciTakesByItsIdsIsServedToo() {
+        try (Machine other = new Machine(VfioPciOptions.parse(List.of("ids=1af4:1042")))) {
+            MachineFunction taken = other.add(VirtioBlkKind.memory(1 << 20, 1, "X"));
+            taken.open().close();
+            assertThat(taken.state().driverOverride()).isEmpty();
+            assertThat(taken.state().driver()).isEqualTo("vfio-pci");
+        }
     }
 
     @Test

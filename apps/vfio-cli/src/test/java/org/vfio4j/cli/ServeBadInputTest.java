@@ -12,6 +12,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.vfio4j.block.FileBackend;
 import org.vfio4j.block.FileIoMode;
 import org.vfio4j.sys.Fd;
@@ -76,6 +77,16 @@ class ServeBadInputTest {
         assertThat(none.err()).contains("--socket-path");
         Cli both = Cli.run("serve", "virtio-blk", "memory=1M", "--socket-path", "x", "--fd", "3");
         assertThat(both.exitCode()).isEqualTo(ExitCode.USAGE);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"disable_vgaa", "ids=8086", "ids", "enable_sriov=perhaps"})
+    void refusesABadOptionOfVfioPci(String option) {
+        Cli cli = Cli.run("serve", "virtio-blk", "memory=1M", "--socket-path", socket(), "--vfio-pci", option);
+        assertThat(cli.exitCode()).as(cli.err()).isEqualTo(ExitCode.USAGE);
+        assertThat(cli.errorLines()).hasSize(2);
+        assertThat(cli.errorLines()[0]).contains("vfio-pci option '" + option + "'");
+        assertThat(directory).isEmptyDirectory();
     }
 
     @Test
