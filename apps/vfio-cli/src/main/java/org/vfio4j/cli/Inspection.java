@@ -114,8 +114,8 @@ record Inspection(
     private static Optional<VfioRegionCapabilities.Type> type(VfioIrqInfo info) {
         return VfioRegionCapabilities.type(info.capabilities().stream()
                 .filter(capability -> capability.id() == VFIO_IRQ_INFO_CAP_TYPE)
-                .map(capability -> new VfioInfoCapability(
-                        VFIO_REGION_INFO_CAP_TYPE, capability.version(), capability.body()))
+                .map(capability ->
+                        new VfioInfoCapability(VFIO_REGION_INFO_CAP_TYPE, capability.version(), capability.body()))
                 .toList());
     }
 

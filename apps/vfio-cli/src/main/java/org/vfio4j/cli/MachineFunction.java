@@ -91,7 +91,9 @@ final class MachineFunction implements AutoCloseable {
     void bindFirst(Optional<String> wanted) {
         exclusively("bind", () -> {
             Optional<String> has = device.driver().map(PciDriver::name);
-            if (has.isPresent() && wanted.orElse(has.get()).equals(has.get()) && findVfioDevice().isPresent()) {
+            if (has.isPresent()
+                    && wanted.orElse(has.get()).equals(has.get())
+                    && findVfioDevice().isPresent()) {
                 startOrUnbind();
                 return;
             }

@@ -32,7 +32,8 @@ final class ServeCommand implements Callable<Integer> {
     static final String NAME = "serve";
 
     private static final String NEXT_DEVICE = "+";
-    private static final Set<String> PROCESS_OPTIONS = Set.of("--sysfs", "--run", "--print", "--vfio-pci", "-o", "--output");
+    private static final Set<String> PROCESS_OPTIONS =
+            Set.of("--sysfs", "--run", "--print", "--vfio-pci", "-o", "--output");
     private static final Set<String> PROCESS_FLAGS = Set.of("--trust-client", "-h", "--help", "-V", "--version");
 
     private final List<List<String>> furtherDevices;
@@ -60,8 +61,9 @@ final class ServeCommand implements Callable<Integer> {
     @Option(
             names = "--vfio-pci",
             paramLabel = "OPTION[=VALUE]",
-            description = "An option of the driver vfio-pci, as a module's: ids=VENDOR:DEVICE[,...], nointxmask, disable_vga,"
-                    + " disable_idle_d3, enable_sriov, disable_denylist.")
+            description =
+                    "An option of the driver vfio-pci, as a module's: ids=VENDOR:DEVICE[,...], nointxmask, disable_vga,"
+                            + " disable_idle_d3, enable_sriov, disable_denylist.")
     private List<String> vfioPci = List.of();
 
     @Option(names = "--print", paramLabel = "qemu", description = "Print only QEMU's options, for scripts.")
@@ -107,7 +109,9 @@ final class ServeCommand implements Callable<Integer> {
                 "Examples:",
                 "  vfio serve virtio-blk file=disk.img --socket-path /tmp/disk.sock",
                 "  vfio serve virtio-blk memory=512M serial=SCRATCH queues=4 --socket-path /tmp/a.sock \\",
-                "           + virtio-blk file=data.img readonly --socket-path /tmp/b.sock"));
+                "           + virtio-blk file=data.img readonly --socket-path /tmp/b.sock",
+                "  vfio serve i40e-vf link=net0 --socket-path /tmp/a.sock \\",
+                "           + i40e-vf link=net0 --socket-path /tmp/b.sock"));
         return lines.toArray(String[]::new);
     }
 

@@ -32,7 +32,8 @@ class InspectionTest {
         ServerState.Region bar = seen.regions().getFirst();
         assertThat(bar.name()).isEqualTo("BAR0");
         assertThat(bar.capabilities()).containsExactly("sparse-mmap", "msix-mappable");
-        assertThat(bar.areas()).containsExactly(new ServerState.Area(0x1000, 0x3000), new ServerState.Area(0x8000, 0x1000));
+        assertThat(bar.areas())
+                .containsExactly(new ServerState.Area(0x1000, 0x3000), new ServerState.Area(0x8000, 0x1000));
         assertThat(bar.type()).isZero();
     }
 
@@ -87,8 +88,7 @@ class InspectionTest {
                                         new VfioRegionCapabilities.Area(0x8000, 0x1000))),
                                 VfioRegionCapabilities.msixMappable()));
             case DEVICE_REGION ->
-                new VfioRegionInfo(
-                        DEVICE_REGION, 1, 4096, List.of(VfioRegionCapabilities.type(0x80008086, 2)));
+                new VfioRegionInfo(DEVICE_REGION, 1, 4096, List.of(VfioRegionCapabilities.type(0x80008086, 2)));
             default -> new VfioRegionInfo(index, 0, 0);
         };
     }
@@ -96,8 +96,7 @@ class InspectionTest {
     private static VfioIrqInfo irq(int index) {
         VfioInfoCapability type = VfioRegionCapabilities.type(0x80008086, 7);
         return index == DEVICE_IRQ
-                ? new VfioIrqInfo(
-                        index, 1, 1, List.of(new VfioInfoCapability(VFIO_IRQ_INFO_CAP_TYPE, 1, type.body())))
+                ? new VfioIrqInfo(index, 1, 1, List.of(new VfioInfoCapability(VFIO_IRQ_INFO_CAP_TYPE, 1, type.body())))
                 : new VfioIrqInfo(index, 0, 0);
     }
 

@@ -53,12 +53,27 @@ class ServeBadInputTest {
     void refusesAnUnknownDevice() {
         assertRefused(ExitCode.USAGE, "vfio serve --help", "floppy", "memory=1M");
         assertThat(Cli.run("serve", "floppy", "--socket-path", socket()).errorLines()[0])
-                .isEqualTo("vfio: serve: unknown device 'floppy': there is virtio-blk");
+                .isEqualTo("vfio: serve: unknown device 'floppy': there is virtio-blk, i40e-vf");
     }
 
     @Test
     void theHelpShowsEachKindsSettings() {
-        assertThat(Cli.run("serve", "--help").out()).contains("virtio-blk with", "queue-size=N", "Examples:");
+        assertThat(Cli.run("serve", "--help").out())
+                .contains("virtio-blk with", "queue-size=N", "i40e-vf with", "mac=ADDRESS", "Examples:");
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+                    mac=02:00:00:00:00    | mac=02:00:00:00:00:01
+                    mac=ff:ff:ff:ff:ff:ff | mac=02:00:00:00:00:01
+                    mac                   | mac=02:00:00:00:00:01
+                    queues=0              | queues=1
+                    queues=17             | queues=1
+                    poll=often            | poll=adaptive
+                    lnk=net0              | link
+                    """)
+    void refusesABadSettingOfANetworkInterface(String setting, String hint) {
+        assertRefused(ExitCode.USAGE, hint, "i40e-vf", setting);
     }
 
     @Test
