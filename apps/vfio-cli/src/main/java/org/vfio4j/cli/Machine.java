@@ -8,8 +8,10 @@ import org.vfio4j.bus.PciAddress;
 import org.vfio4j.bus.PciBus;
 import org.vfio4j.bus.PciDevice;
 import org.vfio4j.bus.SysfsView;
+import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.vfio.VfioRegistry;
 import org.vfio4j.vfiopcicore.VfioPciOptions;
+import org.vfio4j.vfiopcifacts.PciFactsTable;
 import org.vfio4j.vfiouser.EventLoop;
 
 /**
@@ -30,13 +32,24 @@ final class Machine implements AutoCloseable {
     private Optional<EventLoop> loop = Optional.empty();
 
     Machine() {
-        this(VfioPciOptions.DEFAULTS);
+        this(VfioPciOptions.DEFAULTS, List.of());
     }
 
-    /** @param options of the driver vfio-pci */
-    Machine(VfioPciOptions options) {
+    /**
+     * @param options of the driver vfio-pci
+     * @param facts files of an operator's facts, behind the shipped ones
+     * @throws ErrnoException what {@link PciFactsTable#with(Path)} says of a file
+     */
+    Machine(VfioPciOptions options, List<Path> facts) {
         bus.provide(VfioRegistry.class, registry);
         bus.provide(VfioPciOptions.class, options);
+        if (!facts.isEmpty()) {
+            PciFactsTable table = PciFactsTable.shipped();
+            for (Path file : facts) {
+                table = table.with(file);
+            }
+            bus.provide(PciFactsTable.class, table);
+        }
         bus.loadDrivers();
     }
 

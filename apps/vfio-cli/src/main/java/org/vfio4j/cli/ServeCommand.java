@@ -33,7 +33,7 @@ final class ServeCommand implements Callable<Integer> {
 
     private static final String NEXT_DEVICE = "+";
     private static final Set<String> PROCESS_OPTIONS =
-            Set.of("--sysfs", "--run", "--print", "--vfio-pci", "-o", "--output");
+            Set.of("--sysfs", "--run", "--print", "--vfio-pci", "--facts", "-o", "--output");
     private static final Set<String> PROCESS_FLAGS = Set.of("--trust-client", "-h", "--help", "-V", "--version");
 
     private final List<List<String>> furtherDevices;
@@ -65,6 +65,12 @@ final class ServeCommand implements Callable<Integer> {
                     "An option of the driver vfio-pci, as a module's: ids=VENDOR:DEVICE[,...], nointxmask, disable_vga,"
                             + " disable_idle_d3, enable_sriov, disable_denylist.")
     private List<String> vfioPci = List.of();
+
+    @Option(
+            names = "--facts",
+            paramLabel = "FILE",
+            description = "What is known of functions by their ids, or a directory of *.facts; behind what is shipped.")
+    private List<Path> facts = List.of();
 
     @Option(names = "--print", paramLabel = "qemu", description = "Print only QEMU's options, for scripts.")
     private @Nullable String print;
@@ -133,7 +139,7 @@ final class ServeCommand implements Callable<Integer> {
         VfioPciOptions options = vfioPciOptions();
         StopSignal stop = StopSignal.install();
         try (ServerDirectory directory = inDirectory(ServerDirectory::create);
-                Machine machine = new Machine(options)) {
+                Machine machine = machine(options)) {
             Path view = Optional.ofNullable(sysfs).orElse(directory.sysfs());
             for (int i = 0; i < groups.size(); i++) {
                 start(machine, groups.get(i), plans.get(i));
@@ -143,6 +149,14 @@ final class ServeCommand implements Callable<Integer> {
                 announce(state);
                 return run == null ? stop.await() : stop.awaitOr(command(run, state));
             }
+        }
+    }
+
+    private Machine machine(VfioPciOptions options) {
+        try {
+            return new Machine(options, facts);
+        } catch (ErrnoException e) {
+            throw new CliException(e, "docs/users/facts.md, which says how such a file looks");
         }
     }
 

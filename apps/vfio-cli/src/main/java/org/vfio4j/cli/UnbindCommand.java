@@ -50,7 +50,7 @@ final class UnbindCommand implements Runnable {
 
     private static String hint(int errno, ServerState.Function function) {
         return switch (errno) {
-            case Errno.EBUSY -> "unplug it from its virtual machine (device_del in QEMU's monitor), or a longer --timeout";
+            case Errno.EBUSY -> "end what uses it, such as its virtual machine, or a longer --timeout";
             case Errno.ENODEV -> "vfio bind " + function.address();
             default -> "vfio show " + function.address();
         };

@@ -122,7 +122,7 @@ class DiscoveryTest {
 
     @Test
     void aFunctionThatVfioPciTakesByItsIdsIsServedToo() {
-        try (Machine other = new Machine(VfioPciOptions.parse(List.of("ids=1af4:1042")))) {
+        try (Machine other = new Machine(VfioPciOptions.parse(List.of("ids=1af4:1042")), List.of())) {
             MachineFunction taken = other.add(VirtioBlkKind.memory(1 << 20, 1, "X"));
             taken.open().close();
             assertThat(taken.state().driverOverride()).isEmpty();

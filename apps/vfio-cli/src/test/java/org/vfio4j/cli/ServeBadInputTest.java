@@ -105,6 +105,32 @@ class ServeBadInputTest {
     }
 
     @Test
+    void refusesABadFileOfFactsWithTheLine() throws IOException {
+        Path file = Files.writeString(directory.resolve("site.facts"), "# mine\n1af4:1042 denylisted=maybe\n");
+        Cli cli = Cli.run(
+                "serve", "virtio-blk", "memory=1M", "--socket-path", socket(), "--facts", file.toString());
+        assertThat(cli.exitCode()).isEqualTo(ExitCode.FAILED);
+        assertThat(cli.errorLines()).hasSize(2);
+        assertThat(cli.errorLines()[0]).contains("site.facts:2: ", "denylisted=maybe");
+        Cli none = Cli.run("serve", "virtio-blk", "memory=1M", "--socket-path", socket(), "--facts", "/none/x.facts");
+        assertThat(none.exitCode()).isEqualTo(ExitCode.NOT_FOUND);
+    }
+
+    @Test
+    void aFactKeepsAFunctionFromVfioPciUnlessItsOptionSaysOtherwise() throws IOException {
+        Path file = Files.writeString(directory.resolve("site.facts"), "1af4:1042 denylisted=yes\n");
+        String[] words = {
+            "serve", "virtio-blk", "memory=1M", "--socket-path", socket(), "--facts", file.toString(), "--run", "true"
+        };
+        assertThat(Cli.run(words).err()).contains("0000:00:01.0");
+        assertThat(Cli.run(words).exitCode()).isNotZero();
+        List<String> taken = new ArrayList<>(List.of(words));
+        taken.addAll(List.of("--vfio-pci", "disable_denylist"));
+        Cli cli = Cli.run(taken.toArray(String[]::new));
+        assertThat(cli.exitCode()).as(cli.err()).isZero();
+    }
+
+    @Test
     void refusesABadDescriptor() {
         assertThat(Cli.run("serve", "virtio-blk", "memory=1M", "--fd", "1").exitCode())
                 .isEqualTo(ExitCode.USAGE);
