@@ -21,6 +21,7 @@ final class PciSession {
     private final BarAccess bars;
     private final CommandRegister command;
     private final LowPower lowPower;
+    private long resets;
 
     /**
      * Resets the function and makes it ready: memory and I/O decoded, bus master off, interrupts off.
@@ -78,8 +79,14 @@ final class PciSession {
         return interrupts;
     }
 
+    /** How often {@link #reset} was called. */
+    long resets() {
+        return resets;
+    }
+
     /** Resets the function and gives it back what its user has set up. */
     void reset() {
+        resets++;
         hardware.save();
         function.reset();
         hardware.restore();

@@ -176,8 +176,7 @@ public final class VfioPciCore implements VfioDeviceOps {
 
     /**
      * Has a driver hear of each reset of its function, after it and before the user goes on: one that the user asks for, by
-     * {@code VFIO_DEVICE_RESET} or in the function's registers, and that of an open. {@link VfioMigrationOps#resets} can count
-     * them. Set before the device is registered.
+     * {@code VFIO_DEVICE_RESET} or in the function's registers, and that of an open. Set before the device is registered.
      */
     public void onReset(Runnable action) {
         afterReset = action;
@@ -330,6 +329,14 @@ public final class VfioPciCore implements VfioDeviceOps {
     public void reset() {
         PciSession opened = open();
         opened.lowPower().whileAwake(opened::reset);
+    }
+
+    /**
+     * How often the function has been reset since the device was opened: by {@link #reset}, or by its user through configuration
+     * space. What {@link VfioMigrationOps#resets} of a driver tells.
+     */
+    public long resets() {
+        return open().resets();
     }
 
     @Override

@@ -59,7 +59,7 @@ public final class I40eVfioPciDriver implements PciDriver {
         }
         return switch (I40eMigration.of(device.bus())) {
             case V1 -> new RegionMigrationDevice(device.function(), core, vf.get());
-            case V2 -> withStates(core, new StateMigration(vf.get()));
+            case V2 -> withStates(core, new StateMigration(core, vf.get()));
         };
     }
 

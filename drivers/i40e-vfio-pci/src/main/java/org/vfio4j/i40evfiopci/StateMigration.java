@@ -14,6 +14,7 @@ import org.vfio4j.i40e.I40eVfControl;
 import org.vfio4j.vfio.VfioMigrationOps;
 import org.vfio4j.vfio.VfioMigrationState;
 import org.vfio4j.vfio.VfioMigrationStream;
+import org.vfio4j.vfiopcicore.VfioPciCore;
 
 /**
  * Migration of the second generation ({@code enum vfio_device_mig_state}, linux/vfio.h). A suspended function does no DMA at all,
@@ -21,11 +22,12 @@ import org.vfio4j.vfio.VfioMigrationStream;
  */
 final class StateMigration implements VfioMigrationOps {
 
+    private final VfioPciCore core;
     private final I40eVfControl vf;
     private @Nullable IncomingState incoming;
-    private long resets;
 
-    StateMigration(I40eVfControl vf) {
+    StateMigration(VfioPciCore core, I40eVfControl vf) {
+        this.core = core;
         this.vf = vf;
     }
 
@@ -54,7 +56,7 @@ final class StateMigration implements VfioMigrationOps {
 
     @Override
     public long resets() {
-        return resets;
+        return core.resets();
     }
 
     @Override
@@ -64,7 +66,6 @@ final class StateMigration implements VfioMigrationOps {
 
     /** The device was reset: it runs, whatever it did before. */
     void reset() {
-        resets++;
         incoming = null;
         vf.resume();
     }
