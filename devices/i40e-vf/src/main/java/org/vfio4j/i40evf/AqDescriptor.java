@@ -20,7 +20,6 @@ final class AqDescriptor {
     static final int FLAG_CMP = 1 << 1;
     static final int FLAG_ERR = 1 << 2;
     static final int FLAG_LB = 1 << 9;
-    static final int FLAG_RD = 1 << 10;
     static final int FLAG_BUF = 1 << 12;
 
     static final int OPC_QUEUE_SHUTDOWN = 0x0003;
