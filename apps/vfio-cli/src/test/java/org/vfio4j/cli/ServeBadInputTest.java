@@ -107,8 +107,7 @@ class ServeBadInputTest {
     @Test
     void refusesABadFileOfFactsWithTheLine() throws IOException {
         Path file = Files.writeString(directory.resolve("site.facts"), "# mine\n1af4:1042 denylisted=maybe\n");
-        Cli cli = Cli.run(
-                "serve", "virtio-blk", "memory=1M", "--socket-path", socket(), "--facts", file.toString());
+        Cli cli = Cli.run("serve", "virtio-blk", "memory=1M", "--socket-path", socket(), "--facts", file.toString());
         assertThat(cli.exitCode()).isEqualTo(ExitCode.FAILED);
         assertThat(cli.errorLines()).hasSize(2);
         assertThat(cli.errorLines()[0]).contains("site.facts:2: ", "denylisted=maybe");

@@ -98,7 +98,8 @@ public final class VfioPciCore implements VfioDeviceOps {
         core.device = device;
         core.use = DeviceUse.of(device);
         core.use.own().ifPresent(token -> core.addFeature(VFIO_DEVICE_FEATURE_PCI_VF_TOKEN, new VfTokenFeature(token)));
-        core.addFacts(name + ": facts of " + device, PciFactsTable.of(device.bus()).of(device.function()));
+        core.addFacts(
+                name + ": facts of " + device, PciFactsTable.of(device.bus()).of(device.function()));
         Extensions.attachAll(core, device);
         return core;
     }

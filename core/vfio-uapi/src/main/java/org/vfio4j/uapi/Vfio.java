@@ -25,7 +25,8 @@ public final class Vfio {
     public static final int VFIO_REGION_TYPE_MIGRATION = 3;
     public static final int VFIO_REGION_SUBTYPE_MIGRATION = 1;
 
-    // struct vfio_device_migration_info: migration before Linux 5.18, whose names end in _V1 to keep them from today's states
+    // struct vfio_device_migration_info: migration before Linux 5.18, whose names end in _V1 to keep them from today's
+    // states
     public static final int VFIO_DEVICE_STATE_STOP_V1 = 0;
     public static final int VFIO_DEVICE_STATE_RUNNING_V1 = 1;
     public static final int VFIO_DEVICE_STATE_SAVING_V1 = 1 << 1;

@@ -7,8 +7,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.regex.Pattern;
-import org.vfio4j.i40e.I40eRing;
-import org.vfio4j.i40e.I40eVfControl;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.PciBar;
 import org.vfio4j.bus.PciFunction;
@@ -18,6 +16,8 @@ import org.vfio4j.devicemodel.EmulatedFunction;
 import org.vfio4j.devicemodel.EmulatedFunctionBuilder;
 import org.vfio4j.devicemodel.QueuePolling;
 import org.vfio4j.devicemodel.QueueThread;
+import org.vfio4j.i40e.I40eRing;
+import org.vfio4j.i40e.I40eVfControl;
 import org.vfio4j.sys.ErrnoException;
 
 /**

@@ -1,8 +1,8 @@
 package org.vfio4j.i40evf;
 
-import org.vfio4j.i40e.I40eRing;
 import java.util.ArrayList;
 import java.util.List;
+import org.vfio4j.i40e.I40eRing;
 
 /**
  * All of a function's state but its registers: what the driver has agreed on and set up by messages, and the queues. Belongs to

@@ -8,8 +8,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.vfio4j.i40e.I40eRing;
 import org.vfio4j.avfdriver.AvfDriver.Message;
+import org.vfio4j.i40e.I40eRing;
 
 /** VIRTCHNL_OP_CONFIG_VSI_QUEUES, CONFIG_IRQ_MAP, ENABLE_QUEUES and DISABLE_QUEUES. */
 class VirtchnlQueuesTest {

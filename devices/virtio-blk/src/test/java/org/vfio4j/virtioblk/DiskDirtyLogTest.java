@@ -18,12 +18,12 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.vfio4j.block.MemoryBackend;
 import org.vfio4j.devicemodel.QueuePolling;
+import org.vfio4j.testkit.GuestMemory;
 import org.vfio4j.testkit.ThreadUse;
 import org.vfio4j.vfio.IoasLogging;
 import org.vfio4j.vfio.VfioLoggingOps.Range;
 import org.vfio4j.virtio.VirtioRing;
 import org.vfio4j.virtio.testing.DriverRing.Piece;
-import org.vfio4j.testkit.GuestMemory;
 import org.vfio4j.virtio.testing.VirtioDriver;
 
 /** A log of a disk's writes names the pages of its data, its status bytes and its used ring, and no others. */

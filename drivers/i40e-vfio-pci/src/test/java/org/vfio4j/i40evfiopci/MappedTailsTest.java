@@ -27,8 +27,8 @@ class MappedTailsTest {
 
     private final NetworkLink link = new NetworkLink();
     private final Host host = new Host(I40eMigration.V1);
-    private final Path socket =
-            host.serve(I40eVf.builder(link.addPort()).macAddress("02:00:00:00:00:01").mappableTails());
+    private final Path socket = host.serve(
+            I40eVf.builder(link.addPort()).macAddress("02:00:00:00:00:01").mappableTails());
     private final Vm vm = new Vm(socket, 1);
     private final Vm peer = new Vm(host.serve(link.addPort(), "02:00:00:00:00:02"), 2);
     private final Fd remap = EventFd.create();
@@ -59,7 +59,8 @@ class MappedTailsTest {
     @Test
     void framesGoByMappedTailsAndByTrappedOnesAlike() {
         AvfRegisters trapped = vm.registers();
-        Fd memory = vm.device.regionMemory(VFIO_PCI_BAR0_REGION_INDEX).orElseThrow().fd();
+        Fd memory =
+                vm.device.regionMemory(VFIO_PCI_BAR0_REGION_INDEX).orElseThrow().fd();
         try (Mapping pages = Mapping.shared(memory, 0, 0x3000, Mapping.PROT_READ | Mapping.PROT_WRITE)) {
             vm.driver.moveTo(mapped(pages, trapped));
             exchange(1);

@@ -9,9 +9,9 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.vfio4j.avfdriver.AvfDriver;
 import org.vfio4j.i40evf.NetworkLink;
 import org.vfio4j.i40evf.NetworkPort;
-import org.vfio4j.avfdriver.AvfDriver;
 
 /** A function moves between two servers while frames go both ways: each arrives once, in order. */
 class MigrationUnderTrafficTest {

@@ -25,7 +25,8 @@ import org.vfio4j.vfiopcifacts.PciFactsTable;
 /** An operator's facts, by what a client of the protocol sees of a virtual function, and by what vfio-pci refuses. */
 class FactsThroughVfioTest {
 
-    private static final String VF = "8086:154c ioPageFaultTolerant=yes pasidOffset=0x200 atsOffset=0x208 priOffset=0x210";
+    private static final String VF =
+            "8086:154c ioPageFaultTolerant=yes pasidOffset=0x200 atsOffset=0x208 priOffset=0x210";
 
     private final TestMachine machine = new TestMachine();
 
@@ -50,9 +51,11 @@ class FactsThroughVfioTest {
         try (ServedFunction vf = ServedFunction.of(virtualFunction())) {
             assertThat(extendedIds(vf)).endsWith(PCI_EXT_CAP_ID_PASID, PCI_EXT_CAP_ID_ATS, PCI_EXT_CAP_ID_PRI);
             vf.write(VFIO_PCI_CONFIG_REGION_INDEX, 0x200 + PCI_PASID_CTRL, 2, PCI_PASID_CTRL_ENABLE);
-            assertThat(vf.number(VFIO_PCI_CONFIG_REGION_INDEX, 0x200 + PCI_PASID_CTRL, 2)).isEqualTo(PCI_PASID_CTRL_ENABLE);
+            assertThat(vf.number(VFIO_PCI_CONFIG_REGION_INDEX, 0x200 + PCI_PASID_CTRL, 2))
+                    .isEqualTo(PCI_PASID_CTRL_ENABLE);
             assertThat(vf.file().info().capabilities())
-                    .containsExactly(new VfioInfoCapability(VFIO4J_DEVICE_INFO_CAP_FACTS, 1, new byte[] {1, 0, 0, 0, 0, 0, 0, 0}));
+                    .containsExactly(new VfioInfoCapability(
+                            VFIO4J_DEVICE_INFO_CAP_FACTS, 1, new byte[] {1, 0, 0, 0, 0, 0, 0, 0}));
         }
     }
 

@@ -8,10 +8,10 @@ import java.util.Arrays;
 import java.util.List;
 import org.vfio4j.block.BlockBackend;
 import org.vfio4j.block.MemoryBackend;
+import org.vfio4j.testkit.GuestMemory;
 import org.vfio4j.testkit.Payload;
 import org.vfio4j.virtio.testing.DriverRing;
 import org.vfio4j.virtio.testing.DriverRing.Piece;
-import org.vfio4j.testkit.GuestMemory;
 import org.vfio4j.virtio.testing.VirtioDriver;
 import org.vfio4j.virtioblk.VirtioBlk;
 

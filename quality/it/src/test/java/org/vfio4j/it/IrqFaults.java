@@ -53,8 +53,9 @@ final class IrqFaults {
         irqs(
                 "irqs.refusesTooFewOrTooManyEventFds",
                 set -> set.count() == 1 && set.eventFds().size() == 2);
-        irqs("irqs.refusesDescriptorsThatAreNoEventFds", set -> set.eventFds().stream()
-                .anyMatch(fd -> !EventFd.isEventFd(fd)));
+        irqs(
+                "irqs.refusesDescriptorsThatAreNoEventFds",
+                set -> set.eventFds().stream().anyMatch(fd -> !EventFd.isEventFd(fd)));
         irqs(
                 "irqs.refusesTooFewOrTooManyBools",
                 set -> (set.flags() & VFIO_IRQ_SET_DATA_BOOL) != 0
@@ -88,8 +89,10 @@ final class IrqFaults {
         });
         faults.put("irqs.aNewEventFdTakesTheOldOnesPlace", () -> {
             Set<Integer> assigned = new HashSet<>();
-            return swallowing("setIrqs", call -> keepsOld(call.irqs(), assigned), call -> call.irqs()
-                    .closeEventFds());
+            return swallowing(
+                    "setIrqs",
+                    call -> keepsOld(call.irqs(), assigned),
+                    call -> call.irqs().closeEventFds());
         });
         irqs(
                 "irqs.aVectorWithoutEventFdSignalsNothing",
@@ -127,8 +130,12 @@ final class IrqFaults {
 
     /** Irq sets that are taken for right, and do nothing. */
     private void irqs(String rule, java.util.function.Predicate<VfioIrqSet> accepted) {
-        stateless(rule, swallowing("setIrqs", call -> accepted.test(call.irqs()), call -> call.irqs()
-                .closeEventFds()));
+        stateless(
+                rule,
+                swallowing(
+                        "setIrqs",
+                        call -> accepted.test(call.irqs()),
+                        call -> call.irqs().closeEventFds()));
     }
 
     private static boolean keepsOld(VfioIrqSet set, Set<Integer> assigned) {

@@ -113,14 +113,13 @@ class MigrationConformanceTest {
                 throw new ErrnoException(Errno.EINVAL, taken.size() + " bytes are no state");
             }
             taken.reset();
-            boolean begins =
-                    switch (to) {
-                        case RESUMING -> true;
-                        case STOP_COPY -> from == VfioMigrationState.STOP;
-                        case PRE_COPY -> from == VfioMigrationState.RUNNING;
-                        case PRE_COPY_P2P -> from == VfioMigrationState.RUNNING_P2P;
-                        default -> false;
-                    };
+            boolean begins = switch (to) {
+                case RESUMING -> true;
+                case STOP_COPY -> from == VfioMigrationState.STOP;
+                case PRE_COPY -> from == VfioMigrationState.RUNNING;
+                case PRE_COPY_P2P -> from == VfioMigrationState.RUNNING_P2P;
+                default -> false;
+            };
             return begins ? Optional.of(new Stream()) : Optional.empty();
         }
 
