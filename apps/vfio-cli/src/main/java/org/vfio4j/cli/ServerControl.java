@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
 import tools.jackson.core.JacksonException;
 
@@ -92,9 +93,9 @@ final class ServerControl implements AutoCloseable {
         } catch (JacksonException e) {
             return failure(
                     EINVAL,
-                    new ErrnoException(EINVAL, "a request that is none: " + e.getOriginalMessage()).getMessage());
+                    "a request that is none: " + e.getOriginalMessage() + ": " + Errno.describe(EINVAL));
         } catch (ErrnoException e) {
-            return failure(e.errno(), e.getMessage());
+            return failure(e.errno(), String.valueOf(e.getMessage()));
         } catch (RuntimeException e) {
             LOG.log(Level.ERROR, "a request failed", e);
             return failure(EIO, e.toString());
