@@ -91,9 +91,7 @@ final class ServerControl implements AutoCloseable {
             publishChange();
             return Output.jsonLine("Function", List.of(function.state()), ServerState.Function::write);
         } catch (JacksonException e) {
-            return failure(
-                    EINVAL,
-                    "a request that is none: " + e.getOriginalMessage() + ": " + Errno.describe(EINVAL));
+            return failure(EINVAL, "a request that is none: " + e.getOriginalMessage() + ": " + Errno.describe(EINVAL));
         } catch (ErrnoException e) {
             return failure(e.errno(), String.valueOf(e.getMessage()));
         } catch (RuntimeException e) {
