@@ -72,7 +72,7 @@ public final class NetworkPort {
 
     /** Whether the caller holds the port, and it is up or not as the caller wants it. */
     boolean isHeld(Holder by, boolean receives) {
-        return holder == by && !yielded && (state == UP) == receives;
+        return by.equals(holder) && !yielded && (state == UP) == receives;
     }
 
     /**
@@ -82,7 +82,8 @@ public final class NetworkPort {
      * @return false when another function holds the port, and has neither paused it nor gone
      */
     synchronized boolean hold(Holder by, boolean receives, MacFilters wanted) {
-        if (holder != null && holder != by && !yielded) {
+        Holder now = holder;
+        if (now != null && !now.equals(by) && !yielded) {
             return false;
         }
         holder = by;
@@ -97,14 +98,14 @@ public final class NetworkPort {
     }
 
     synchronized void setFilters(Holder by, MacFilters wanted) {
-        if (holder == by) {
+        if (by.equals(holder)) {
             filters = wanted;
         }
     }
 
     /** The holder neither sends nor receives any more. Nothing happens when another one holds the port. */
     synchronized void leave(Holder by) {
-        if (holder == by) {
+        if (by.equals(holder)) {
             dropArrived();
             yielded = false;
             holder = null;
@@ -118,7 +119,7 @@ public final class NetworkPort {
      * @return false when another one holds the port
      */
     synchronized boolean pause(Holder by) {
-        if (holder != by) {
+        if (!by.equals(holder)) {
             return false;
         }
         yielded = true;

@@ -76,7 +76,7 @@ final class VfInterrupts {
 
     /** Whether {@link #save} could have said this. */
     static boolean isValid(int saved) {
-        return (saved & ~(LOW & STORED | DYN_CTL_INTENA | PENDING)) == 0;
+        return (saved & ~((LOW & STORED) | DYN_CTL_INTENA | PENDING)) == 0;
     }
 
     void load(int vector, int saved) {

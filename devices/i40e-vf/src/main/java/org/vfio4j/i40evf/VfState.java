@@ -273,7 +273,7 @@ record VfState(
 
     private static void checkQueue(int head, int count, int vector, int pairs) {
         require(head >= 0 && head < Math.max(count, 1), "head " + head + " of a ring of " + count);
-        require(vector >= 0 && vector <= pairs || vector == VfConfig.NO_VECTOR, "a queue of vector " + vector);
+        require((vector >= 0 && vector <= pairs) || vector == VfConfig.NO_VECTOR, "a queue of vector " + vector);
     }
 
     private static List<byte[]> frames(ByteBuffer from) {

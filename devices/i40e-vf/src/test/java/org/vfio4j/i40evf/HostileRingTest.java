@@ -47,7 +47,7 @@ class HostileRingTest {
                 long type = random.nextInt(16) < 12 ? random.nextInt(2) : random.nextInt(16);
                 hostile.tx.put(
                         random.nextInt(4) == 0 ? random.nextLong() : hostile.tx.buffer(0),
-                        random.nextLong() & ~0xfL | type);
+                        (random.nextLong() & ~0xfL) | type);
                 hostile.tx.tell();
             }
             case 2 -> {

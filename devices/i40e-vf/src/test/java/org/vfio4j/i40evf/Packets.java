@@ -89,7 +89,7 @@ final class Packets {
     }
 
     static int get16(byte[] bytes, int at) {
-        return (bytes[at] & 0xff) << 8 | bytes[at + 1] & 0xff;
+        return ((bytes[at] & 0xff) << 8) | (bytes[at + 1] & 0xff);
     }
 
     static void put16(byte[] bytes, int at, int value) {
@@ -100,7 +100,7 @@ final class Packets {
     private static int sum(byte[] bytes, int from, int to, long seed) {
         long sum = seed;
         for (int at = from; at < to; at += 2) {
-            sum += (bytes[at] & 0xff) << 8 | (at + 1 < to ? bytes[at + 1] & 0xff : 0);
+            sum += ((bytes[at] & 0xff) << 8) | (at + 1 < to ? bytes[at + 1] & 0xff : 0);
         }
         return fold(sum);
     }
