@@ -56,7 +56,6 @@ public final class EmulatedFunctionBuilder {
     private int classCode;
     private boolean intx;
     private byte[] rom = {};
-    private @Nullable Long serialNumber;
     private boolean virtual;
     private @Nullable SriovCapability sriov;
     private @Nullable MsixTable msix;
