@@ -13,7 +13,8 @@ final class Targets {
             "version-json", VersionJsonTarget::new,
             "client", ClientTarget::new,
             "config", ConfigTarget::new,
-            "descriptors", DescriptorTarget::new));
+            "descriptors", DescriptorTarget::new,
+            "facts", FactsTarget::new));
 
     private Targets() {}
 
