@@ -14,7 +14,8 @@ final class Targets {
             "client", ClientTarget::new,
             "config", ConfigTarget::new,
             "descriptors", DescriptorTarget::new,
-            "facts", FactsTarget::new));
+            "facts", FactsTarget::new,
+            "nic-state", NicStateTarget::new));
 
     private Targets() {}
 
