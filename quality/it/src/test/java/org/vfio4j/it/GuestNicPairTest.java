@@ -44,7 +44,7 @@ class GuestNicPairTest {
         assertThat(two.sh("ping -c 3 -W 5 10.0.0.1")).contains("3 packets received");
         one.sh("dd if=/dev/urandom of=/tmp/sent bs=1M count=8 status=none");
         two.sh("rm -f /tmp/open; mkfifo /tmp/open; nc -l -p 5000 <> /tmp/open > /tmp/received & NC=$!");
-        two.sh("until grep -q :1388 /proc/net/tcp6 /proc/net/tcp; do sleep 0.1; done");
+        two.sh("until netstat -ltn | grep -q :5000; do sleep 0.1; done");
         one.sh("nc 10.0.0.2 5000 < /tmp/sent");
         two.sh("wait $NC");
         assertThat(two.sh("sha256sum < /tmp/received")).isEqualTo(one.sh("sha256sum < /tmp/sent"));

@@ -87,7 +87,7 @@ class GuestNicTest {
         guest.sh("ping -c 1 -W 5 10.0.0.2");
         long before = server.statistics(1).txBytes();
         guest.sh(there("nc -l -p 5000 <> /tmp/open > /tmp/received &") + " NC=$!");
-        guest.sh("until grep -q :1388 /proc/$NC/net/tcp6 /proc/$NC/net/tcp; do sleep 0.1; done");
+        guest.sh("until " + there("netstat -ltn") + " | grep -q :5000; do sleep 0.1; done");
         guest.sh("nc 10.0.0.2 5000 < /tmp/sent; wait $NC");
         guest.sh("cmp /tmp/sent /tmp/received");
         assertThat(server.statistics(1).txBytes() - before).isGreaterThan((long) COPIED_MIB << 20);
