@@ -1,3 +1,5 @@
+// The name ends as the architecture does.
+@SuppressWarnings("module")
 module org.vfio4j.vfiopcis390 {
     requires static org.jspecify;
     requires org.vfio4j.uapi;

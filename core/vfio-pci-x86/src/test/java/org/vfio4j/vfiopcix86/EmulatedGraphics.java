@@ -104,7 +104,7 @@ final class EmulatedGraphics implements IgdMemory, VgaAccess {
         vgaLog.add("r" + width + "@" + Integer.toHexString(address));
         int value = 0;
         for (int i = width - 1; i >= 0; i--) {
-            value = value << 8 | vga[address + i] & 0xff;
+            value = (value << 8) | (vga[address + i] & 0xff);
         }
         return value;
     }
@@ -113,7 +113,7 @@ final class EmulatedGraphics implements IgdMemory, VgaAccess {
     public void write(int address, int width, int value) {
         vgaLog.add("w" + width + "@" + Integer.toHexString(address));
         for (int i = 0; i < width; i++) {
-            vga[address + i] = (byte) (value >>> 8 * i);
+            vga[address + i] = (byte) (value >>> (8 * i));
         }
     }
 }

@@ -94,7 +94,7 @@ class MappedTailsTest {
 
             @Override
             public void write(int offset, int value) {
-                boolean tail = offset < 0x1000 || offset >= TailTracking.RX_TAILS && offset < 0x3000;
+                boolean tail = offset < 0x1000 || (offset >= TailTracking.RX_TAILS && offset < 0x3000);
                 if (tail) {
                     RawMemory.putIntRelease(pages.address() + offset, value);
                 } else {

@@ -79,6 +79,7 @@ class RegionMigrationTest {
         region.setState(PRE_COPY);
         region.setState(SAVING);
         region.save();
+        region.setState(STOP);
         region.setState(RUNNING);
         peer.tx.send(peer.frameTo(vm, 1));
         assertThat(Vm.number(vm.rx.receive())).isEqualTo(1);

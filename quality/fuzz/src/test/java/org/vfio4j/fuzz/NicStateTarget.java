@@ -1,18 +1,18 @@
 package org.vfio4j.fuzz;
 
-import static org.vfio4j.i40evf.testing.AvfDriver.ATQT;
-import static org.vfio4j.i40evf.testing.AvfDriver.OP_GET_STATS;
+import static org.vfio4j.avfdriver.AvfDriver.ATQT;
+import static org.vfio4j.avfdriver.AvfDriver.OP_GET_STATS;
 import static org.vfio4j.uapi.PciRegs.PCI_COMMAND;
 import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_MASTER;
 import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_MEMORY;
 
 import java.util.Arrays;
 import java.util.List;
+import org.vfio4j.avfdriver.AvfDriver;
+import org.vfio4j.avfdriver.AvfRegisters;
+import org.vfio4j.avfdriver.AvfRing;
 import org.vfio4j.i40evf.I40eVf;
 import org.vfio4j.i40evf.NetworkLink;
-import org.vfio4j.i40evf.testing.AvfDriver;
-import org.vfio4j.i40evf.testing.AvfRegisters;
-import org.vfio4j.i40evf.testing.AvfRing;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.testkit.GuestMemory;
 
