@@ -9,6 +9,7 @@ module org.vfio4j.cli {
     requires org.vfio4j.vfio;
     requires org.vfio4j.vfiopcicore;
     requires org.vfio4j.vfiopci;
+    requires org.vfio4j.i40evfiopci;
     requires org.vfio4j.vfiopcifacts;
     requires org.vfio4j.devicemodel;
     requires org.vfio4j.block;

@@ -40,7 +40,7 @@ class I40eVfKindTest {
                     .state();
             assertThat(state.kind()).isEqualTo("i40e-vf");
             assertThat(state.id()).isEqualTo("8086:154c");
-            assertThat(state.driver()).isEqualTo("vfio-pci");
+            assertThat(state.driver()).isEqualTo("i40e-vfio-pci");
         }
     }
 

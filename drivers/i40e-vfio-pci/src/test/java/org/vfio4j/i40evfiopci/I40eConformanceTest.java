@@ -1,0 +1,30 @@
+package org.vfio4j.i40evfiopci;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.file.Path;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.vfio4j.i40evf.NetworkLink;
+import org.vfio4j.testkit.VfioPciConformance;
+import org.vfio4j.testkit.VfioPciConformance.Report;
+import org.vfio4j.vfiouser.VfioUserClient;
+import org.vfio4j.vfiouser.VfioUserClientOptions;
+
+/** The device keeps the contract of VFIO PCI devices, over a socket, whichever generation of migration it has. */
+class I40eConformanceTest {
+
+    @ParameterizedTest
+    @EnumSource
+    void keepsTheContract(I40eMigration generation) {
+        try (Host host = new Host(generation)) {
+            Path socket = host.serve(new NetworkLink().addPort(), "02:00:00:00:00:01");
+            Report report =
+                    VfioPciConformance.check(() -> VfioUserClient.connect(socket, VfioUserClientOptions.DEFAULTS));
+            assertThat(report.broken()).isEmpty();
+            assertThat(report.held()).anyMatch(rule -> rule.startsWith("logging."));
+            assertThat(report.held().stream().anyMatch(rule -> rule.startsWith("migration.")))
+                    .isEqualTo(generation == I40eMigration.V2);
+        }
+    }
+}
