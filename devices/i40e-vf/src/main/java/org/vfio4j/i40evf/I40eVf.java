@@ -112,8 +112,12 @@ public final class I40eVf implements DeviceModel, AutoCloseable {
         thread.callQuiesced(work::takeArrived);
     }
 
-    /** Lets the function go on; if its state was loaded, it takes over its port from the function that had it. */
+    /**
+     * Lets the function go on; if its state was loaded, it has taken over its port from the function that had it when this
+     * returns, and what becomes of that one is of no matter any more.
+     */
     public void resume() {
+        thread.callQuiesced(work::takeOver);
         work.start();
         interrupts.deliverAll();
         thread.wake();

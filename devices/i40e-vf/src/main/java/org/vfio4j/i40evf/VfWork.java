@@ -89,6 +89,13 @@ final class VfWork implements QueueWork {
         }
     }
 
+    /** While the queue thread is quiesced: the function is about to go on, and holds its port from now on. */
+    void takeOver() {
+        if (masters && config.isStarted()) {
+            holdPort();
+        }
+    }
+
     void start() {
         quiesced = false;
     }
