@@ -55,6 +55,11 @@ final class ObservedFunction implements PciFunction {
     }
 
     @Override
+    public List<BarNotification> notifications(int bar) {
+        return function.notifications(bar);
+    }
+
+    @Override
     public int romSizeBytes() {
         return function.romSizeBytes();
     }

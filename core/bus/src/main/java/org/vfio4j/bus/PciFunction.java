@@ -47,6 +47,11 @@ public interface PciFunction {
         return Optional.empty();
     }
 
+    /** Registers of a BAR that only say that there is work, by ascending offset. */
+    default List<BarNotification> notifications(int bar) {
+        return List.of();
+    }
+
     /** Bytes of its expansion ROM, a power of two; 0 for none. */
     default int romSizeBytes() {
         return 0;

@@ -103,6 +103,11 @@ final class VirtualFunction implements PciFunction {
     }
 
     @Override
+    public List<BarNotification> notifications(int bar) {
+        return function.notifications(bar);
+    }
+
+    @Override
     public int romSizeBytes() {
         return 0;
     }

@@ -21,6 +21,7 @@ final class PciSession {
     private final BarAccess bars;
     private final CommandRegister command;
     private final LowPower lowPower;
+    private final NotifyFds notifyFds;
     private long resets;
 
     /**
@@ -51,6 +52,7 @@ final class PciSession {
         command.install(function.bars());
         PowerManagement power = installCapabilities(caps);
         this.lowPower = new LowPower(function, interrupts, power);
+        this.notifyFds = new NotifyFds(function);
         function.connectIrqs(interrupts);
     }
 
@@ -68,6 +70,10 @@ final class PciSession {
 
     LowPower lowPower() {
         return lowPower;
+    }
+
+    NotifyFds notifyFds() {
+        return notifyFds;
     }
 
     /** The space as the function reaches it. */
@@ -98,6 +104,7 @@ final class PciSession {
     /** Resets the function and leaves nothing of its user. */
     void close() {
         try {
+            notifyFds.close();
             lowPower.exit();
             function.reset();
             addresses.restore();

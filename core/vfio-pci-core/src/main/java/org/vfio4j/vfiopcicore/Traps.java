@@ -24,6 +24,10 @@ final class Traps {
         return region < snapshot.length ? snapshot[region] : NONE;
     }
 
+    boolean covers(int region, long offset) {
+        return Arrays.stream(of(region)).anyMatch(trap -> trap.offset() <= offset && offset < trap.end());
+    }
+
     /**
      * Sets a trap.
      *

@@ -24,6 +24,7 @@ import org.vfio4j.vfio.VfioDeviceFeature;
 import org.vfio4j.vfio.VfioDeviceInfo;
 import org.vfio4j.vfio.VfioDeviceOps;
 import org.vfio4j.vfio.VfioInfoCapability;
+import org.vfio4j.vfio.VfioIoEventFd;
 import org.vfio4j.vfio.VfioIrqInfo;
 import org.vfio4j.vfio.VfioIrqSet;
 import org.vfio4j.vfio.VfioLoggingOps;
@@ -143,7 +144,7 @@ public final class VfioPciCore implements VfioDeviceOps {
     /**
      * Lets {@code handler} see every access of users to a range of a region first: a BAR, the ROM, configuration space or a region
      * that was added. An access that straddles the range's edge is cut there. The pages of which the range has a byte cannot be
-     * mapped; a user who has them mapped already has to be told, as by a {@link VfioPciDevIrq}, to ask for the region's info and
+     * mapped, nor are eventfds offered for what is trapped; a user who has them mapped already has to be told, as by a {@link VfioPciDevIrq}, to ask for the region's info and
      * to map anew. Any thread sets and closes traps, while the device is open too, and accesses that begin afterwards see it; it
      * stays until it is closed, whoever opens the device.
      *
@@ -281,6 +282,17 @@ public final class VfioPciCore implements VfioDeviceOps {
         return regions.memory(open(), index);
     }
 
+    /** {@inheritDoc} Trapped registers are none of them. */
+    @Override
+    public List<VfioIoEventFd> ioEventFds(int index) {
+        PciSession opened = open();
+        return index > VFIO_PCI_BAR5_REGION_INDEX
+                ? List.of()
+                : opened.notifyFds().of(index).stream()
+                        .filter(register -> !traps.covers(index, register.offset()))
+                        .toList();
+    }
+
     @Override
     public VfioIrqInfo irqInfo(int index) {
         return index < VFIO_PCI_NUM_IRQS
@@ -351,6 +363,7 @@ public final class VfioPciCore implements VfioDeviceOps {
     @Override
     public void detachIoas() {
         PciSession opened = open();
+        opened.notifyFds().close();
         function.detachDma();
         logging.detach();
         opened.interrupts().setSpace(null);

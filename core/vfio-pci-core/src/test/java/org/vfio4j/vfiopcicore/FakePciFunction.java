@@ -8,8 +8,10 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.BarMemory;
+import org.vfio4j.bus.BarNotification;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.IrqSink;
 import org.vfio4j.bus.PciBar;
@@ -35,6 +37,9 @@ final class FakePciFunction implements PciFunction {
     static final int ERR = 0x120;
     static final int EXT_UNKNOWN = 0x150;
     static final int VSEC = 0x160;
+
+    /** How often a notification register was rung. */
+    final AtomicInteger rings = new AtomicInteger();
 
     static final int VECTORS = 8;
     static final int TABLE_OFFSET = 0x0;
@@ -189,6 +194,15 @@ final class FakePciFunction implements PciFunction {
 
     private boolean msixIsOn() {
         return (LittleEndian.get(config, MSIX + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_ENABLE) != 0;
+    }
+
+    @Override
+    public List<BarNotification> notifications(int bar) {
+        return bar == 0
+                ? List.of(
+                        new BarNotification(0x10, 2, rings::incrementAndGet),
+                        new BarNotification(0x14, 2, rings::incrementAndGet))
+                : List.of();
     }
 
     @Override

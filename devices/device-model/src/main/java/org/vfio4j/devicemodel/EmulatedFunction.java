@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.BarMemory;
+import org.vfio4j.bus.BarNotification;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.IrqSink;
 import org.vfio4j.bus.PciBar;
@@ -30,6 +31,7 @@ public final class EmulatedFunction implements PciFunction {
     private final Interrupts interrupts;
     private final Optional<SriovCapability> sriov;
     private final Map<Class<?>, Object> platform;
+    private final Map<Integer, List<BarNotification>> notifications;
     private final Runnable resetParts;
 
     EmulatedFunction(EmulatedFunctionBuilder parts, DeviceModel device) {
@@ -40,6 +42,7 @@ public final class EmulatedFunction implements PciFunction {
         rom = parts.rom();
         sriov = parts.sriov();
         platform = parts.platform();
+        notifications = parts.notifications();
         memories = parts.barMemories();
         resetParts = parts.resetParts();
         config = parts.layOut(this::reset, device);
@@ -102,6 +105,11 @@ public final class EmulatedFunction implements PciFunction {
     @Override
     public <T> Optional<T> platform(Class<T> type) {
         return Optional.ofNullable(platform.get(type)).map(type::cast);
+    }
+
+    @Override
+    public List<BarNotification> notifications(int bar) {
+        return notifications.getOrDefault(bar, List.of());
     }
 
     @Override

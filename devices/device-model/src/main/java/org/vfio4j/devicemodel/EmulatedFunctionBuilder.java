@@ -34,6 +34,7 @@ import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.BarMemory;
+import org.vfio4j.bus.BarNotification;
 import org.vfio4j.bus.PciBar;
 
 /** The parts of an {@link EmulatedFunction}, said one by one. Capabilities are chained in the order in which they are added. */
@@ -67,6 +68,7 @@ public final class EmulatedFunctionBuilder {
     private final List<ExtendedCapability> extendedCapabilities = new ArrayList<>();
     private final List<Register> registers = new ArrayList<>();
     private final Map<Class<?>, Object> platform = new HashMap<>();
+    private final Map<Integer, List<BarNotification>> notifications = new HashMap<>();
     private final Interrupts interrupts = new Interrupts();
 
     /** @param vendorId and {@code deviceId} are what drivers match */
@@ -114,6 +116,12 @@ public final class EmulatedFunctionBuilder {
     /** Memory behind parts of a BAR, which stays the device's: what the BAR's handler keeps there users may access directly. */
     public EmulatedFunctionBuilder barMemory(int bar, BarMemory memory) {
         barMemory[bar] = memory;
+        return this;
+    }
+
+    /** Registers of a BAR that only say that there is work: what they do besides, their handler does for writes. */
+    public EmulatedFunctionBuilder notifications(int bar, List<BarNotification> registers) {
+        notifications.put(bar, registers);
         return this;
     }
 
@@ -207,6 +215,10 @@ public final class EmulatedFunctionBuilder {
 
     byte[] rom() {
         return rom;
+    }
+
+    Map<Integer, List<BarNotification>> notifications() {
+        return Map.copyOf(notifications);
     }
 
     Map<Class<?>, Object> platform() {

@@ -9,6 +9,9 @@ import static org.vfio4j.virtio.VirtioPci.*;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.IntStream;
+import org.vfio4j.bus.BarNotification;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.PciBar;
 import org.vfio4j.bus.PciFunction;
@@ -63,7 +66,7 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
     private final VirtioQueues queues;
     private final QueueThread thread;
     private final EmulatedFunction function;
-    private long notificationCount;
+    private final AtomicLong notificationCount = new AtomicLong();
 
     // Replaced by the function's thread, or while it sees a reset under way.
     private volatile SplitQueue[] served = {};
@@ -85,12 +88,31 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
                 .capability(structure(VIRTIO_PCI_CAP_NOTIFY_CFG, NOTIFY_PAGE, VIRTIO_PCI_CAP_SIZE + 4))
                 .capability(new PciConfigAccess(BAR, BAR_BYTES, structures).capability())
                 .powerManagement()
-                .pciExpress();
+                .pciExpress()
+                .notifications(BAR, notifications(device.queueCount()));
         function = builder.build(this);
         interrupts = new VirtioInterrupts(function.interrupts(), device.queueCount(), vectors);
         common = new CommonConfig(device, device.features() | TRANSPORT_FEATURES, status, interrupts, new Steps());
         queues = new VirtioQueues(device, status, interrupts, polling.always());
         thread = new QueueThread(device.name(), queues, polling);
+    }
+
+    private List<BarNotification> notifications(int queueCount) {
+        return IntStream.range(0, queueCount)
+                .mapToObj(queue -> new BarNotification(
+                        (long) NOTIFY_PAGE * PAGE + (long) NOTIFY_MULTIPLIER * queue,
+                        Short.BYTES,
+                        this::driverNotified))
+                .toList();
+    }
+
+    // The function's thread, or whoever watches the driver's eventfds.
+    private void driverNotified() {
+        if (status.isLive()) {
+            notificationCount.incrementAndGet();
+            queues.driverNotified();
+            thread.wake();
+        }
     }
 
     public PciFunction function() {
@@ -99,7 +121,7 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
 
     /** How often the driver has notified. */
     public long notificationCount() {
-        return notificationCount;
+        return notificationCount.get();
     }
 
     /** How many interrupts were raised for queues. */
@@ -199,10 +221,8 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
         }
 
         private void driverNotifies(long offset) {
-            if (offset < (long) NOTIFY_MULTIPLIER * common.queueCount() && status.isLive()) {
-                notificationCount++;
-                queues.driverNotified();
-                thread.wake();
+            if (offset < (long) NOTIFY_MULTIPLIER * common.queueCount()) {
+                driverNotified();
             }
         }
     }

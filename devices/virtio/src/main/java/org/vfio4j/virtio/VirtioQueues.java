@@ -61,7 +61,7 @@ final class VirtioQueues implements QueueWork {
         masters = enabled;
     }
 
-    /** The driver says that there is something to do. From the function's thread. */
+    /** The driver says that there is something to do. From any thread. */
     void driverNotified() {
         notified = true;
     }
