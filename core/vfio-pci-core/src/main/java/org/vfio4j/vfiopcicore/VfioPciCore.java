@@ -370,6 +370,11 @@ public final class VfioPciCore implements VfioDeviceOps {
     }
 
     @Override
+    public void userLeft() {
+        open().lowPower().exit();
+    }
+
+    @Override
     public void request(int count) {
         PciSession opened = session;
         if (opened == null || opened.interrupts().request()) {

@@ -75,6 +75,18 @@ class LowPowerTest {
     }
 
     @Test
+    void theNextUserFindsTheFunctionAwake() {
+        disk.file.feature(ENTRY, nothing);
+        disk.file.userLeft();
+        assertThat(powerState()).isZero();
+        disk.write(4, 8, 4, 0x1234);
+        assertThat(powerState()).as("between operations").isZero();
+        enterWithWakeUp();
+        disk.file.userLeft();
+        assertThat(powerState()).isZero();
+    }
+
+    @Test
     void theFunctionSleepsBetweenOperations() {
         disk.write(4, 8, 4, 0x1234);
         disk.file.feature(ENTRY, nothing);

@@ -224,14 +224,15 @@ public final class LocalDeviceFile implements VfioDeviceFile {
     }
 
     /**
-     * The file goes from one user to the next, who must not notice: a log ends, and a migration. A device that had stopped for it,
-     * or failed, is reset; any other works on.
+     * The file goes from one user to the next, who must not notice: a log ends, low power, and a migration. A device that had
+     * stopped for it, or failed, is reset; any other works on.
      */
     public void userLeft() {
         checkOpen();
         if (logging != null) {
             logging.stop();
         }
+        ops.userLeft();
         if (migrationFeatures != null) {
             migrationFeatures.forgetUser();
         }

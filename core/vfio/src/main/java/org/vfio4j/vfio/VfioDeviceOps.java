@@ -79,6 +79,12 @@ public interface VfioDeviceOps {
     void detachIoas();
 
     /**
+     * The device stays open and goes from one user to the next: ends what the one has begun and the other would not know of, low
+     * power for one. Interrupts are off and there is no memory any more. Nothing by default.
+     */
+    default void userLeft() {}
+
+    /**
      * The driver wants the device back: asks the user to let go ({@code VFIO_PCI_REQ_IRQ_INDEX}).
      *
      * @param count how often it was asked before

@@ -61,6 +61,18 @@ final class RegionMigration implements VfioPciRegionOps {
         vf.resume();
     }
 
+    /**
+     * Nobody goes on with the migration. A device that runs runs on.
+     *
+     * @return whether it does; otherwise only a reset makes it usable
+     */
+    boolean abandon() {
+        if (isRunning()) {
+            enter(VFIO_DEVICE_STATE_RUNNING_V1);
+        }
+        return isRunning();
+    }
+
     @Override
     public void read(long offset, MemorySegment buffer, long at, int count) {
         if (isWindow(offset, count)) {

@@ -144,6 +144,14 @@ final class RegionMigrationDevice implements VfioDeviceOps {
     }
 
     @Override
+    public void userLeft() {
+        core.userLeft();
+        if (!migration.abandon()) {
+            core.reset();
+        }
+    }
+
+    @Override
     public void request(int count) {
         core.request(count);
     }

@@ -5,7 +5,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.vfio4j.sys.Errno.EINVAL;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -13,6 +15,7 @@ import org.vfio4j.i40evf.NetworkLink;
 import org.vfio4j.i40evf.NetworkPort;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.uapi.Vfio.DeviceMigrationInfo;
+import org.vfio4j.vfiouser.VfioUserClient;
 
 /** struct vfio_device_migration_info of linux/vfio.h before 5.18: a region of its own, and states that are bits. */
 class RegionMigrationTest {
@@ -31,10 +34,12 @@ class RegionMigrationTest {
     private final Path target = host.serve(port, "02:00:00:00:00:01");
     private final Vm vm = new Vm(source, 1);
     private final Vm peer = new Vm(host.serve(link.addPort(), "02:00:00:00:00:02"), 2);
+    private final List<VfioUserClient> left = new ArrayList<>();
     private MigrationRegion region = new MigrationRegion(vm.device);
 
     @AfterEach
     void close() {
+        left.forEach(VfioUserClient::close);
         vm.close();
         peer.close();
         host.close();
@@ -117,10 +122,24 @@ class RegionMigrationTest {
         }
     }
 
+    @Test
+    void theNextUserFindsADeviceThatWorks() {
+        for (int state : new int[] {PRE_COPY, SAVING, STOP, RESUMING}) {
+            region.setState(state);
+            vm.device.close();
+            vm.attach(source);
+            region = new MigrationRegion(vm.device);
+            assertThat(region.state()).as("after " + state).isEqualTo(RUNNING);
+        }
+        vm.restart();
+        peer.tx.send(peer.frameTo(vm, 1));
+        assertThat(Vm.number(vm.rx.receive())).isEqualTo(1);
+    }
+
+    // The source is let go when the target has its state: it is reset then.
     private void moveTo(Path socket) {
-        var old = vm.device;
+        left.add(vm.device);
         vm.attach(socket);
-        old.close();
         region = new MigrationRegion(vm.device);
     }
 

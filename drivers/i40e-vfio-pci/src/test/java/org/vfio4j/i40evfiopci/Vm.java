@@ -131,6 +131,28 @@ final class Vm implements AutoCloseable {
         device.feature(VFIO_DEVICE_FEATURE_DMA_LOGGING_START | VFIO_DEVICE_FEATURE_SET, request);
     }
 
+    /** The guest's driver resets the function and starts it again, with other rings. */
+    void restart() {
+        if (driver.registers().read(AvfDriver.ATQLEN) != 0) {
+            // Nobody answers.
+            driver.prepare(AvfDriver.SEND_MSG_TO_PF, AvfDriver.OP_RESET_VF, new byte[0]);
+            driver.ring();
+        }
+        AvfDriver.await("the end of the reset", () -> driver.registers().read(AvfDriver.ATQLEN) == 0);
+        tx = AvfRing.transmit(driver, 0, RING, BUFFER);
+        rx = AvfRing.receive(driver, 0, RING, BUFFER);
+        driver.openAdminQueues(ADMIN_ENTRIES);
+        driver.negotiate();
+        driver.start(tx, rx);
+        driver.awaitEvent();
+    }
+
+    /** Posts what the receive ring has got back, by a write of two tail registers at once. */
+    void writeTailWide() {
+        scratch.set(JAVA_LONG_UNALIGNED, 0, rx.next());
+        device.write(VFIO_PCI_BAR0_REGION_INDEX, TailTracking.RX_TAILS, scratch, 0, Long.BYTES);
+    }
+
     /** The pages of the guest's memory that the device has written since the last report, by number. */
     List<Integer> dirtyPages() {
         int pages = (int) (memory.halfBytes() / 4096);
