@@ -45,6 +45,7 @@ final class TailTracking implements VfioLoggingOps {
 
     private @Nullable GuestRings memory;
     private @Nullable DirtyRings rings;
+    private PageSet dirty = new PageSet();
     private boolean migrating;
     private boolean logging;
 
@@ -64,9 +65,16 @@ final class TailTracking implements VfioLoggingOps {
     /** The function masters this memory from now on. */
     void attach(DmaSpace space) {
         memory = new GuestRings(space);
+        if (logging) {
+            follow(true);
+        }
     }
 
+    /** What was written stays in a log that runs. The function still has the memory. */
     void detach() {
+        if (rings != null) {
+            rings.collect();
+        }
         rings = null;
         if (memory != null) {
             memory.close();
@@ -85,13 +93,7 @@ final class TailTracking implements VfioLoggingOps {
     public long start(List<Range> ranges, long pageSizeBytes) {
         logging = true;
         setTraps();
-        if (memory != null) {
-            vf.suspend();
-            rings = new DirtyRings(function, vf, memory);
-            if (running.getAsBoolean()) {
-                vf.resume();
-            }
-        }
+        follow(false);
         return PageSet.PAGE_BYTES;
     }
 
@@ -99,6 +101,7 @@ final class TailTracking implements VfioLoggingOps {
     public void stop() {
         logging = false;
         rings = null;
+        dirty = new PageSet();
         setTraps();
     }
 
@@ -106,6 +109,18 @@ final class TailTracking implements VfioLoggingOps {
     public void readAndClear(Range range, LongConsumer dirtyPage) {
         if (rings != null) {
             rings.readAndClear(range, dirtyPage);
+        } else {
+            dirty.takeFrom(range.iova(), range.sizeBytes(), dirtyPage);
+        }
+    }
+
+    private void follow(boolean unseen) {
+        if (memory != null) {
+            vf.suspend();
+            rings = new DirtyRings(function, vf, memory, dirty, unseen);
+            if (running.getAsBoolean()) {
+                vf.resume();
+            }
         }
     }
 
@@ -133,9 +148,11 @@ final class TailTracking implements VfioLoggingOps {
 
         @Override
         public boolean write(long offset, MemorySegment buffer, long at, int count) {
-            if (rings != null && count == Integer.BYTES && offset % Integer.BYTES == 0) {
-                int queue = (int) (offset - (receives ? RX_TAILS : TX_TAILS)) / Integer.BYTES;
-                rings.posted(receives, queue, buffer.get(JAVA_INT_UNALIGNED, at));
+            // As the access is cut for the function: whole registers take effect, pieces of one do not.
+            int skip = (int) -offset & (Integer.BYTES - 1);
+            for (int i = skip; rings != null && i + Integer.BYTES <= count; i += Integer.BYTES) {
+                int queue = (int) (offset + i - (receives ? RX_TAILS : TX_TAILS)) / Integer.BYTES;
+                rings.posted(receives, queue, buffer.get(JAVA_INT_UNALIGNED, at + i));
             }
             return false;
         }

@@ -67,6 +67,41 @@ class DirtyPagesTest {
         }
     }
 
+    /** Its buffers are posted before it starts, and used before anybody looks at them. */
+    @ParameterizedTest
+    @EnumSource
+    void whatAQueueWritesThatStartsWhileLoggingIsReported(I40eMigration generation) {
+        start(generation);
+        vm.startLogging();
+        vm.dirtyPages();
+        vm.restart();
+        byte[] copy = copy();
+        send(0);
+        assertReported(copy);
+        for (int i = 0; i < FRAMES; i++) {
+            assertThat(Vm.number(vm.rx.receive())).isEqualTo(i);
+        }
+        vm.dirtyPages();
+        assertThat(vm.dirtyPages()).hasSizeLessThan((int) (vm.memory.halfBytes() / PAGE / 4));
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void whatIsPostedByAWideWriteIsReportedToo(I40eMigration generation) {
+        start(generation);
+        vm.startLogging();
+        send(0);
+        for (int i = 0; i < FRAMES; i++) {
+            vm.rx.drop();
+        }
+        vm.dirtyPages();
+        vm.dirtyPages();
+        vm.writeTailWide();
+        byte[] copy = copy();
+        send(FRAMES);
+        assertReported(copy);
+    }
+
     @ParameterizedTest
     @EnumSource
     void sentFramesDirtyTheTransmitRing(I40eMigration generation) {

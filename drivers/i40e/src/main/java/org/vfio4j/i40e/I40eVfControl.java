@@ -40,6 +40,9 @@ public interface I40eVfControl {
      */
     void loadState(byte[] state);
 
-    /** The queues that its driver has started, at this moment. */
+    /**
+     * The queues that its driver has started, at this moment. Another list, whatever is in it, when one has been started since the
+     * call before: a queue that stops and starts again may have other buffers in the same ring.
+     */
     List<I40eRing> rings();
 }
