@@ -26,7 +26,9 @@ public final class X86Extension implements VfioPciExtension {
         if (function.configRead(PCI_CLASS_DEVICE, 2) != PCI_CLASS_DISPLAY_VGA) {
             return;
         }
-        function.platform(VgaAccess.class).ifPresent(access -> core.registerVgaRegion(new VgaRegion(access)));
+        if (!core.options().disableVga()) {
+            function.platform(VgaAccess.class).ifPresent(access -> core.registerVgaRegion(new VgaRegion(access)));
+        }
         if (function.configRead(PCI_VENDOR_ID, 2) == INTEL) {
             function.platform(IgdMemory.class).ifPresent(memory -> Igd.attach(core, device, memory));
         }

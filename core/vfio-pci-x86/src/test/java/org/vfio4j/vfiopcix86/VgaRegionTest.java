@@ -8,11 +8,13 @@ import static org.vfio4j.uapi.Vfio.VFIO_PCI_VGA_REGION_INDEX;
 import static org.vfio4j.uapi.Vfio.VFIO_REGION_INFO_FLAG_READ;
 import static org.vfio4j.uapi.Vfio.VFIO_REGION_INFO_FLAG_WRITE;
 
+import java.util.List;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.vfio4j.bus.PciAddress;
+import org.vfio4j.bus.PciBus;
 import org.vfio4j.bus.PciFunction;
 import org.vfio4j.devicemodel.EmulatedFunctionBuilder;
 import org.vfio4j.sys.Errno;
@@ -20,6 +22,7 @@ import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.vfio.VfioRegionInfo;
 import org.vfio4j.vfiopci.testing.PassiveDevice;
 import org.vfio4j.vfiopci.testing.ServedFunction;
+import org.vfio4j.vfiopcicore.VfioPciOptions;
 
 /** The VGA region: memory and ports that no BAR decodes, at their legacy addresses. */
 class VgaRegionTest {
@@ -59,6 +62,16 @@ class VgaRegionTest {
         try (ServedFunction vga = served(graphics.function(0x1234, 0x038000))) {
             assertThat(vga.file().regionInfo(VGA).sizeBytes()).isZero();
             assertRefused(() -> vga.read(VGA, 0x3c0, 1));
+        }
+    }
+
+    @Test
+    void isNotThereWithDisableVga() {
+        PciBus bus = ServedFunction.bus();
+        bus.provide(VfioPciOptions.class, VfioPciOptions.parse(List.of("disable_vga")));
+        PciFunction function = graphics.function(0x1234, 0x030000);
+        try (ServedFunction vga = ServedFunction.of(bus.add(PciAddress.parse("01:00.0"), function))) {
+            assertThat(vga.file().regionInfo(VGA).sizeBytes()).isZero();
         }
     }
 
