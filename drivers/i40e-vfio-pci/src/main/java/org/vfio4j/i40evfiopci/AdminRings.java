@@ -26,6 +26,7 @@ final class AdminRings {
     private final PciFunction function;
     private final GuestRings memory;
     private final PageSet dirty;
+    private boolean blind;
 
     AdminRings(PciFunction function, GuestRings memory, PageSet dirty) {
         this.function = function;
@@ -33,12 +34,19 @@ final class AdminRings {
         this.dirty = dirty;
     }
 
+    /** Whether the last {@link #collect} could not read what the guest has posted, so that any page may be a buffer. */
+    boolean isBlind() {
+        return blind;
+    }
+
     void collect() {
+        blind = false;
         addRing(VF_ATQBAL, VF_ATQBAH, VF_ATQLEN);
         int events = addRing(VF_ARQBAL, VF_ARQBAH, VF_ARQLEN);
         long base = base(VF_ARQBAL, VF_ARQBAH);
         for (int i = 0; i < events; i++) {
             OptionalLong address = memory.read(base + (long) i * DESCRIPTOR_BYTES + BUFFER_ADDRESS);
+            blind |= address.isEmpty();
             // High half first.
             address.ifPresent(halves -> dirty.add(Long.rotateLeft(halves, Integer.SIZE), BUFFER_BYTES));
         }

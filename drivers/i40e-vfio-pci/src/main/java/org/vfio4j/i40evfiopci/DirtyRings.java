@@ -71,7 +71,7 @@ final class DirtyRings {
 
     void readAndClear(Range range, LongConsumer dirtyPage) {
         collect();
-        boolean blind = receive.values().stream().anyMatch(ReceiveRing::isBlind);
+        boolean blind = admin.isBlind() || receive.values().stream().anyMatch(ReceiveRing::isBlind);
         if (blind || (unseen && tell(range))) {
             nameAll(range, dirtyPage);
         } else {
@@ -96,6 +96,7 @@ final class DirtyRings {
 
     // A queue may be stopped and started elsewhere at any time, or where it was: what is known of the old rings stays
     // dirty.
+    @SuppressWarnings("ReferenceEquality") // another list is a change, whatever is in it
     private void followChanges() {
         List<I40eRing> now = vf.rings();
         if (now == followed) {

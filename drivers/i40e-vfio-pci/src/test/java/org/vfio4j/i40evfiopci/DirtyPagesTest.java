@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.vfio4j.avfdriver.AvfDriver;
@@ -121,6 +122,14 @@ class DirtyPagesTest {
         vm.startLogging();
         send(0);
         assertThat(vm.dirtyPages()).hasSizeLessThan((int) (vm.memory.halfBytes() / PAGE / 4));
+    }
+
+    @Test
+    void anEventQueueThatCannotBeReadMakesEveryPageDirty() {
+        start(I40eMigration.V1);
+        vm.startLogging();
+        vm.driver.registers().write(AvfDriver.ARQBAH, 0x7fff);
+        assertThat(vm.dirtyPages()).hasSize((int) (vm.memory.halfBytes() / PAGE));
     }
 
     // Sent one by one: the receiver does not take them, and has no more buffers than its ring.
