@@ -120,7 +120,9 @@ final class ClientChannel implements AutoCloseable {
             throw new ErrnoException(ENOTCONN, "vfio-user: the connection is closed");
         }
         long deadline = System.nanoTime() + options.timeoutNs();
-        boolean served = serveTwin(deadline);
+        // The call before may have received more than its reply.
+        boolean served = answerAll(deadline);
+        served |= serveTwin(deadline);
         long n = inbox.receive(socket, MSG_DONTWAIT);
         if (n == -EAGAIN && !served && waitNs > 0) {
             await(POLLIN, waitNs);
@@ -131,17 +133,7 @@ final class ClientChannel implements AutoCloseable {
             return served;
         }
         checkReceived(n);
-        Inbox.Next next = inbox.next();
-        while (next == Inbox.Next.MESSAGE) {
-            if (inbox.message().type() != Header.FLAGS_TYPE_COMMAND) {
-                throw lost(EPROTO, "a reply that nobody has asked for");
-            }
-            answer(deadline);
-            next = inbox.next();
-        }
-        if (next == Inbox.Next.FRAMING_LOST) {
-            throw lost(EPROTO, "a message of an impossible size");
-        }
+        answerAll(deadline);
         return true;
     }
 
@@ -183,6 +175,24 @@ final class ClientChannel implements AutoCloseable {
                 case FRAMING_LOST -> throw lost(EPROTO, "a message of an impossible size");
             }
         }
+    }
+
+    /** Answers what has been received: whether there was something. */
+    private boolean answerAll(long deadline) {
+        boolean answered = false;
+        Inbox.Next next = inbox.next();
+        while (next == Inbox.Next.MESSAGE) {
+            if (inbox.message().type() != Header.FLAGS_TYPE_COMMAND) {
+                throw lost(EPROTO, "a reply that nobody has asked for");
+            }
+            answer(deadline);
+            answered = true;
+            next = inbox.next();
+        }
+        if (next == Inbox.Next.FRAMING_LOST) {
+            throw lost(EPROTO, "a message of an impossible size");
+        }
+        return answered;
     }
 
     private void answer(long deadline) {

@@ -18,6 +18,7 @@ import static org.vfio4j.uapi.VfioUser.VFIO_USER_DMA_WRITE;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.function.Consumer;
@@ -167,6 +168,24 @@ class HostileServerTest {
             assertThat(good.payload()).hasSize(24).endsWith(7, 7, 7, 7, 7, 7, 7, 7);
             server.send(RawMessage.reply(map, NOTHING));
             call.join();
+        });
+    }
+
+    @Test
+    void aRequestThatCameTogetherWithAReplyIsAnswered() {
+        withClient(driver -> {
+            CompletableFuture<Void> call = CompletableFuture.runAsync(() -> driver.read(0, 0, buffer, 0, 4));
+            byte[] reply = RawMessage.reply(server.receive(), data(4)).toBytes();
+            byte[] question = RawMessage.command(
+                            VFIO_USER_DMA_READ, new Payload().u64(0).u64(8))
+                    .toBytes();
+            byte[] both = Arrays.copyOf(reply, reply.length + question.length);
+            System.arraycopy(question, 0, both, reply.length, question.length);
+            server.send(both);
+            call.join();
+            assertThat(driver.serve(0)).isTrue();
+            assertThat(server.receive().error()).isEqualTo(EFAULT);
+            assertThat(driver.serve(0)).isFalse();
         });
     }
 
