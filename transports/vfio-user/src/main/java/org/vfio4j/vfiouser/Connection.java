@@ -102,7 +102,9 @@ final class Connection implements EventSource {
             CommandAtConnect.set(file);
             file.attach(space);
             token = loop.add(socket, EPOLLIN, this);
-        } catch (ErrnoException e) {
+        } catch (RuntimeException e) {
+            // Attached, it would turn away every client after this one.
+            attempt("detaching the device", file::detach);
             release();
             throw e;
         }

@@ -16,6 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -23,11 +24,13 @@ import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.EventFd;
 import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.FileIo;
 import org.vfio4j.sys.MemFd;
 import org.vfio4j.sys.UnixSocket;
 import org.vfio4j.testkit.Leaks;
 import org.vfio4j.testkit.RawClient;
 import org.vfio4j.testkit.ThreadUse;
+import org.vfio4j.vfio.LocalDeviceFile;
 import org.vfio4j.vfio.VfioRegistry;
 
 /** Connects and disconnects (vfio-user specification, "Socket Disconnection Behavior"), and the socket's file. */
@@ -72,6 +75,36 @@ class ConnectionLifeTest {
         try (RawClient next = served.client()) {
             assertThat(next.call(RegionAccessTest.read(PCI_COMMAND, 7, 4)).u32(16))
                     .isEqualTo(PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE);
+        }
+    }
+
+    @Test
+    void aClientThatCannotBeWatchedLeavesTheDeviceToTheNext(@TempDir Path directory) throws IOException {
+        VfioRegistry registry = new VfioRegistry();
+        registry.register(new FakeDevice(), () -> () -> {}, "0000:08:00.0");
+        // The kernel refuses to watch a file that is no socket.
+        Fd unwatchable = FileIo.open(Files.createFile(directory.resolve("file")), FileIo.O_RDWR);
+        try (LocalDeviceFile file = registry.open("vfio0")) {
+            Connection connection = new Connection(
+                    served.loop,
+                    unwatchable,
+                    file,
+                    VfioUserServerOptions.DEFAULTS,
+                    new Counters(),
+                    new PeerLog("test"),
+                    () -> {});
+            CompletableFuture<Void> started = new CompletableFuture<>();
+            served.loop.execute(() -> {
+                try {
+                    connection.start();
+                    started.complete(null);
+                } catch (RuntimeException e) {
+                    started.completeExceptionally(e);
+                }
+            });
+            assertThatThrownBy(started::join).hasRootCauseInstanceOf(ErrnoException.class);
+            assertThat(file.space()).isEmpty();
+            assertThat(unwatchable.isOpen()).isFalse();
         }
     }
 
