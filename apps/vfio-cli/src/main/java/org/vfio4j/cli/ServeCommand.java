@@ -140,7 +140,8 @@ final class ServeCommand implements Callable<Integer> {
         StopSignal stop = StopSignal.install();
         try (ServerDirectory directory = inDirectory(ServerDirectory::create);
                 Machine machine = machine(options)) {
-            Path view = Optional.ofNullable(sysfs).orElse(directory.sysfs());
+            // Others read its name, from other directories.
+            Path view = Optional.ofNullable(sysfs).orElse(directory.sysfs()).toAbsolutePath();
             for (int i = 0; i < groups.size(); i++) {
                 start(machine, groups.get(i), plans.get(i));
             }
