@@ -52,9 +52,16 @@ record ControlRequest(String apiVersion, String kind, String address, String dri
         return new ControlRequest(Output.API_VERSION, UNBIND, address, "", timeoutMs);
     }
 
-    /** @throws tools.jackson.core.JacksonException when it is no request, or has fields that are not known */
+    /**
+     * @throws tools.jackson.core.JacksonException when it is no request, or has fields that are not known
+     * @throws ErrnoException EINVAL for {@code null}
+     */
     static ControlRequest parse(String line) {
-        return Json.STRICT.readValue(line, ControlRequest.class);
+        ControlRequest request = Json.STRICT.readValue(line, ControlRequest.class);
+        if (request == null) {
+            throw new ErrnoException(EINVAL, "a request that is none: null");
+        }
+        return request;
     }
 
     /** As it is sent. */
