@@ -48,7 +48,12 @@ final class FunctionChoice {
         return matching.getFirst();
     }
 
+    // An empty word, as of a shell's unset variable, means none: not the one that has no VFIO device now.
     private boolean isMeant(ServerState.Function function) {
+        return !id.isEmpty() && isNamed(function);
+    }
+
+    private boolean isNamed(ServerState.Function function) {
         return id.equals(function.address())
                 || ("0000:" + id).equals(function.address())
                 || id.equals(function.vfioDevice())

@@ -2,6 +2,7 @@ package org.vfio4j.cli;
 
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.InvalidPathException;
 import java.util.List;
 import java.util.Optional;
 import org.vfio4j.sys.ErrnoException;
@@ -95,6 +96,10 @@ public final class Main {
             case CliException known -> known;
             case ErrnoException e ->
                 new CliException(e, command.getCommandSpec().qualifiedName() + " --help");
+            // The locale is C, as under systemd and cron, and the name is not ASCII.
+            case InvalidPathException e ->
+                CliException.usage(
+                        "a path that this locale has no letters for: " + e.getInput(), "LC_ALL=C.UTF-8 vfio ...");
             default -> throw failure;
         };
         command.getErr().println("vfio: " + command.getCommandName() + ": " + told.getMessage());

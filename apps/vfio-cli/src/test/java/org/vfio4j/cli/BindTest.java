@@ -70,6 +70,8 @@ class BindTest {
         assertRefused(bind("0000:00:01.0"), ExitCode.BUSY, "vfio unbind 0000:00:01.0");
         assertThat(unbind("0000:00:01.0").exitCode()).isZero();
         assertRefused(unbind("0000:00:01.0"), ExitCode.NOT_FOUND, "vfio bind 0000:00:01.0");
+        assertRefused(bind(""), ExitCode.NOT_FOUND, "vfio ls");
+        assertRefused(bind("no\0path"), ExitCode.USAGE, "LC_ALL=C.UTF-8");
         assertRefused(bind("0000:00:01.0", "--driver", "none"), ExitCode.NOT_FOUND, "vfio drivers");
         assertRefused(unbind("0000:00:02.0", "--timeout", "-1"), ExitCode.USAGE, "--timeout 30");
         assertRefused(unbind("0000:00:02.0", "--timeout", "1e9"), ExitCode.USAGE, "--timeout 30");
@@ -224,6 +226,7 @@ class BindTest {
     void aRequestThatMakesNoSenseIsAnsweredWithAnError() {
         assertThat(request("nonsense")).contains("\"kind\":\"Error\"", "\"errno\":22");
         assertThat(request("[]")).contains("\"errno\":22");
+        assertThat(request("null")).contains("\"errno\":22");
         assertThat(request("[".repeat(4000))).contains("\"errno\":22");
         assertThat(request("{\"apiVersion\":\"vfio4j/v1\",\"kind\":\"Unbind\",\"adress\":\"0000:00:01.0\"}"))
                 .contains("\"errno\":22");
