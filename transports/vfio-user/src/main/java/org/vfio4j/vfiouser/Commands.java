@@ -78,9 +78,12 @@ final class Commands {
         };
     }
 
-    /** Whether a queue thread uses guest memory now, or waits for the client to answer. */
+    /**
+     * Whether a queue thread uses guest memory now, waits for the client to answer, or may do so at any moment: a frame of another
+     * machine can wake it, and then it asks for memory whose answer a waiting loop could not read.
+     */
     boolean isBusy() {
-        return !space.isQuiet() || requests.anyWaiting();
+        return !space.isQuiet() || requests.anyWaiting() || dma.mapsMessages();
     }
 
     /**

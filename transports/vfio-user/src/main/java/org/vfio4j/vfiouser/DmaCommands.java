@@ -27,6 +27,7 @@ final class DmaCommands {
     private final IoAddressSpace space;
     private final DmaRequests requests;
     private final VfioUserServerOptions options;
+    private boolean mapsMessages;
 
     /** @param space what {@code file} is attached to */
     DmaCommands(VfioDeviceFile file, IoAddressSpace space, DmaRequests requests, VfioUserServerOptions options) {
@@ -34,6 +35,11 @@ final class DmaCommands {
         this.space = space;
         this.requests = requests;
         this.options = options;
+    }
+
+    /** Whether the client has ever had memory that is reached by messages, which only a loop that does not wait can pass on. */
+    boolean mapsMessages() {
+        return mapsMessages;
     }
 
     void map(Message request) {
@@ -55,6 +61,7 @@ final class DmaCommands {
                     "DMA_MAP: size 0x" + Long.toHexString(size) + ", the limit is " + IoAddressSpace.MAX_MAP_BYTES);
         }
         if (request.fdCount() == 0) {
+            mapsMessages = true;
             space.map(iova, size, access, new MessageBacking(requests, iova));
             return;
         }

@@ -18,6 +18,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.sys.Epoll;
+import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.EventFd;
 import org.vfio4j.sys.Fd;
 
@@ -265,8 +266,10 @@ public final class EventLoop implements AutoCloseable {
         }
         if (spinNs > 0 && (events & EPOLLIN) != 0 && generations[slot] == generation) {
             cool();
-            hot = slot;
-            hotSince = System.nanoTime();
+            if (hot == NONE) {
+                hot = slot;
+                hotSince = System.nanoTime();
+            }
         }
     }
 
@@ -296,14 +299,20 @@ public final class EventLoop implements AutoCloseable {
         }
     }
 
-    // No source is hot any more. What has come meanwhile epoll reports.
+    // No source is hot any more; what has come meanwhile epoll reports. Where the kernel has no room to watch it, it
+    // stays hot:
+    // looked at all the time is better than never, and no reason to end the loop for the others.
     private void cool() {
-        int slot = hot;
-        hot = NONE;
         if (hidden) {
-            hidden = false;
-            epoll.add(fds[slot], interests[slot], token(slot));
+            try {
+                epoll.add(fds[hot], interests[hot], token(hot));
+            } catch (ErrnoException e) {
+                hotSince = System.nanoTime();
+                return;
+            }
         }
+        hidden = false;
+        hot = NONE;
     }
 
     private void runTasks() {
