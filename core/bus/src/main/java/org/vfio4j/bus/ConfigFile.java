@@ -32,7 +32,7 @@ final class ConfigFile implements AutoCloseable {
     /** Writes the space as it is now. A failure leaves the file as it was: nobody depends on it. */
     void refresh() {
         for (int offset = 0; offset < function.configSize(); offset += Integer.BYTES) {
-            RawMemory.putInt(image.address() + offset, function.configRead(offset, Integer.BYTES));
+            RawMemory.putInt(image.address() + offset, function.configPeek(offset, Integer.BYTES));
         }
         long ignored = FileIo.pwrite(file.value(), image.address(), function.configSize(), 0);
     }

@@ -29,6 +29,11 @@ final class ObservedFunction implements PciFunction {
     }
 
     @Override
+    public int configPeek(int offset, int width) {
+        return function.configPeek(offset, width);
+    }
+
+    @Override
     public void configWrite(int offset, int width, int value) {
         function.configWrite(offset, width, value);
         configWritten.run();

@@ -24,6 +24,11 @@ public interface PciFunction {
      */
     int configRead(int offset, int width);
 
+    /** As {@link #configRead}, for who only looks on: a register of which a read does something reads as zero. */
+    default int configPeek(int offset, int width) {
+        return configRead(offset, width);
+    }
+
     /** Writes the function's own configuration space; read-only bits are kept. Arguments as for {@link #configRead}. */
     void configWrite(int offset, int width, int value);
 

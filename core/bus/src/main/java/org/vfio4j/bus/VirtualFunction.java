@@ -56,14 +56,24 @@ final class VirtualFunction implements PciFunction {
 
     @Override
     public int configRead(int offset, int width) {
+        return isOwn(offset) ? own(offset, width) : function.configRead(offset, width);
+    }
+
+    @Override
+    public int configPeek(int offset, int width) {
+        return isOwn(offset) ? own(offset, width) : function.configPeek(offset, width);
+    }
+
+    private static boolean isOwn(int offset) {
         int at = offset & ~3;
-        boolean header = at == PCI_VENDOR_ID
+        return at == PCI_VENDOR_ID
                 || at == PCI_COMMAND
                 || at == (PCI_INTERRUPT_LINE & ~3)
                 || (at >= PCI_BASE_ADDRESS_0 && at <= PCI_BASE_ADDRESS_5);
-        if (!header) {
-            return function.configRead(offset, width);
-        }
+    }
+
+    private int own(int offset, int width) {
+        int at = offset & ~3;
         return dword(at) >>> (Byte.SIZE * (offset - at)) & ones(width);
     }
 

@@ -383,8 +383,9 @@ public final class VfioPciCore implements VfioDeviceOps {
         if (count == 0) {
             LOG.log(
                     Level.WARNING,
-                    "{0}: the user of a device that is wanted back takes no requests; waiting for it",
-                    name);
+                    "{0}: the user of {1}, which is wanted back, takes no requests; waiting for it",
+                    name,
+                    device == null ? "a device" : device);
         }
     }
 

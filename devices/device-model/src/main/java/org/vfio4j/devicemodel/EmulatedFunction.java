@@ -64,6 +64,11 @@ public final class EmulatedFunction implements PciFunction {
     }
 
     @Override
+    public int configPeek(int offset, int width) {
+        return (int) config.peek(offset, width);
+    }
+
+    @Override
     public void configWrite(int offset, int width, int value) {
         config.write(offset, width, value);
     }

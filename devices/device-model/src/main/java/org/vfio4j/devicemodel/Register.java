@@ -21,6 +21,7 @@ public final class Register {
     private long writeOneToClear;
     private long selfClearing;
     private @Nullable LongSupplier source;
+    private boolean readActs;
     private LongConsumer written = value -> {};
     private long value;
 
@@ -78,6 +79,16 @@ public final class Register {
     public Register computed(LongSupplier source) {
         this.source = source;
         return this;
+    }
+
+    /** A read of it does something, which one of a looker-on shall not. */
+    public Register readActs() {
+        readActs = true;
+        return this;
+    }
+
+    boolean isPeekable() {
+        return !readActs;
     }
 
     String name() {

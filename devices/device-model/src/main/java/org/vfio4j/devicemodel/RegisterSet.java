@@ -47,12 +47,21 @@ public final class RegisterSet implements BarHandler {
      */
     @Override
     public long read(long offset, int width) {
+        return read(offset, width, true);
+    }
+
+    /** As {@link #read}, but registers of which a read does something are left alone: they read as zero. */
+    public long peek(long offset, int width) {
+        return read(offset, width, false);
+    }
+
+    private long read(long offset, int width, boolean acts) {
         long result = 0;
         int start = (int) offset;
         int end = Math.min(start + width, byByte.length);
         for (int at = start; at < end; ) {
             Register register = byByte[at];
-            if (register == null) {
+            if (register == null || (!acts && !register.isPeekable())) {
                 at++;
                 continue;
             }

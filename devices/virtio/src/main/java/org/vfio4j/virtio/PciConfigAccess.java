@@ -52,6 +52,7 @@ final class PciConfigAccess {
                                 .onWrite(value -> length = value),
                         Register.at(at + VIRTIO_PCI_CAP_SIZE, 4, "pci_cfg_data")
                                 .writable()
+                                .readActs()
                                 .computed(() -> isLegal() ? handler.read(offset, (int) length) : 0)
                                 .onWrite(this::write)));
     }
