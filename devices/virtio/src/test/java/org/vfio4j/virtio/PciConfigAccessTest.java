@@ -52,7 +52,7 @@ class PciConfigAccessTest {
 
     /** As whoever keeps a view of configuration space does: it would take an interrupt's cause from the driver. */
     @Test
-    void aLookersOnDoesNot() {
+    void aLookerOnsDoesNot() {
         pointAtIsr();
         assertThat(config.peek(VIRTIO_PCI_CAP_SIZE, 4)).isZero();
         assertThat(config.peek(VIRTIO_PCI_CAP_OFFSET, 4)).isEqualTo(ISR);
