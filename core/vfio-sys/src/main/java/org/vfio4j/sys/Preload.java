@@ -19,7 +19,8 @@ public final class Preload {
             UnixSocket.class,
             SocketIo.class,
             IoUring.class,
-            Poll.class);
+            Poll.class,
+            CpuClock.class);
 
     private Preload() {}
 

@@ -58,6 +58,7 @@ public final class QueueThread implements AutoCloseable {
     private final QueueWork work;
     private final QueuePolling polling;
     private final AtomicInteger signalling = new AtomicInteger();
+    private final ThreadCpuTime cpuTime = new ThreadCpuTime();
 
     private volatile int state = NO_THREAD;
     private volatile @Nullable Fd eventFd;
@@ -161,6 +162,11 @@ public final class QueueThread implements AutoCloseable {
         return now != NO_THREAD && now != HELD;
     }
 
+    /** How long its threads have had a processor, in nanoseconds. */
+    public long cpuNs() {
+        return cpuTime.ns();
+    }
+
     /** Ends the thread, when nothing is in flight any more. Wakes that come later do nothing. */
     @Override
     public void close() {
@@ -216,6 +222,7 @@ public final class QueueThread implements AutoCloseable {
     }
 
     private void run(Fd fd) {
+        cpuTime.begin();
         armed = true;
         idleSinceNs = 0;
         while (true) {
@@ -354,7 +361,13 @@ public final class QueueThread implements AutoCloseable {
             begun = false;
             work.end();
         }
-        return STATE.compareAndSet(this, AWAKE, NO_THREAD);
+        // Before the next thread can begin.
+        cpuTime.end();
+        if (STATE.compareAndSet(this, AWAKE, NO_THREAD)) {
+            return true;
+        }
+        cpuTime.begin();
+        return false;
     }
 
     private void fail(Throwable cause) {

@@ -47,6 +47,22 @@ class QueueThreadTest {
         }
     }
 
+    @Test
+    void itsProcessorTimeOutlivesEachThread() {
+        thread.attach(space);
+        assertThat(thread.cpuNs()).isZero();
+        long before = 0;
+        for (int i = 0; i < 3; i++) {
+            work.offer(1);
+            thread.wake();
+            await(() -> work.done.get() == work.offered.get());
+            await(() -> !thread.isRunning());
+            assertThat(thread.cpuNs()).isGreaterThan(before);
+            before = thread.cpuNs();
+        }
+        assertThat(before).isLessThan(10_000_000_000L);
+    }
+
     /** Two threads offer one thing at a time and wake; each thing must be done without another wake. */
     @Test
     void losesNoWakeup() throws InterruptedException {

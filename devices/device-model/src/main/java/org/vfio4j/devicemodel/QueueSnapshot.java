@@ -1,0 +1,40 @@
+package org.vfio4j.devicemodel;
+
+/**
+ * What one queue of a device has done since the device was made. Each number was right at some moment while the snapshot was taken;
+ * that they belong to the same moment is not promised.
+ *
+ * @param queue its number in the device
+ * @param reads commands that worked
+ * @param writes commands that worked
+ * @param flushes commands that worked
+ * @param discards commands that worked
+ * @param others commands that worked
+ * @param readBytes given to the driver
+ * @param writtenBytes taken from the driver
+ * @param errors commands that were answered with an error
+ * @param slow commands that took longer than the device's threshold
+ * @param inFlight commands taken and not answered
+ * @param notifications how often the driver has rung
+ * @param interrupts how often the queue has interrupted
+ * @param readLatency of all reads, failed ones included: from when the device saw a command until it saw that the storage was done
+ * @param writeLatency the same of writes
+ * @param otherLatency the same of all other commands
+ */
+public record QueueSnapshot(
+        int queue,
+        long reads,
+        long writes,
+        long flushes,
+        long discards,
+        long others,
+        long readBytes,
+        long writtenBytes,
+        long errors,
+        long slow,
+        long inFlight,
+        long notifications,
+        long interrupts,
+        LatencySnapshot readLatency,
+        LatencySnapshot writeLatency,
+        LatencySnapshot otherLatency) {}
