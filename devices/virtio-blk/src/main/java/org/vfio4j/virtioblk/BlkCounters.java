@@ -1,5 +1,9 @@
 package org.vfio4j.virtioblk;
 
+import java.util.List;
+import java.util.function.ToLongFunction;
+import org.vfio4j.devicemodel.QueueSnapshot;
+
 /**
  * What a disk has done since it was made. Counted by its queue thread and read by others, to whom the numbers may be a little
  * old.
@@ -27,4 +31,24 @@ public record BlkCounters(
         long slow,
         long notifications,
         long interrupts,
-        long faults) {}
+        long faults) {
+
+    static BlkCounters of(List<QueueSnapshot> queues, long slow, long faults) {
+        return new BlkCounters(
+                sum(queues, QueueSnapshot::reads),
+                sum(queues, QueueSnapshot::writes),
+                sum(queues, QueueSnapshot::flushes),
+                sum(queues, QueueSnapshot::discards),
+                sum(queues, QueueSnapshot::readBytes),
+                sum(queues, QueueSnapshot::writtenBytes),
+                sum(queues, QueueSnapshot::errors),
+                slow,
+                sum(queues, QueueSnapshot::notifications),
+                sum(queues, QueueSnapshot::interrupts),
+                faults);
+    }
+
+    private static long sum(List<QueueSnapshot> queues, ToLongFunction<QueueSnapshot> counter) {
+        return queues.stream().mapToLong(counter).sum();
+    }
+}

@@ -43,6 +43,11 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
     private final SlowRequest slow;
     private int completed;
 
+    // When the requests that are being taken were seen, and when the completions that are being delivered: 0 for not asked yet.
+    private long seenNs;
+    private long doneNs;
+    private boolean draining;
+
     // That of the requests in flight.
     private @Nullable DmaWindow window;
 
@@ -67,9 +72,11 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
         this.window = window;
         int limit = Math.min(Math.min(waiting, BATCH), slots.freeCount());
         int taken = 0;
+        seenNs = System.nanoTime();
         while (taken < limit && queue.take(chain, window, false) == SplitQueue.TAKEN && start(queue, window)) {
             taken++;
         }
+        queue.statistics().started(taken);
         return taken;
     }
 
@@ -85,6 +92,7 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
             return 0;
         }
         completed = 0;
+        doneNs = 0;
         blocks.submit();
         blocks.poll(this);
         return completed;
@@ -99,7 +107,9 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
     }
 
     void drain() {
+        draining = true;
         storage.awaitAll(this);
+        draining = false;
     }
 
     boolean arm() {
@@ -129,7 +139,11 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
             return;
         }
         completed++;
-        finish(slot, worked ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR);
+        // One question for all that a look at the storage finds. A wait for everything looks more than once.
+        if (doneNs == 0 || draining) {
+            doneNs = System.nanoTime();
+        }
+        finish(slot, worked ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR, doneNs);
     }
 
     /** Starts the chain that was taken. Returns false when it went back, or broke the queue. */
@@ -156,6 +170,8 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
         slots.queue[slot] = queue;
         slots.head[slot] = chain.head();
         slots.type[slot] = type;
+        slots.sector[slot] = sector;
+        slots.startNs[slot] = seenNs;
         slots.statusAddress[slot] = status;
         slots.statusIova[slot] = statusIova;
         slots.writtenPieces[slot] = 0;
@@ -338,17 +354,19 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
     }
 
     private boolean refuse(int slot, byte status) {
-        finish(slot, status);
+        finish(slot, status, seenNs);
         return true;
     }
 
-    private void finish(int slot, byte status) {
+    private void finish(int slot, byte status, long nowNs) {
         RawMemory.putByte(slots.statusAddress[slot], status);
         markDirty(slot);
-        tally.count(slots.type[slot], status, slots.bytes[slot]);
         SplitQueue queue = slots.queue[slot];
         if (queue != null) {
             boolean worked = status == VIRTIO_BLK_S_OK;
+            long latencyNs = nowNs - slots.startNs[slot];
+            tally.answered(
+                    queue.statistics(), slots.type[slot], slots.sector[slot], status, slots.bytes[slot], latencyNs);
             queue.used(slots.head[slot], worked ? slots.writtenWhenDone[slot] : slots.writtenWhenFailed[slot]);
         }
         slots.give(slot);

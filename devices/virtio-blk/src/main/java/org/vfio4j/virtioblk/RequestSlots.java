@@ -19,6 +19,8 @@ final class RequestSlots implements AutoCloseable {
     final @Nullable SplitQueue[] queue;
     final int[] head;
     final int[] type;
+    final long[] sector;
+    final long[] startNs;
     final long[] statusAddress;
     final long[] statusIova;
     final int[] writtenPieces;
@@ -41,6 +43,8 @@ final class RequestSlots implements AutoCloseable {
         queue = new @Nullable SplitQueue[count];
         head = new int[count];
         type = new int[count];
+        sector = new long[count];
+        startNs = new long[count];
         statusAddress = new long[count];
         statusIova = new long[count];
         writtenPieces = new int[count];

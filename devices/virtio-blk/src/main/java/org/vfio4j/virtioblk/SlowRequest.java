@@ -46,32 +46,41 @@ final class SlowRequest implements BlockCompletion, AutoCloseable {
             queue.breakOff("a request without a status byte");
             return 0;
         }
+        queue.statistics().started(1);
+        long startNs = System.nanoTime();
         long base = bounce().address();
         windowError = 0;
         moved = 0;
         int type = 0;
+        long sector = 0;
         byte status = VIRTIO_BLK_S_IOERR;
         if (chain.readableBytes() >= HEADER_SIZE && readAt(chain, window, 0, base + HEADER_AT, HEADER_SIZE)) {
             type = RawMemory.getInt(base + HEADER_AT);
-            status = carryOut(type, RawMemory.getLong(base + HEADER_AT + HEADER_SECTOR), chain, window);
+            sector = RawMemory.getLong(base + HEADER_AT + HEADER_SECTOR);
+            status = carryOut(type, sector, chain, window);
         }
         if (isCutShort()) {
-            return VirtioRequests.CUT_SHORT;
+            return notAnswered(queue, VirtioRequests.CUT_SHORT);
         }
         long data = chain.writableBytes() - 1;
         RawMemory.putByte(base + STATUS_AT, status);
         if (!writeAt(chain, window, data, base + STATUS_AT, 1)) {
             if (isCutShort()) {
-                return VirtioRequests.CUT_SHORT;
+                return notAnswered(queue, VirtioRequests.CUT_SHORT);
             }
             queue.breakOff("a status byte that is not in memory");
-            return 0;
+            return notAnswered(queue, 0);
         }
         disk.tally().slow++;
-        disk.tally().count(type, status, moved);
+        disk.tally().answered(queue.statistics(), type, sector, status, moved, System.nanoTime() - startNs);
         boolean toDriver = type == VIRTIO_BLK_T_IN || type == VIRTIO_BLK_T_GET_ID;
         long written = toDriver ? moved : 0;
         return written == data ? written + 1 : written;
+    }
+
+    private static long notAnswered(SplitQueue queue, long result) {
+        queue.statistics().started(-1);
+        return result;
     }
 
     @Override

@@ -5,6 +5,7 @@ import java.util.Arrays;
 import org.vfio4j.block.BlockBackend;
 import org.vfio4j.bus.PciFunction;
 import org.vfio4j.devicemodel.BarHandler;
+import org.vfio4j.devicemodel.DeviceRecorder;
 import org.vfio4j.devicemodel.QueuePolling;
 import org.vfio4j.virtio.VirtioDevice;
 import org.vfio4j.virtio.VirtioPciFunction;
@@ -44,20 +45,9 @@ public final class VirtioBlk implements AutoCloseable {
         return transport.function();
     }
 
-    /** What it has done so far. */
+    /** What it has done so far, of all queues together. */
     public BlkCounters counters() {
-        return new BlkCounters(
-                tally.reads,
-                tally.writes,
-                tally.flushes,
-                tally.discards,
-                tally.readBytes,
-                tally.writtenBytes,
-                tally.errors,
-                tally.slow,
-                transport.notificationCount(),
-                transport.interruptCount(),
-                transport.faultCount());
+        return BlkCounters.of(transport.statistics().queues(), tally.slow, transport.faultCount());
     }
 
     /** Whether it has a thread now. */
@@ -81,6 +71,7 @@ public final class VirtioBlk implements AutoCloseable {
         private int queueSize = 256;
         private boolean readOnly;
         private QueuePolling polling = QueuePolling.ADAPTIVE;
+        private long slowNs = DeviceRecorder.DEFAULT_SLOW_NS;
 
         private Builder(BlockBackend backend) {
             this.backend = backend;
@@ -137,6 +128,12 @@ public final class VirtioBlk implements AutoCloseable {
             return this;
         }
 
+        /** How long a request may take before it counts as slow; {@link Long#MAX_VALUE} for without end. */
+        public Builder slowNs(long limit) {
+            slowNs = limit;
+            return this;
+        }
+
         public VirtioBlk build() {
             return new VirtioBlk(this);
         }
@@ -150,6 +147,7 @@ public final class VirtioBlk implements AutoCloseable {
         private final String name;
         private final int queues;
         private final int queueSize;
+        private final long slowNs;
 
         Device(BlkDisk disk, Builder parts) {
             this.disk = disk;
@@ -157,6 +155,7 @@ public final class VirtioBlk implements AutoCloseable {
             name = parts.name;
             queues = parts.queues;
             queueSize = parts.queueSize;
+            slowNs = parts.slowNs;
         }
 
         @Override
@@ -187,6 +186,11 @@ public final class VirtioBlk implements AutoCloseable {
         @Override
         public int maxQueueSize() {
             return queueSize;
+        }
+
+        @Override
+        public long slowNs() {
+            return slowNs;
         }
 
         @Override

@@ -4,6 +4,8 @@ import static org.vfio4j.virtio.VirtioRing.VRING_AVAIL_ALIGN;
 import static org.vfio4j.virtio.VirtioRing.VRING_DESC_ALIGN;
 import static org.vfio4j.virtio.VirtioRing.VRING_USED_ALIGN;
 
+import org.vfio4j.devicemodel.QueueStatistics;
+
 /** What the driver says of one queue through the common configuration (Virtual I/O Device 1.2, 4.1.4.3). */
 final class QueueConfig {
 
@@ -75,9 +77,9 @@ final class QueueConfig {
         used = 0;
     }
 
-    SplitQueue create(int index, int maxChain, long features) {
+    SplitQueue create(int index, int maxChain, long features, QueueStatistics statistics) {
         boolean eventIndex = VirtioConfig.has(features, VirtioConfig.VIRTIO_RING_F_EVENT_IDX);
         RingMemory memory = new RingMemory(desc, avail, used, size, eventIndex);
-        return new SplitQueue(index, memory, size, maxChain, features);
+        return new SplitQueue(index, memory, size, maxChain, features, statistics);
     }
 }

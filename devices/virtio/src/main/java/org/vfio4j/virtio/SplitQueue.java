@@ -17,6 +17,7 @@ import static org.vfio4j.virtio.VirtioRing.needsEvent;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.DmaWindow;
+import org.vfio4j.devicemodel.QueueStatistics;
 import org.vfio4j.sys.Mapping;
 import org.vfio4j.sys.RawMemory;
 
@@ -53,6 +54,7 @@ public final class SplitQueue {
     private final boolean indirectOffered;
     private final boolean eventIndex;
     private final RingMemory memory;
+    private final QueueStatistics statistics;
 
     private int nextAvail;
     private int usedIndex;
@@ -62,11 +64,13 @@ public final class SplitQueue {
 
     private @Nullable Mapping indirectCopy;
 
-    SplitQueue(int index, RingMemory memory, int size, int maxChain, long features) {
+    SplitQueue(
+            int index, RingMemory memory, int size, int maxChain, long features, QueueStatistics statistics) {
         this.index = index;
         this.memory = memory;
         this.size = size;
         this.maxChain = maxChain;
+        this.statistics = statistics;
         mask = size - 1;
         indirectOffered = VirtioConfig.has(features, VirtioConfig.VIRTIO_RING_F_INDIRECT_DESC);
         eventIndex = VirtioConfig.has(features, VirtioConfig.VIRTIO_RING_F_EVENT_IDX);
@@ -75,6 +79,11 @@ public final class SplitQueue {
     /** Which of the device's queues this is. */
     public int index() {
         return index;
+    }
+
+    /** Where what happens to its chains is counted. */
+    public QueueStatistics statistics() {
+        return statistics;
     }
 
     /** What the driver did wrong, in a few words; empty when nothing. */

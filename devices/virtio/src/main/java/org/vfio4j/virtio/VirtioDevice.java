@@ -1,6 +1,7 @@
 package org.vfio4j.virtio;
 
 import org.vfio4j.devicemodel.BarHandler;
+import org.vfio4j.devicemodel.DeviceRecorder;
 
 /** A virtio device type, as the transport sees it. Called by the thread that accesses the function, unless said otherwise. */
 public interface VirtioDevice {
@@ -24,6 +25,11 @@ public interface VirtioDevice {
 
     /** Device-specific configuration (2.5). */
     BarHandler config();
+
+    /** How long a request may take before it counts as slow, in nanoseconds; {@link Long#MAX_VALUE} for without end. */
+    default long slowNs() {
+        return DeviceRecorder.DEFAULT_SLOW_NS;
+    }
 
     /** The driver has set {@code FEATURES_OK}, for {@code features}; or these are 0, after a reset. */
     void negotiated(long features);

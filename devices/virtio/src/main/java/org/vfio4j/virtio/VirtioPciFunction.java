@@ -9,7 +9,6 @@ import static org.vfio4j.virtio.VirtioPci.*;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.IntStream;
 import org.vfio4j.bus.BarNotification;
 import org.vfio4j.bus.DmaSpace;
@@ -18,6 +17,8 @@ import org.vfio4j.bus.PciFunction;
 import org.vfio4j.devicemodel.BarHandler;
 import org.vfio4j.devicemodel.Capability;
 import org.vfio4j.devicemodel.DeviceModel;
+import org.vfio4j.devicemodel.DeviceRecorder;
+import org.vfio4j.devicemodel.DeviceStatistics;
 import org.vfio4j.devicemodel.EmulatedFunction;
 import org.vfio4j.devicemodel.EmulatedFunctionBuilder;
 import org.vfio4j.devicemodel.QueuePolling;
@@ -66,13 +67,14 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
     private final VirtioQueues queues;
     private final QueueThread thread;
     private final EmulatedFunction function;
-    private final AtomicLong notificationCount = new AtomicLong();
+    private final DeviceRecorder statistics;
 
     // Replaced by the function's thread, or while it sees a reset under way.
     private volatile SplitQueue[] served = {};
 
     public VirtioPciFunction(VirtioDevice device, QueuePolling polling) {
         this.device = device;
+        statistics = new DeviceRecorder(device.name(), device.queueCount(), device.slowNs(), this::cpuNs);
         int vectors = device.queueCount() + 1;
         EmulatedFunctionBuilder builder = new EmulatedFunctionBuilder(
                         PCI_VENDOR_ID_REDHAT_QUMRANET, VIRTIO_PCI_DEVICE_ID_BASE + device.virtioId())
@@ -89,7 +91,8 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
                 .capability(new PciConfigAccess(BAR, BAR_BYTES, structures).capability())
                 .powerManagement()
                 .pciExpress()
-                .notifications(BAR, notifications(device.queueCount()));
+                .notifications(BAR, notifications(device.queueCount()))
+                .platform(DeviceStatistics.class, statistics);
         function = builder.build(this);
         interrupts = new VirtioInterrupts(function.interrupts(), device.queueCount(), vectors);
         common = new CommonConfig(device, device.features() | TRANSPORT_FEATURES, status, interrupts, new Steps());
@@ -102,14 +105,14 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
                 .mapToObj(queue -> new BarNotification(
                         (long) NOTIFY_PAGE * PAGE + (long) NOTIFY_MULTIPLIER * queue,
                         Short.BYTES,
-                        this::driverNotified))
+                        () -> driverNotified(queue)))
                 .toList();
     }
 
     // The function's thread, or whoever watches the driver's eventfds.
-    private void driverNotified() {
+    private void driverNotified(int queue) {
         if (status.isLive()) {
-            notificationCount.incrementAndGet();
+            statistics.queue(queue).notified();
             queues.driverNotified();
             thread.wake();
         }
@@ -119,14 +122,9 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
         return function;
     }
 
-    /** How often the driver has notified. */
-    public long notificationCount() {
-        return notificationCount.get();
-    }
-
-    /** How many interrupts were raised for queues. */
-    public long interruptCount() {
-        return queues.interruptCount();
+    /** What its queues have done, also to be had from the function. */
+    public DeviceStatistics statistics() {
+        return statistics;
     }
 
     /** How often the driver made the device ask for a reset. */
@@ -169,6 +167,10 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
         common.beginReset();
         thread.callQuiesced(this::resetQuiesced);
         thread.close();
+    }
+
+    private long cpuNs() {
+        return thread.cpuNs();
     }
 
     private void resetQuiesced() {
@@ -222,7 +224,7 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
 
         private void driverNotifies(long offset) {
             if (offset < (long) NOTIFY_MULTIPLIER * common.queueCount()) {
-                driverNotified();
+                driverNotified((int) (offset / NOTIFY_MULTIPLIER));
             }
         }
     }
@@ -241,7 +243,8 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
             for (int i = 0; i < common.queueCount(); i++) {
                 int index = i;
                 if (common.queue(i).isEnabled() && all.stream().noneMatch(queue -> queue.index() == index)) {
-                    all.add(common.queue(i).create(i, device.maxQueueSize(), common.driverFeatures()));
+                    all.add(common.queue(i)
+                            .create(i, device.maxQueueSize(), common.driverFeatures(), statistics.queue(i)));
                 }
             }
             SplitQueue[] now = all.toArray(SplitQueue[]::new);

@@ -42,7 +42,6 @@ final class VirtioQueues implements QueueWork {
     private boolean lost;
     private boolean cutShort;
     private int triesLeft = TRIES;
-    private long interruptCount;
     private long faultCount;
     private long lastLogNs;
     private @Nullable Thread logger;
@@ -74,11 +73,6 @@ final class VirtioQueues implements QueueWork {
 
     SplitQueue[] queues() {
         return queues;
-    }
-
-    /** How many interrupts were raised for queues. */
-    long interruptCount() {
-        return interruptCount;
     }
 
     /** How often the device has asked for a reset. */
@@ -177,6 +171,9 @@ final class VirtioQueues implements QueueWork {
         LOG.log(Level.ERROR, name + ": the device stops until it is reset", cause);
         needReset();
         requests.abandon();
+        for (SplitQueue queue : queues) {
+            queue.statistics().abandoned();
+        }
     }
 
     private int poll(SplitQueue queue, DmaWindow window) {
@@ -259,7 +256,7 @@ final class VirtioQueues implements QueueWork {
 
     private void publish(SplitQueue queue, DmaWindow window) {
         if (queue.publish(window)) {
-            interruptCount++;
+            queue.statistics().interrupted();
             interrupts.queue(queue.index());
         }
     }
