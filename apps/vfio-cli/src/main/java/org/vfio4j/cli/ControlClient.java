@@ -12,7 +12,7 @@ import tools.jackson.databind.json.JsonMapper;
 /** Asks a serving process for something. */
 final class ControlClient {
 
-    private static final int MAX_REPLY_BYTES = 1 << 20;
+    private static final int MAX_REPLY_BYTES = 16 << 20;
     private static final Duration GRACE = Duration.ofSeconds(15);
     private static final ObjectMapper JSON = JsonMapper.builder().build();
 
@@ -30,13 +30,28 @@ final class ControlClient {
      * @throws CliException what the process says, with {@code hint}; {@link ExitCode#UNREACHABLE} when it does not answer
      */
     static ServerQuery.Found ask(ServerQuery.Found function, ControlRequest request, PrintWriter err, Hint hint) {
-        JsonNode reply = exchange(function.pid(), request, err);
+        JsonNode item = item(exchange(function.pid(), request, err), hint);
+        return new ServerQuery.Found(function.pid(), function.sysfs(), ServerDirectory.parseFunction(item));
+    }
+
+    /**
+     * Asks for what a process's functions have done.
+     *
+     * @param address of one function, empty for all
+     * @throws CliException as {@link #ask}
+     */
+    static ServerStatistics statistics(long pid, String address, boolean queues, PrintWriter err) {
+        return ServerStatistics.parse(
+                item(exchange(pid, ControlRequest.statistics(address, queues), err), errno -> "vfio ls"));
+    }
+
+    private static JsonNode item(JsonNode reply, Hint hint) {
         JsonNode item = reply.path("items").path(0);
         if (reply.path("kind").asString("").equals(ControlRequest.ERROR)) {
             int errno = item.path("errno").asInt();
             throw new CliException(ExitCode.of(errno), item.path("message").asString(""), hint.forErrno(errno));
         }
-        return new ServerQuery.Found(function.pid(), function.sysfs(), ServerDirectory.parseFunction(item));
+        return item;
     }
 
     private static JsonNode exchange(long pid, ControlRequest request, PrintWriter err) {

@@ -13,15 +13,18 @@ import tools.jackson.databind.json.JsonMapper;
  * What a serving process is asked to do, as one line of JSON.
  *
  * @param apiVersion {@code vfio4j/v1}
- * @param kind {@link #BIND} or {@link #UNBIND}
- * @param address the function's, as {@code 0000:00:01.0}
+ * @param kind {@link #BIND}, {@link #UNBIND} or {@link #STATISTICS}
+ * @param address the function's, as {@code 0000:00:01.0}; for STATISTICS empty for all
  * @param driver for BIND: its VFIO driver, empty for the one that knows it best
  * @param timeoutMs for UNBIND: how long to wait for its user, up to {@value #MAX_TIMEOUT_MS}
+ * @param queues for STATISTICS: whether each queue is told by itself too
  */
-record ControlRequest(String apiVersion, String kind, String address, String driver, long timeoutMs) {
+record ControlRequest(
+        String apiVersion, String kind, String address, String driver, long timeoutMs, boolean queues) {
 
     static final String BIND = "Bind";
     static final String UNBIND = "Unbind";
+    static final String STATISTICS = "Statistics";
 
     /** The kind of a reply that says what failed. */
     static final String ERROR = "Error";
@@ -45,11 +48,15 @@ record ControlRequest(String apiVersion, String kind, String address, String dri
     }
 
     static ControlRequest bind(String address, String driver) {
-        return new ControlRequest(Output.API_VERSION, BIND, address, driver, 0);
+        return new ControlRequest(Output.API_VERSION, BIND, address, driver, 0, false);
     }
 
     static ControlRequest unbind(String address, long timeoutMs) {
-        return new ControlRequest(Output.API_VERSION, UNBIND, address, "", timeoutMs);
+        return new ControlRequest(Output.API_VERSION, UNBIND, address, "", timeoutMs, false);
+    }
+
+    static ControlRequest statistics(String address, boolean queues) {
+        return new ControlRequest(Output.API_VERSION, STATISTICS, address, "", 0, queues);
     }
 
     /**
@@ -66,14 +73,17 @@ record ControlRequest(String apiVersion, String kind, String address, String dri
 
     /** As it is sent. */
     String line() {
-        return new JsonWriter()
+        JsonWriter json = new JsonWriter()
                 .object()
                 .field("apiVersion", apiVersion)
                 .field("kind", kind)
-                .field("address", address)
-                .field("driver", driver)
-                .field("timeoutMs", timeoutMs)
-                .end()
-                .toString();
+                .field("address", address);
+        if (kind.equals(STATISTICS)) {
+            json.field("queues", queues);
+        } else {
+            // Older processes refuse fields that they do not know.
+            json.field("driver", driver).field("timeoutMs", timeoutMs);
+        }
+        return json.end().toString();
     }
 }

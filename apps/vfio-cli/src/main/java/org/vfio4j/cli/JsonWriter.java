@@ -1,5 +1,6 @@
 package org.vfio4j.cli;
 
+import java.math.BigDecimal;
 import java.util.List;
 
 /** Writes JSON on one line without a library, which a process that starts to serve has no time to load. */
@@ -41,6 +42,25 @@ final class JsonWriter {
     JsonWriter field(String name, long value) {
         name(name).append(value);
         return this;
+    }
+
+    /** @param value finite */
+    JsonWriter field(String name, double value) {
+        name(name).append(BigDecimal.valueOf(value).stripTrailingZeros().toPlainString());
+        return this;
+    }
+
+    JsonWriter field(String name, boolean value) {
+        name(name).append(value);
+        return this;
+    }
+
+    JsonWriter field(String name, long[] values) {
+        array(name);
+        for (long value : values) {
+            separate().append(value);
+        }
+        return endArray();
     }
 
     JsonWriter field(String name, List<String> values) {

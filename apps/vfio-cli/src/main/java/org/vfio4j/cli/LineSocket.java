@@ -57,7 +57,7 @@ final class LineSocket implements AutoCloseable {
             // One char for each byte until the line is whole: a piece may end inside a character.
             line.append(new String(
                     buffer.asSlice(0, received).toArray(ValueLayout.JAVA_BYTE), StandardCharsets.ISO_8859_1));
-            int end = line.indexOf("\n");
+            int end = line.indexOf("\n", (int) (line.length() - received));
             if ((end < 0 ? line.length() : end) > maxBytes) {
                 throw new ErrnoException(EMSGSIZE, "a line of more than " + maxBytes + " bytes");
             }

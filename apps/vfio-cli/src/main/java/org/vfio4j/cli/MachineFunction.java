@@ -14,6 +14,8 @@ import org.vfio4j.bus.PciBus;
 import org.vfio4j.bus.PciDevice;
 import org.vfio4j.bus.PciDriver;
 import org.vfio4j.bus.PciFunction;
+import org.vfio4j.devicemodel.DeviceStatistics;
+import org.vfio4j.devicemodel.QueueSnapshot;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.uapi.PciRegs;
 import org.vfio4j.vfio.LocalDeviceFile;
@@ -168,6 +170,23 @@ final class MachineFunction implements AutoCloseable {
                 seen.irqs(),
                 seen.features(),
                 seen.migration());
+    }
+
+    /** What it has done, for others; empty for a kind that does not count. */
+    Optional<FunctionStatistics> statistics(boolean queues) {
+        return device.function().platform(DeviceStatistics.class).map(counted -> {
+            List<QueueSnapshot> each = counted.queues();
+            return new FunctionStatistics(
+                    device.toString(),
+                    emulated.kind(),
+                    emulated.description(),
+                    vfio.map(VfioDevice::name).orElse(""),
+                    service.map(s -> s.endpoint().socket()).orElse(""),
+                    counted.cpuNs(),
+                    counted.slowNs(),
+                    QueueSnapshot.sum(each),
+                    queues ? each : List.of());
+        });
     }
 
     /** Lets its client go, and ends the wait of another thread for that. */

@@ -21,6 +21,8 @@ public final class Main {
             LsCommand.class,
             TreeCommand.class,
             ShowCommand.class,
+            StatCommand.class,
+            TopCommand.class,
             BindCommand.class,
             UnbindCommand.class,
             DriversCommand.class,

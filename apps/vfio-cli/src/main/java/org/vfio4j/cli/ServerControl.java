@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import org.vfio4j.sys.CpuClock;
 import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
 import tools.jackson.core.JacksonException;
@@ -83,6 +84,11 @@ final class ServerControl implements AutoCloseable {
     private String answer(String line) {
         try {
             ControlRequest request = ControlRequest.parse(line);
+            checkVersion(request);
+            if (request.kind().equals(ControlRequest.STATISTICS)) {
+                return Output.jsonLine(
+                        ControlRequest.STATISTICS, List.of(statistics(request)), ServerStatistics::write);
+            }
             MachineFunction function = machine.functions().stream()
                     .filter(found -> found.device().toString().equals(request.address()))
                     .findFirst()
@@ -100,11 +106,24 @@ final class ServerControl implements AutoCloseable {
         }
     }
 
-    private static void perform(ControlRequest request, MachineFunction function) {
+    private ServerStatistics statistics(ControlRequest request) {
+        List<FunctionStatistics> functions = machine.functions().stream()
+                .filter(function -> request.address().isEmpty()
+                        || function.device().toString().equals(request.address()))
+                .flatMap(function -> function.statistics(request.queues()).stream())
+                .toList();
+        return new ServerStatistics(
+                ProcessHandle.current().pid(), System.nanoTime(), CpuClock.PROCESS.ns(), functions);
+    }
+
+    private static void checkVersion(ControlRequest request) {
         if (!request.apiVersion().equals(Output.API_VERSION)) {
             throw new ErrnoException(
                     EPROTONOSUPPORT, "apiVersion '" + request.apiVersion() + "': there is " + Output.API_VERSION);
         }
+    }
+
+    private static void perform(ControlRequest request, MachineFunction function) {
         switch (request.kind()) {
             case ControlRequest.BIND ->
                 function.bind(Optional.of(request.driver()).filter(name -> !name.isEmpty()));
@@ -112,8 +131,8 @@ final class ServerControl implements AutoCloseable {
             default ->
                 throw new ErrnoException(
                         EOPNOTSUPP,
-                        "request '" + request.kind() + "': there are " + ControlRequest.BIND + " and "
-                                + ControlRequest.UNBIND);
+                        "request '" + request.kind() + "': there are " + ControlRequest.BIND + ", "
+                                + ControlRequest.UNBIND + " and " + ControlRequest.STATISTICS);
         }
     }
 

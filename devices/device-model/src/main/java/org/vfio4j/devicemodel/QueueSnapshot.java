@@ -1,5 +1,7 @@
 package org.vfio4j.devicemodel;
 
+import java.util.List;
+
 /**
  * What one queue of a device has done since the device was made. Each number was right at some moment while the snapshot was taken;
  * that they belong to the same moment is not promised.
@@ -37,4 +39,46 @@ public record QueueSnapshot(
         long interrupts,
         LatencySnapshot readLatency,
         LatencySnapshot writeLatency,
-        LatencySnapshot otherLatency) {}
+        LatencySnapshot otherLatency) {
+
+    /** {@link #queue} of several queues together. */
+    public static final int ALL = -1;
+
+    private static final QueueSnapshot NOTHING = new QueueSnapshot(
+            ALL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, LatencySnapshot.EMPTY, LatencySnapshot.EMPTY, LatencySnapshot.EMPTY);
+
+    /** All together. */
+    public static QueueSnapshot sum(List<QueueSnapshot> queues) {
+        return queues.stream().reduce(NOTHING, QueueSnapshot::plus);
+    }
+
+    /** Commands that were answered, also with an error. */
+    public long commands() {
+        return reads + writes + flushes + discards + others + errors;
+    }
+
+    /** How long all commands took. */
+    public LatencySnapshot latency() {
+        return readLatency.plus(writeLatency).plus(otherLatency);
+    }
+
+    private QueueSnapshot plus(QueueSnapshot other) {
+        return new QueueSnapshot(
+                ALL,
+                reads + other.reads,
+                writes + other.writes,
+                flushes + other.flushes,
+                discards + other.discards,
+                others + other.others,
+                readBytes + other.readBytes,
+                writtenBytes + other.writtenBytes,
+                errors + other.errors,
+                slow + other.slow,
+                inFlight + other.inFlight,
+                notifications + other.notifications,
+                interrupts + other.interrupts,
+                readLatency.plus(other.readLatency),
+                writeLatency.plus(other.writeLatency),
+                otherLatency.plus(other.otherLatency));
+    }
+}

@@ -1,7 +1,5 @@
 package org.vfio4j.virtioblk;
 
-import java.util.List;
-import java.util.function.ToLongFunction;
 import org.vfio4j.devicemodel.QueueSnapshot;
 
 /**
@@ -33,22 +31,18 @@ public record BlkCounters(
         long interrupts,
         long faults) {
 
-    static BlkCounters of(List<QueueSnapshot> queues, long slow, long faults) {
+    static BlkCounters of(QueueSnapshot all, long slow, long faults) {
         return new BlkCounters(
-                sum(queues, QueueSnapshot::reads),
-                sum(queues, QueueSnapshot::writes),
-                sum(queues, QueueSnapshot::flushes),
-                sum(queues, QueueSnapshot::discards),
-                sum(queues, QueueSnapshot::readBytes),
-                sum(queues, QueueSnapshot::writtenBytes),
-                sum(queues, QueueSnapshot::errors),
+                all.reads(),
+                all.writes(),
+                all.flushes(),
+                all.discards(),
+                all.readBytes(),
+                all.writtenBytes(),
+                all.errors(),
                 slow,
-                sum(queues, QueueSnapshot::notifications),
-                sum(queues, QueueSnapshot::interrupts),
+                all.notifications(),
+                all.interrupts(),
                 faults);
-    }
-
-    private static long sum(List<QueueSnapshot> queues, ToLongFunction<QueueSnapshot> counter) {
-        return queues.stream().mapToLong(counter).sum();
     }
 }

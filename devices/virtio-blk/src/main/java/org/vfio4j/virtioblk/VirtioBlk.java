@@ -7,6 +7,7 @@ import org.vfio4j.bus.PciFunction;
 import org.vfio4j.devicemodel.BarHandler;
 import org.vfio4j.devicemodel.DeviceRecorder;
 import org.vfio4j.devicemodel.QueuePolling;
+import org.vfio4j.devicemodel.QueueSnapshot;
 import org.vfio4j.virtio.VirtioDevice;
 import org.vfio4j.virtio.VirtioPciFunction;
 import org.vfio4j.virtio.VirtioRequests;
@@ -47,7 +48,8 @@ public final class VirtioBlk implements AutoCloseable {
 
     /** What it has done so far, of all queues together. */
     public BlkCounters counters() {
-        return BlkCounters.of(transport.statistics().queues(), tally.slow, transport.faultCount());
+        return BlkCounters.of(
+                QueueSnapshot.sum(transport.statistics().queues()), tally.slow, transport.faultCount());
     }
 
     /** Whether it has a thread now. */

@@ -1,0 +1,58 @@
+package org.vfio4j.cli;
+
+import java.io.PrintWriter;
+import java.io.Writer;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Asks all serving processes of the user for their statistics. Belongs to one thread. */
+final class StatisticsQuery {
+
+    private final long onlyPid;
+    private final boolean queues;
+    private final PrintWriter nowhere = new PrintWriter(Writer.nullWriter());
+    private final List<String> failures = new ArrayList<>();
+    private int serverCount;
+
+    /**
+     * @param onlyPid of this process alone, 0 for all
+     * @param queues whether each queue is wanted by itself
+     */
+    StatisticsQuery(long onlyPid, boolean queues) {
+        this.onlyPid = onlyPid;
+        this.queues = queues;
+    }
+
+    StatisticsQuery withQueues(boolean wanted) {
+        return new StatisticsQuery(onlyPid, wanted);
+    }
+
+    /** What those say that answer, by pid. One that ends meanwhile, or does not know the request, is left out. */
+    List<ServerStatistics> all() {
+        failures.clear();
+        serverCount = 0;
+        List<ServerStatistics> found = new ArrayList<>();
+        for (ServerState server : ServerDirectory.servers()) {
+            if (onlyPid != 0 && onlyPid != server.pid()) {
+                continue;
+            }
+            serverCount++;
+            try {
+                found.add(ControlClient.statistics(server.pid(), "", queues, nowhere));
+            } catch (CliException e) {
+                failures.add(String.valueOf(e.getMessage()));
+            }
+        }
+        return found;
+    }
+
+    /** How many processes there were at the last {@link #all}. */
+    int serverCount() {
+        return serverCount;
+    }
+
+    /** What kept processes from answering the last {@link #all}, in a line each. */
+    List<String> failures() {
+        return List.copyOf(failures);
+    }
+}
