@@ -80,7 +80,6 @@ final class Grid {
             String padding = " ".repeat(widths[i] - cell.length());
             line.append(columns.get(i).isNumber() ? padding + cell : cell + padding).append(" ".repeat(GAP));
         }
-        String text = line.toString().stripTrailing();
-        return text.length() <= width ? text : text.substring(0, width);
+        return line.substring(0, Math.min(line.length(), width)).stripTrailing();
     }
 }

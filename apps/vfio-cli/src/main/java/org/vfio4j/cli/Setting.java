@@ -3,6 +3,8 @@ package org.vfio4j.cli;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.vfio4j.devicemodel.QueuePolling;
 
 /**
@@ -12,6 +14,9 @@ import org.vfio4j.devicemodel.QueuePolling;
  * @param value what follows it, empty for a key that stands alone
  */
 record Setting(String key, String value) {
+
+    private static final Pattern DURATION = Pattern.compile("(\\d{1,9})(us|ms|s)");
+    private static final long MAX_DURATION_NS = 3_600_000_000_000L;
 
     /** @param words each {@code key=value} or several of them with commas between; ",," stands for a comma in a value */
     static List<Setting> parse(List<String> words) {
@@ -56,6 +61,28 @@ record Setting(String key, String value) {
             // told below
         }
         throw CliException.usage(this + ": expected a number from " + least + " to " + most, key + "=" + least);
+    }
+
+    boolean isOff() {
+        return value.equals("off");
+    }
+
+    /** A duration in nanoseconds, of {@code 500us}, {@code 10ms}, {@code 2s}: up to an hour. */
+    long durationNs() {
+        Matcher m = DURATION.matcher(value);
+        if (m.matches()) {
+            long unitNs =
+                    switch (m.group(2)) {
+                        case "us" -> 1_000;
+                        case "ms" -> 1_000_000;
+                        default -> 1_000_000_000;
+                    };
+            long ns = Long.parseLong(m.group(1)) * unitNs;
+            if (ns <= MAX_DURATION_NS) {
+                return ns;
+            }
+        }
+        throw CliException.usage(this + ": expected a time up to an hour, as 500us, 10ms or 2s", key + "=10ms");
     }
 
     /** How a queue thread waits. */

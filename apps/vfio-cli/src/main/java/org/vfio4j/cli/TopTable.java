@@ -33,6 +33,9 @@ final class TopTable {
 
     /** Its lines, none longer than {@code width}. */
     static List<String> lines(List<TopSampler.Row> rows, int width) {
+        if (rows.isEmpty()) {
+            return List.of();
+        }
         Grid grid = new Grid(COLUMNS);
         for (TopSampler.Row row : rows) {
             boolean isKnown = row.total().isPresent();

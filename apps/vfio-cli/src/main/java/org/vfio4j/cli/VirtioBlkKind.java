@@ -9,6 +9,7 @@ import org.vfio4j.block.FileIoMode;
 import org.vfio4j.block.MemoryBackend;
 import org.vfio4j.block.NullBackend;
 import org.vfio4j.bus.PciAddress;
+import org.vfio4j.devicemodel.DeviceRecorder;
 import org.vfio4j.devicemodel.QueuePolling;
 import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
@@ -20,7 +21,7 @@ final class VirtioBlkKind implements DeviceKind {
     private static final String NAME = "virtio-blk";
     private static final String EXAMPLE = "vfio serve virtio-blk memory=512M --socket-path /tmp/disk.sock";
     private static final List<String> KEYS =
-            List.of("file", "memory", "null", "readonly", "serial", "queues", "queue-size", "poll", "io");
+            List.of("file", "memory", "null", "readonly", "serial", "queues", "queue-size", "poll", "io", "slow");
 
     @Override
     public String name() {
@@ -38,7 +39,9 @@ final class VirtioBlkKind implements DeviceKind {
                 "queues=N         1 to 256 (default 1)",
                 "queue-size=N     a power of two, 4 to 1024 (default 256)",
                 "poll=WHEN        adaptive, always or off (default adaptive)",
-                "io=HOW           auto, uring or sync, for files (default auto)");
+                "io=HOW           auto, uring or sync, for files (default auto)",
+                "slow=TIME        a request that takes longer is slow, or off",
+                "                 (default 10ms)");
     }
 
     @Override
@@ -78,6 +81,7 @@ final class VirtioBlkKind implements DeviceKind {
         private int queueSize = 256;
         private QueuePolling polling = QueuePolling.ADAPTIVE;
         private FileIoMode io = FileIoMode.AUTO;
+        private long slowNs = DeviceRecorder.DEFAULT_SLOW_NS;
 
         @Override
         public EmulatedDevice open(PciAddress address) {
@@ -99,7 +103,8 @@ final class VirtioBlkKind implements DeviceKind {
                     .serial(serial)
                     .queues(queues)
                     .queueSize(queueSize)
-                    .poll(polling);
+                    .poll(polling)
+                    .slowNs(slowNs);
             return (readOnly ? builder.readOnly() : builder).build();
         }
 
@@ -153,6 +158,7 @@ final class VirtioBlkKind implements DeviceKind {
                 case "queue-size" -> queueSize = powerOfTwo(setting);
                 case "poll" -> polling = setting.polling();
                 case "io" -> io = ioMode(setting);
+                case "slow" -> slowNs = setting.isOff() ? Long.MAX_VALUE : setting.durationNs();
                 default -> throw setting.unknown(NAME, KEYS);
             }
         }
