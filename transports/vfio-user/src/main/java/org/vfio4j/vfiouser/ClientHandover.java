@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import org.vfio4j.sys.Fd;
+import org.vfio4j.vfio.VfioMsixCopy;
 
 /**
  * A client's part of a {@link ServerHandover}, taken apart. Its descriptors belong to where it was read from, or to the
@@ -20,7 +21,7 @@ import org.vfio4j.sys.Fd;
  * @param habits how the client answers requests for its memory
  * @param maps its memory
  * @param irqs its interrupts, by index
- * @param pending MSI-X vectors that fired while they were masked
+ * @param msix its MSI-X table
  */
 record ClientHandover(
         Fd socket,
@@ -31,7 +32,7 @@ record ClientHandover(
         DmaRequests.Habits habits,
         List<MapAndFile> maps,
         Map<Integer, Irqs> irqs,
-        BitSet pending) {
+        VfioMsixCopy msix) {
 
     /** A map and its memory; none for memory that is reached by messages. */
     record MapAndFile(ClientMaps.Map map, Optional<Fd> file) {}
@@ -53,7 +54,7 @@ record ClientHandover(
         maps.forEach(map -> write(out, map));
         out.number(irqs.size());
         irqs.forEach((index, set) -> write(out.number(index), set));
-        out.bytes(pending.toByteArray());
+        out.bytes(msix.table()).bytes(msix.pending().toByteArray());
     }
 
     static ClientHandover read(HandoverRecord.Reader in) {
@@ -74,7 +75,16 @@ record ClientHandover(
         for (int left = in.count(); left > 0; left--) {
             irqs.put(in.number(), irqs(in));
         }
-        return new ClientHandover(socket, agreed, twin, rest, restFds, habits, maps, irqs, BitSet.valueOf(in.bytes()));
+        return new ClientHandover(
+                socket,
+                agreed,
+                twin,
+                rest,
+                restFds,
+                habits,
+                maps,
+                irqs,
+                new VfioMsixCopy(in.bytes(), BitSet.valueOf(in.bytes())));
     }
 
     private static void write(HandoverRecord.Writer out, MapAndFile both) {

@@ -21,7 +21,7 @@ import org.vfio4j.sys.UnixSocket;
 import org.vfio4j.uapi.VfioUser.Header;
 import org.vfio4j.vfio.IoAddressSpace;
 import org.vfio4j.vfio.LocalDeviceFile;
-import org.vfio4j.vfio.VfioMsixPending;
+import org.vfio4j.vfio.VfioMsixCopy;
 import org.vfio4j.vfio.VfioPciConfigCopy;
 
 /**
@@ -183,7 +183,7 @@ final class Connection implements EventSource {
                 requests.habits(),
                 maps,
                 commands.irqs().irqs().handover(),
-                VfioMsixPending.of(file));
+                VfioMsixCopy.of(file));
     }
 
     /**
@@ -203,7 +203,7 @@ final class Connection implements EventSource {
             from.irqs().forEach(commands.irqs()::takeOver);
             file.attach(space);
             config.restoreCommand(file);
-            VfioMsixPending.fire(file, from.pending());
+            from.msix().restore(file);
             inbox.begin(from.rest(), from.restFds());
         } catch (RuntimeException e) {
             letGo();
