@@ -11,6 +11,8 @@ public final class Fd implements AutoCloseable {
     private static final int F_GETFL = 3;
     private static final int F_SETFL = 4;
     private static final int O_NONBLOCK = 0x800;
+    private static final int O_ACCMODE = 3;
+    private static final int O_RDONLY = 0;
     private static final int CLOSED = -1;
 
     private static final CFunction CLOSE = CFunction.of("close");
@@ -56,6 +58,11 @@ public final class Fd implements AutoCloseable {
     public Fd dup() {
         int original = value();
         return own(fcntl(original, F_DUPFD_CLOEXEC, 0, "fcntl F_DUPFD_CLOEXEC fd=" + original));
+    }
+
+    /** Whether the file was opened for writing. */
+    public boolean isWritable() {
+        return (fcntl(value(), F_GETFL, 0, "fcntl F_GETFL " + this) & O_ACCMODE) != O_RDONLY;
     }
 
     /** Whether calls on the open file fail with EAGAIN instead of waiting. Descriptors that were duplicated share it. */

@@ -241,6 +241,13 @@ public final class LocalDeviceFile implements VfioDeviceFile {
         }
     }
 
+    /** Whether its user is migrating it: its state is not RUNNING, or the memory that it writes is logged. */
+    public boolean isMigrating() {
+        checkOpen();
+        boolean logs = logging != null && logging.isRunning();
+        return logs || (migration != null && migration.state() != VfioMigrationState.RUNNING);
+    }
+
     /**
      * Gives the device memory to master.
      *

@@ -60,6 +60,10 @@ final class VfioLogging {
         space = newSpace;
     }
 
+    boolean isRunning() {
+        return running != null;
+    }
+
     /** Ends the log, if there is one. */
     void stop() {
         if (running != null) {

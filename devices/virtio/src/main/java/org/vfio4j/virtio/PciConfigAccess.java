@@ -9,6 +9,7 @@ import static org.vfio4j.virtio.VirtioPci.VIRTIO_PCI_CAP_PCI_CFG;
 import static org.vfio4j.virtio.VirtioPci.VIRTIO_PCI_CAP_SIZE;
 
 import java.util.List;
+import org.vfio4j.bus.PciFunction;
 import org.vfio4j.devicemodel.BarHandler;
 import org.vfio4j.devicemodel.Capability;
 import org.vfio4j.devicemodel.Register;
@@ -24,6 +25,7 @@ final class PciConfigAccess {
     private final int bar;
     private final long barBytes;
     private final BarHandler handler;
+    private int capabilityAt;
     private long barWanted;
     private long offset;
     private long length;
@@ -36,25 +38,34 @@ final class PciConfigAccess {
     }
 
     Capability capability() {
-        return Capability.vendorSpecific(
-                SIZE,
-                at -> List.of(
-                        Register.at(at + VIRTIO_PCI_CAP_LEN, 1, "cap_len").reset(SIZE),
-                        Register.at(at + VIRTIO_PCI_CAP_CFG_TYPE, 1, "cfg_type").reset(VIRTIO_PCI_CAP_PCI_CFG),
-                        Register.at(at + VIRTIO_PCI_CAP_BAR, 1, "bar")
-                                .writable()
-                                .onWrite(value -> barWanted = value),
-                        Register.at(at + VIRTIO_PCI_CAP_OFFSET, 4, "offset")
-                                .writable()
-                                .onWrite(value -> offset = value),
-                        Register.at(at + VIRTIO_PCI_CAP_LENGTH, 4, "length")
-                                .writable()
-                                .onWrite(value -> length = value),
-                        Register.at(at + VIRTIO_PCI_CAP_SIZE, 4, "pci_cfg_data")
-                                .writable()
-                                .readActs()
-                                .computed(() -> isLegal() ? handler.read(offset, (int) length) : 0)
-                                .onWrite(this::write)));
+        return Capability.vendorSpecific(SIZE, this::registers);
+    }
+
+    /** Where the driver looks. */
+    VirtioState.Window save() {
+        return new VirtioState.Window((int) barWanted, (int) offset, (int) length);
+    }
+
+    /** Has the driver look there, through the registers of {@code function}. */
+    void load(VirtioState.Window from, PciFunction function) {
+        function.configWrite(capabilityAt + VIRTIO_PCI_CAP_BAR, 1, from.bar());
+        function.configWrite(capabilityAt + VIRTIO_PCI_CAP_OFFSET, Integer.BYTES, from.offset());
+        function.configWrite(capabilityAt + VIRTIO_PCI_CAP_LENGTH, Integer.BYTES, from.length());
+    }
+
+    private List<Register> registers(int at) {
+        capabilityAt = at;
+        return List.of(
+                Register.at(at + VIRTIO_PCI_CAP_LEN, 1, "cap_len").reset(SIZE),
+                Register.at(at + VIRTIO_PCI_CAP_CFG_TYPE, 1, "cfg_type").reset(VIRTIO_PCI_CAP_PCI_CFG),
+                Register.at(at + VIRTIO_PCI_CAP_BAR, 1, "bar").writable().onWrite(value -> barWanted = value),
+                Register.at(at + VIRTIO_PCI_CAP_OFFSET, 4, "offset").writable().onWrite(value -> offset = value),
+                Register.at(at + VIRTIO_PCI_CAP_LENGTH, 4, "length").writable().onWrite(value -> length = value),
+                Register.at(at + VIRTIO_PCI_CAP_SIZE, 4, "pci_cfg_data")
+                        .writable()
+                        .readActs()
+                        .computed(() -> isLegal() ? handler.read(offset, (int) length) : 0)
+                        .onWrite(this::write));
     }
 
     private void write(long value) {

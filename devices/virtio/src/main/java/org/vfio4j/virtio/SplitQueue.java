@@ -64,8 +64,7 @@ public final class SplitQueue {
 
     private @Nullable Mapping indirectCopy;
 
-    SplitQueue(
-            int index, RingMemory memory, int size, int maxChain, long features, QueueStatistics statistics) {
+    SplitQueue(int index, RingMemory memory, int size, int maxChain, long features, QueueStatistics statistics) {
         this.index = index;
         this.memory = memory;
         this.size = size;
@@ -106,6 +105,27 @@ public final class SplitQueue {
 
     void forget() {
         memory.forget();
+    }
+
+    /**
+     * The next entry of the available ring that the driver has not been told to be done. That is {@link #nextAvail} when nothing is
+     * in flight, unless copied rings could not be stored: then chains are served one by one, so those that are left were taken in
+     * this order, and taking them again gives what taking them once gave.
+     */
+    int toldAvail() {
+        return (nextAvail - (usedIndex - published)) & 0xffff;
+    }
+
+    /** What the driver has been told of the used ring. */
+    int published() {
+        return published;
+    }
+
+    /** Begins where another queue has stopped, instead of at the start. */
+    void begin(int atAvail, int atUsed) {
+        nextAvail = atAvail;
+        usedIndex = atUsed;
+        published = atUsed;
     }
 
     void close() {

@@ -86,6 +86,39 @@ final class Commands {
         return !space.isQuiet() || requests.anyWaiting() || dma.mapsMessages();
     }
 
+    VersionNegotiation version() {
+        return version;
+    }
+
+    /** The client has sent VERSION to another server, which this one takes over from. */
+    void agreed(Capabilities peer) {
+        version.agreed(peer);
+        limitRequests();
+    }
+
+    private void limitRequests() {
+        requests.setMaxTransfer(Math.min(version.peer().maxDataXferSize(), Connection.MAX_DATA_XFER_SIZE));
+    }
+
+    DmaCommands dma() {
+        return dma;
+    }
+
+    IrqCommands irqs() {
+        return irqs;
+    }
+
+    /** Whether the client writes registers in a way that only this server sees. */
+    boolean hasGivenIoFds() {
+        return ioFds.hasGiven();
+    }
+
+    /** Forgets what the client has set up, and closes its descriptors. */
+    void forgetClient() {
+        dma.maps().close();
+        irqs.irqs().close();
+    }
+
     /**
      * Handles a command.
      *
@@ -95,7 +128,7 @@ final class Commands {
         int command = request.command();
         if (command == VFIO_USER_VERSION) {
             version.handle(request, reply);
-            requests.setMaxTransfer(Math.min(version.peer().maxDataXferSize(), Connection.MAX_DATA_XFER_SIZE));
+            limitRequests();
             return;
         }
         if (!version.isDone()) {

@@ -7,8 +7,12 @@ import static org.vfio4j.sys.Errno.EINTR;
 import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.EIO;
 import static org.vfio4j.sys.Errno.ENOTCONN;
+import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 import static org.vfio4j.sys.SocketIo.MSG_DONTWAIT;
 
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
@@ -17,6 +21,8 @@ import org.vfio4j.sys.UnixSocket;
 import org.vfio4j.uapi.VfioUser.Header;
 import org.vfio4j.vfio.IoAddressSpace;
 import org.vfio4j.vfio.LocalDeviceFile;
+import org.vfio4j.vfio.VfioMsixCopy;
+import org.vfio4j.vfio.VfioPciConfigCopy;
 
 /**
  * One client of a {@link VfioUserServer}, from accept to the end.
@@ -41,6 +47,8 @@ final class Connection implements EventSource {
         WATCHED,
         /** A worker handles a command. */
         WITH_WORKER,
+        /** Nobody reads: it may be handed over. */
+        FROZEN,
         /** The device is being detached, or is. */
         ENDING
     }
@@ -113,8 +121,110 @@ final class Connection implements EventSource {
     /** Ends the connection as soon as the thread that owns it can; {@code onEnd} tells when. */
     void end() {
         endRequested = true;
-        if (state == State.WATCHED) {
+        if (state == State.WATCHED || state == State.FROZEN) {
             detach();
+        }
+    }
+
+    /**
+     * Stops reading, between two messages. Nothing is half sent, and no request is under way: else it does not, and may be asked
+     * again in a moment.
+     */
+    boolean freeze() {
+        boolean quiet = state == State.WATCHED
+                && !endRequested
+                && !outbox.isBacklogged()
+                && !requests.anyWaiting()
+                && (twin == null || twin.isQuiet());
+        if (quiet) {
+            loop.remove(socket, token);
+            state = State.FROZEN;
+            if (twin != null) {
+                twin.freeze();
+            }
+        }
+        return quiet;
+    }
+
+    /** Reads again. */
+    void thaw() {
+        if (twin != null) {
+            twin.thaw();
+        }
+        watch();
+    }
+
+    /**
+     * All that another connection needs to go on. While it is frozen; from any one thread. What it names stays this object's.
+     *
+     * @throws ErrnoException EOPNOTSUPP when there is something that cannot be handed over
+     */
+    ClientHandover handover() {
+        if (commands.hasGivenIoFds()) {
+            throw new ErrnoException(EOPNOTSUPP, "hand over a client that writes registers by eventfds");
+        }
+        List<ClientHandover.MapAndFile> maps = new ArrayList<>();
+        for (ClientMaps.Map map : commands.dma().maps().all()) {
+            if (map.hasFile() && map.file().isEmpty()) {
+                throw new ErrnoException(
+                        EOPNOTSUPP,
+                        "hand over a client whose memory is in more than " + MemoryFiles.MAX_FILES + " files");
+            }
+            maps.add(new ClientHandover.MapAndFile(map, map.file().map(MemoryFiles.Kept::fd)));
+        }
+        return new ClientHandover(
+                socket,
+                Optional.of(commands.version())
+                        .filter(VersionNegotiation::isDone)
+                        .map(VersionNegotiation::peer),
+                Optional.ofNullable(twin).map(TwinSocket::socket),
+                inbox.rest(),
+                inbox.restFds(),
+                requests.habits(),
+                maps,
+                commands.irqs().irqs().handover(),
+                VfioMsixCopy.of(file));
+    }
+
+    /**
+     * Takes a client over instead of {@link #start}: memory, interrupts and configuration are as they were, and the device is
+     * attached. Reads nothing before {@link #startTakenOver}.
+     *
+     * @param config as the client had set it up
+     */
+    void takeOver(ClientHandover from, VfioPciConfigCopy config) {
+        try {
+            from.capabilities().ifPresent(commands::agreed);
+            requests.begin(from.habits());
+            for (ClientHandover.MapAndFile map : from.maps()) {
+                commands.dma().mapAgain(map.map(), map.file().map(Fd::dup));
+            }
+            config.restore(file);
+            from.irqs().forEach(commands.irqs()::takeOver);
+            file.attach(space);
+            config.restoreCommand(file);
+            from.msix().restore(file);
+            inbox.begin(from.rest(), from.restFds());
+        } catch (RuntimeException e) {
+            letGo();
+            throw e;
+        }
+    }
+
+    /** The loop's thread: begins to serve a client that was taken over. */
+    void startTakenOver(Optional<Fd> twinSocket) {
+        twinSocket.ifPresent(fd -> twin = new TwinSocket(loop, fd, requests, log, this::end));
+        watch();
+    }
+
+    private void watch() {
+        state = State.WATCHED;
+        interest = EPOLLIN;
+        token = loop.add(socket, EPOLLIN, this);
+        if (endRequested) {
+            detach();
+        } else {
+            handleMessages();
         }
     }
 
@@ -230,14 +340,7 @@ final class Connection implements EventSource {
     private void takeBack() {
         requests.setAttended(true);
         inbox.consume();
-        state = State.WATCHED;
-        interest = EPOLLIN;
-        token = loop.add(socket, EPOLLIN, this);
-        if (endRequested) {
-            detach();
-        } else {
-            handleMessages();
-        }
+        watch();
     }
 
     // Reads while everything is sent, else waits for room to send. Also after a queue thread has filled the socket.
@@ -298,7 +401,9 @@ final class Connection implements EventSource {
 
     /** The client is gone: what it gave goes, what the device is stays. */
     private void detach() {
-        loop.remove(socket, token);
+        if (state != State.FROZEN) {
+            loop.remove(socket, token);
+        }
         state = State.ENDING;
         requests.cancel(ENOTCONN);
         if (twin != null) {
@@ -356,5 +461,6 @@ final class Connection implements EventSource {
         reply.close();
         socket.close();
         space.close();
+        commands.forgetClient();
     }
 }

@@ -5,6 +5,7 @@ import static org.vfio4j.sys.Errno.ENOSPC;
 import static org.vfio4j.sys.Errno.ENOTTY;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Optional;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
@@ -27,6 +28,7 @@ final class DmaCommands {
     private final IoAddressSpace space;
     private final DmaRequests requests;
     private final VfioUserServerOptions options;
+    private final ClientMaps maps = new ClientMaps();
     private boolean mapsMessages;
 
     /** @param space what {@code file} is attached to */
@@ -60,14 +62,59 @@ final class DmaCommands {
                     ENOSPC,
                     "DMA_MAP: size 0x" + Long.toHexString(size) + ", the limit is " + IoAddressSpace.MAX_MAP_BYTES);
         }
+        boolean byFileIo = (flags & MAP_FILE_IO) != 0;
         if (request.fdCount() == 0) {
-            mapsMessages = true;
-            space.map(iova, size, access, new MessageBacking(requests, iova));
+            mapMessages(new ClientMaps.Map(iova, size, access, offset, byFileIo, false, Optional.empty()));
             return;
         }
         Fd memory = request.takeFd(0);
-        boolean byFileIo = (flags & MAP_FILE_IO) != 0;
-        new SharedMemory(memory, offset, size, access).mapInto(space, iova, byFileIo, options.trustClient());
+        Optional<MemoryFiles.Kept> kept = keep(memory);
+        mapFile(new ClientMaps.Map(iova, size, access, offset, byFileIo, true, kept), memory);
+    }
+
+    /** What the client has mapped. */
+    ClientMaps maps() {
+        return maps;
+    }
+
+    /**
+     * Maps what a client had asked another server for.
+     *
+     * @param memory its descriptor, owned by this object from now on; none for memory that is reached by messages
+     */
+    void mapAgain(ClientMaps.Map asked, Optional<Fd> memory) {
+        if (memory.isPresent()) {
+            Fd own = memory.get();
+            mapFile(asked.withFile(keep(own)), own);
+        } else {
+            mapMessages(asked);
+        }
+    }
+
+    private Optional<MemoryFiles.Kept> keep(Fd memory) {
+        try {
+            return maps.keep(memory);
+        } catch (RuntimeException e) {
+            memory.close();
+            throw e;
+        }
+    }
+
+    private void mapMessages(ClientMaps.Map asked) {
+        mapsMessages = true;
+        space.map(asked.iova(), asked.size(), asked.access(), new MessageBacking(requests, asked.iova()));
+        maps.add(asked);
+    }
+
+    private void mapFile(ClientMaps.Map asked, Fd memory) {
+        try {
+            new SharedMemory(memory, asked.offset(), asked.size(), asked.access())
+                    .mapInto(space, asked.iova(), asked.byFileIo(), options.trustClient());
+        } catch (RuntimeException e) {
+            maps.forget(asked.file());
+            throw e;
+        }
+        maps.add(asked);
     }
 
     void unmap(Message request, OutMessage reply) {
@@ -83,10 +130,12 @@ final class DmaCommands {
         reply.setPayloadSize(DmaUnmap.SIZEOF);
         if (flags == 0) {
             space.unmap(iova, size);
+            maps.remove(iova);
         } else if (flags == DmaUnmap.FLAGS_GET_DIRTY_BITMAP) {
             unmapDirty(request, reply, iova, size);
         } else if (flags == DmaUnmap.FLAGS_ALL && iova == 0 && size == 0) {
             space.unmapAll();
+            maps.removeAll();
         } else {
             throw new ErrnoException(
                     EINVAL,
@@ -114,6 +163,11 @@ final class DmaCommands {
         } catch (ErrnoException e) {
             // A device that cannot log is one that does not, to this client.
             throw e.errno() == ENOTTY ? new ErrnoException(EINVAL, "DMA_UNMAP: the device cannot log") : e;
+        } finally {
+            // A bitmap that could not be read does not bring the map back.
+            if (!space.overlaps(iova, 1)) {
+                maps.remove(iova);
+            }
         }
         reply.repeat(request, DmaUnmap.BITMAP_DATA);
         reply.setPayloadSize(DmaUnmap.BITMAP_DATA + (int) bitmapSize);

@@ -14,6 +14,8 @@ import static org.vfio4j.uapi.VfioUser.VFIO_USER_DMA_WRITE;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.sys.RawMemory;
@@ -114,6 +116,37 @@ final class DmaRequests {
     /** Queue threads: writes guest memory, 0 or -errno. */
     int write(long iova, long hostAddress, long length) {
         return transfer(VFIO_USER_DMA_WRITE, iova, hostAddress, length);
+    }
+
+    /** How a client lays out these messages, and the answers that it still owes: what a server that takes over must know. */
+    record Habits(int layout, int sequence, List<Owed> owed) {}
+
+    /** An answer that nobody waits for any more. */
+    record Owed(int id, int command) {}
+
+    synchronized Habits habits() {
+        List<Owed> owed = new ArrayList<>();
+        for (Slot slot : slots) {
+            if (slot.replyOutstanding) {
+                owed.add(new Owed(slot.id, slot.command));
+            }
+        }
+        return new Habits(layout.ordinal(), sequence, owed);
+    }
+
+    /** Goes on where another server was, before the first request. */
+    synchronized void begin(Habits habits) {
+        layout = Layout.values()[Math.floorMod(habits.layout, Layout.values().length)];
+        sequence = habits.sequence & (0xffff >>> SLOT_BITS);
+        if (!habits.owed.isEmpty() && slots.length == 0) {
+            slots = newSlots();
+        }
+        for (Owed owed : habits.owed) {
+            Slot slot = slots[owed.id & (SLOTS - 1)];
+            slot.id = owed.id;
+            slot.command = owed.command;
+            slot.replyOutstanding = true;
+        }
     }
 
     /** Whether a thread waits for an answer. */

@@ -1,12 +1,17 @@
 package org.vfio4j.vfiouser;
 
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
 import static org.vfio4j.sys.Errno.EAGAIN;
+import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.EPROTO;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
+import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.Mapping;
 import org.vfio4j.sys.SocketIo;
@@ -131,6 +136,38 @@ final class Inbox implements AutoCloseable {
         if (head == tail) {
             head = 0;
             tail = 0;
+        }
+    }
+
+    /** What has come of a message that is not complete. */
+    byte[] rest() {
+        return buffer.asSlice(head, tail - head).toArray(JAVA_BYTE);
+    }
+
+    /** The descriptors that came with it, in order; they stay the inbox's. */
+    List<Fd> restFds() {
+        return Arrays.stream(fds, 0, fdCount).map(Objects::requireNonNull).toList();
+    }
+
+    /**
+     * Begins with what another inbox has received: {@link #rest} and {@link #restFds}.
+     *
+     * @param restFds owned by the inbox from now on
+     * @throws ErrnoException EINVAL when it is more than a message can be
+     */
+    void begin(byte[] rest, List<Fd> restFds) {
+        if (rest.length > capacity || restFds.size() > fds.length) {
+            restFds.forEach(Fd::close);
+            throw new ErrnoException(
+                    EINVAL, "take over " + rest.length + " bytes and " + restFds.size() + " descriptors of a message");
+        }
+        MemorySegment.copy(rest, 0, buffer, JAVA_BYTE, 0, rest.length);
+        tail = rest.length;
+        used = tail;
+        for (Fd fd : restFds) {
+            fds[fdCount] = fd;
+            fdOwner[fdCount] = headPosition;
+            fdCount++;
         }
     }
 

@@ -21,11 +21,17 @@ final class IoFdsCommand {
 
     private final VfioDeviceFile file;
     private final VersionNegotiation version;
+    private boolean given;
 
     /** @param version knows how many descriptors the client takes in one message */
     IoFdsCommand(VfioDeviceFile file, VersionNegotiation version) {
         this.file = file;
         this.version = version;
+    }
+
+    /** Whether the client has got a descriptor from here. */
+    boolean hasGiven() {
+        return given;
     }
 
     void regionIoFds(Message request, OutMessage reply) {
@@ -54,6 +60,7 @@ final class IoFdsCommand {
                 put(reply, RegionIoFds.SIZEOF + i * RegionIoFds.ENTRY_SIZEOF, entry, fdIndex);
             }
             distinct.forEach(reply::addFd);
+            given |= !distinct.isEmpty();
         }
     }
 

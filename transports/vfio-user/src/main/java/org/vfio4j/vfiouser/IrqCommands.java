@@ -1,7 +1,9 @@
 package org.vfio4j.vfiouser;
 
 import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.uapi.Vfio.VFIO_IRQ_SET_ACTION_MASK;
 import static org.vfio4j.uapi.Vfio.VFIO_IRQ_SET_ACTION_TRIGGER;
+import static org.vfio4j.uapi.Vfio.VFIO_IRQ_SET_ACTION_UNMASK;
 import static org.vfio4j.uapi.Vfio.VFIO_IRQ_SET_DATA_BOOL;
 import static org.vfio4j.uapi.Vfio.VFIO_IRQ_SET_DATA_EVENTFD;
 import static org.vfio4j.uapi.Vfio.VFIO_IRQ_SET_DATA_NONE;
@@ -9,6 +11,7 @@ import static org.vfio4j.uapi.Vfio.VFIO_IRQ_SET_DATA_TYPE_MASK;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.uapi.VfioUser.IrqSet;
@@ -19,6 +22,7 @@ import org.vfio4j.vfio.VfioIrqSet;
 final class IrqCommands {
 
     private final VfioDeviceFile file;
+    private final ClientIrqs irqs = new ClientIrqs();
 
     IrqCommands(VfioDeviceFile file) {
         this.file = file;
@@ -37,7 +41,51 @@ final class IrqCommands {
                     "SET_IRQS: " + request.fdCount() + " descriptors with data flags 0x" + Integer.toHexString(data));
         }
         List<Boolean> bools = data == VFIO_IRQ_SET_DATA_BOOL ? bools(request, count) : List.of();
-        file.setIrqs(new VfioIrqSet(flags, index, start, count, descriptors(request), bools));
+        apply(new VfioIrqSet(flags, index, start, count, descriptors(request), bools));
+    }
+
+    /** What the client has set up. */
+    ClientIrqs irqs() {
+        return irqs;
+    }
+
+    /** Carries out a request, and remembers it. */
+    void apply(VfioIrqSet set) {
+        List<Fd> copies = copies(set);
+        try {
+            file.setIrqs(set);
+        } catch (RuntimeException e) {
+            copies.forEach(Fd::close);
+            throw e;
+        }
+        irqs.done(set, copies);
+    }
+
+    /** Sets an index up as a client had done at another server, whose descriptors these are: they become this object's. */
+    void takeOver(int index, ClientHandover.Irqs set) {
+        for (Map.Entry<Integer, Fd> trigger : set.triggers().entrySet()) {
+            apply(VfioIrqSet.eventFds(
+                    VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+                    index,
+                    trigger.getKey(),
+                    1,
+                    List.of(trigger.getValue())));
+        }
+        set.unmask()
+                .ifPresent(fd -> apply(VfioIrqSet.eventFds(
+                        VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_UNMASK, index, 0, 1, List.of(fd))));
+        set.masked().stream()
+                .forEach(vector ->
+                        apply(VfioIrqSet.none(VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_MASK, index, vector, 1)));
+    }
+
+    private static List<Fd> copies(VfioIrqSet set) {
+        try {
+            return ClientIrqs.copies(set);
+        } catch (RuntimeException e) {
+            set.closeEventFds();
+            throw e;
+        }
     }
 
     /** Takes back all that a client has set: its descriptors are closed. */

@@ -38,7 +38,26 @@ final class ProcessLimits {
 
     private static final AtomicInteger DESCRIPTORS = new AtomicInteger();
 
+    /** Of the rest, half for what a server that takes over would need. */
+    private static final int MAX_KEPT = MAX_DESCRIPTORS / 2;
+
+    private static final AtomicInteger KEPT = new AtomicInteger();
+
     private ProcessLimits() {}
+
+    /** Counts a descriptor that is kept for a server that takes over; false when there are too many. */
+    static boolean keepDescriptor() {
+        if (KEPT.incrementAndGet() > MAX_KEPT) {
+            KEPT.decrementAndGet();
+            return false;
+        }
+        return true;
+    }
+
+    /** One that {@link #keepDescriptor} has counted is closed. */
+    static void dropDescriptor() {
+        KEPT.decrementAndGet();
+    }
 
     /** Whether one more piece of memory may be mapped. Two that ask at once may both be told so. */
     static boolean roomForMapping() {

@@ -11,19 +11,22 @@ import org.vfio4j.sys.FileStat;
  * The file of a listening socket, which goes when the server goes.
  *
  * @param path the file
- * @param made what it was when the server made it
+ * @param dev the device that holds it
+ * @param ino its inode: by both it is the one that the server has made
  */
-record SocketPath(Path path, FileStat made) {
+record SocketPath(Path path, long dev, long ino) {
 
     /** The file that listening at {@code path} has just made. */
     static SocketPath of(Path path) {
-        return new SocketPath(path, FileStat.of(path));
+        FileStat made = FileStat.of(path);
+        return new SocketPath(path, made.dev(), made.ino());
     }
 
     /** Removes the file, unless it is gone or somebody has put another one in its place. */
     void removeIfSame() {
         try {
-            if (FileStat.of(path).isSameFile(made)) {
+            FileStat now = FileStat.of(path);
+            if (now.dev() == dev && now.ino() == ino) {
                 Files.deleteIfExists(path);
             }
         } catch (ErrnoException e) {

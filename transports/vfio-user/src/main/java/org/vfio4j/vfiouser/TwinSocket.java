@@ -71,6 +71,27 @@ final class TwinSocket implements EventSource {
         }
     }
 
+    /** It stays this object's. */
+    Fd socket() {
+        return socket;
+    }
+
+    /** Whether nothing is half sent or half received. */
+    boolean isQuiet() {
+        return !outbox.isBacklogged() && inbox.rest().length == 0;
+    }
+
+    /** The loop's thread: reads no more until {@link #thaw}. */
+    void freeze() {
+        unwatch();
+    }
+
+    void thaw() {
+        interest = EPOLLIN;
+        token = loop.add(socket, EPOLLIN, this);
+        watched = true;
+    }
+
     /** The loop's thread: ends it. Queue threads may still be asking, in vain. */
     void close() {
         unwatch();

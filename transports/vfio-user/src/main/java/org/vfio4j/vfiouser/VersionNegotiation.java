@@ -37,6 +37,12 @@ final class VersionNegotiation {
         return done;
     }
 
+    /** The client has agreed with another server, which this one takes over from. */
+    void agreed(Capabilities with) {
+        peer = with;
+        done = true;
+    }
+
     /** What the client can do. */
     Capabilities peer() {
         return peer;

@@ -2,14 +2,18 @@ package org.vfio4j.vfiouser;
 
 import static org.vfio4j.sys.Epoll.EPOLLIN;
 import static org.vfio4j.sys.Errno.EAGAIN;
+import static org.vfio4j.sys.Errno.EBUSY;
 import static org.vfio4j.sys.Errno.ECONNABORTED;
 import static org.vfio4j.sys.Errno.EINTR;
+import static org.vfio4j.sys.Errno.ETIMEDOUT;
 
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
@@ -19,6 +23,7 @@ import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.UnixSocket;
 import org.vfio4j.vfio.LocalDeviceFile;
+import org.vfio4j.vfio.VfioPciConfigCopy;
 
 /**
  * Serves one open device to one vfio-user client after the other (vfio-user specification; unix sockets only).
@@ -31,10 +36,11 @@ public final class VfioUserServer implements AutoCloseable {
     private static final Logger LOG = System.getLogger(VfioUserServer.class.getName());
     private static final int BACKLOG = 16;
     private static final long ACCEPT_PAUSE_NS = 100_000_000;
+    private static final long FREEZE_PAUSE_NS = 200_000;
 
     private final EventLoop loop;
     private final Fd listening;
-    private final Optional<SocketPath> socketFile;
+    private volatile Optional<SocketPath> socketFile;
     private final LocalDeviceFile file;
     private final VfioUserServerOptions options;
     private final PeerLog log;
@@ -49,6 +55,10 @@ public final class VfioUserServer implements AutoCloseable {
     private boolean leaving;
     private @Nullable Connection connection;
 
+    // Of a client that was taken over, until it is served.
+    private volatile @Nullable Connection takenOver;
+    private volatile Optional<Fd> takenTwin = Optional.empty();
+
     private VfioUserServer(
             EventLoop loop,
             Fd listening,
@@ -62,7 +72,6 @@ public final class VfioUserServer implements AutoCloseable {
         this.options = options;
         log = new PeerLog("vfio-user client of " + file.device().parentName());
         UnixSocket.setNonBlocking(listening, true);
-        loop.execute(this::accept);
     }
 
     /**
@@ -75,7 +84,7 @@ public final class VfioUserServer implements AutoCloseable {
             EventLoop loop, Path path, LocalDeviceFile file, VfioUserServerOptions options) {
         Fd listening = UnixSocket.listen(path, BACKLOG);
         try {
-            return new VfioUserServer(loop, listening, Optional.of(SocketPath.of(path)), file, options);
+            return new VfioUserServer(loop, listening, Optional.of(SocketPath.of(path)), file, options).begin();
         } catch (RuntimeException e) {
             listening.close();
             throw e;
@@ -85,7 +94,137 @@ public final class VfioUserServer implements AutoCloseable {
     /** Serves {@code file} on a socket that listens already, and is the server's from now on. */
     public static VfioUserServer adopt(
             EventLoop loop, Fd listening, LocalDeviceFile file, VfioUserServerOptions options) {
-        return new VfioUserServer(loop, listening, Optional.empty(), file, options);
+        return new VfioUserServer(loop, listening, Optional.empty(), file, options).begin();
+    }
+
+    /**
+     * Goes on where another server stopped ({@link #handOver}): its client is connected, with its memory, interrupts and
+     * configuration, and notices nothing. Nothing is served before {@link #startTakenOver}: until then the device can be given its
+     * state.
+     *
+     * @param handover this method's in any case
+     * @param file a device of the same kind that has no state of its own; otherwise as for {@link #listen}
+     * @throws ErrnoException EINVAL when the record does not make sense or is of another version, or the device is another one; what
+     *     mapping memory and setting interrupts say
+     */
+    public static VfioUserServer takeOver(
+            EventLoop loop, ServerHandover handover, LocalDeviceFile file, VfioUserServerOptions options) {
+        try {
+            Taken taken = Taken.of(handover);
+            if (!taken.config().fits(file)) {
+                throw HandoverRecord.Reader.invalid(file.device().parentName() + " is another kind of device");
+            }
+            VfioUserServer server = new VfioUserServer(loop, taken.listening(), taken.socketFile(), file, options);
+            server.takeOver(taken);
+            return server;
+        } catch (RuntimeException e) {
+            handover.close();
+            throw e;
+        }
+    }
+
+    private void takeOver(Taken taken) {
+        if (taken.client().isEmpty()) {
+            taken.config().restore(file);
+            taken.config().restoreCommand(file);
+            return;
+        }
+        ClientHandover from = taken.client().get();
+        Connection client = new Connection(loop, from.socket(), file, options, counters, log, this::connectionEnded);
+        client.takeOver(from, taken.config());
+        // Each map has its own descriptor now.
+        from.maps().forEach(map -> map.file().ifPresent(Fd::close));
+        takenOver = client;
+        takenTwin = from.twin();
+    }
+
+    /** Begins to serve after {@link #takeOver}. */
+    public void startTakenOver() {
+        loop.execute(() -> {
+            Connection client = takenOver;
+            takenOver = null;
+            if (client == null) {
+                accept();
+            } else {
+                connection = client;
+                counters.connections++;
+                client.startTakenOver(takenTwin);
+            }
+        });
+    }
+
+    /**
+     * Stops serving, between two of the client's messages, and tells all that another server needs to go on. The client notices no
+     * more than that it waits. After this comes {@link #goOn} or {@link #leaveToOther}. The device must not wait for the client's
+     * memory meanwhile.
+     *
+     * @return the caller's; descriptors in it are duplicates
+     * @throws ErrnoException ETIMEDOUT when the client or the device keeps the connection busy for {@code limit}; EBUSY while the
+     *     client migrates the device; EOPNOTSUPP for a client that cannot be handed over: it is served as before then
+     */
+    public ServerHandover handOver(Duration limit) {
+        freeze(limit);
+        try {
+            if (file.isMigrating()) {
+                throw new ErrnoException(
+                        EBUSY, "hand over " + file.device().parentName() + ", which is being migrated");
+            }
+            return Taken.record(
+                    listening,
+                    socketFile,
+                    VfioPciConfigCopy.of(file),
+                    Optional.ofNullable(connection).map(Connection::handover));
+        } catch (RuntimeException e) {
+            goOn();
+            throw e;
+        }
+    }
+
+    /** Takes {@link #handOver} back: serves on. */
+    public void goOn() {
+        ask(() -> {
+            Connection client = connection;
+            if (client == null) {
+                accept();
+            } else {
+                client.thaw();
+            }
+            return true;
+        });
+    }
+
+    /** Another server has taken over: closes the device, and leaves the client and the socket's file to the other. */
+    public void leaveToOther() {
+        socketFile = Optional.empty();
+        close();
+    }
+
+    private void freeze(Duration limit) {
+        long deadline = System.nanoTime() + limit.toNanos();
+        while (!ask(this::tryFreeze)) {
+            if (System.nanoTime() - deadline > 0) {
+                throw new ErrnoException(
+                        ETIMEDOUT,
+                        "hand over " + file.device().parentName() + ": its client keeps it busy for " + limit);
+            }
+            LockSupport.parkNanos(FREEZE_PAUSE_NS);
+        }
+    }
+
+    private boolean tryFreeze() {
+        if (closing || leaving) {
+            throw new ErrnoException(EBUSY, "hand over " + file.device().parentName() + ", which is being closed");
+        }
+        if (connection == null) {
+            stopAccepting();
+            return true;
+        }
+        return connection.freeze();
+    }
+
+    private VfioUserServer begin() {
+        loop.execute(this::accept);
+        return this;
     }
 
     /** What it has done so far. */
@@ -149,8 +288,18 @@ public final class VfioUserServer implements AutoCloseable {
 
     private boolean ask(BooleanSupplier question) {
         CompletableFuture<Boolean> answer = new CompletableFuture<>();
-        loop.execute(() -> answer.complete(question.getAsBoolean()));
-        return answer.join();
+        loop.execute(() -> {
+            try {
+                answer.complete(question.getAsBoolean());
+            } catch (RuntimeException e) {
+                answer.completeExceptionally(e);
+            }
+        });
+        try {
+            return answer.join();
+        } catch (CompletionException e) {
+            throw e.getCause() instanceof ErrnoException refused ? refused : e;
+        }
     }
 
     private void startClosing() {

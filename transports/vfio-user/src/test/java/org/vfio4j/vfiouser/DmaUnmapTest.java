@@ -185,7 +185,7 @@ class DmaUnmapTest {
         return device;
     }
 
-    private static void startLogging(RawClient client) {
+    static void startLogging(RawClient client) {
         int flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_DMA_LOGGING_START;
         Payload start = new Payload().u32(24).u32(flags).u64(4096).u32(0).u32(0);
         assertThat(client.call(RawMessage.command(VFIO_USER_DEVICE_FEATURE, start))

@@ -57,6 +57,7 @@ final class FakeDevice implements VfioDeviceOps {
     volatile long number;
     final AtomicInteger resets = new AtomicInteger();
     final AtomicInteger writes = new AtomicInteger();
+    private final AtomicInteger configWrites = new AtomicInteger();
 
     // Set before the device is served.
     List<VfioInfoCapability> capabilities = List.of();
@@ -146,8 +147,13 @@ final class FakeDevice implements VfioDeviceOps {
         MemorySegment.copy(buffer, at, memory(region), offset, count);
         writes.incrementAndGet();
         if (region == 7) {
+            configWrites.incrementAndGet();
             onConfigWrite.run();
         }
+    }
+
+    int barWrites() {
+        return writes.get() - configWrites.get();
     }
 
     /** Feature 7 is a number of 64 bits, feature 5 can be set only, feature 8 answers with what it is asked and much behind it. */

@@ -1,0 +1,58 @@
+package org.vfio4j.vfiouser;
+
+import java.nio.file.Path;
+import java.util.Optional;
+import org.vfio4j.sys.Fd;
+import org.vfio4j.vfio.VfioPciConfigCopy;
+
+/**
+ * A {@link ServerHandover}, taken apart.
+ *
+ * @param listening the listening socket
+ * @param socketFile its file, if that is the server's
+ * @param config the configuration space as clients have set it up
+ * @param client the client that is connected
+ */
+record Taken(Fd listening, Optional<SocketPath> socketFile, VfioPciConfigCopy config, Optional<ClientHandover> client) {
+
+    private static final String KIND = "vfio4j server handover";
+    private static final int VERSION = 1;
+
+    /** Writes one, of duplicates. */
+    static ServerHandover record(
+            Fd listening, Optional<SocketPath> socketFile, VfioPciConfigCopy config, Optional<ClientHandover> client) {
+        HandoverRecord.Writer out = new HandoverRecord.Writer();
+        try {
+            out.text(KIND).number(VERSION).fd(Optional.of(listening)).flag(socketFile.isPresent());
+            socketFile.ifPresent(file ->
+                    out.text(file.path().toString()).number64(file.dev()).number64(file.ino()));
+            out.bytes(config.bytes()).flag(client.isPresent());
+            client.ifPresent(connected -> connected.write(out));
+            return new ServerHandover(out.bytes(), out.fds());
+        } catch (RuntimeException e) {
+            out.fds().forEach(Fd::close);
+            throw e;
+        }
+    }
+
+    /** Reads one, whose descriptors become those of the parts. */
+    static Taken of(ServerHandover handover) {
+        HandoverRecord.Reader in = new HandoverRecord.Reader(handover.record(), handover.fds());
+        String kind = in.text();
+        int version = in.number();
+        if (!kind.equals(KIND) || version != VERSION) {
+            throw HandoverRecord.Reader.invalid(
+                    "'" + kind + "' of version " + version + ", this is '" + KIND + "' of version " + VERSION);
+        }
+        Fd listening = in.fd().orElseThrow(() -> HandoverRecord.Reader.invalid("no listening socket"));
+        Optional<SocketPath> file = in.flag() ? Optional.of(file(in)) : Optional.empty();
+        VfioPciConfigCopy config = VfioPciConfigCopy.of(in.bytes());
+        Optional<ClientHandover> client = in.flag() ? Optional.of(ClientHandover.read(in)) : Optional.empty();
+        in.end();
+        return new Taken(listening, file, config, client);
+    }
+
+    private static SocketPath file(HandoverRecord.Reader in) {
+        return new SocketPath(Path.of(in.text()), in.number64(), in.number64());
+    }
+}
