@@ -8,6 +8,7 @@ import static org.vfio4j.virtio.VirtioConfig.feature;
 import static org.vfio4j.virtio.VirtioPci.*;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.IntStream;
@@ -21,7 +22,7 @@ import org.vfio4j.devicemodel.DeviceModel;
 import org.vfio4j.devicemodel.EmulatedFunction;
 import org.vfio4j.devicemodel.EmulatedFunctionBuilder;
 import org.vfio4j.devicemodel.QueuePolling;
-import org.vfio4j.devicemodel.QueueThread;
+import org.vfio4j.devicemodel.QueueThreads;
 import org.vfio4j.devicemodel.Register;
 
 /**
@@ -63,8 +64,9 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
     private final VirtioStatus status = new VirtioStatus();
     private final VirtioInterrupts interrupts;
     private final CommonConfig common;
-    private final VirtioQueues queues;
-    private final QueueThread thread;
+    // One for each queue thread: queue i belongs to the thread i modulo their number.
+    private final VirtioQueues[] shares;
+    private final QueueThreads threads;
     private final EmulatedFunction function;
     private final AtomicLong notificationCount = new AtomicLong();
 
@@ -93,8 +95,12 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
         function = builder.build(this);
         interrupts = new VirtioInterrupts(function.interrupts(), device.queueCount(), vectors);
         common = new CommonConfig(device, device.features() | TRANSPORT_FEATURES, status, interrupts, new Steps());
-        queues = new VirtioQueues(device, status, interrupts, polling.always());
-        thread = new QueueThread(device.name(), queues, polling);
+        int threadCount = device.threadCount();
+        shares = new VirtioQueues[threadCount];
+        for (int i = 0; i < threadCount; i++) {
+            shares[i] = new VirtioQueues(device.name(), device, status, interrupts, polling.always());
+        }
+        threads = new QueueThreads(device.name(), List.of(shares), polling, device.cpus());
     }
 
     private List<BarNotification> notifications(int queueCount) {
@@ -102,16 +108,17 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
                 .mapToObj(queue -> new BarNotification(
                         (long) NOTIFY_PAGE * PAGE + (long) NOTIFY_MULTIPLIER * queue,
                         Short.BYTES,
-                        this::driverNotified))
+                        () -> driverNotified(queue)))
                 .toList();
     }
 
     // The function's thread, or whoever watches the driver's eventfds.
-    private void driverNotified() {
+    private void driverNotified(int queue) {
         if (status.isLive()) {
+            int share = queue % shares.length;
             notificationCount.incrementAndGet();
-            queues.driverNotified();
-            thread.wake();
+            shares[share].driverNotified();
+            threads.wake(share);
         }
     }
 
@@ -126,49 +133,71 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
 
     /** How many interrupts were raised for queues. */
     public long interruptCount() {
-        return queues.interruptCount();
+        return Arrays.stream(shares).mapToLong(VirtioQueues::interruptCount).sum();
     }
 
     /** How often the driver made the device ask for a reset. */
     public long faultCount() {
-        return queues.faultCount();
+        return Arrays.stream(shares).mapToLong(VirtioQueues::faultCount).sum();
     }
 
-    /** Whether the device has a thread now. */
+    /** Whether the device has any thread now. */
     public boolean isBusy() {
-        return thread.isRunning();
+        return threads.isRunning();
+    }
+
+    /** Something that its requests wait for has changed: its threads look again. From any thread. */
+    public void wake() {
+        if (status.isLive()) {
+            threads.wakeAll();
+        }
+    }
+
+    /**
+     * Changes the device-specific configuration while a driver may read it (2.5.1), and tells the driver. From any thread.
+     *
+     * @param change what {@link VirtioDevice#config} reads from then on is changed by it
+     */
+    public void changeConfig(Runnable change) {
+        // Twice: whoever reads across the change sees another generation, whether he began before it or in it.
+        common.configChanged();
+        change.run();
+        common.configChanged();
+        if ((status.get() & VirtioConfig.VIRTIO_CONFIG_S_DRIVER_OK) != 0) {
+            interrupts.config();
+        }
     }
 
     @Override
     public void attachDma(DmaSpace space) {
-        thread.attach(space);
+        threads.attach(space);
     }
 
     @Override
     public void detachDma() {
-        thread.detach();
+        threads.detach();
     }
 
     @Override
     public void busMasterChanged(boolean enabled) {
-        queues.setBusMaster(enabled);
-        if (status.isLive()) {
-            thread.wake();
+        for (VirtioQueues share : shares) {
+            share.setBusMaster(enabled);
         }
+        wake();
     }
 
     @Override
     public void reset() {
         common.beginReset();
-        thread.callQuiesced(this::resetQuiesced);
+        threads.callQuiesced(this::resetQuiesced);
     }
 
-    /** Ends the device's thread. The function must not be used any more. */
+    /** Ends the device's threads. The function must not be used any more. */
     @Override
     public void close() {
         common.beginReset();
-        thread.callQuiesced(this::resetQuiesced);
-        thread.close();
+        threads.callQuiesced(this::resetQuiesced);
+        threads.close();
     }
 
     private void resetQuiesced() {
@@ -176,9 +205,19 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
             queue.close();
         }
         served = new SplitQueue[0];
-        queues.use(served);
+        use(served);
         device.negotiated(0);
         common.reset();
+    }
+
+    /** Shares queues out; only while all threads are quiesced. */
+    private void use(SplitQueue[] all) {
+        for (int i = 0; i < shares.length; i++) {
+            int share = i;
+            shares[i].use(Arrays.stream(all)
+                    .filter(queue -> queue.index() % shares.length == share)
+                    .toArray(SplitQueue[]::new));
+        }
     }
 
     private static Capability structure(int type, int page, int sizeBytes) {
@@ -215,14 +254,14 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
             switch ((int) (offset / PAGE)) {
                 case COMMON_PAGE -> common.write(offset, width, value);
                 case DEVICE_PAGE -> device.config().write(offset % PAGE, width, value);
-                case NOTIFY_PAGE -> driverNotifies(offset % PAGE);
+                case NOTIFY_PAGE -> driverNotifies((int) (offset % PAGE));
                 default -> {}
             }
         }
 
-        private void driverNotifies(long offset) {
-            if (offset < (long) NOTIFY_MULTIPLIER * common.queueCount()) {
-                driverNotified();
+        private void driverNotifies(int offset) {
+            if (offset < NOTIFY_MULTIPLIER * common.queueCount()) {
+                driverNotified(offset / NOTIFY_MULTIPLIER);
             }
         }
     }
@@ -246,14 +285,14 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
             }
             SplitQueue[] now = all.toArray(SplitQueue[]::new);
             served = now;
-            thread.runQuiesced(() -> queues.use(now));
-            thread.wake();
+            threads.runQuiesced(() -> use(now));
+            threads.wakeAll();
         }
 
         @Override
         public void resetWanted() {
             common.beginReset();
-            thread.runQuiesced(VirtioPciFunction.this::resetQuiesced, RESET_WAIT_NS);
+            threads.runQuiesced(VirtioPciFunction.this::resetQuiesced, RESET_WAIT_NS);
         }
     }
 }
