@@ -30,7 +30,17 @@ final class ControlClient {
      * @throws CliException what the process says, with {@code hint}; {@link ExitCode#UNREACHABLE} when it does not answer
      */
     static ServerQuery.Found ask(ServerQuery.Found function, ControlRequest request, PrintWriter err, Hint hint) {
-        JsonNode reply = exchange(function.pid(), request, err);
+        return ask(function, request.line(), Duration.ofMillis(request.timeoutMs()), err, hint);
+    }
+
+    /** The same for a request that waits for nobody. */
+    static ServerQuery.Found ask(ServerQuery.Found function, TuneRequest request, PrintWriter err, Hint hint) {
+        return ask(function, request.line(), Duration.ZERO, err, hint);
+    }
+
+    private static ServerQuery.Found ask(
+            ServerQuery.Found function, String request, Duration wait, PrintWriter err, Hint hint) {
+        JsonNode reply = exchange(function.pid(), request, wait, err);
         JsonNode item = reply.path("items").path(0);
         if (reply.path("kind").asString("").equals(ControlRequest.ERROR)) {
             int errno = item.path("errno").asInt();
@@ -39,11 +49,10 @@ final class ControlClient {
         return new ServerQuery.Found(function.pid(), function.sysfs(), ServerDirectory.parseFunction(item));
     }
 
-    private static JsonNode exchange(long pid, ControlRequest request, PrintWriter err) {
-        Duration wait = Duration.ofMillis(request.timeoutMs());
+    private static JsonNode exchange(long pid, String request, Duration wait, PrintWriter err) {
         try (LineSocket socket = new LineSocket(UnixSocket.connect(ServerDirectory.control(pid)));
                 Progress progress = new Progress(err, "waiting", Math.max(1, wait.toNanos()))) {
-            socket.write(request.line(), GRACE.toNanos());
+            socket.write(request, GRACE.toNanos());
             String reply = socket.read(MAX_REPLY_BYTES, wait.plus(GRACE).toNanos(), passed -> {
                 if (!wait.isZero()) {
                     progress.at(Math.min(passed, wait.toNanos()));

@@ -23,6 +23,8 @@ public final class Main {
             ShowCommand.class,
             BindCommand.class,
             UnbindCommand.class,
+            ResizeCommand.class,
+            LimitCommand.class,
             DriversCommand.class,
             ModaliasCommand.class,
             BenchCommand.class,

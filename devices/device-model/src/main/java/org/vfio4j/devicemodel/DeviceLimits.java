@@ -46,7 +46,7 @@ public final class DeviceLimits {
      * @param bytesPerSecond 0 for no limit
      * @throws ErrnoException EINVAL for less than 0
      */
-    public void set(long requestsPerSecond, long bytesPerSecond) {
+    public synchronized void set(long requestsPerSecond, long bytesPerSecond) {
         if (requestsPerSecond < 0 || bytesPerSecond < 0) {
             throw new ErrnoException(
                     EINVAL, "limits of " + requestsPerSecond + " requests and " + bytesPerSecond + " bytes in a second");
@@ -54,7 +54,17 @@ public final class DeviceLimits {
         long now = now();
         requests.set(requestsPerSecond, BURST.toNanos(), now);
         bytes.set(bytesPerSecond, BURST.toNanos(), now);
-        set = requests.isSet() || bytes.isSet();
+        set = requestsPerSecond > 0 || bytesPerSecond > 0;
+    }
+
+    /** 0 for no limit. */
+    public long requestsPerSecond() {
+        return requests.perSecond();
+    }
+
+    /** 0 for no limit. */
+    public long bytesPerSecond() {
+        return bytes.perSecond();
     }
 
     /** Whether there is a limit at all. */

@@ -18,9 +18,9 @@ final class RateLimit {
     /** What one request costs at most, about 52 days: so that sums do not overflow. */
     private static final long MOST = 1L << 56;
 
-    private record Rate(double unitTicks, long burstTicks) {}
+    private record Rate(long perSecond, double unitTicks, long burstTicks) {}
 
-    private static final Rate NONE = new Rate(0, 0);
+    private static final Rate NONE = new Rate(0, 0, 0);
 
     // The bucket is empty until then; the further back, the more is in it, up to the burst.
     private final AtomicLong due = new AtomicLong();
@@ -33,12 +33,13 @@ final class RateLimit {
      * @param burstNs how much an idle device saves up
      */
     void set(long perSecond, long burstNs, long now) {
-        rate = perSecond == 0 ? NONE : new Rate(TICKS_PER_SECOND / perSecond, burstNs * TICKS);
+        rate = perSecond == 0 ? NONE : new Rate(perSecond, TICKS_PER_SECOND / perSecond, burstNs * TICKS);
         due.set(now);
     }
 
-    boolean isSet() {
-        return rate != NONE;
+    /** 0 for no limit. */
+    long perSecond() {
+        return rate.perSecond;
     }
 
     /** Ticks until something may be taken, 0 or less for now. */

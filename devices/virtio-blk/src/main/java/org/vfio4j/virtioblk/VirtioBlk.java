@@ -96,6 +96,11 @@ public final class VirtioBlk implements AutoCloseable {
         transport.wake();
     }
 
+    /** Its limits as they are now, to look at: they are changed by {@link #setLimits}. */
+    public DeviceLimits limits() {
+        return limits;
+    }
+
     /**
      * Makes the disk larger while it is used, and tells the driver (5.2.4, 5.2.5.2 capacity). From any thread.
      *

@@ -15,6 +15,8 @@ public final class FaultyBackend implements BlockBackend {
     private final BlockBackend inner;
     private final List<Fault> faults = new CopyOnWriteArrayList<>();
     private final List<FaultyQueue> queues = new CopyOnWriteArrayList<>();
+    private final List<Long> seen = new CopyOnWriteArrayList<>();
+    private volatile boolean records;
     private volatile int completionsAtATime = Integer.MAX_VALUE;
 
     /** @param inner closed with this */
@@ -47,6 +49,17 @@ public final class FaultyBackend implements BlockBackend {
     /** How many completions a poll brings at most. */
     public void completeAtATime(int count) {
         completionsAtATime = count;
+    }
+
+    /** From now on it remembers where requests begin, in the order in which they came: see {@link #seen}. */
+    public void record() {
+        seen.clear();
+        records = true;
+    }
+
+    /** The offsets of the requests since {@link #record}. */
+    public List<Long> seen() {
+        return List.copyOf(seen);
     }
 
     @Override
@@ -87,6 +100,9 @@ public final class FaultyBackend implements BlockBackend {
     }
 
     Optional<Fault> fault(boolean write, long offset, long length) {
+        if (records) {
+            seen.add(offset);
+        }
         for (Fault fault : faults) {
             if (fault.meets(write, offset, length)) {
                 return Optional.of(fault);
