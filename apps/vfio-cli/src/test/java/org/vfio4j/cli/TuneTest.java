@@ -60,8 +60,8 @@ class TuneTest {
 
     @Test
     void whatCannotGrowSaysWhy() {
-        assertRefused(tune("resize", FILE_DISK, "512K"), ExitCode.USAGE, "no less than now");
-        assertRefused(tune("resize", FILE_DISK, "1048577"), ExitCode.USAGE, "a multiple of 512");
+        assertRefused(tune("resize", FILE_DISK, "512K"), ExitCode.FAILED, "no less than now");
+        assertRefused(tune("resize", FILE_DISK, "1048577"), ExitCode.FAILED, "a multiple of 512");
         assertRefused(tune("resize", MEMORY_DISK, "2M"), ExitCode.UNSUPPORTED, "resize of memory");
         assertRefused(tune("resize", FILE_DISK, "huge"), ExitCode.USAGE, "expected a size");
         assertRefused(tune("resize", "0000:00:09.0", "2M"), ExitCode.NOT_FOUND, "no function");
