@@ -41,17 +41,13 @@ final class LimitCommand implements Runnable {
         if (iops.isEmpty() && bandwidth.isEmpty()) {
             throw CliException.usage("neither --iops nor --bandwidth", "--iops 5000");
         }
-        long requests = iops.isEmpty()
-                ? DeviceTuning.UNCHANGED
-                : new Setting("--iops", iops).number(0, Integer.MAX_VALUE);
+        long requests =
+                iops.isEmpty() ? DeviceTuning.UNCHANGED : new Setting("--iops", iops).number(0, Integer.MAX_VALUE);
         long bytes = bandwidth.isEmpty() ? DeviceTuning.UNCHANGED : Sizes.parse("--bandwidth", bandwidth);
         ServerQuery.Found found = choice.one("vfio limit");
         String address = found.function().address();
         ServerQuery.Found limited = ControlClient.ask(
-                found,
-                TuneRequest.limit(address, requests, bytes),
-                output.err(),
-                errno -> "vfio show " + address);
+                found, TuneRequest.limit(address, requests, bytes), output.err(), errno -> "vfio show " + address);
         output.print(
                 "Function",
                 List.of(limited),

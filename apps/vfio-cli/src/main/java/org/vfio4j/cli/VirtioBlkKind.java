@@ -22,22 +22,21 @@ final class VirtioBlkKind implements DeviceKind {
 
     private static final String NAME = "virtio-blk";
     private static final String EXAMPLE = "vfio serve virtio-blk memory=512M --socket-path /tmp/disk.sock";
-    private static final List<String> KEYS =
-            List.of(
-                    "file",
-                    "memory",
-                    "null",
-                    "readonly",
-                    "serial",
-                    "queues",
-                    "queue-size",
-                    "threads",
-                    "cpus",
-                    "poll",
-                    "io",
-                    "direct",
-                    "iops",
-                    "bandwidth");
+    private static final List<String> KEYS = List.of(
+            "file",
+            "memory",
+            "null",
+            "readonly",
+            "serial",
+            "queues",
+            "queue-size",
+            "threads",
+            "cpus",
+            "poll",
+            "io",
+            "direct",
+            "iops",
+            "bandwidth");
     private static final List<String> SWITCHES = List.of("readonly", "direct");
 
     @Override
@@ -177,10 +176,7 @@ final class VirtioBlkKind implements DeviceKind {
                     readOnly ? "ls -l " + path : "file=" + path + " readonly, or: ls -l " + path;
                 case Errno.EBUSY -> "vfio ls, to see which server has it; readonly on both to share it";
                 case Errno.EISDIR -> "file=" + path + "/disk.img";
-                case Errno.EINVAL ->
-                    file.isPresent()
-                            ? einvalHint(path)
-                            : storage.orElse("") + "=512M";
+                case Errno.EINVAL -> file.isPresent() ? einvalHint(path) : storage.orElse("") + "=512M";
                 case Errno.ENOMEM -> "a smaller size, or file=PATH";
                 case Errno.ENOSYS -> "io=sync";
                 default -> "ls -l " + path;

@@ -97,8 +97,8 @@ class TuneTest {
                 "1"
             })
     void badRequestsChangeNothing(String line) {
-        try (LineSocket socket = new LineSocket(
-                UnixSocket.connect(ServerDirectory.control(ProcessHandle.current().pid())))) {
+        try (LineSocket socket = new LineSocket(UnixSocket.connect(
+                ServerDirectory.control(ProcessHandle.current().pid())))) {
             socket.write(line, 5_000_000_000L);
             assertThat(socket.read(1 << 16, 5_000_000_000L, passed -> {})).contains("\"kind\":\"Error\"");
         }
@@ -115,7 +115,8 @@ class TuneTest {
         assertThat(plan("bandwidth=fast")).contains("expected a size");
         assertThat(plan("poll=1000001")).contains("microseconds up to 1000000");
         assertThat(plan("poll=-1")).contains("poll=-1");
-        assertThat(plan("queues=2,threads=2,cpus=0,poll=20,iops=5,bandwidth=1M")).isEmpty();
+        assertThat(plan("queues=2,threads=2,cpus=0,poll=20,iops=5,bandwidth=1M"))
+                .isEmpty();
     }
 
     private static String plan(String settings) {

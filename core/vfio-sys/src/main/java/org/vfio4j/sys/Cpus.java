@@ -62,7 +62,8 @@ public record Cpus(List<Integer> numbers) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment mask = arena.allocate(MASK_BYTES, Long.BYTES);
             ErrnoException.check(GET.callInt(CALLING_THREAD, MASK_BYTES, mask.address()), "sched_getaffinity");
-            return new Cpus(BitSet.valueOf(mask.toArray(JAVA_BYTE)).stream().boxed().toList());
+            return new Cpus(
+                    BitSet.valueOf(mask.toArray(JAVA_BYTE)).stream().boxed().toList());
         }
     }
 
@@ -77,7 +78,8 @@ public record Cpus(List<Integer> numbers) {
             if (!allowed.numbers.contains(cpu)) {
                 throw new ErrnoException(
                         EINVAL,
-                        "CPU " + cpu + ", which does not exist or is not allowed to this process: it may use " + allowed);
+                        "CPU " + cpu + ", which does not exist or is not allowed to this process: it may use "
+                                + allowed);
             }
         }
     }

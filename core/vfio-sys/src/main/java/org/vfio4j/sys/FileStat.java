@@ -108,7 +108,8 @@ public record FileStat(
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment name = arena.allocateFrom(path);
             MemorySegment buffer = arena.allocate(STATX_SIZEOF, Long.BYTES);
-            int result = STATX.callInt(dirFd, name.address(), flags, STATX_BASIC_STATS | STATX_DIOALIGN, buffer.address());
+            int result =
+                    STATX.callInt(dirFd, name.address(), flags, STATX_BASIC_STATS | STATX_DIOALIGN, buffer.address());
             ErrnoException.check(result, what);
             return new FileStat(
                     buffer.get(JAVA_LONG, STX_SIZE),

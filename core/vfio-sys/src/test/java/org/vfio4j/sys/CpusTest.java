@@ -22,7 +22,8 @@ class CpusTest {
     @ValueSource(strings = {"", ",", "1,", "a", "-1", "3-1", "1-2-3", "8192", "0-9999", "99999", " 1"})
     void refusesWhatIsNoList(String list) {
         assertThatThrownBy(() -> Cpus.parse(list))
-                .hasMessage("CPU list '" + list + "': expected numbers below 8192, as in 0,2-5: EINVAL (Invalid argument)");
+                .hasMessage(
+                        "CPU list '" + list + "': expected numbers below 8192, as in 0,2-5: EINVAL (Invalid argument)");
     }
 
     @Test

@@ -118,7 +118,8 @@ public final class FileBackend implements BlockBackend {
                 if (mode == FileIoMode.URING) {
                     throw e;
                 }
-                // What the kernel gives has limits, of which another process may have taken its part since the first one.
+                // What the kernel gives has limits, of which another process may have taken its part since the first
+                // one.
                 System.getLogger(FileBackend.class.getName())
                         .log(System.Logger.Level.WARNING, "{0} by preadv: {1}", target.path, e.getMessage());
                 uring = false;
@@ -143,8 +144,7 @@ public final class FileBackend implements BlockBackend {
     /** The same file again, whatever its path names now. */
     private static Fd openDirect(Path path, Fd file, boolean readOnly) {
         try {
-            return FileIo.open(
-                    Path.of("/proc/self/fd/" + file.value()), access(readOnly) | FileIo.O_DIRECT);
+            return FileIo.open(Path.of("/proc/self/fd/" + file.value()), access(readOnly) | FileIo.O_DIRECT);
         } catch (ErrnoException e) {
             throw new ErrnoException(e.errno(), "open " + path + " with O_DIRECT, which its file system may not have");
         }

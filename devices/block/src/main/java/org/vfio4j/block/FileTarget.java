@@ -75,9 +75,11 @@ final class FileTarget implements AutoCloseable {
     synchronized void grow(long wanted) {
         String what = "resize " + path + " from " + sizeBytes + " to " + wanted + " bytes";
         if (wanted < sizeBytes || wanted % BlockBackend.SECTOR_BYTES != 0) {
-            throw new ErrnoException(EINVAL, what + ": expected a multiple of " + BlockBackend.SECTOR_BYTES + ", no less than now");
+            throw new ErrnoException(
+                    EINVAL, what + ": expected a multiple of " + BlockBackend.SECTOR_BYTES + ", no less than now");
         }
-        long present = blockDevice ? FileIo.blockDeviceSize(file) : FileStat.of(file).size();
+        long present =
+                blockDevice ? FileIo.blockDeviceSize(file) : FileStat.of(file).size();
         if (wanted > present) {
             if (blockDevice) {
                 throw new ErrnoException(EINVAL, what + ": the block device has " + present);

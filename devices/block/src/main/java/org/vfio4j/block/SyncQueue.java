@@ -98,15 +98,16 @@ final class SyncQueue implements BlockQueue {
             return -EINVAL;
         }
         int cached = file.value();
-        int fd = target.takesDirectly(offset, iov, iovCount) ? target.directOrFile().value() : cached;
+        int fd = target.takesDirectly(offset, iov, iovCount)
+                ? target.directOrFile().value()
+                : cached;
         long done = 0;
         int first = 0;
         while (done < length) {
             long at = iov + first * IoVecs.SIZEOF;
             int count = Math.min(iovCount - first, MAX_IOVS);
-            long moved = write
-                    ? FileIo.pwritev(fd, at, count, offset + done)
-                    : FileIo.preadv(fd, at, count, offset + done);
+            long moved =
+                    write ? FileIo.pwritev(fd, at, count, offset + done) : FileIo.preadv(fd, at, count, offset + done);
             if (moved == -EINVAL && fd != cached) {
                 fd = cached; // a rule of alignment that the file system did not tell
                 continue;

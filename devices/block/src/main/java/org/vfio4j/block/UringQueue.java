@@ -289,8 +289,7 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
         boolean prepared = switch (operation[tag]) {
             case READ, WRITE -> prepareTransfer(tag);
             case FLUSH -> ring.prepFdatasync(CACHED, tag);
-            case DISCARD, UNMAP_ZERO ->
-                ring.prepFallocate(CACHED, FileZeroes.DISCARD, offset[tag], length[tag], tag);
+            case DISCARD, UNMAP_ZERO -> ring.prepFallocate(CACHED, FileZeroes.DISCARD, offset[tag], length[tag], tag);
             case WRITE_ZERO -> prepareZeroes(tag);
             default -> ring.prepFallocate(CACHED, FileZeroes.mode(false), offset[tag], length[tag], tag);
         };

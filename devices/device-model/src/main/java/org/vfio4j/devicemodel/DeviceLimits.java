@@ -49,7 +49,8 @@ public final class DeviceLimits {
     public synchronized void set(long requestsPerSecond, long bytesPerSecond) {
         if (requestsPerSecond < 0 || bytesPerSecond < 0) {
             throw new ErrnoException(
-                    EINVAL, "limits of " + requestsPerSecond + " requests and " + bytesPerSecond + " bytes in a second");
+                    EINVAL,
+                    "limits of " + requestsPerSecond + " requests and " + bytesPerSecond + " bytes in a second");
         }
         long now = now();
         requests.set(requestsPerSecond, BURST.toNanos(), now);

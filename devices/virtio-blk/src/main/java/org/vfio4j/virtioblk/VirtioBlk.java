@@ -48,8 +48,8 @@ public final class VirtioBlk implements AutoCloseable {
         BlkConfig config = new BlkConfig(backend, rules, parts.queues, parts.queueSize);
         List<VirtioRequests> sides = new ArrayList<>();
         for (BlkTally tally : tallies) {
-            sides.add(new BlkRequests(
-                    new BlkDisk(backend, rules, config, parts.serial, parts.queueSize, limits, tally)));
+            sides.add(
+                    new BlkRequests(new BlkDisk(backend, rules, config, parts.serial, parts.queueSize, limits, tally)));
         }
         transport = new VirtioPciFunction(new Device(config, parts, sides.iterator()), parts.polling);
     }

@@ -94,7 +94,9 @@ class DiskFaultTest {
             VirtioDriver.await("the stall", () -> storage.stalled() == 1);
             long before = System.nanoTime();
             fixture.driver.setStatus(0);
-            assertThat(System.nanoTime() - before).as("register accesses do not wait").isLessThan(2_000_000_000L);
+            assertThat(System.nanoTime() - before)
+                    .as("register accesses do not wait")
+                    .isLessThan(2_000_000_000L);
             assertThat(fixture.driver.status()).isNotZero();
             assertThat(other.read(0, other.buffer, 4096)).isEqualTo(VIRTIO_BLK_S_OK);
             assertThat(fixture.driver.status()).isNotZero();

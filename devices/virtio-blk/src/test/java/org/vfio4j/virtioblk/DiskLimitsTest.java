@@ -81,8 +81,8 @@ class DiskLimitsTest {
 
     @Test
     void waitingCostsNoProcessorEvenWhilePolling() {
-        try (DiskFixture fixture = DiskQueuesTest.fixture(
-                1, 1, builder -> builder.limits(50, 0).poll(QueuePolling.ALWAYS))) {
+        try (DiskFixture fixture =
+                DiskQueuesTest.fixture(1, 1, builder -> builder.limits(50, 0).poll(QueuePolling.ALWAYS))) {
             QueueClient client = DiskQueuesTest.start(fixture, 1, 256, false).getFirst();
             run(List.of(client), SECOND / 2);
             Thread thread = ThreadUse.threadNamed("disk");

@@ -100,7 +100,8 @@ class DiskQueuesTest {
             fixture.driver.negotiate(ALL_FEATURES);
             QueueClient slow = new QueueClient(fixture, 0, LARGE_QUEUE, true, BLOCK);
             QueueClient fast = new QueueClient(fixture, 1, LARGE_QUEUE, false, BLOCK);
-            assertThat(beforeModestIsDone(fixture, storage, slow, 1000, fast, 320)).isLessThan(320);
+            assertThat(beforeModestIsDone(fixture, storage, slow, 1000, fast, 320))
+                    .isLessThan(320);
         }
     }
 
@@ -133,10 +134,12 @@ class DiskQueuesTest {
                 } else {
                     fixture.driver.reset();
                 }
-                List<Integer> used = clients.stream().map(c -> c.ring.usedIndex()).toList();
+                List<Integer> used =
+                        clients.stream().map(c -> c.ring.usedIndex()).toList();
                 Thread.onSpinWait();
                 clients.forEach(QueueClient::kick);
-                assertThat(clients.stream().map(c -> c.ring.usedIndex()).toList()).isEqualTo(used);
+                assertThat(clients.stream().map(c -> c.ring.usedIndex()).toList())
+                        .isEqualTo(used);
             }
         }
     }
@@ -165,7 +168,8 @@ class DiskQueuesTest {
             assertThat(ThreadUse.threadNamed("disk-1").isAlive()).isTrue();
         }
         MemoryBackend memory = new MemoryBackend(DISK_BYTES);
-        assertThatThrownBy(() -> VirtioBlk.builder(memory).cpus(Cpus.parse("8191")).build())
+        assertThatThrownBy(
+                        () -> VirtioBlk.builder(memory).cpus(Cpus.parse("8191")).build())
                 .hasMessageContaining("CPU 8191, which does not exist or is not allowed");
         memory.close();
     }
@@ -183,8 +187,7 @@ class DiskQueuesTest {
         return fixture(new MemoryBackend(DISK_BYTES), queues, threads, more);
     }
 
-    static DiskFixture fixture(
-            BlockBackend backend, int queues, int threads, UnaryOperator<VirtioBlk.Builder> more) {
+    static DiskFixture fixture(BlockBackend backend, int queues, int threads, UnaryOperator<VirtioBlk.Builder> more) {
         return new DiskFixture(
                 backend,
                 builder -> more.apply(builder.name("disk")

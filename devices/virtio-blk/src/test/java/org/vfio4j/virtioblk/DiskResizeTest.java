@@ -40,7 +40,9 @@ class DiskResizeTest {
             assertThat(capacity(fixture)).isEqualTo(2 * SIZE / 512);
             assertThat(generation(fixture)).isNotEqualTo(generation);
             assertThat(fixture.intx).isTrue();
-            assertThat(fixture.driver.read(VirtioDriver.ISR, 1) & 2).as("configuration").isEqualTo(2);
+            assertThat(fixture.driver.read(VirtioDriver.ISR, 1) & 2)
+                    .as("configuration")
+                    .isEqualTo(2);
             assertThat(fixture.write(lastSector, fixture.buffer, 4096)).isEqualTo(VIRTIO_BLK_S_OK);
             assertThat(file).hasSize(2 * SIZE);
 

@@ -56,7 +56,8 @@ final class VirtioQueues implements QueueWork {
     private @Nullable Thread logger;
 
     /** @param name what the thread is called */
-    VirtioQueues(String name, VirtioDevice device, VirtioStatus status, VirtioInterrupts interrupts, boolean pollsAlways) {
+    VirtioQueues(
+            String name, VirtioDevice device, VirtioStatus status, VirtioInterrupts interrupts, boolean pollsAlways) {
         this.name = name;
         requests = device.requests();
         this.status = status;
