@@ -83,6 +83,18 @@ class FileBackendTest {
         FileBackend.open(image, false, FileIoMode.AUTO).close();
     }
 
+    /** A ring holds files as well, and the kernel takes it down when it likes: the lock must not wait for that. */
+    @ParameterizedTest
+    @EnumSource
+    void aFileIsFreeOnceItsServerHasClosedIt(FileIoMode mode) {
+        for (int i = 0; i < 50; i++) {
+            try (FileBackend file = FileBackend.open(image, false, mode);
+                    Requests requests = new Requests(file)) {
+                assertThat(requests.read(0)).isEqualTo(512);
+            }
+        }
+    }
+
     @Test
     void readersShareAFileAndKeepWritersOut() {
         try (FileBackend first = FileBackend.open(image, true, FileIoMode.AUTO);
