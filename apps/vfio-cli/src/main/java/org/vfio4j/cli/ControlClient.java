@@ -30,7 +30,17 @@ final class ControlClient {
      * @throws CliException what the process says, with {@code hint}; {@link ExitCode#UNREACHABLE} when it does not answer
      */
     static ServerQuery.Found ask(ServerQuery.Found function, ControlRequest request, PrintWriter err, Hint hint) {
-        JsonNode item = item(exchange(function.pid(), request, err), hint);
+        return ask(function, request.line(), Duration.ofMillis(request.timeoutMs()), err, hint);
+    }
+
+    /** The same for a request that waits for nobody. */
+    static ServerQuery.Found ask(ServerQuery.Found function, TuneRequest request, PrintWriter err, Hint hint) {
+        return ask(function, request.line(), Duration.ZERO, err, hint);
+    }
+
+    private static ServerQuery.Found ask(
+            ServerQuery.Found function, String request, Duration wait, PrintWriter err, Hint hint) {
+        JsonNode item = item(exchange(function.pid(), request, wait, err), hint);
         return new ServerQuery.Found(function.pid(), function.sysfs(), ServerDirectory.parseFunction(item));
     }
 
@@ -41,8 +51,8 @@ final class ControlClient {
      * @throws CliException as {@link #ask}
      */
     static ServerStatistics statistics(long pid, String address, boolean queues, PrintWriter err) {
-        return ServerStatistics.parse(
-                item(exchange(pid, ControlRequest.statistics(address, queues), err), errno -> "vfio ls"));
+        String request = ControlRequest.statistics(address, queues).line();
+        return ServerStatistics.parse(item(exchange(pid, request, Duration.ZERO, err), errno -> "vfio ls"));
     }
 
     private static JsonNode item(JsonNode reply, Hint hint) {
@@ -54,11 +64,10 @@ final class ControlClient {
         return item;
     }
 
-    private static JsonNode exchange(long pid, ControlRequest request, PrintWriter err) {
-        Duration wait = Duration.ofMillis(request.timeoutMs());
+    private static JsonNode exchange(long pid, String request, Duration wait, PrintWriter err) {
         try (LineSocket socket = new LineSocket(UnixSocket.connect(ServerDirectory.control(pid)));
                 Progress progress = new Progress(err, "waiting", Math.max(1, wait.toNanos()))) {
-            socket.write(request.line(), GRACE.toNanos());
+            socket.write(request, GRACE.toNanos());
             String reply = socket.read(MAX_REPLY_BYTES, wait.plus(GRACE).toNanos(), passed -> {
                 if (!wait.isZero()) {
                     progress.at(Math.min(passed, wait.toNanos()));

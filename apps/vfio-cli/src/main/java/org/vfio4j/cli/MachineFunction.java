@@ -146,6 +146,11 @@ final class MachineFunction implements AutoCloseable {
         });
     }
 
+    /** What can be changed of the device while it is used. */
+    DeviceTuning tuning() {
+        return emulated.tuning();
+    }
+
     /** What it is now, for others. */
     ServerState.Function state() {
         PciFunction function = device.function();

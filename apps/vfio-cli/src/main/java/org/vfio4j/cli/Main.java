@@ -25,6 +25,8 @@ public final class Main {
             TopCommand.class,
             BindCommand.class,
             UnbindCommand.class,
+            ResizeCommand.class,
+            LimitCommand.class,
             DriversCommand.class,
             ModaliasCommand.class,
             BenchCommand.class,

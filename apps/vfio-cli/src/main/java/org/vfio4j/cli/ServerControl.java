@@ -19,7 +19,7 @@ import tools.jackson.core.JacksonException;
 
 /**
  * What other processes of the user can see of a serving process and ask of it: its state in a file, always the newest, and the
- * requests of {@link ControlRequest}. Any thread may call it.
+ * requests of {@link ControlRequest} and {@link TuneRequest}. Any thread may call it.
  */
 final class ServerControl implements AutoCloseable {
 
@@ -83,19 +83,21 @@ final class ServerControl implements AutoCloseable {
     /** The reply to a request: a line of JSON for a line of JSON. */
     private String answer(String line) {
         try {
+            Optional<TuneRequest> tune = TuneRequest.find(line);
+            if (tune.isPresent()) {
+                MachineFunction function = function(tune.get().address());
+                tune.get().perform(function.tuning());
+                return changed(function);
+            }
             ControlRequest request = ControlRequest.parse(line);
             checkVersion(request);
             if (request.kind().equals(ControlRequest.STATISTICS)) {
                 return Output.jsonLine(
                         ControlRequest.STATISTICS, List.of(statistics(request)), ServerStatistics::write);
             }
-            MachineFunction function = machine.functions().stream()
-                    .filter(found -> found.device().toString().equals(request.address()))
-                    .findFirst()
-                    .orElseThrow(() -> new ErrnoException(ENODEV, "function " + request.address()));
+            MachineFunction function = function(request.address());
             perform(request, function);
-            publishChange();
-            return Output.jsonLine("Function", List.of(function.state()), ServerState.Function::write);
+            return changed(function);
         } catch (JacksonException e) {
             return failure(EINVAL, "a request that is none: " + e.getOriginalMessage() + ": " + Errno.describe(EINVAL));
         } catch (ErrnoException e) {
@@ -104,6 +106,18 @@ final class ServerControl implements AutoCloseable {
             LOG.log(Level.ERROR, "a request failed", e);
             return failure(EIO, e.toString());
         }
+    }
+
+    private MachineFunction function(String address) {
+        return machine.functions().stream()
+                .filter(found -> found.device().toString().equals(address))
+                .findFirst()
+                .orElseThrow(() -> new ErrnoException(ENODEV, "function " + address));
+    }
+
+    private String changed(MachineFunction function) {
+        publishChange();
+        return Output.jsonLine("Function", List.of(function.state()), ServerState.Function::write);
     }
 
     private ServerStatistics statistics(ControlRequest request) {

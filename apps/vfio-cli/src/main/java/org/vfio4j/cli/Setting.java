@@ -1,11 +1,15 @@
 package org.vfio4j.cli;
 
+import java.time.Duration;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.vfio4j.devicemodel.QueuePolling;
+import org.vfio4j.sys.Cpus;
+import org.vfio4j.sys.ErrnoException;
 
 /**
  * A {@code key=value} of a device on the command line.
@@ -17,6 +21,8 @@ record Setting(String key, String value) {
 
     private static final Pattern DURATION = Pattern.compile("(\\d{1,9})(us|ms|s)");
     private static final long MAX_DURATION_NS = 3_600_000_000_000L;
+    private static final Pattern MICROSECONDS = Pattern.compile("\\d{1,7}");
+    private static final int MOST_MICROSECONDS = 1_000_000;
 
     /** @param words each {@code key=value} or several of them with commas between; ",," stands for a comma in a value */
     static List<Setting> parse(List<String> words) {
@@ -85,14 +91,32 @@ record Setting(String key, String value) {
         throw CliException.usage(this + ": expected a time up to an hour, as 500us, 10ms or 2s", key + "=10ms");
     }
 
-    /** How a queue thread waits. */
+    /** How a queue thread waits: a word, or for how many microseconds it polls. */
     QueuePolling polling() {
         return switch (value) {
             case "adaptive" -> QueuePolling.ADAPTIVE;
             case "always" -> QueuePolling.ALWAYS;
             case "off" -> QueuePolling.NEVER;
-            default -> throw CliException.usage(this + ": expected adaptive, always or off", key + "=adaptive");
+            default -> {
+                if (!MICROSECONDS.matcher(value).matches() || Integer.parseInt(value) > MOST_MICROSECONDS) {
+                    throw CliException.usage(
+                            this + ": expected adaptive, always, off, or microseconds up to " + MOST_MICROSECONDS,
+                            key + "=adaptive");
+                }
+                yield QueuePolling.spinning(Duration.of(Integer.parseInt(value), ChronoUnit.MICROS));
+            }
         };
+    }
+
+    /** Processors, as the kernel writes them. */
+    Cpus cpus() {
+        try {
+            Cpus cpus = Cpus.parse(value);
+            cpus.checkAllowed();
+            return cpus;
+        } catch (ErrnoException e) {
+            throw CliException.usage(this + ": " + e.getMessage(), key + "=" + Cpus.allowed());
+        }
     }
 
     /** A key that the device does not have. */

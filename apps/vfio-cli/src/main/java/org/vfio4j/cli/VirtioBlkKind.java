@@ -5,12 +5,15 @@ import java.util.List;
 import java.util.Optional;
 import org.vfio4j.block.BlockBackend;
 import org.vfio4j.block.FileBackend;
+import org.vfio4j.block.FileCaching;
 import org.vfio4j.block.FileIoMode;
 import org.vfio4j.block.MemoryBackend;
 import org.vfio4j.block.NullBackend;
 import org.vfio4j.bus.PciAddress;
+import org.vfio4j.devicemodel.DeviceLimits;
 import org.vfio4j.devicemodel.DeviceRecorder;
 import org.vfio4j.devicemodel.QueuePolling;
+import org.vfio4j.sys.Cpus;
 import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.virtioblk.VirtioBlk;
@@ -20,8 +23,23 @@ final class VirtioBlkKind implements DeviceKind {
 
     private static final String NAME = "virtio-blk";
     private static final String EXAMPLE = "vfio serve virtio-blk memory=512M --socket-path /tmp/disk.sock";
-    private static final List<String> KEYS =
-            List.of("file", "memory", "null", "readonly", "serial", "queues", "queue-size", "poll", "io", "slow");
+    private static final List<String> KEYS = List.of(
+            "file",
+            "memory",
+            "null",
+            "readonly",
+            "serial",
+            "queues",
+            "queue-size",
+            "threads",
+            "cpus",
+            "poll",
+            "io",
+            "direct",
+            "iops",
+            "bandwidth",
+            "slow");
+    private static final List<String> SWITCHES = List.of("readonly", "direct");
 
     @Override
     public String name() {
@@ -38,8 +56,13 @@ final class VirtioBlkKind implements DeviceKind {
                 "serial=TEXT      up to 20 characters",
                 "queues=N         1 to 256 (default 1)",
                 "queue-size=N     a power of two, 4 to 1024 (default 256)",
-                "poll=WHEN        adaptive, always or off (default adaptive)",
+                "threads=N        threads that share the queues, up to as many (default 1)",
+                "cpus=LIST        where these run, as 2-3 (default anywhere)",
+                "poll=WHEN        adaptive, always, off or MICROSECONDS (default adaptive)",
                 "io=HOW           auto, uring or sync, for files (default auto)",
+                "direct           past the page cache, for files",
+                "iops=N           requests in a second (default no limit)",
+                "bandwidth=SIZE   bytes in a second (default no limit)",
                 "slow=TIME        a request that takes longer is slow, or off",
                 "                 (default 10ms)");
     }
@@ -51,6 +74,14 @@ final class VirtioBlkKind implements DeviceKind {
         if (disk.storage.isEmpty()) {
             throw CliException.usage(
                     "virtio-blk without storage: one of file=PATH, memory=SIZE, null=SIZE is needed", EXAMPLE);
+        }
+        if (disk.threads > disk.queues) {
+            throw CliException.usage(
+                    "threads=" + disk.threads + ": more than its " + disk.queues + " queues",
+                    "queues=" + disk.threads + ",threads=" + disk.threads);
+        }
+        if (disk.caching == FileCaching.DIRECT && disk.file.isEmpty()) {
+            throw CliException.usage("direct without a file", "file=disk.img,direct");
         }
         return disk;
     }
@@ -82,15 +113,23 @@ final class VirtioBlkKind implements DeviceKind {
         private QueuePolling polling = QueuePolling.ADAPTIVE;
         private FileIoMode io = FileIoMode.AUTO;
         private long slowNs = DeviceRecorder.DEFAULT_SLOW_NS;
+        private FileCaching caching = FileCaching.PAGE_CACHE;
+        private int threads = 1;
+        private Cpus cpus = Cpus.ANY;
+        private int iops;
+        private long bandwidth;
 
         @Override
         public EmulatedDevice open(PciAddress address) {
             BlockBackend backend = openStorage();
             try {
                 VirtioBlk disk = build(backend, NAME + "-" + address);
-                String access = backend.readOnly() ? ", read-only" : "";
-                String description = Sizes.format(backend.sizeBytes()) + ", " + backend.describe() + access;
-                return new EmulatedDevice(NAME, description, disk.function(), List.of(disk, backend));
+                return new EmulatedDevice(
+                        NAME,
+                        () -> describe(backend, disk),
+                        disk.function(),
+                        List.of(disk, backend),
+                        new DiskTuning(disk));
             } catch (RuntimeException e) {
                 backend.close();
                 throw e;
@@ -103,6 +142,9 @@ final class VirtioBlkKind implements DeviceKind {
                     .serial(serial)
                     .queues(queues)
                     .queueSize(queueSize)
+                    .threads(threads)
+                    .cpus(cpus)
+                    .limits(iops, bandwidth)
                     .poll(polling)
                     .slowNs(slowNs);
             return (readOnly ? builder.readOnly() : builder).build();
@@ -111,13 +153,25 @@ final class VirtioBlkKind implements DeviceKind {
         private BlockBackend openStorage() {
             try {
                 return switch (storage.orElseThrow()) {
-                    case "file" -> FileBackend.open(file.orElseThrow(), readOnly, io);
+                    case "file" -> FileBackend.open(file.orElseThrow(), readOnly, io, caching);
                     case "memory" -> new MemoryBackend(sizeBytes);
                     default -> new NullBackend(sizeBytes);
                 };
             } catch (ErrnoException e) {
                 throw new CliException(e, storageHint(e.errno()));
             }
+        }
+
+        private static String describe(BlockBackend backend, VirtioBlk disk) {
+            DeviceLimits limits = disk.limits();
+            long requests = limits.requestsPerSecond();
+            long bytes = limits.bytesPerSecond();
+            return Sizes.format(backend.sizeBytes())
+                    + ", "
+                    + backend.describe()
+                    + (backend.readOnly() ? ", read-only" : "")
+                    + (requests == 0 ? "" : ", " + requests + " requests/s")
+                    + (bytes == 0 ? "" : ", " + Sizes.format(bytes) + "/s");
         }
 
         private String storageHint(int errno) {
@@ -128,19 +182,22 @@ final class VirtioBlkKind implements DeviceKind {
                     readOnly ? "ls -l " + path : "file=" + path + " readonly, or: ls -l " + path;
                 case Errno.EBUSY -> "vfio ls, to see which server has it; readonly on both to share it";
                 case Errno.EISDIR -> "file=" + path + "/disk.img";
-                case Errno.EINVAL ->
-                    file.isPresent()
-                            ? "truncate -s %512 " + path + ", which appends zeroes"
-                            : storage.orElse("") + "=512M";
+                case Errno.EINVAL -> file.isPresent() ? einvalHint(path) : storage.orElse("") + "=512M";
                 case Errno.ENOMEM -> "a smaller size, or file=PATH";
                 case Errno.ENOSYS -> "io=sync";
                 default -> "ls -l " + path;
             };
         }
 
+        private String einvalHint(String path) {
+            return caching == FileCaching.DIRECT
+                    ? "without direct; or: truncate -s %512 " + path + ", which appends zeroes"
+                    : "truncate -s %512 " + path + ", which appends zeroes";
+        }
+
         private void set(Setting setting) {
             String key = setting.key();
-            if (!key.equals("readonly") && KEYS.contains(key)) {
+            if (!SWITCHES.contains(key) && KEYS.contains(key)) {
                 setting.needValue(EXAMPLE);
             }
             switch (key) {
@@ -159,6 +216,11 @@ final class VirtioBlkKind implements DeviceKind {
                 case "poll" -> polling = setting.polling();
                 case "io" -> io = ioMode(setting);
                 case "slow" -> slowNs = setting.isOff() ? Long.MAX_VALUE : setting.durationNs();
+                case "direct" -> caching = setting.isOn() ? FileCaching.DIRECT : FileCaching.PAGE_CACHE;
+                case "threads" -> threads = setting.number(1, VirtioBlk.MAX_QUEUES);
+                case "cpus" -> cpus = setting.cpus();
+                case "iops" -> iops = setting.number(0, Integer.MAX_VALUE);
+                case "bandwidth" -> bandwidth = Sizes.parse(key, setting.value());
                 default -> throw setting.unknown(NAME, KEYS);
             }
         }

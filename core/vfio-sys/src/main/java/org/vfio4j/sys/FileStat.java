@@ -17,8 +17,12 @@ import java.nio.file.Path;
  * @param ino inode
  * @param blockSize preferred size of an access
  * @param blocks units of 512 bytes that it takes on its device
+ * @param dioMemoryAlign what memory must be aligned to for O_DIRECT; 0 where the kernel (before 6.1) or the file system does not
+ *     tell, or there is no O_DIRECT
+ * @param dioOffsetAlign what offsets and lengths must be multiples of for O_DIRECT; 0 likewise
  */
-public record FileStat(long size, int mode, long dev, long ino, int blockSize, long blocks) {
+public record FileStat(
+        long size, int mode, long dev, long ino, int blockSize, long blocks, int dioMemoryAlign, int dioOffsetAlign) {
 
     /** {@link #fsMagic} of tmpfs, which holds memfds. */
     public static final long TMPFS_MAGIC = 0x01021994L;
@@ -36,6 +40,7 @@ public record FileStat(long size, int mode, long dev, long ino, int blockSize, l
     private static final int AT_EMPTY_PATH = 0x1000;
     private static final int AT_SYMLINK_NOFOLLOW = 0x100;
     private static final int STATX_BASIC_STATS = 0x7ff;
+    private static final int STATX_DIOALIGN = 0x2000;
 
     // struct statx
     private static final long STATX_SIZEOF = 256;
@@ -46,6 +51,8 @@ public record FileStat(long size, int mode, long dev, long ino, int blockSize, l
     private static final long STX_BLOCKS = 48;
     private static final long STX_DEV_MAJOR = 136;
     private static final long STX_DEV_MINOR = 140;
+    private static final long STX_DIO_MEM_ALIGN = 152;
+    private static final long STX_DIO_OFFSET_ALIGN = 156;
 
     // struct statfs: f_type comes first.
     private static final long STATFS_SIZEOF = 256;
@@ -101,7 +108,8 @@ public record FileStat(long size, int mode, long dev, long ino, int blockSize, l
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment name = arena.allocateFrom(path);
             MemorySegment buffer = arena.allocate(STATX_SIZEOF, Long.BYTES);
-            int result = STATX.callInt(dirFd, name.address(), flags, STATX_BASIC_STATS, buffer.address());
+            int result =
+                    STATX.callInt(dirFd, name.address(), flags, STATX_BASIC_STATS | STATX_DIOALIGN, buffer.address());
             ErrnoException.check(result, what);
             return new FileStat(
                     buffer.get(JAVA_LONG, STX_SIZE),
@@ -110,7 +118,9 @@ public record FileStat(long size, int mode, long dev, long ino, int blockSize, l
                             | Integer.toUnsignedLong(buffer.get(JAVA_INT, STX_DEV_MINOR)),
                     buffer.get(JAVA_LONG, STX_INO),
                     buffer.get(JAVA_INT, STX_BLKSIZE),
-                    buffer.get(JAVA_LONG, STX_BLOCKS));
+                    buffer.get(JAVA_LONG, STX_BLOCKS),
+                    buffer.get(JAVA_INT, STX_DIO_MEM_ALIGN),
+                    buffer.get(JAVA_INT, STX_DIO_OFFSET_ALIGN));
         }
     }
 }

@@ -60,6 +60,9 @@ public final class IoUring implements AutoCloseable {
     private int submitted;
     private int reaped;
 
+    // What every entry has in its flags, shifted to their place in its first eight bytes.
+    private long entryFlags;
+
     private IoUring(Fd ring, MemorySegment params, boolean deferred) {
         this.ring = ring;
         this.deferred = deferred;
@@ -202,6 +205,25 @@ public final class IoUring implements AutoCloseable {
         return sqSize - (prepared - RawMemory.getIntAcquire(sqHead));
     }
 
+    /**
+     * Gives the kernel a table of files, once. From now on an operation names its file by its place in it, counted from 0, and the
+     * kernel does not look the descriptor up and count its users for each. The ring keeps the files open until {@link #close}.
+     *
+     * @throws ErrnoException EMFILE over RLIMIT_NOFILE, ENOMEM
+     */
+    public void registerFiles(Fd... files) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment table = arena.allocate(JAVA_INT, files.length);
+            for (int i = 0; i < files.length; i++) {
+                table.setAtIndex(JAVA_INT, i, files[i].value());
+            }
+            int result = SYSCALL.callInt(
+                    SYS_IO_URING_REGISTER, ring.value(), IORING_REGISTER_FILES, table.address(), files.length);
+            ErrnoException.check(result, "io_uring_register FILES, " + files.length + " of them");
+        }
+        entryFlags = (long) IOSQE_FIXED_FILE << (Byte.SIZE * SQE_FLAGS);
+    }
+
     /** From now on every completion signals {@code eventFd}, while {@link #enableEventFd} says so. */
     public void registerEventFd(Fd eventFd) {
         try (Arena arena = Arena.ofConfined()) {
@@ -220,6 +242,10 @@ public final class IoUring implements AutoCloseable {
     /** Releases the ring. Operations in flight are cancelled or run to their end on their own: wait for them first. */
     @Override
     public void close() {
+        if (entryFlags != 0) {
+            // The kernel takes a ring down later than it is closed, and a file's locks end with its last user.
+            SYSCALL.callInt(SYS_IO_URING_REGISTER, ring.value(), IORING_UNREGISTER_FILES, 0, 0);
+        }
         entries.close();
         rings.close();
         ring.close();
@@ -232,7 +258,7 @@ public final class IoUring implements AutoCloseable {
         }
         long entry = entries.address() + (prepared & sqMask) * SQE_SIZEOF;
         // The first eight bytes are opcode, flags, ioprio and fd.
-        RawMemory.putLong(entry + SQE_OPCODE, opcode | (long) fd << 32);
+        RawMemory.putLong(entry + SQE_OPCODE, opcode | entryFlags | (long) fd << 32);
         RawMemory.putLong(entry + SQE_OFF, offset);
         RawMemory.putLong(entry + SQE_ADDR, address);
         RawMemory.putInt(entry + SQE_LEN, length);

@@ -25,7 +25,11 @@ final class IoUringLayout {
     static final int IORING_SQ_TASKRUN = 1 << 2;
     static final int IORING_CQ_EVENTFD_DISABLED = 1;
 
+    static final int IORING_REGISTER_FILES = 2;
+    static final int IORING_UNREGISTER_FILES = 3;
     static final int IORING_REGISTER_EVENTFD = 4;
+
+    static final int IOSQE_FIXED_FILE = 1;
 
     static final byte IORING_OP_READV = 1;
     static final byte IORING_OP_WRITEV = 2;
@@ -60,6 +64,7 @@ final class IoUringLayout {
 
     // struct io_uring_sqe
     static final long SQE_OPCODE = 0;
+    static final long SQE_FLAGS = 1;
     static final long SQE_FD = 4;
     static final long SQE_OFF = 8;
     static final long SQE_ADDR = 16;

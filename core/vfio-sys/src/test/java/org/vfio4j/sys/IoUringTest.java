@@ -65,6 +65,22 @@ class IoUringTest {
     }
 
     @Test
+    void registeredFilesAreNamedByTheirPlace() throws Exception {
+        try (Fd other = FileIo.open(Files.write(directory.resolve("other"), new byte[] {1, 2, 3}), FileIo.O_RDONLY)) {
+            ring.registerFiles(file, other);
+            other.close();
+            ring.prepRead(1, at, 100, 0, 1);
+            ring.prepWrite(0, at, 7, 0, 2);
+            ring.prepWrite(1, at, 7, 0, 3);
+            ring.prepRead(2, at, 1, 0, 4);
+            ring.prepRead(fd, at, 1, 0, 5);
+            ring.prepFdatasync(0, 6);
+            assertThat(finish(6)).isEqualTo(Map.of(1L, 3, 2L, 7, 3L, -EBADF, 4L, -EBADF, 5L, -EBADF, 6L, 0));
+            assertFails(EBUSY, () -> ring.registerFiles(file)).contains("FILES, 1 of them");
+        }
+    }
+
+    @Test
     void aFullSubmissionQueueTakesNoMore() {
         for (int i = 0; i < ENTRIES; i++) {
             assertThat(ring.room()).isEqualTo(ENTRIES - i);

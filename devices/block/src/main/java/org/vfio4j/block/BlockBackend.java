@@ -1,5 +1,9 @@
 package org.vfio4j.block;
 
+import static org.vfio4j.sys.Errno.EOPNOTSUPP;
+
+import org.vfio4j.sys.ErrnoException;
+
 /**
  * The storage that a disk stands on. It may be shared by threads; the queues that it opens may not. Whoever opened it closes it,
  * after its queues.
@@ -9,13 +13,23 @@ public interface BlockBackend extends AutoCloseable {
     /** The unit of sizes and offsets everywhere. */
     int SECTOR_BYTES = 512;
 
-    /** Bytes, a multiple of {@link #SECTOR_BYTES}. */
+    /** Bytes, a multiple of {@link #SECTOR_BYTES}. It may grow while queues are open, and never shrinks. From any thread. */
     long sizeBytes();
 
     /** What an access is best aligned to and a multiple of: at least {@link #SECTOR_BYTES}, a power of two. */
     int physicalBlockBytes();
 
     boolean readOnly();
+
+    /**
+     * Makes it larger, while its queues are in use: they take requests for what is new once this returns. From any thread.
+     *
+     * @param sizeBytes a multiple of {@link #SECTOR_BYTES}, no less than now
+     * @throws ErrnoException EINVAL for another size, EOPNOTSUPP when this storage cannot grow, or why it did not
+     */
+    default void grow(long sizeBytes) {
+        throw new ErrnoException(EOPNOTSUPP, "resize of " + describe());
+    }
 
     /** What it is, for people: as {@code file disk.img (io_uring)}. */
     String describe();

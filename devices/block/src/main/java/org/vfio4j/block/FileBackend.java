@@ -6,6 +6,7 @@ import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.EISDIR;
 
 import java.nio.file.Path;
+import java.util.function.IntFunction;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.FileIo;
@@ -13,29 +14,22 @@ import org.vfio4j.sys.FileStat;
 import org.vfio4j.sys.IoUring;
 
 /**
- * A regular file or a block device. It is opened as it is: never created, never resized. A writable one is locked against a
+ * A regular file or a block device. It is opened as it is: never created, and resized by {@link #grow} alone. A writable one is locked against a
  * second server, a read-only one against writers, with flock(2).
  */
 public final class FileBackend implements BlockBackend {
 
-    private final Path path;
-    private final Fd file;
-    private final long sizeBytes;
+    private final FileTarget target;
     private final int physicalBlockBytes;
-    private final boolean readOnly;
-    private final boolean uring;
+    private final FileIoMode mode;
+    private final IntFunction<IoUring> rings;
+    private volatile boolean uring;
 
-    private FileBackend(Path path, Fd file, boolean readOnly, FileIoMode mode) {
-        this.path = path;
-        this.file = file;
-        this.readOnly = readOnly;
-        FileStat stat = FileStat.of(file);
-        sizeBytes = checkedSize(path, file, stat);
-        if (stat.isBlockDevice() && !readOnly) {
-            claim(path, file);
-        }
+    private FileBackend(FileTarget target, FileStat stat, FileIoMode mode, IntFunction<IoUring> rings) {
+        this.target = target;
+        this.mode = mode;
+        this.rings = rings;
         physicalBlockBytes = Math.max(SECTOR_BYTES, Integer.highestOneBit(Math.min(stat.blockSize(), 4096)));
-        lock();
         uring = switch (mode) {
             case AUTO -> isUringOffered();
             case URING -> {
@@ -46,29 +40,52 @@ public final class FileBackend implements BlockBackend {
         };
     }
 
+    /** As {@link #open(Path, boolean, FileIoMode, FileCaching)}, by way of the page cache. */
+    public static FileBackend open(Path path, boolean readOnly, FileIoMode mode) {
+        return open(path, readOnly, mode, FileCaching.PAGE_CACHE);
+    }
+
     /**
      * Opens a file.
      *
      * @throws ErrnoException ENOENT, EACCES, EROFS as open(2); EISDIR; EINVAL when it is neither a regular file nor a block
-     *     device, or its size is 0 or no multiple of {@link #SECTOR_BYTES}; EBUSY when another server has it; ENOSYS or
-     *     EPERM when {@link FileIoMode#URING} is wanted and not offered
+     *     device, when its size is 0 or no multiple of {@link #SECTOR_BYTES}, or when its file system has no {@link
+     *     FileCaching#DIRECT}; EBUSY when another server has it; ENOSYS or EPERM when {@link FileIoMode#URING} is wanted and
+     *     not offered
      */
-    public static FileBackend open(Path path, boolean readOnly, FileIoMode mode) {
+    public static FileBackend open(Path path, boolean readOnly, FileIoMode mode, FileCaching caching) {
+        return open(path, readOnly, mode, caching, IoUring::create);
+    }
+
+    /** @param rings makes a ring of so many entries for the calling thread */
+    static FileBackend open(
+            Path path, boolean readOnly, FileIoMode mode, FileCaching caching, IntFunction<IoUring> rings) {
         // Without O_NONBLOCK the opening of a pipe would wait.
-        Fd file = FileIo.open(path, (readOnly ? FileIo.O_RDONLY : FileIo.O_RDWR) | FileIo.O_NONBLOCK);
+        Fd file = FileIo.open(path, access(readOnly) | FileIo.O_NONBLOCK);
+        Fd direct = null;
         try {
             // With it io_uring answers EAGAIN where it should wait for the file system.
             file.setNonBlocking(false);
-            return new FileBackend(path, file, readOnly, mode);
+            FileStat stat = FileStat.of(file);
+            long sizeBytes = checkedSize(path, file, stat);
+            if (stat.isBlockDevice() && !readOnly) {
+                claim(path, file);
+            }
+            lock(path, file, readOnly);
+            direct = caching == FileCaching.DIRECT ? openDirect(path, file, readOnly) : null;
+            return new FileBackend(new FileTarget(path, file, direct, readOnly, stat, sizeBytes), stat, mode, rings);
         } catch (ErrnoException e) {
             file.close();
+            if (direct != null) {
+                direct.close();
+            }
             throw e;
         }
     }
 
     @Override
     public long sizeBytes() {
-        return sizeBytes;
+        return target.sizeBytes();
     }
 
     @Override
@@ -78,27 +95,62 @@ public final class FileBackend implements BlockBackend {
 
     @Override
     public boolean readOnly() {
-        return readOnly;
+        return target.readOnly;
+    }
+
+    /** A regular file is made larger, unless somebody has done that already; a block device must have grown before. */
+    @Override
+    public void grow(long sizeBytes) {
+        target.grow(sizeBytes);
     }
 
     @Override
     public String describe() {
-        return "file " + path + (uring ? " (io_uring)" : " (preadv)");
+        return "file " + target.path + (uring ? " (io_uring" : " (preadv") + (target.isDirect() ? ", direct)" : ")");
     }
 
     @Override
     public BlockQueue openQueue(int depth) {
-        return uring
-                ? new UringQueue(file, sizeBytes, readOnly, depth)
-                : new SyncQueue(file, sizeBytes, readOnly, depth);
+        if (uring) {
+            try {
+                return new UringQueue(target, rings.apply(depth), depth);
+            } catch (ErrnoException e) {
+                if (mode == FileIoMode.URING) {
+                    throw e;
+                }
+                // What the kernel gives has limits, of which another process may have taken its part since the first
+                // one.
+                System.getLogger(FileBackend.class.getName())
+                        .log(System.Logger.Level.WARNING, "{0} by preadv: {1}", target.path, e.getMessage());
+                uring = false;
+            }
+        }
+        return new SyncQueue(target, depth);
     }
 
     @Override
     public void close() {
-        file.close();
+        target.close();
     }
 
-    private void lock() {
+    boolean takesDirectly(long offset, long iov, int iovCount) {
+        return target.takesDirectly(offset, iov, iovCount);
+    }
+
+    private static int access(boolean readOnly) {
+        return readOnly ? FileIo.O_RDONLY : FileIo.O_RDWR;
+    }
+
+    /** The same file again, whatever its path names now. */
+    private static Fd openDirect(Path path, Fd file, boolean readOnly) {
+        try {
+            return FileIo.open(Path.of("/proc/self/fd/" + file.value()), access(readOnly) | FileIo.O_DIRECT);
+        } catch (ErrnoException e) {
+            throw new ErrnoException(e.errno(), "open " + path + " with O_DIRECT, which its file system may not have");
+        }
+    }
+
+    private static void lock(Path path, Fd file, boolean readOnly) {
         int locked = FileIo.flock(file, (readOnly ? FileIo.LOCK_SH : FileIo.LOCK_EX) | FileIo.LOCK_NB);
         if (locked == -EAGAIN) {
             throw new ErrnoException(EBUSY, "lock " + path + ", which another server has");
@@ -132,7 +184,7 @@ public final class FileBackend implements BlockBackend {
         return size;
     }
 
-    private static boolean isUringOffered() {
+    private boolean isUringOffered() {
         try {
             probeUring();
             return true;
@@ -143,7 +195,7 @@ public final class FileBackend implements BlockBackend {
         }
     }
 
-    private static void probeUring() {
-        IoUring.create(1).close();
+    private void probeUring() {
+        rings.apply(1).close();
     }
 }

@@ -15,7 +15,8 @@ final class FileZeroes {
     static final int DISCARD = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
 
     private static final int ZERO = FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE;
-    private static final long CHUNK_BYTES = 1 << 16;
+    /** How much a write of zeroes writes at a time, so that others have their turn. */
+    static final int CHUNK_BYTES = 1 << 16;
 
     private FileZeroes() {}
 

@@ -14,15 +14,15 @@ final class SyncQueue implements BlockQueue {
     // The C library's limit on one call, UIO_MAXIOV.
     private static final int MAX_IOVS = 1024;
 
+    private final FileTarget target;
     private final Fd file;
-    private final long sizeBytes;
     private final boolean readOnly;
     private final Completions completions;
 
-    SyncQueue(Fd file, long sizeBytes, boolean readOnly, int depth) {
-        this.file = file;
-        this.sizeBytes = sizeBytes;
-        this.readOnly = readOnly;
+    SyncQueue(FileTarget target, int depth) {
+        this.target = target;
+        file = target.file;
+        readOnly = target.readOnly;
         completions = new Completions(depth);
     }
 
@@ -89,22 +89,29 @@ final class SyncQueue implements BlockQueue {
         if (readOnly) {
             return -EROFS;
         }
-        return Range.isLegalWithoutData(offset, length, sizeBytes) ? 0 : -EINVAL;
+        return Range.isLegalWithoutData(offset, length, target.sizeBytes()) ? 0 : -EINVAL;
     }
 
     private int transfer(boolean write, long offset, long iov, int iovCount) {
         long length = IoVecs.total(iov, iovCount);
-        if (!Range.isLegal(offset, length, sizeBytes)) {
+        if (!Range.isLegal(offset, length, target.sizeBytes())) {
             return -EINVAL;
         }
+        int cached = file.value();
+        int fd = target.takesDirectly(offset, iov, iovCount)
+                ? target.directOrFile().value()
+                : cached;
         long done = 0;
         int first = 0;
         while (done < length) {
             long at = iov + first * IoVecs.SIZEOF;
             int count = Math.min(iovCount - first, MAX_IOVS);
-            long moved = write
-                    ? FileIo.pwritev(file.value(), at, count, offset + done)
-                    : FileIo.preadv(file.value(), at, count, offset + done);
+            long moved =
+                    write ? FileIo.pwritev(fd, at, count, offset + done) : FileIo.preadv(fd, at, count, offset + done);
+            if (moved == -EINVAL && fd != cached) {
+                fd = cached; // a rule of alignment that the file system did not tell
+                continue;
+            }
             if (moved <= 0) {
                 // Nothing moved: the file was made shorter than it was when it was opened.
                 return moved == 0 ? -EIO : (int) moved;
@@ -112,6 +119,7 @@ final class SyncQueue implements BlockQueue {
             done += moved;
             if (done < length) {
                 first = IoVecs.advance(iov, first, moved);
+                fd = cached; // the rest may be aligned to nothing
             }
         }
         return (int) length;

@@ -7,8 +7,12 @@ import static org.vfio4j.sys.Errno.EIO;
 import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 import static org.vfio4j.sys.Errno.EROFS;
 
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.IoUring;
+import org.vfio4j.sys.Mapping;
 
 /**
  * A file's queue on io_uring. A request's tag is its user data and its place in the arrays that remember it, so that a short
@@ -23,13 +27,19 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
     private static final byte ZERO = 4;
     private static final byte UNMAP_ZERO = 5;
 
+    /** Zeroes as data, piece by piece, where the file system makes none. */
+    private static final byte WRITE_ZERO = 6;
+
+    // Places in the ring's table of files.
+    private static final int CACHED = 0;
+    private static final int DIRECT = 1;
+
     // The kernel's limit on one request, UIO_MAXIOV.
     private static final int MAX_IOVS = 1024;
 
     private static final BlockCompletion DROP = (tag, result) -> {};
 
-    private final Fd file;
-    private final long sizeBytes;
+    private final FileTarget target;
     private final boolean readOnly;
     private final IoUring ring;
     private final Completions refused;
@@ -41,16 +51,24 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
     private final long[] iov;
     private final int[] iovFirst;
     private final int[] iovCount;
+    private final byte[] place;
 
+    private @Nullable Mapping zeroes;
     private int inFlight;
     private int finished;
     private BlockCompletion handler = DROP;
 
-    UringQueue(Fd file, long sizeBytes, boolean readOnly, int depth) {
-        this.file = file;
-        this.sizeBytes = sizeBytes;
-        this.readOnly = readOnly;
-        ring = IoUring.create(depth);
+    /** @param ring of the calling thread, of {@code depth} entries; closed with this */
+    UringQueue(FileTarget target, IoUring ring, int depth) {
+        this.target = target;
+        readOnly = target.readOnly;
+        this.ring = ring;
+        try {
+            ring.registerFiles(target.file, target.directOrFile());
+        } catch (ErrnoException e) {
+            ring.close();
+            throw e;
+        }
         refused = new Completions(depth);
         operation = new byte[depth];
         offset = new long[depth];
@@ -59,6 +77,7 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
         iov = new long[depth];
         iovFirst = new int[depth];
         iovCount = new int[depth];
+        place = new byte[depth];
     }
 
     @Override
@@ -151,6 +170,10 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
             poll(DROP);
         }
         ring.close();
+        Mapping mapping = zeroes;
+        if (mapping != null) {
+            mapping.close();
+        }
     }
 
     /** A completion from the ring. */
@@ -160,14 +183,48 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
         switch (operation[tag]) {
             case READ, WRITE -> transferred(tag, result);
             case DISCARD -> finish(tag, FileZeroes.discarded(result));
-            case ZERO, UNMAP_ZERO ->
-                finish(tag, result == -EOPNOTSUPP ? FileZeroes.write(file, offset[tag], length[tag]) : result);
+            case ZERO, UNMAP_ZERO -> zeroed(tag, result);
+            case WRITE_ZERO -> zeroesWritten(tag, result);
             default -> finish(tag, result);
+        }
+    }
+
+    private void zeroed(int tag, int result) {
+        if (result != -EOPNOTSUPP) {
+            finish(tag, result);
+            return;
+        }
+        try {
+            if (zeroes == null) {
+                zeroes = Mapping.anonymous(FileZeroes.CHUNK_BYTES);
+            }
+            operation[tag] = WRITE_ZERO;
+            prepare(tag);
+        } catch (ErrnoException e) {
+            finish(tag, -e.errno());
+        }
+    }
+
+    private void zeroesWritten(int tag, int result) {
+        if (result > 0) {
+            done[tag] += result;
+        }
+        if (done[tag] == length[tag]) {
+            finish(tag, 0);
+        } else if (result > 0 || result == -EAGAIN) {
+            prepare(tag);
+        } else {
+            finish(tag, result == 0 ? -EIO : result);
         }
     }
 
     private void transferred(int tag, int result) {
         if (result == -EAGAIN) {
+            prepare(tag);
+            return;
+        }
+        if (result == -EINVAL && place[tag] == DIRECT) {
+            place[tag] = CACHED; // a rule of alignment that the file system did not tell
             prepare(tag);
             return;
         }
@@ -182,6 +239,7 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
             return;
         }
         iovFirst[tag] = IoVecs.advance(iov[tag], iovFirst[tag], result);
+        place[tag] = CACHED; // the rest may be aligned to nothing
         prepare(tag);
     }
 
@@ -193,7 +251,7 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
 
     private void transfer(byte what, long at, long vectors, int count, int tag) {
         long bytes = IoVecs.total(vectors, count);
-        if (!Range.isLegal(at, bytes, sizeBytes)) {
+        if (!Range.isLegal(at, bytes, target.sizeBytes())) {
             refused.add(tag, -EINVAL);
             return;
         }
@@ -204,11 +262,12 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
         iov[tag] = vectors;
         iovFirst[tag] = 0;
         iovCount[tag] = count;
+        place[tag] = (byte) (target.takesDirectly(at, vectors, count) ? DIRECT : CACHED);
         start(what, at, bytes, tag);
     }
 
     private void allocate(byte what, long at, long bytes, int tag) {
-        if (readOnly || !Range.isLegalWithoutData(at, bytes, sizeBytes)) {
+        if (readOnly || !Range.isLegalWithoutData(at, bytes, target.sizeBytes())) {
             refused.add(tag, readOnly ? -EROFS : -EINVAL);
         } else if (bytes == 0) {
             refused.add(tag, 0);
@@ -229,18 +288,24 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
     private void prepare(int tag) {
         boolean prepared = switch (operation[tag]) {
             case READ, WRITE -> prepareTransfer(tag);
-            case FLUSH -> ring.prepFdatasync(file.value(), tag);
-            case DISCARD, UNMAP_ZERO ->
-                ring.prepFallocate(file.value(), FileZeroes.DISCARD, offset[tag], length[tag], tag);
-            default -> ring.prepFallocate(file.value(), FileZeroes.mode(false), offset[tag], length[tag], tag);
+            case FLUSH -> ring.prepFdatasync(CACHED, tag);
+            case DISCARD, UNMAP_ZERO -> ring.prepFallocate(CACHED, FileZeroes.DISCARD, offset[tag], length[tag], tag);
+            case WRITE_ZERO -> prepareZeroes(tag);
+            default -> ring.prepFallocate(CACHED, FileZeroes.mode(false), offset[tag], length[tag], tag);
         };
         if (!prepared) {
             throw new IllegalStateException("tag " + tag + " was used again before it was free");
         }
     }
 
+    private boolean prepareZeroes(int tag) {
+        int bytes = (int) Math.min(FileZeroes.CHUNK_BYTES, length[tag] - done[tag]);
+        long from = Objects.requireNonNull(zeroes).address();
+        return ring.prepWrite(CACHED, from, bytes, offset[tag] + done[tag], tag);
+    }
+
     private boolean prepareTransfer(int tag) {
-        int fd = file.value();
+        int fd = place[tag];
         long at = offset[tag] + done[tag];
         long vectors = iov[tag] + iovFirst[tag] * IoVecs.SIZEOF;
         int count = Math.min(iovCount[tag] - iovFirst[tag], MAX_IOVS);

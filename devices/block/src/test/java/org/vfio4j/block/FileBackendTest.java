@@ -1,13 +1,17 @@
 package org.vfio4j.block;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
+import static org.junit.jupiter.api.Assumptions.abort;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import static org.vfio4j.sys.Errno.*;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.function.IntFunction;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -15,6 +19,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.sys.IoUring;
 import org.vfio4j.sys.Mapping;
 import org.vfio4j.sys.RawMemory;
 
@@ -76,6 +81,18 @@ class FileBackendTest {
             assertRefused(EBUSY, image, true, "which another server has");
         }
         FileBackend.open(image, false, FileIoMode.AUTO).close();
+    }
+
+    /** A ring holds files as well, and the kernel takes it down when it likes: the lock must not wait for that. */
+    @ParameterizedTest
+    @EnumSource
+    void aFileIsFreeOnceItsServerHasClosedIt(FileIoMode mode) {
+        for (int i = 0; i < 50; i++) {
+            try (FileBackend file = FileBackend.open(image, false, mode);
+                    Requests requests = new Requests(file)) {
+                assertThat(requests.read(0)).isEqualTo(512);
+            }
+        }
     }
 
     @Test
@@ -147,6 +164,125 @@ class FileBackendTest {
         } finally {
             new ProcessBuilder("umount", mount.toString()).start().waitFor();
         }
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void growsWhileAQueueIsOpen(FileIoMode mode) throws Exception {
+        try (FileBackend file = FileBackend.open(image, false, mode);
+                Requests requests = new Requests(file)) {
+            assertThat(requests.write(SIZE)).isEqualTo(-EINVAL);
+            file.grow(SIZE + 4096);
+            assertThat(file.sizeBytes()).isEqualTo(SIZE + 4096);
+            assertThat(image).hasSize(SIZE + 4096);
+            assertThat(requests.write(SIZE + 4096 - 512)).isEqualTo(512);
+            assertThat(requests.read(SIZE)).isEqualTo(512);
+            assertThat(requests.read(SIZE + 4096)).isEqualTo(-EINVAL);
+        }
+    }
+
+    @Test
+    void takesAFileThatSomebodyHasMadeLargerAsItIs() throws Exception {
+        try (FileBackend file = FileBackend.open(image, true, FileIoMode.AUTO)) {
+            assertThat(growing(file, 2 * SIZE)).isEqualTo(EROFS);
+            try (var other = new java.io.RandomAccessFile(image.toFile(), "rw")) {
+                other.setLength(3 * SIZE);
+            }
+            file.grow(2 * SIZE);
+            assertThat(file.sizeBytes()).isEqualTo(2 * SIZE);
+            assertThat(image).hasSize(3 * SIZE);
+        }
+    }
+
+    @Test
+    void doesNotShrinkNorTakeAPartOfASector() {
+        try (FileBackend file = FileBackend.open(image, false, FileIoMode.AUTO);
+                MemoryBackend memory = new MemoryBackend(SIZE)) {
+            for (long size : new long[] {SIZE - 512, SIZE + 1, 0, -512, Long.MIN_VALUE}) {
+                assertThat(growing(file, size)).isEqualTo(EINVAL);
+            }
+            assertThat(file.sizeBytes()).isEqualTo(SIZE);
+            assertThat(growing(memory, 2 * SIZE)).isEqualTo(EOPNOTSUPP);
+        }
+        assertThat(image).hasSize(SIZE);
+    }
+
+    /** What a kernel gives has limits: a ring that cannot be made later is no end of the disk. */
+    @Test
+    void fallsBackWhenALaterRingCannotBeMade() {
+        int[] made = {0};
+        IntFunction<IoUring> few = entries -> {
+            if (made[0]++ > 0) {
+                throw new ErrnoException(ENOMEM, "io_uring_setup");
+            }
+            return IoUring.create(entries);
+        };
+        try (FileBackend file = FileBackend.open(image, false, FileIoMode.AUTO, FileCaching.PAGE_CACHE, few);
+                Requests requests = new Requests(file)) {
+            assertThat(requests.write(0)).isEqualTo(512);
+            assertThat(file.describe()).endsWith("(preadv)");
+        }
+        made[0] = 0;
+        try (FileBackend file = FileBackend.open(image, false, FileIoMode.URING, FileCaching.PAGE_CACHE, few)) {
+            assertThatThrownBy(() -> file.openQueue(1)).hasMessageContaining("ENOMEM");
+        }
+    }
+
+    /** Zeroes that have to be written are written piece by piece, while others go on. */
+    @Test
+    void zeroesThatAreWrittenHoldNobodyUp() throws Exception {
+        Path shm = Path.of("/dev/shm");
+        assumeTrue(Files.isWritable(shm), "NOT TESTED: no /dev/shm");
+        Path large = Files.createTempFile(shm, "vfio4j", ".img");
+        try (var file = new java.io.RandomAccessFile(large.toFile(), "rw")) {
+            file.setLength(32 << 20);
+        }
+        try (FileBackend file = FileBackend.open(large, false, FileIoMode.URING);
+                Requests requests = new Requests(file)) {
+            requests.queue.writeZeroes(0, 32 << 20, false, 1);
+            for (int i = 0; i < 20; i++) {
+                assertThat(requests.read(0)).isEqualTo(512);
+                assertThat(requests.results).doesNotContainKey(1);
+            }
+            assertThat(requests.finish(1)).isEqualTo(Map.of(1, 0));
+        } catch (ErrnoException e) {
+            abort("NOT TESTED: " + e.getMessage());
+        } finally {
+            Files.delete(large);
+        }
+    }
+
+    @Test
+    void alignedRequestsOfADirectFileGoPastThePageCache() throws Exception {
+        try (FileBackend file = openDirect();
+                Requests requests = new Requests(file);
+                Mapping aligned = Mapping.anonymous(2 * 4096)) {
+            assertThat(file.describe()).endsWith(", direct)");
+            RawMemory.fill(aligned.address() + 4096, 4096, (byte) 7);
+            IoVecs.set(aligned.address(), 0, aligned.address() + 4096, 4096);
+            requests.queue.writev(8192, aligned.address(), 1, 0);
+            assertThat(requests.finish(1)).isEqualTo(Map.of(0, 4096));
+            assertThat(file.takesDirectly(8192, aligned.address(), 1)).isTrue();
+            // Unaligned memory and an aligned access see each other's bytes.
+            IoVecs.set(aligned.address(), 0, aligned.address() + 100, 512);
+            assertThat(file.takesDirectly(8192, aligned.address(), 1)).isFalse();
+            requests.queue.readv(8192, aligned.address(), 1, 0);
+            assertThat(requests.finish(1)).isEqualTo(Map.of(0, 512));
+            assertThat(RawMemory.getByte(aligned.address() + 611)).isEqualTo((byte) 7);
+        }
+    }
+
+    private FileBackend openDirect() {
+        try {
+            return FileBackend.open(image, false, FileIoMode.AUTO, FileCaching.DIRECT);
+        } catch (ErrnoException e) {
+            return abort("NOT TESTED: " + e.getMessage());
+        }
+    }
+
+    private static int growing(BlockBackend backend, long size) {
+        return catchThrowableOfType(ErrnoException.class, () -> backend.grow(size))
+                .errno();
     }
 
     private static void assertRefused(int errno, Path path, boolean readOnly, String why) {

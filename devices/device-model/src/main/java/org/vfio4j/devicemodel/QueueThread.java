@@ -6,18 +6,18 @@ import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.util.ArrayDeque;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.DmaWindow;
+import org.vfio4j.sys.Cpus;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.EventFd;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.Poll;
 
 /**
- * The one thread that runs a busy device's queues. It exists from the first {@link #wake} on until it has been idle for a
+ * A thread that runs queues of a busy device: all of them, or its share ({@link QueueThreads}). It exists from the first {@link #wake} on until it has been idle for a
  * while; the next wake makes a new one. Awake it polls; with nothing to do for some time it asks for notifications, leaves the
  * DMA window and sleeps on an eventfd.
  *
@@ -57,6 +57,7 @@ public final class QueueThread implements AutoCloseable {
     private final String name;
     private final QueueWork work;
     private final QueuePolling polling;
+    private final Cpus cpus;
     private final AtomicInteger signalling = new AtomicInteger();
     private final ThreadCpuTime cpuTime = new ThreadCpuTime();
 
@@ -67,6 +68,10 @@ public final class QueueThread implements AutoCloseable {
     private final Object control = new Object();
     private final ArrayDeque<Runnable> actions = new ArrayDeque<>();
     private @Nullable Thread thread;
+    private boolean heldWithoutThread;
+
+    // What a thread that is held waits for.
+    private volatile CountDownLatch released = new CountDownLatch(0);
 
     // Belong to whoever runs actions: the thread, or a caller while there is none.
     private @Nullable DmaWindow window;
@@ -76,13 +81,23 @@ public final class QueueThread implements AutoCloseable {
     private boolean online;
     private boolean begun;
     private boolean armed;
-    private long idleSinceNs;
+    private final SpinTime spin;
 
     /** @param name what the thread is called */
     public QueueThread(String name, QueueWork work, QueuePolling polling) {
+        this(name, work, polling, Cpus.ANY);
+    }
+
+    /**
+     * @param name what the thread is called
+     * @param cpus where it runs; when that is not possible any more, it says so once and runs elsewhere
+     */
+    public QueueThread(String name, QueueWork work, QueuePolling polling, Cpus cpus) {
         this.name = name;
         this.work = work;
         this.polling = polling;
+        this.cpus = cpus;
+        spin = new SpinTime(polling);
     }
 
     /** There may be work. From any thread; never blocks, and without an awake thread it costs one system call. */
@@ -148,12 +163,51 @@ public final class QueueThread implements AutoCloseable {
                 done.countDown();
             }
         });
-        return ran || await(done, timeoutNs);
+        return ran || Waiting.forLatch(done, timeoutNs);
     }
 
     /** Has {@code action} run quiesced, and waits for it. Not from the thread itself. */
     public void callQuiesced(Runnable action) {
         runQuiesced(action, Long.MAX_VALUE);
+    }
+
+    /**
+     * Has {@code held} run as soon as the queues are quiesced, which they stay until {@link #release}. For {@link QueueThreads},
+     * which has no second hold under way meanwhile; other actions wait.
+     */
+    void hold(Runnable held) {
+        CountDownLatch until = new CountDownLatch(1);
+        boolean here;
+        synchronized (control) {
+            released = until;
+            here = STATE.compareAndSet(this, NO_THREAD, HELD);
+            heldWithoutThread = here;
+            if (!here) {
+                actions.add(() -> {
+                    held.run();
+                    Waiting.forLatch(until, Long.MAX_VALUE);
+                });
+            }
+        }
+        if (here) {
+            held.run();
+        } else {
+            wake();
+        }
+    }
+
+    /** Lets the queues go on after {@link #hold} has run its action. From any thread. */
+    void release() {
+        // Not under the lock: a thread that could not be started may have its actions run there.
+        released.countDown();
+        synchronized (control) {
+            if (heldWithoutThread) {
+                heldWithoutThread = false;
+                if (!STATE.compareAndSet(this, HELD, NO_THREAD)) {
+                    startThread();
+                }
+            }
+        }
     }
 
     /** Whether there is a thread now. */
@@ -179,7 +233,7 @@ public final class QueueThread implements AutoCloseable {
             ending = thread;
         }
         if (ending != null) {
-            joinUninterruptibly(ending);
+            Waiting.forEnd(ending);
         }
         Fd fd = eventFd;
         eventFd = null;
@@ -224,7 +278,7 @@ public final class QueueThread implements AutoCloseable {
     private void run(Fd fd) {
         cpuTime.begin();
         armed = true;
-        idleSinceNs = 0;
+        pin();
         while (true) {
             try {
                 if (state == NOTIFIED) {
@@ -254,7 +308,9 @@ public final class QueueThread implements AutoCloseable {
             return true;
         }
         if (did > 0) {
-            idleSinceNs = 0;
+            if (spin.isIdle()) {
+                spin.found(System.nanoTime());
+            }
             return true;
         }
         if (did == QueueWork.LATER) {
@@ -262,37 +318,42 @@ public final class QueueThread implements AutoCloseable {
             sleep(fd, LATER_NS);
             return true;
         }
-        return keepsPolling() || rest(memory, fd);
+        long waitNs = work.waitNs();
+        return (waitNs == QueueWork.NOTHING && keepsPolling()) || rest(memory, fd, waitNs);
     }
 
     private boolean keepsPolling() {
-        if (!polling.always()) {
-            long now = System.nanoTime();
-            if (idleSinceNs == 0) {
-                idleSinceNs = now;
-            }
-            if (now - idleSinceNs >= polling.spinNs()) {
-                return false;
-            }
+        if (!polling.always() && !spin.goesOn(System.nanoTime())) {
+            return false;
         }
         Thread.onSpinWait();
         return true;
     }
 
-    /** Sleeps until something happens. Returns false when nothing has for so long that the thread should end. */
-    private boolean rest(DmaWindow memory, Fd fd) {
+    /** Sleeps until something happens or the work wants to look. Returns false when nothing has for so long that the thread should end. */
+    private boolean rest(DmaWindow memory, Fd fd, long waitNs) {
         armed = true;
-        idleSinceNs = 0;
         if (work.arm(memory)) {
             return true;
         }
         // I/O in flight points into guest memory: until it is done the window stays online, and its completion wakes
         // us.
         if (work.inFlight() > 0) {
-            return sleep(fd, Poll.FOREVER);
+            sleep(fd, waitNs == QueueWork.NOTHING ? Poll.FOREVER : waitNs);
+            return true;
         }
         goOffline();
-        return sleep(fd, polling.idleNs());
+        return sleep(fd, Math.min(waitNs, polling.idleNs())) || waitNs != QueueWork.NOTHING;
+    }
+
+    private void pin() {
+        try {
+            if (!cpus.isEmpty()) {
+                cpus.pinCallingThread();
+            }
+        } catch (ErrnoException e) {
+            LOG.log(Level.WARNING, "{0} runs on any CPU: {1}", name, e.getMessage());
+        }
     }
 
     /** Returns false when the time ran out. */
@@ -385,37 +446,5 @@ public final class QueueThread implements AutoCloseable {
         }
         window = null;
         online = false;
-    }
-
-    private static boolean await(CountDownLatch done, long timeoutNs) {
-        boolean interrupted = false;
-        try {
-            long deadline = System.nanoTime() + Math.min(timeoutNs, Long.MAX_VALUE >>> 1);
-            while (true) {
-                try {
-                    return done.await(deadline - System.nanoTime(), TimeUnit.NANOSECONDS);
-                } catch (InterruptedException e) {
-                    interrupted = true;
-                }
-            }
-        } finally {
-            if (interrupted) {
-                Thread.currentThread().interrupt();
-            }
-        }
-    }
-
-    private static void joinUninterruptibly(Thread ending) {
-        boolean interrupted = false;
-        while (ending.isAlive()) {
-            try {
-                ending.join();
-            } catch (InterruptedException e) {
-                interrupted = true;
-            }
-        }
-        if (interrupted) {
-            Thread.currentThread().interrupt();
-        }
     }
 }

@@ -14,6 +14,9 @@ public interface QueueWork {
     /** {@link #poll}: nothing can be done now, but not because nothing is wanted: ask again in a moment. */
     int LATER = -1;
 
+    /** {@link #waitNs}: there is nothing to wait for. */
+    long NOTHING = Long.MAX_VALUE;
+
     /** Whether the device's state lets its queues run: cheap, asked before each pass. */
     boolean ready();
 
@@ -32,6 +35,14 @@ public interface QueueWork {
 
     /** One pass: completes what is done, starts what is wanted. Returns how much it did, 0 for nothing, or {@link #LATER}. */
     int poll(DmaWindow window);
+
+    /**
+     * After a {@link #poll} that did nothing: in how many ns time alone lets it go on, as with requests that a rate holds back; or
+     * {@link #NOTHING}. The thread sleeps until then, unless it is woken before; {@link #arm} then asks for storage's signals alone.
+     */
+    default long waitNs() {
+        return NOTHING;
+    }
 
     /**
      * The thread wants to sleep: asks the driver to notify and the storage to signal. Returns true when there is work after

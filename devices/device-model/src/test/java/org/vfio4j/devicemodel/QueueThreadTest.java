@@ -2,16 +2,13 @@ package org.vfio4j.devicemodel;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
-import org.vfio4j.bus.DmaSpace;
-import org.vfio4j.bus.DmaWindow;
-import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.Cpus;
 
 /** When the queue thread runs, sleeps, ends; and that it hears whoever calls it. */
 @Timeout(60)
@@ -176,6 +173,55 @@ class QueueThreadTest {
         assertThat(work.laters).hasValue(0);
     }
 
+    /** Work that waits for time sleeps so long, and goes on by itself when the time has come. */
+    @Test
+    void sleepsForTheTimeThatItsWorkWaits() {
+        thread = replaced(QueuePolling.ALWAYS);
+        thread.attach(space);
+        work.waitNs = 2_000_000;
+        work.offer(1);
+        long before = System.nanoTime();
+        await(() -> work.polls.get() > 10);
+        assertThat(System.nanoTime() - before).isGreaterThan(9 * 2_000_000);
+        work.waitNs = QueueWork.NOTHING;
+        await(() -> work.done.get() == 1);
+    }
+
+    @Test
+    void aThreadWhoseWorkWaitsDoesNotEnd() {
+        thread = replaced(new QueuePolling(0, 0));
+        thread.attach(space);
+        work.waitNs = 5_000_000;
+        work.offer(1);
+        thread.wake();
+        await(() -> work.polls.get() > 3);
+        assertThat(thread.isRunning()).isTrue();
+        work.waitNs = QueueWork.NOTHING;
+        await(() -> work.done.get() == 1);
+    }
+
+    @Test
+    void runsWhereItIsTold() {
+        int last = Cpus.allowed().numbers().getLast();
+        thread.close();
+        thread = new QueueThread("queue-test", work, QueuePolling.NEVER, new Cpus(List.of(last)));
+        thread.attach(space);
+        work.offer(1);
+        thread.wake();
+        await(() -> work.done.get() == 1);
+        assertThat(work.ranOn).hasToString(Integer.toString(last));
+    }
+
+    @Test
+    void runsElsewhereWhenItCannotRunThere() {
+        thread.close();
+        thread = new QueueThread("queue-test", work, QueuePolling.NEVER, Cpus.parse("8191"));
+        thread.attach(space);
+        work.offer(1);
+        thread.wake();
+        await(() -> work.done.get() == 1);
+    }
+
     @Test
     void ignoresWakesAfterClose() {
         thread.close();
@@ -192,161 +238,6 @@ class QueueThreadTest {
     private static void await(BooleanSupplier holds) {
         while (!holds.getAsBoolean()) {
             Thread.onSpinWait();
-        }
-    }
-
-    /** Work that is a number to be counted up to. */
-    private static final class FakeWork implements QueueWork {
-
-        final AtomicLong offered = new AtomicLong();
-        final AtomicLong done = new AtomicLong();
-        final AtomicInteger begun = new AtomicInteger();
-        final AtomicInteger failures = new AtomicInteger();
-        final AtomicInteger laters = new AtomicInteger();
-        volatile boolean ready = true;
-        volatile boolean throwing;
-        volatile boolean keepsInFlight;
-        volatile int inFlight;
-
-        long offer(int count) {
-            return offered.addAndGet(count);
-        }
-
-        @Override
-        public boolean ready() {
-            return ready;
-        }
-
-        @Override
-        public void begin(Fd eventFd) {
-            begun.incrementAndGet();
-        }
-
-        @Override
-        public void end() {
-            begun.decrementAndGet();
-        }
-
-        @Override
-        public void entered(DmaWindow window) {
-            assertThat(((FakeWindow) window).online).isTrue();
-        }
-
-        @Override
-        public int poll(DmaWindow window) {
-            assertThat(((FakeWindow) window).online).isTrue();
-            if (throwing) {
-                throwing = false;
-                throw new IllegalStateException("the test's work fails");
-            }
-            if (laters.get() > 0) {
-                laters.decrementAndGet();
-                return LATER;
-            }
-            int finished = inFlight;
-            done.addAndGet(finished);
-            inFlight = 0;
-            long waiting = offered.get() - done.get();
-            if (waiting > 0 && keepsInFlight && finished == 0) {
-                inFlight = (int) waiting;
-            } else {
-                done.addAndGet(waiting);
-            }
-            return (int) waiting + finished;
-        }
-
-        @Override
-        public boolean arm(DmaWindow window) {
-            return offered.get() != done.get();
-        }
-
-        @Override
-        public void disarm(DmaWindow window) {}
-
-        @Override
-        public int inFlight() {
-            return inFlight;
-        }
-
-        @Override
-        public void drain(DmaWindow window) {
-            done.addAndGet(inFlight);
-            inFlight = 0;
-        }
-
-        @Override
-        public void failed(Throwable cause) {
-            ready = false;
-            failures.incrementAndGet();
-        }
-    }
-
-    private static final class FakeSpace implements DmaSpace {
-
-        volatile FakeWindow window = new FakeWindow();
-        volatile boolean opened;
-
-        @Override
-        public DmaWindow openWindow() {
-            opened = true;
-            window = new FakeWindow();
-            return window;
-        }
-    }
-
-    private static final class FakeWindow implements DmaWindow {
-
-        final AtomicInteger entries = new AtomicInteger();
-        volatile boolean online;
-        volatile boolean closed;
-        volatile boolean yield;
-
-        @Override
-        public void enter() {
-            assertThat(online || closed).isFalse();
-            online = true;
-            yield = false;
-            entries.incrementAndGet();
-        }
-
-        @Override
-        public void leave() {
-            assertThat(online).isTrue();
-            online = false;
-        }
-
-        @Override
-        public boolean yieldRequested() {
-            return yield;
-        }
-
-        @Override
-        public long generation() {
-            return 0;
-        }
-
-        @Override
-        public long translate(long iova, long length, int access) {
-            return 0;
-        }
-
-        @Override
-        public int read(long iova, long hostAddress, long length) {
-            return 0;
-        }
-
-        @Override
-        public int write(long iova, long hostAddress, long length) {
-            return 0;
-        }
-
-        @Override
-        public void markDirty(long iova, long length) {}
-
-        @Override
-        public void close() {
-            assertThat(online).isFalse();
-            closed = true;
         }
     }
 }

@@ -109,7 +109,7 @@ final class BlkConfig {
     private List<Register> declare(BlockBackend backend, BlkRules rules, int queues, int queueSize) {
         int blocksInPhysical = backend.physicalBlockBytes() / SECTOR_SIZE;
         List<Register> all = new ArrayList<>(List.of(
-                Register.at(CONFIG_CAPACITY, 8, "capacity").reset(rules.sectors()),
+                Register.at(CONFIG_CAPACITY, 8, "capacity").computed(rules::sectors),
                 // One descriptor for the header and one for the status.
                 Register.at(CONFIG_SEG_MAX, 4, "seg_max").reset(Math.max(1, queueSize - 2)),
                 Register.at(CONFIG_BLK_SIZE, 4, "blk_size").reset(SECTOR_SIZE),

@@ -9,7 +9,7 @@ import org.vfio4j.virtio.SplitQueue;
 import org.vfio4j.virtio.VirtioRequests;
 
 /**
- * A disk's side on the queue thread: keeps the {@link BlkSession}, which exists from the first request on until the thread ends
+ * A disk's side on a queue thread: keeps the {@link BlkSession}, which exists from the first request on until the thread ends
  * or the device fails.
  */
 final class BlkRequests implements VirtioRequests {
@@ -44,6 +44,11 @@ final class BlkRequests implements VirtioRequests {
     @Override
     public long serveSlowly(SplitQueue queue, DescriptorChain chain, DmaWindow window) {
         return opened().serveSlowly(queue, chain, window);
+    }
+
+    @Override
+    public long waitNs() {
+        return disk.limits().waitNs();
     }
 
     @Override

@@ -16,7 +16,7 @@ import org.vfio4j.block.BlockBackend;
 import org.vfio4j.sys.RawMemory;
 
 /**
- * Which requests this disk carries out, and the status of those that it does not (Virtual I/O Device 1.2, 5.2.6.2). Immutable;
+ * Which requests this disk carries out, and the status of those that it does not (Virtual I/O Device 1.2, 5.2.6.2). Any thread;
  * numbers from the driver are unsigned.
  */
 final class BlkRules {
@@ -29,18 +29,19 @@ final class BlkRules {
 
     private static final int MOST_RANGES = 64;
 
-    private final long sectors;
+    private final BlockBackend backend;
     private final int maxRanges;
     private final boolean readOnly;
 
     BlkRules(BlockBackend backend, boolean readOnly, int maxQueueSize) {
-        sectors = backend.sizeBytes() / SECTOR_SIZE;
+        this.backend = backend;
         maxRanges = Math.min(MOST_RANGES, maxQueueSize);
         this.readOnly = readOnly;
     }
 
+    /** How many there are; may grow. */
     long sectors() {
-        return sectors;
+        return backend.sizeBytes() / SECTOR_SIZE;
     }
 
     int maxRanges() {
@@ -53,6 +54,7 @@ final class BlkRules {
 
     /** The status of a request that moves {@code bytes} from or to {@code sector}; {@code VIRTIO_BLK_S_OK}: carry it out. */
     byte transfer(int type, long sector, long bytes) {
+        long sectors = sectors();
         boolean fits = sector >= 0
                 && sector <= sectors
                 && bytes <= MAX_BYTES

@@ -8,6 +8,7 @@ import org.vfio4j.block.BlockCompletion;
 import org.vfio4j.block.BlockQueue;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.DmaWindow;
+import org.vfio4j.devicemodel.DeviceLimits;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.RawMemory;
 import org.vfio4j.virtio.DescriptorChain;
@@ -24,7 +25,7 @@ import org.vfio4j.virtio.VirtioRequests;
  */
 final class BlkSession implements BlockCompletion, AutoCloseable {
 
-    /** How many requests may be in flight, over all queues. */
+    /** How many requests may be in flight, over all queues of the thread. */
     private static final int DEPTH = 256;
 
     /** After so many the driver is told what is done, and works while the next ones are served. */
@@ -36,6 +37,7 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
     private final BlkDisk disk;
     private final BlkRules rules;
     private final BlkTally tally;
+    private final DeviceLimits limits;
     private final StorageWait storage;
     private final BlockQueue blocks;
     private final RequestSlots slots;
@@ -55,6 +57,7 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
         this.disk = disk;
         rules = disk.rules();
         tally = disk.tally();
+        limits = disk.limits();
         slots = new RequestSlots(DEPTH, disk.maxChain());
         try {
             blocks = disk.backend().openQueue(DEPTH);
@@ -73,8 +76,12 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
         int limit = Math.min(Math.min(waiting, BATCH), slots.freeCount());
         int taken = 0;
         seenNs = System.nanoTime();
-        while (taken < limit && queue.take(chain, window, false) == SplitQueue.TAKEN && start(queue, window)) {
+        while (taken < limit
+                && limits.waitNs() == 0
+                && queue.take(chain, window, false) == SplitQueue.TAKEN
+                && start(queue, window)) {
             taken++;
+            limits.charge(payload(chain));
         }
         queue.statistics().started(taken);
         return taken;
@@ -84,7 +91,11 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
         if (queue.take(chain, window, true) != SplitQueue.TAKEN) {
             return VirtioRequests.CUT_SHORT;
         }
-        return slow.run(queue, chain, window);
+        long written = slow.run(queue, chain, window);
+        if (written != VirtioRequests.CUT_SHORT) {
+            limits.charge(payload(chain));
+        }
+        return written;
     }
 
     int complete() {
@@ -144,6 +155,11 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
             doneNs = System.nanoTime();
         }
         finish(slot, worked ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR, doneNs);
+    }
+
+    /** The bytes of a request without its header and its status. */
+    private static long payload(DescriptorChain chain) {
+        return Math.max(0, chain.readableBytes() - HEADER_SIZE) + Math.max(0, chain.writableBytes() - 1);
     }
 
     /** Starts the chain that was taken. Returns false when it went back, or broke the queue. */

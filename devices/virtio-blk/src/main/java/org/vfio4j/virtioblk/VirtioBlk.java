@@ -1,13 +1,20 @@
 package org.vfio4j.virtioblk;
 
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Iterator;
+import java.util.List;
+import java.util.function.ToLongFunction;
+import java.util.stream.Stream;
 import org.vfio4j.block.BlockBackend;
 import org.vfio4j.bus.PciFunction;
 import org.vfio4j.devicemodel.BarHandler;
+import org.vfio4j.devicemodel.DeviceLimits;
 import org.vfio4j.devicemodel.DeviceRecorder;
 import org.vfio4j.devicemodel.QueuePolling;
 import org.vfio4j.devicemodel.QueueSnapshot;
+import org.vfio4j.sys.Cpus;
 import org.vfio4j.virtio.VirtioDevice;
 import org.vfio4j.virtio.VirtioPciFunction;
 import org.vfio4j.virtio.VirtioRequests;
@@ -26,14 +33,27 @@ public final class VirtioBlk implements AutoCloseable {
 
     private static final int CLASS_STORAGE_SCSI = 0x010000;
 
-    private final BlkTally tally = new BlkTally();
+    private final BlockBackend backend;
+    private final DeviceLimits limits = new DeviceLimits();
+    private final List<BlkTally> tallies;
     private final VirtioPciFunction transport;
 
     private VirtioBlk(Builder parts) {
-        BlkRules rules = new BlkRules(parts.backend, parts.readOnly || parts.backend.readOnly(), parts.queueSize);
-        BlkConfig config = new BlkConfig(parts.backend, rules, parts.queues, parts.queueSize);
-        BlkDisk disk = new BlkDisk(parts.backend, rules, config, parts.serial, parts.queueSize, tally);
-        transport = new VirtioPciFunction(new Device(disk, parts), parts.polling);
+        if (parts.threads > parts.queues) {
+            throw new IllegalArgumentException(parts.threads + " threads for " + parts.queues + " queues");
+        }
+        parts.cpus.checkAllowed();
+        backend = parts.backend;
+        limits.set(parts.requestsPerSecond, parts.bytesPerSecond);
+        tallies = Stream.generate(BlkTally::new).limit(parts.threads).toList();
+        BlkRules rules = new BlkRules(backend, parts.readOnly || backend.readOnly(), parts.queueSize);
+        BlkConfig config = new BlkConfig(backend, rules, parts.queues, parts.queueSize);
+        List<VirtioRequests> sides = new ArrayList<>();
+        for (BlkTally tally : tallies) {
+            sides.add(
+                    new BlkRequests(new BlkDisk(backend, rules, config, parts.serial, parts.queueSize, limits, tally)));
+        }
+        transport = new VirtioPciFunction(new Device(config, parts, sides.iterator()), parts.polling);
     }
 
     /** @param backend where the bytes are; the caller closes it, after the disk */
@@ -49,7 +69,38 @@ public final class VirtioBlk implements AutoCloseable {
     /** What it has done so far, of all queues together. */
     public BlkCounters counters() {
         return BlkCounters.of(
-                QueueSnapshot.sum(transport.statistics().queues()), tally.slow, transport.faultCount());
+                QueueSnapshot.sum(transport.statistics().queues()), sum(tally -> tally.slow), transport.faultCount());
+    }
+
+    private long sum(ToLongFunction<BlkTally> number) {
+        return tallies.stream().mapToLong(number).sum();
+    }
+
+    /**
+     * Other limits from now on, over all queues and threads: see {@link DeviceLimits}. From any thread, while it works.
+     *
+     * @param requestsPerSecond of any kind; 0 for no limit
+     * @param bytesPerSecond read or written; 0 for no limit
+     * @throws org.vfio4j.sys.ErrnoException EINVAL for less than 0
+     */
+    public void setLimits(long requestsPerSecond, long bytesPerSecond) {
+        limits.set(requestsPerSecond, bytesPerSecond);
+        transport.wake();
+    }
+
+    /** Its limits as they are now, to look at: they are changed by {@link #setLimits}. */
+    public DeviceLimits limits() {
+        return limits;
+    }
+
+    /**
+     * Makes the disk larger while it is used, and tells the driver (5.2.4, 5.2.5.2 capacity). From any thread.
+     *
+     * @param sizeBytes a multiple of {@link BlockBackend#SECTOR_BYTES}, no less than now
+     * @throws org.vfio4j.sys.ErrnoException as {@link BlockBackend#grow}
+     */
+    public void resize(long sizeBytes) {
+        transport.changeConfig(() -> backend.grow(sizeBytes));
     }
 
     /** Whether it has a thread now. */
@@ -57,7 +108,7 @@ public final class VirtioBlk implements AutoCloseable {
         return transport.isBusy();
     }
 
-    /** Completes what is in flight and ends the thread. The function must not be used any more. */
+    /** Completes what is in flight and ends its threads. The function must not be used any more. */
     @Override
     public void close() {
         transport.close();
@@ -72,6 +123,10 @@ public final class VirtioBlk implements AutoCloseable {
         private int queues = 1;
         private int queueSize = 256;
         private boolean readOnly;
+        private int threads = 1;
+        private Cpus cpus = Cpus.ANY;
+        private long requestsPerSecond;
+        private long bytesPerSecond;
         private QueuePolling polling = QueuePolling.ADAPTIVE;
         private long slowNs = DeviceRecorder.DEFAULT_SLOW_NS;
 
@@ -79,7 +134,7 @@ public final class VirtioBlk implements AutoCloseable {
             this.backend = backend;
         }
 
-        /** What its thread and its log lines are called. */
+        /** What its threads and its log lines are called. */
         public Builder name(String name) {
             this.name = name;
             return this;
@@ -136,6 +191,32 @@ public final class VirtioBlk implements AutoCloseable {
             return this;
         }
 
+        /** How many threads serve the queues, no more than there are queues: queue i is thread i modulo that. */
+        public Builder threads(int count) {
+            if (count < 1 || count > MAX_QUEUES) {
+                throw new IllegalArgumentException(count + " threads: the limits are 1 and " + MAX_QUEUES);
+            }
+            threads = count;
+            return this;
+        }
+
+        /** Where its threads run: the first on the first of these, and so on in turn. */
+        public Builder cpus(Cpus cpus) {
+            this.cpus = cpus;
+            return this;
+        }
+
+        /** What it begins with of {@link VirtioBlk#setLimits}. */
+        public Builder limits(long requestsPerSecond, long bytesPerSecond) {
+            this.requestsPerSecond = requestsPerSecond;
+            this.bytesPerSecond = bytesPerSecond;
+            return this;
+        }
+
+        /**
+         * @throws IllegalArgumentException for more threads than queues
+         * @throws org.vfio4j.sys.ErrnoException EINVAL for a CPU that does not exist or is not allowed, or a limit less than 0
+         */
         public VirtioBlk build() {
             return new VirtioBlk(this);
         }
@@ -144,20 +225,24 @@ public final class VirtioBlk implements AutoCloseable {
     /** The disk as the transport sees it. */
     private static final class Device implements VirtioDevice {
 
-        private final BlkDisk disk;
-        private final BlkRequests requests;
+        private final BlkConfig config;
+        private final Iterator<VirtioRequests> sides;
         private final String name;
         private final int queues;
         private final int queueSize;
         private final long slowNs;
+        private final int threads;
+        private final Cpus cpus;
 
-        Device(BlkDisk disk, Builder parts) {
-            this.disk = disk;
-            requests = new BlkRequests(disk);
+        Device(BlkConfig config, Builder parts, Iterator<VirtioRequests> sides) {
+            this.config = config;
+            this.sides = sides;
             name = parts.name;
             queues = parts.queues;
             queueSize = parts.queueSize;
             slowNs = parts.slowNs;
+            threads = parts.threads;
+            cpus = parts.cpus;
         }
 
         @Override
@@ -177,7 +262,7 @@ public final class VirtioBlk implements AutoCloseable {
 
         @Override
         public long features() {
-            return disk.config().features();
+            return config.features();
         }
 
         @Override
@@ -197,27 +282,37 @@ public final class VirtioBlk implements AutoCloseable {
 
         @Override
         public BarHandler config() {
-            return disk.config().registers();
+            return config.registers();
         }
 
         @Override
         public void negotiated(long features) {
-            disk.config().negotiated(features);
+            config.negotiated(features);
+        }
+
+        @Override
+        public int threadCount() {
+            return threads;
+        }
+
+        @Override
+        public Cpus cpus() {
+            return cpus;
         }
 
         @Override
         public byte[] saveState() {
-            return disk.config().saveState();
+            return config.saveState();
         }
 
         @Override
         public Runnable loadState(byte[] state) {
-            return disk.config().loadState(state);
+            return config.loadState(state);
         }
 
         @Override
         public VirtioRequests requests() {
-            return requests;
+            return sides.next();
         }
     }
 }

@@ -5,6 +5,7 @@ import static org.vfio4j.virtioblk.DiskFixture.ALL_FEATURES;
 import static org.vfio4j.virtioblk.DiskFixture.DISK_BYTES;
 import static org.vfio4j.virtioblk.VirtioBlkSpec.VIRTIO_BLK_T_IN;
 
+import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.block.MemoryBackend;
 import org.vfio4j.devicemodel.QueuePolling;
@@ -21,13 +22,28 @@ class DiskAllocationTest {
 
     @Test
     void requestsAllocateNothing() {
+        assertAllocatesNothing("counted", builder -> builder);
+    }
+
+    /** The limits are charged, and higher than what the disk does. */
+    @Test
+    void norDoLimits() {
+        assertAllocatesNothing("counted", builder -> builder.limits(Integer.MAX_VALUE, 1L << 50));
+    }
+
+    @Test
+    void norDoSeveralThreads() {
+        assertAllocatesNothing("counted-0", builder -> builder.queues(2).threads(2));
+    }
+
+    private static void assertAllocatesNothing(String threadName, UnaryOperator<VirtioBlk.Builder> options) {
         try (DiskFixture fixture = new DiskFixture(
                 new MemoryBackend(DISK_BYTES),
-                builder -> builder.name("counted").poll(QueuePolling.ALWAYS))) {
+                builder -> options.apply(builder.name("counted").poll(QueuePolling.ALWAYS)))) {
             fixture.start(ALL_FEATURES);
             long to = fixture.memory.mapped(4096);
             readMany(fixture, to);
-            Thread thread = ThreadUse.threadNamed("counted");
+            Thread thread = ThreadUse.threadNamed(threadName);
             long before = ThreadUse.allocatedBytes(thread);
             readMany(fixture, to);
             assertThat(ThreadUse.allocatedBytes(thread) - before).isLessThan(NOISE_BYTES);

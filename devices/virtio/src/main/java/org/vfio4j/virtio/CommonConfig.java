@@ -7,6 +7,7 @@ import static org.vfio4j.virtio.VirtioConfig.VIRTIO_F_VERSION_1;
 import static org.vfio4j.virtio.VirtioPci.*;
 
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.LongConsumer;
 import java.util.function.LongSupplier;
 import java.util.function.ToLongFunction;
@@ -50,7 +51,7 @@ final class CommonConfig implements BarHandler {
     private long driverFeatureSelect;
     private long driverFeatures;
     private int queueSelect;
-    private int generation;
+    private final AtomicInteger generation = new AtomicInteger();
 
     CommonConfig(VirtioDevice device, long features, VirtioStatus status, VirtioInterrupts interrupts, Steps steps) {
         this.status = status;
@@ -112,9 +113,9 @@ final class CommonConfig implements BarHandler {
         resetting = false;
     }
 
-    /** The device-specific configuration has changed (2.5.1). */
+    /** The device-specific configuration has changed (2.5.1). From any thread. */
     void configChanged() {
-        generation = (generation + 1) & 0xff;
+        generation.incrementAndGet();
     }
 
     VirtioState.Common save() {
@@ -123,7 +124,7 @@ final class CommonConfig implements BarHandler {
                 driverFeatureSelect,
                 driverFeatures,
                 queueSelect,
-                generation,
+                generation.get() & 0xff,
                 status.get(),
                 interrupts.configVector());
     }
@@ -149,7 +150,7 @@ final class CommonConfig implements BarHandler {
         driverFeatureSelect = from.driverFeatureSelect();
         driverFeatures = from.driverFeatures();
         queueSelect = from.queueSelect();
-        generation = from.generation();
+        generation.set(from.generation());
         interrupts.setConfigVector(from.configVector());
         for (int i = 0; i < queues.length; i++) {
             queues[i].load(state.queues().get(i));
@@ -179,7 +180,7 @@ final class CommonConfig implements BarHandler {
                 register(VIRTIO_PCI_COMMON_STATUS, 1, "device_status", status::get)
                         .writable()
                         .onWrite(value -> setStatus((int) value)),
-                register(VIRTIO_PCI_COMMON_CFGGENERATION, 1, "config_generation", () -> generation),
+                register(VIRTIO_PCI_COMMON_CFGGENERATION, 1, "config_generation", () -> generation.get() & 0xff),
                 register(VIRTIO_PCI_COMMON_Q_SELECT, 2, "queue_select", () -> queueSelect)
                         .writable()
                         .onWrite(value -> queueSelect = (int) value),

@@ -2,6 +2,7 @@ package org.vfio4j.virtio;
 
 import org.vfio4j.devicemodel.BarHandler;
 import org.vfio4j.devicemodel.DeviceRecorder;
+import org.vfio4j.sys.Cpus;
 
 /** A virtio device type, as the transport sees it. Called by the thread that accesses the function, unless said otherwise. */
 public interface VirtioDevice {
@@ -45,6 +46,16 @@ public interface VirtioDevice {
      */
     Runnable loadState(byte[] state);
 
-    /** Its side on the queue thread. */
+    /** How many queue threads share the queues, 1 to {@link #queueCount}. */
+    default int threadCount() {
+        return 1;
+    }
+
+    /** Where its queue threads run. */
+    default Cpus cpus() {
+        return Cpus.ANY;
+    }
+
+    /** Its side on a queue thread: called once for each of them. */
     VirtioRequests requests();
 }

@@ -25,7 +25,7 @@ import org.vfio4j.devicemodel.EmulatedFunction;
 import org.vfio4j.devicemodel.EmulatedFunctionBuilder;
 import org.vfio4j.devicemodel.FunctionState;
 import org.vfio4j.devicemodel.QueuePolling;
-import org.vfio4j.devicemodel.QueueThread;
+import org.vfio4j.devicemodel.QueueThreads;
 import org.vfio4j.devicemodel.Register;
 
 /**
@@ -67,8 +67,9 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
     private final VirtioStatus status = new VirtioStatus();
     private final VirtioInterrupts interrupts;
     private final CommonConfig common;
-    private final VirtioQueues queues;
-    private final QueueThread thread;
+    // One for each queue thread: queue i belongs to the thread i modulo their number.
+    private final VirtioQueues[] shares;
+    private final QueueThreads threads;
     private final EmulatedFunction function;
     private final DeviceRecorder statistics;
     private final PciConfigAccess window;
@@ -105,8 +106,12 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
         function = builder.build(this);
         interrupts = new VirtioInterrupts(function.interrupts(), device.queueCount(), vectors);
         common = new CommonConfig(device, features, status, interrupts, new Steps());
-        queues = new VirtioQueues(device, status, interrupts, polling.always());
-        thread = new QueueThread(device.name(), queues, polling);
+        int threadCount = device.threadCount();
+        shares = new VirtioQueues[threadCount];
+        for (int i = 0; i < threadCount; i++) {
+            shares[i] = new VirtioQueues(device.name(), device, status, interrupts, polling.always());
+        }
+        threads = new QueueThreads(device.name(), List.of(shares), polling, device.cpus());
     }
 
     private List<BarNotification> notifications(int queueCount) {
@@ -122,8 +127,9 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
     private void driverNotified(int queue) {
         if (status.isLive()) {
             statistics.queue(queue).notified();
-            queues.driverNotified();
-            thread.wake();
+            int share = queue % shares.length;
+            shares[share].driverNotified();
+            threads.wake(share);
         }
     }
 
@@ -138,51 +144,79 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
 
     /** How often the driver made the device ask for a reset. */
     public long faultCount() {
-        return queues.faultCount();
+        return Arrays.stream(shares).mapToLong(VirtioQueues::faultCount).sum();
     }
 
-    /** Whether the device has a thread now. */
+    /** Whether the device has any thread now. */
     public boolean isBusy() {
-        return thread.isRunning();
+        return threads.isRunning();
+    }
+
+    /** Something that its requests wait for has changed: its threads look again. From any thread. */
+    public void wake() {
+        if (status.isLive()) {
+            threads.wakeAll();
+        }
+    }
+
+    /**
+     * Changes the device-specific configuration while a driver may read it (2.5.1), and tells the driver. From any thread.
+     *
+     * @param change what {@link VirtioDevice#config} reads from then on is changed by it
+     */
+    public void changeConfig(Runnable change) {
+        // Twice: whoever reads across the change sees another generation, whether he began before it or in it.
+        common.configChanged();
+        change.run();
+        common.configChanged();
+        if ((status.get() & VirtioConfig.VIRTIO_CONFIG_S_DRIVER_OK) != 0) {
+            interrupts.config();
+        }
     }
 
     @Override
     public void attachDma(DmaSpace space) {
-        thread.attach(space);
+        threads.attach(space);
     }
 
     @Override
     public void detachDma() {
-        thread.detach();
+        threads.detach();
     }
 
     @Override
     public void busMasterChanged(boolean enabled) {
-        queues.setBusMaster(enabled);
-        if (status.isLive()) {
-            thread.wake();
+        for (VirtioQueues share : shares) {
+            share.setBusMaster(enabled);
         }
+        wake();
     }
 
     @Override
     public void reset() {
         common.beginReset();
-        thread.callQuiesced(() -> {
+        threads.callQuiesced(() -> {
             resetQuiesced();
-            queues.setSuspended(false);
+            setSuspended(false);
         });
     }
 
-    /** Ends the device's thread. The function must not be used any more. */
+    /** Ends the device's threads. The function must not be used any more. */
     @Override
     public void close() {
         common.beginReset();
-        thread.callQuiesced(this::resetQuiesced);
-        thread.close();
+        threads.callQuiesced(this::resetQuiesced);
+        threads.close();
+    }
+
+    private void setSuspended(boolean stop) {
+        for (VirtioQueues share : shares) {
+            share.setSuspended(stop);
+        }
     }
 
     private long cpuNs() {
-        return thread.cpuNs();
+        return threads.cpuNs();
     }
 
     private void resetQuiesced() {
@@ -197,7 +231,7 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
             queue.close();
         }
         served = others.toArray(SplitQueue[]::new);
-        queues.use(served);
+        use(served);
     }
 
     private byte[] saveQuiesced() {
@@ -229,7 +263,19 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
             }
         }
         serve(all);
-        queues.announce();
+        for (VirtioQueues share : shares) {
+            share.announce();
+        }
+    }
+
+    /** Shares queues out; only while all threads are quiesced. */
+    private void use(SplitQueue[] all) {
+        for (int i = 0; i < shares.length; i++) {
+            int share = i;
+            shares[i].use(Arrays.stream(all)
+                    .filter(queue -> queue.index() % shares.length == share)
+                    .toArray(SplitQueue[]::new));
+        }
     }
 
     private static Capability structure(int type, int page, int sizeBytes) {
@@ -266,14 +312,14 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
             switch ((int) (offset / PAGE)) {
                 case COMMON_PAGE -> common.write(offset, width, value);
                 case DEVICE_PAGE -> device.config().write(offset % PAGE, width, value);
-                case NOTIFY_PAGE -> driverNotifies(offset % PAGE);
+                case NOTIFY_PAGE -> driverNotifies((int) (offset % PAGE));
                 default -> {}
             }
         }
 
-        private void driverNotifies(long offset) {
-            if (offset < (long) NOTIFY_MULTIPLIER * common.queueCount()) {
-                driverNotified((int) (offset / NOTIFY_MULTIPLIER));
+        private void driverNotifies(int offset) {
+            if (offset < NOTIFY_MULTIPLIER * common.queueCount()) {
+                driverNotified(offset / NOTIFY_MULTIPLIER);
             }
         }
     }
@@ -283,17 +329,15 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
 
         @Override
         public void suspend() {
-            queues.setSuspended(true);
-            thread.callQuiesced(() -> {});
+            setSuspended(true);
+            threads.callQuiesced(() -> {});
         }
 
         @Override
         public void resume() {
-            queues.setSuspended(false);
+            setSuspended(false);
             interrupts.driveLine();
-            if (status.isLive()) {
-                thread.wake();
-            }
+            wake();
         }
 
         @Override
@@ -304,7 +348,7 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
         @Override
         public byte[] save() {
             AtomicReference<byte[]> saved = new AtomicReference<>(new byte[0]);
-            thread.callQuiesced(() -> saved.set(saveQuiesced()));
+            threads.callQuiesced(() -> saved.set(saveQuiesced()));
             return saved.get();
         }
 
@@ -312,7 +356,7 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
         public void load(byte[] state) {
             VirtioState parsed = VirtioState.parse(state, shape);
             Runnable loadDevice = device.loadState(parsed.device());
-            thread.callQuiesced(() -> loadQuiesced(parsed, loadDevice));
+            threads.callQuiesced(() -> loadQuiesced(parsed, loadDevice));
         }
     }
 
@@ -336,14 +380,14 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
             }
             SplitQueue[] now = all.toArray(SplitQueue[]::new);
             served = now;
-            thread.runQuiesced(() -> queues.use(now));
-            thread.wake();
+            threads.runQuiesced(() -> use(now));
+            threads.wakeAll();
         }
 
         @Override
         public void resetWanted() {
             common.beginReset();
-            thread.runQuiesced(VirtioPciFunction.this::resetQuiesced, RESET_WAIT_NS);
+            threads.runQuiesced(VirtioPciFunction.this::resetQuiesced, RESET_WAIT_NS);
         }
     }
 }

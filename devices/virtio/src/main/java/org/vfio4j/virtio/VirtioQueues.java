@@ -11,8 +11,11 @@ import org.vfio4j.devicemodel.QueueWork;
 import org.vfio4j.sys.Fd;
 
 /**
- * The queue thread's work on a virtio device: looks at each queue, has the device type serve what waits there, tells the driver
- * what was used, once for a batch.
+ * A queue thread's work on a virtio device: looks at each of its queues, has the device type serve what waits there, tells the
+ * driver what was used, once for a batch.
+ *
+ * <p>A busy queue does not starve the others. Of each a pass takes a batch and no more; and since what the device type can have in
+ * flight is shared, a pass begins with the queue behind the one that was served last, so that what little room there is goes round.
  *
  * <p>A queue is served in one of two ways. Fast: rings and buffers are translated and used in place, many requests in flight.
  * Slowly: one request alone, everything by {@link DmaWindow#read} and {@link DmaWindow#write}, for memory that is not mapped.
@@ -24,6 +27,9 @@ final class VirtioQueues implements QueueWork {
 
     /** How often a queue is looked for whose driver has notified but whose memory is not there: for about 0.1 s. */
     private static final int TRIES = 100;
+
+    /** How many chains of one queue are served slowly before the other queues have their turn. */
+    private static final int SLOW_BATCH = 16;
 
     private static final long LOG_EVERY_NS = 1_000_000_000;
 
@@ -40,6 +46,8 @@ final class VirtioQueues implements QueueWork {
     private volatile boolean announces;
 
     private SplitQueue[] queues = {};
+    private int first;
+    private long waitNs = NOTHING;
     private boolean wanted;
     private boolean lost;
     private boolean cutShort;
@@ -48,8 +56,10 @@ final class VirtioQueues implements QueueWork {
     private long lastLogNs;
     private @Nullable Thread logger;
 
-    VirtioQueues(VirtioDevice device, VirtioStatus status, VirtioInterrupts interrupts, boolean pollsAlways) {
-        name = device.name();
+    /** @param name what the thread is called */
+    VirtioQueues(
+            String name, VirtioDevice device, VirtioStatus status, VirtioInterrupts interrupts, boolean pollsAlways) {
+        this.name = name;
         requests = device.requests();
         this.status = status;
         this.interrupts = interrupts;
@@ -83,6 +93,7 @@ final class VirtioQueues implements QueueWork {
     /** Other queues from now on; only while this work is quiesced. */
     void use(SplitQueue[] others) {
         queues = others;
+        first = 0;
         triesLeft = TRIES;
     }
 
@@ -130,9 +141,8 @@ final class VirtioQueues implements QueueWork {
         int did = requests.complete();
         lost = false;
         cutShort = false;
-        for (SplitQueue queue : queues) {
-            did += poll(queue, window);
-        }
+        waitNs = NOTHING;
+        did += pollAll(window);
         did += requests.complete();
         publishAll(window);
         if (lost) {
@@ -144,11 +154,17 @@ final class VirtioQueues implements QueueWork {
     }
 
     @Override
+    public long waitNs() {
+        return waitNs;
+    }
+
+    @Override
     public boolean arm(DmaWindow window) {
         if (requests.arm()) {
             return true;
         }
-        if (requests.isFull()) {
+        // What waits in the rings already is not news.
+        if (requests.isFull() || waitNs != NOTHING) {
             return false;
         }
         boolean news = false;
@@ -197,6 +213,20 @@ final class VirtioQueues implements QueueWork {
         }
     }
 
+    private int pollAll(DmaWindow window) {
+        int did = 0;
+        int at = first;
+        for (int i = 0; i < queues.length; i++) {
+            int took = poll(queues[at], window);
+            at = at + 1 == queues.length ? 0 : at + 1;
+            if (took > 0) {
+                first = at;
+            }
+            did += took;
+        }
+        return did;
+    }
+
     private int poll(SplitQueue queue, DmaWindow window) {
         if (!queue.isLocated() && !queue.locate(window)) {
             lost = true;
@@ -206,7 +236,7 @@ final class VirtioQueues implements QueueWork {
             return pollCopied(queue, window);
         }
         int waiting = queue.available(window);
-        if (waiting == 0) {
+        if (waiting == 0 || (waiting > 0 && mustWait())) {
             return 0;
         }
         int taken = waiting > 0 ? requests.serve(queue, waiting, window) : 0;
@@ -230,11 +260,22 @@ final class VirtioQueues implements QueueWork {
             broken(queue);
             return 0;
         }
+        int most = Math.min(waiting, SLOW_BATCH);
         int done = 0;
-        while (done < waiting && serveSlowly(queue, window) == 1) {
+        while (done < most && !mustWait() && serveSlowly(queue, window) == 1) {
             done++;
         }
         return done;
+    }
+
+    /** Whether a rate lets nothing be taken now. */
+    private boolean mustWait() {
+        long time = requests.waitNs();
+        if (time == 0) {
+            return false;
+        }
+        waitNs = time;
+        return true;
     }
 
     /** Serves one chain alone. Returns 1, or 0 when that did not work out. */

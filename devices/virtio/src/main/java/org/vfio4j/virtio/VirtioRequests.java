@@ -4,7 +4,8 @@ import org.vfio4j.bus.DmaWindow;
 import org.vfio4j.sys.Fd;
 
 /**
- * What a device type does with the chains of its queues. Every method is called by the queue thread.
+ * What a device type does with the chains of its queues, or of the share of them that one queue thread has: that thread calls every
+ * method.
  *
  * <p>A served chain goes back by {@link SplitQueue#used}, at once or in a later {@link #complete}, in any order.
  */
@@ -39,6 +40,14 @@ public interface VirtioRequests {
     int complete();
 
     int inFlight();
+
+    /**
+     * 0 when it takes chains, or else for how many ns it takes none, because of a rate that it keeps. While it is more than 0,
+     * {@link #serve} takes nothing, and {@link #serveSlowly} is not called for a new chain.
+     */
+    default long waitNs() {
+        return 0;
+    }
 
     /** Whether no more can be in flight: waiting chains wait until something completes. */
     boolean isFull();

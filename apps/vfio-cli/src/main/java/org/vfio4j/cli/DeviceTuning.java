@@ -1,0 +1,28 @@
+package org.vfio4j.cli;
+
+import static org.vfio4j.sys.Errno.EOPNOTSUPP;
+
+import org.vfio4j.sys.ErrnoException;
+
+/** What of an emulated device can be changed while it is used. Any thread. */
+interface DeviceTuning {
+
+    /** {@link #limit}: as it is. */
+    long UNCHANGED = -1;
+
+    /** Of a device that has neither a size nor limits. */
+    DeviceTuning NONE = new DeviceTuning() {};
+
+    /** @throws ErrnoException EINVAL for a size that is none or smaller than now, EOPNOTSUPP when it cannot grow */
+    default void resize(long sizeBytes) {
+        throw new ErrnoException(EOPNOTSUPP, "resize of a device without storage");
+    }
+
+    /**
+     * @param requestsPerSecond 0 for no limit, or {@link #UNCHANGED}
+     * @param bytesPerSecond 0 for no limit, or {@link #UNCHANGED}
+     */
+    default void limit(long requestsPerSecond, long bytesPerSecond) {
+        throw new ErrnoException(EOPNOTSUPP, "limits of a device without storage");
+    }
+}
