@@ -30,13 +30,24 @@ final class ControlClient {
      * @throws CliException what the process says, with {@code hint}; {@link ExitCode#UNREACHABLE} when it does not answer
      */
     static ServerQuery.Found ask(ServerQuery.Found function, ControlRequest request, PrintWriter err, Hint hint) {
-        JsonNode reply = exchange(function.pid(), request, err);
+        JsonNode item = item(function.pid(), request, err, hint);
+        return new ServerQuery.Found(function.pid(), function.sysfs(), ServerDirectory.parseFunction(item));
+    }
+
+    /** The same for an auxiliary device. */
+    static ServerQuery.FoundPart ask(ServerQuery.FoundPart part, ControlRequest request, PrintWriter err, Hint hint) {
+        JsonNode item = item(part.pid(), request, err, hint);
+        return new ServerQuery.FoundPart(part.pid(), part.sysfs(), ServerDirectory.parseAuxiliary(item));
+    }
+
+    private static JsonNode item(long pid, ControlRequest request, PrintWriter err, Hint hint) {
+        JsonNode reply = exchange(pid, request, err);
         JsonNode item = reply.path("items").path(0);
         if (reply.path("kind").asString("").equals(ControlRequest.ERROR)) {
             int errno = item.path("errno").asInt();
             throw new CliException(ExitCode.of(errno), item.path("message").asString(""), hint.forErrno(errno));
         }
-        return new ServerQuery.Found(function.pid(), function.sysfs(), ServerDirectory.parseFunction(item));
+        return item;
     }
 
     private static JsonNode exchange(long pid, ControlRequest request, PrintWriter err) {

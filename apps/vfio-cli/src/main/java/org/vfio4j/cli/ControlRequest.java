@@ -4,6 +4,7 @@ import static org.vfio4j.sys.Errno.EINVAL;
 
 import com.fasterxml.jackson.annotation.JsonSetter;
 import com.fasterxml.jackson.annotation.Nulls;
+import java.util.List;
 import org.vfio4j.sys.ErrnoException;
 import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.ObjectMapper;
@@ -13,8 +14,8 @@ import tools.jackson.databind.json.JsonMapper;
  * What a serving process is asked to do, as one line of JSON.
  *
  * @param apiVersion {@code vfio4j/v1}
- * @param kind {@link #BIND} or {@link #UNBIND}
- * @param address the function's, as {@code 0000:00:01.0}
+ * @param kind {@link #BIND}, {@link #UNBIND} or {@link #SHOW}
+ * @param address the function's, as {@code 0000:00:01.0}, or an auxiliary device's name
  * @param driver for BIND: its VFIO driver, empty for the one that knows it best
  * @param timeoutMs for UNBIND: how long to wait for its user, up to {@value #MAX_TIMEOUT_MS}
  */
@@ -22,6 +23,9 @@ record ControlRequest(String apiVersion, String kind, String address, String dri
 
     static final String BIND = "Bind";
     static final String UNBIND = "Unbind";
+    static final String SHOW = "Show";
+
+    static final List<String> KINDS = List.of(BIND, UNBIND, SHOW);
 
     /** The kind of a reply that says what failed. */
     static final String ERROR = "Error";
@@ -50,6 +54,10 @@ record ControlRequest(String apiVersion, String kind, String address, String dri
 
     static ControlRequest unbind(String address, long timeoutMs) {
         return new ControlRequest(Output.API_VERSION, UNBIND, address, "", timeoutMs);
+    }
+
+    static ControlRequest show(String address) {
+        return new ControlRequest(Output.API_VERSION, SHOW, address, "", 0);
     }
 
     /**

@@ -23,6 +23,7 @@ public final class Main {
             ShowCommand.class,
             BindCommand.class,
             UnbindCommand.class,
+            ConfigCommand.class,
             DriversCommand.class,
             ModaliasCommand.class,
             BenchCommand.class,

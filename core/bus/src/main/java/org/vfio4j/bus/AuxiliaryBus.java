@@ -95,6 +95,14 @@ public final class AuxiliaryBus {
         return table.allDrivers().stream().map(LoadedAuxiliaryDriver::driver).toList();
     }
 
+    /** The drivers whose table names a device, in the order in which they came. */
+    public List<AuxiliaryDriver> matching(AuxiliaryDevice device) {
+        return table.allDrivers().stream()
+                .filter(loaded -> loaded.match(device).isPresent())
+                .map(LoadedAuxiliaryDriver::driver)
+                .toList();
+    }
+
     /** Registers every driver that {@link ServiceLoader} finds and that is not registered yet. */
     public void loadDrivers() {
         for (AuxiliaryDriver driver : ServiceLoader.load(AuxiliaryDriver.class, AuxiliaryBus.class.getClassLoader())) {

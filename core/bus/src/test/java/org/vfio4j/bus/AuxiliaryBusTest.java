@@ -110,6 +110,7 @@ class AuxiliaryBusTest {
         assertThat(bus.device(NAME).driver()).contains(vfio);
         assertThat(prefix.calls).isEmpty();
         assertThat(longer.calls).isEmpty();
+        assertThat(bus.matching(bus.device(NAME))).containsExactly(vfio);
         assertThat(vfio.calls).containsExactly("probe " + NAME + " by mlx5_core.vfio_pci");
     }
 
