@@ -2,6 +2,7 @@ module org.vfio4j.cli {
     requires static org.jspecify;
     requires info.picocli;
     requires tools.jackson.databind;
+    requires org.snakeyaml.engine;
     requires jdk.unsupported; // sun.misc.Signal: a clean end on SIGTERM
     requires org.vfio4j.uapi;
     requires org.vfio4j.sys;

@@ -44,6 +44,13 @@ final class ControlClient {
         return new ServerQuery.Found(function.pid(), function.sysfs(), ServerDirectory.parseFunction(item));
     }
 
+    /** The same for an auxiliary device. */
+    static ServerQuery.FoundPart ask(ServerQuery.FoundPart part, ControlRequest request, PrintWriter err, Hint hint) {
+        Duration wait = Duration.ofMillis(request.timeoutMs());
+        JsonNode item = item(exchange(part.pid(), request.line(), wait, err), hint);
+        return new ServerQuery.FoundPart(part.pid(), part.sysfs(), ServerDirectory.parseAuxiliary(item));
+    }
+
     /**
      * Asks for what a process's functions have done.
      *

@@ -4,6 +4,7 @@ import static org.vfio4j.sys.Errno.EINVAL;
 
 import com.fasterxml.jackson.annotation.JsonSetter;
 import com.fasterxml.jackson.annotation.Nulls;
+import java.util.List;
 import org.vfio4j.sys.ErrnoException;
 import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.ObjectMapper;
@@ -13,8 +14,8 @@ import tools.jackson.databind.json.JsonMapper;
  * What a serving process is asked to do, as one line of JSON.
  *
  * @param apiVersion {@code vfio4j/v1}
- * @param kind {@link #BIND}, {@link #UNBIND} or {@link #STATISTICS}
- * @param address the function's, as {@code 0000:00:01.0}; for STATISTICS empty for all
+ * @param kind {@link #BIND}, {@link #UNBIND}, {@link #SHOW} or {@link #STATISTICS}
+ * @param address the function's, as {@code 0000:00:01.0}, or an auxiliary device's name; for STATISTICS empty for all
  * @param driver for BIND: its VFIO driver, empty for the one that knows it best
  * @param timeoutMs for UNBIND: how long to wait for its user, up to {@value #MAX_TIMEOUT_MS}
  * @param queues for STATISTICS: whether each queue is told by itself too
@@ -24,7 +25,10 @@ record ControlRequest(
 
     static final String BIND = "Bind";
     static final String UNBIND = "Unbind";
+    static final String SHOW = "Show";
     static final String STATISTICS = "Statistics";
+
+    static final List<String> KINDS = List.of(BIND, UNBIND, SHOW, STATISTICS);
 
     /** The kind of a reply that says what failed. */
     static final String ERROR = "Error";
@@ -57,6 +61,10 @@ record ControlRequest(
 
     static ControlRequest statistics(String address, boolean queues) {
         return new ControlRequest(Output.API_VERSION, STATISTICS, address, "", 0, queues);
+    }
+
+    static ControlRequest show(String address) {
+        return new ControlRequest(Output.API_VERSION, SHOW, address, "", 0, false);
     }
 
     /**

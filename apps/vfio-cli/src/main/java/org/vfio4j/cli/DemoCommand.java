@@ -57,7 +57,7 @@ final class DemoCommand implements Callable<Integer> {
             PrintWriter out = spec.commandLine().getOut();
             out.println("A machine with two PCI functions, bound to vfio-pci and served over vfio-user:");
             out.println();
-            out.println(TreeCommand.render("pci0000:00", functions));
+            out.println(TreeText.of("pci0000:00", functions, TreeText.terminal()));
             out.flush();
             if (guest.isPresent()) {
                 guest.get().run(functions, out);

@@ -16,7 +16,7 @@ import picocli.CommandLine.Parameters;
 final class DeviceGroup {
 
     @Parameters(
-            arity = "1..*",
+            arity = "0..*",
             paramLabel = "DEVICE [KEY=VALUE...]",
             description = "What to serve, and its settings: see below.")
     private List<String> words = new ArrayList<>();
@@ -49,11 +49,26 @@ final class DeviceGroup {
         return group;
     }
 
+    /** Whether nothing is said of a device. */
+    boolean isEmpty() {
+        return words.isEmpty() && socketPath == null && fd == null && address == null && driver == null;
+    }
+
     DevicePlan plan(DeviceKinds kinds) {
+        if (words.isEmpty()) {
+            throw CliException.usage("which device?", ServerQuery.NOTHING_SERVED + ", or: vfio serve --config FILE");
+        }
         return kinds.plan(words);
     }
 
-    Optional<Path> socketPath() {
+    Optional<Path> socketPath(DevicePlan plan) {
+        if (plan.namesItsSockets() && socketPath == null && fd == null) {
+            return Optional.empty();
+        }
+        return socketPath();
+    }
+
+    private Optional<Path> socketPath() {
         if ((socketPath == null) == (fd == null)) {
             throw CliException.usage(
                     "a device needs a socket: --socket-path PATH or --fd N",

@@ -6,14 +6,26 @@ import java.util.List;
 /** The kinds of devices that there are. Belongs to one command. */
 final class DeviceKinds {
 
-    private final List<DeviceKind> kinds = List.of(new VirtioBlkKind(), new I40eVfKind());
+    private final List<DeviceKind> kinds;
+
+    DeviceKinds() {
+        this(List.of(new VirtioBlkKind(), new I40eVfKind()));
+    }
+
+    DeviceKinds(List<DeviceKind> kinds) {
+        this.kinds = kinds;
+    }
 
     /** Checks the words of one device: its kind, then its settings. */
     DevicePlan plan(List<String> words) {
-        String name = words.getFirst();
+        return plan(words.getFirst(), Setting.parse(words.subList(1, words.size())));
+    }
+
+    /** Checks the settings of one device. */
+    DevicePlan plan(String name, List<Setting> settings) {
         for (DeviceKind kind : kinds) {
             if (kind.name().equals(name)) {
-                return kind.plan(Setting.parse(words.subList(1, words.size())));
+                return kind.plan(settings);
             }
         }
         String known = String.join(", ", kinds.stream().map(DeviceKind::name).toList());

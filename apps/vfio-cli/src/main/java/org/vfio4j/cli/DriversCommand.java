@@ -1,6 +1,9 @@
 package org.vfio4j.cli;
 
+import java.util.ArrayList;
 import java.util.List;
+import org.vfio4j.bus.AuxiliaryDeviceId;
+import org.vfio4j.bus.AuxiliaryDriver;
 import org.vfio4j.bus.DriverAlias;
 import org.vfio4j.bus.PciBus;
 import org.vfio4j.bus.PciDriver;
@@ -12,7 +15,7 @@ import picocli.CommandLine.Mixin;
         name = "drivers",
         description = "Lists the drivers that are installed, and what they match.",
         mixinStandardHelpOptions = true,
-        footer = {"", "A driver is a jar with a provider of org.vfio4j.bus.PciDriver."})
+        footer = {"", "A driver is a jar with a provider of org.vfio4j.bus.PciDriver or AuxiliaryDriver."})
 final class DriversCommand implements Runnable {
 
     @Mixin
@@ -23,7 +26,7 @@ final class DriversCommand implements Runnable {
      *
      * @param name as {@code vfio-pci}
      * @param module the Java module that it comes from
-     * @param aliases as {@code vfio_pci:v*d*sv*sd*bc*sc*i*}
+     * @param aliases as {@code vfio_pci:v*d*sv*sd*bc*sc*i*} or {@code auxiliary:mlx5_core.vfio_pci}
      */
     private record Driver(String name, String module, List<String> aliases) {}
 
@@ -31,15 +34,19 @@ final class DriversCommand implements Runnable {
     public void run() {
         PciBus bus = Machine.driversOnly();
         List<DriverAlias> aliases = bus.aliases();
-        List<Driver> drivers = bus.drivers().stream()
-                .map(driver -> new Driver(
-                        driver.name(),
-                        moduleOf(driver),
-                        aliases.stream()
-                                .filter(alias -> alias.driver().equals(driver.name()))
-                                .map(DriverAlias::pattern)
-                                .toList()))
-                .toList();
+        List<Driver> drivers = new ArrayList<>();
+        for (PciDriver driver : bus.drivers()) {
+            List<String> own = aliases.stream()
+                    .filter(alias -> alias.driver().equals(driver.name()))
+                    .map(DriverAlias::pattern)
+                    .toList();
+            drivers.add(new Driver(driver.name(), moduleOf(driver), own));
+        }
+        for (AuxiliaryDriver driver : bus.auxiliary().drivers()) {
+            List<String> own =
+                    driver.idTable().stream().map(AuxiliaryDeviceId::alias).toList();
+            drivers.add(new Driver(driver.name(), moduleOf(driver), own));
+        }
         output.print("Driver", drivers, () -> {
             Table table = new Table("DRIVER", "MODULE", "ALIAS");
             for (Driver driver : drivers) {
@@ -49,7 +56,7 @@ final class DriversCommand implements Runnable {
         });
     }
 
-    private static String moduleOf(PciDriver driver) {
+    private static String moduleOf(Object driver) {
         Module module = driver.getClass().getModule();
         return module.isNamed() ? module.getName() : "(class path)";
     }

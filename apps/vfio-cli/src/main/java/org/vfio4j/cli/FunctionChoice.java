@@ -2,13 +2,14 @@ package org.vfio4j.cli;
 
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
 /** Which function a command means: what commands about one function have in common. */
 final class FunctionChoice {
 
-    @Parameters(paramLabel = "ID", description = "Address (0000:00:01.0), VFIO device (vfio0) or socket.")
+    @Parameters(paramLabel = "ID", description = "Address (0000:00:01.0), VFIO device (vfio0), socket, or auxiliary device.")
     private String id = "";
 
     @Option(
@@ -17,12 +18,35 @@ final class FunctionChoice {
             description = "Of this process, when several have such a function.")
     private long server;
 
-    /** All that are meant: functions of several processes may have the same address. */
-    List<ServerQuery.Found> all() {
-        List<ServerQuery.Found> matching = ServerQuery.functions().stream()
+    /** The auxiliary devices of this name that are about no function: what is about one stands for the function. */
+    List<ServerQuery.FoundPart> parts() {
+        return ServerQuery.parts().stream()
+                .filter(found -> server == 0 || server == found.pid())
+                .filter(found -> id.equals(found.auxiliary().name()))
+                .filter(found -> functions().stream().noneMatch(of -> of.pid() == found.pid()))
+                .toList();
+    }
+
+    /** The only one, if one is meant. */
+    Optional<ServerQuery.FoundPart> part(String command) {
+        List<ServerQuery.FoundPart> matching = parts();
+        if (matching.size() > 1) {
+            throw several(
+                    command, matching.stream().map(found -> String.valueOf(found.pid())).toList(), matching.getFirst().pid());
+        }
+        return matching.stream().findFirst();
+    }
+
+    private List<ServerQuery.Found> functions() {
+        return ServerQuery.functions().stream()
                 .filter(found -> server == 0 || server == found.pid())
                 .filter(found -> isMeant(found.function()))
                 .toList();
+    }
+
+    /** All that are meant: functions of several processes may have the same address. */
+    List<ServerQuery.Found> all() {
+        List<ServerQuery.Found> matching = functions();
         if (matching.isEmpty()) {
             throw new CliException(ExitCode.NOT_FOUND, "no function " + id + " in a serving process", "vfio ls");
         }
@@ -41,11 +65,15 @@ final class FunctionChoice {
                     .map(found -> found.pid() + " (" + found.function().kind() + ", "
                             + found.function().description() + ")")
                     .toList();
-            throw CliException.usage(
-                    id + " is in " + matching.size() + " processes: " + String.join(", ", each),
-                    command + " " + id + " --server " + matching.getFirst().pid());
+            throw several(command, each, matching.getFirst().pid());
         }
         return matching.getFirst();
+    }
+
+    private CliException several(String command, List<String> each, long pid) {
+        return CliException.usage(
+                id + " is in " + each.size() + " processes: " + String.join(", ", each),
+                command + " " + id + " --server " + pid);
     }
 
     // An empty word, as of a shell's unset variable, means none: not the one that has no VFIO device now.
@@ -57,6 +85,7 @@ final class FunctionChoice {
         return id.equals(function.address())
                 || ("0000:" + id).equals(function.address())
                 || id.equals(function.vfioDevice())
+                || id.equals(function.auxiliary())
                 || (!function.socket().isEmpty()
                         && Path.of(id).toAbsolutePath().toString().equals(function.socket()));
     }

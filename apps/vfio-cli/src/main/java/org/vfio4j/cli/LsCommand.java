@@ -36,7 +36,7 @@ final class LsCommand implements Runnable {
                     f.kind(),
                     f.description(),
                     Long.toString(found.pid()),
-                    f.socket().isEmpty() ? "(inherited)" : f.socket());
+                    f.where().replace("(inherited socket)", "(inherited)"));
         }
         output.out().print(table);
     }

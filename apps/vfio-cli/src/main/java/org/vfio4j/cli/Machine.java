@@ -2,8 +2,13 @@ package org.vfio4j.cli;
 
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CopyOnWriteArrayList;
+import org.vfio4j.bus.AuxiliaryDevice;
+import org.vfio4j.bus.BusDevice;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.bus.PciBus;
 import org.vfio4j.bus.PciDevice;
@@ -13,6 +18,7 @@ import org.vfio4j.vfio.VfioRegistry;
 import org.vfio4j.vfiopcicore.VfioPciOptions;
 import org.vfio4j.vfiopcifacts.PciFactsTable;
 import org.vfio4j.vfiouser.EventLoop;
+import org.vfio4j.vfiouser.VfioUserServerOptions;
 
 /**
  * A machine of this process: a bus with functions, their drivers, the VFIO devices that these make, and the servers that offer
@@ -27,7 +33,8 @@ final class Machine implements AutoCloseable {
 
     private final PciBus bus = new PciBus();
     private final VfioRegistry registry = new VfioRegistry();
-    private final List<MachineFunction> functions = new ArrayList<>();
+    private final List<MachineFunction> functions = new CopyOnWriteArrayList<>();
+    private final VfioUserServerOptions defaults;
     private Optional<SysfsView> view = Optional.empty();
     private Optional<EventLoop> loop = Optional.empty();
 
@@ -35,12 +42,18 @@ final class Machine implements AutoCloseable {
         this(VfioPciOptions.DEFAULTS, List.of());
     }
 
+    Machine(VfioPciOptions options, List<Path> facts) {
+        this(options, facts, VfioUserServerOptions.DEFAULTS);
+    }
+
     /**
      * @param options of the driver vfio-pci
      * @param facts files of an operator's facts, behind the shipped ones
+     * @param defaults of the servers of functions that name their sockets
      * @throws ErrnoException what {@link PciFactsTable#with(Path)} says of a file
      */
-    Machine(VfioPciOptions options, List<Path> facts) {
+    Machine(VfioPciOptions options, List<Path> facts, VfioUserServerOptions defaults) {
+        this.defaults = defaults;
         bus.provide(VfioRegistry.class, registry);
         bus.provide(VfioPciOptions.class, options);
         if (!facts.isEmpty()) {
@@ -81,18 +94,75 @@ final class Machine implements AutoCloseable {
     /** Plugs a function in and binds it to a VFIO driver: the one that is wanted, or that knows it best. */
     MachineFunction add(DevicePlan plan, Optional<PciAddress> wanted, Optional<String> wantedDriver) {
         PciAddress address = wanted.orElseGet(this::freeAddress);
-        EmulatedDevice emulated = plan.open(address);
-        PciDevice device;
-        try {
-            device = bus.add(address, emulated.function());
-        } catch (RuntimeException e) {
-            emulated.close();
-            throw e;
-        }
-        MachineFunction function = new MachineFunction(emulated, device, registry, this::eventLoop);
-        functions.add(function);
+        Placed.Function placed =
+                new Placed.Function(address, plan.open(address), Placed.Use.VFIO, Optional.empty());
+        MachineFunction function = plug(placed);
         function.bindFirst(wantedDriver);
         return function;
+    }
+
+    /**
+     * Plugs a device in, all its functions and bridges, and then binds and serves the functions, which may need each other.
+     *
+     * @return the functions, in their order
+     */
+    List<MachineFunction> addAll(DevicePlan plan, PciAddress address, Optional<String> wantedDriver) {
+        Map<MachineFunction, Placed.Function> added = new LinkedHashMap<>();
+        List<Placed> rest = new ArrayList<>(plan.openAll(address));
+        try {
+            while (!rest.isEmpty()) {
+                // Whoever plugs one in closes it when that fails.
+                switch (rest.removeFirst()) {
+                    case Placed.Bridge bridge -> bus.add(bridge.address(), bridge.function());
+                    case Placed.Function function -> added.put(plug(function), function);
+                }
+            }
+        } finally {
+            rest.forEach(Placed::close);
+        }
+        added.forEach((function, placed) -> {
+            if (placed.use() == Placed.Use.VFIO) {
+                function.bindFirst(wantedDriver);
+            }
+            placed.socket().ifPresent(path -> Sockets.serve(function, path, defaults));
+        });
+        return List.copyOf(added.keySet());
+    }
+
+    /** Plugs a bridge in. */
+    void add(PciAddress address, BridgePlan plan) {
+        bus.add(address, plan.open(address));
+    }
+
+    private MachineFunction plug(Placed.Function placed) {
+        PciDevice device;
+        try {
+            device = bus.add(placed.address(), placed.device().function());
+        } catch (RuntimeException e) {
+            placed.close();
+            throw e;
+        }
+        MachineFunction function = new MachineFunction(placed.device(), device, this);
+        functions.add(function);
+        return function;
+    }
+
+    /** The functions that the parts of a device are about: they are served while it has its driver. */
+    List<MachineFunction> dependents(PciDevice device) {
+        return functions.stream()
+                .filter(function -> function.part().filter(part -> isPartOf(part, device)).isPresent())
+                .toList();
+    }
+
+    private static boolean isPartOf(BusDevice part, PciDevice device) {
+        return part instanceof AuxiliaryDevice
+                && part.parent()
+                        .filter(parent -> parent.equals(device) || isPartOf(parent, device))
+                        .isPresent();
+    }
+
+    VfioRegistry registry() {
+        return registry;
     }
 
     @Override
@@ -102,16 +172,20 @@ final class Machine implements AutoCloseable {
         functions.forEach(MachineFunction::hangUp);
         functions.reversed().forEach(Closing::quietly);
         functions.clear();
+        // Those behind others first: a bridge goes after them.
+        bus.devices().reversed().stream().map(device -> (AutoCloseable) () -> bus.remove(device)).forEach(Closing::quietly);
         loop.ifPresent(Closing::quietly);
     }
 
-    private EventLoop eventLoop() {
+    /** The event loop of all servers, made at the first call. */
+    synchronized EventLoop eventLoop() {
         EventLoop found = loop.orElseGet(EventLoop::new);
         loop = Optional.of(found);
         return found;
     }
 
-    private PciAddress freeAddress() {
+    /** The first free place on bus 0. */
+    PciAddress freeAddress() {
         List<PciAddress> taken = bus.devices().stream().map(PciDevice::address).toList();
         for (int function = 0; function < FUNCTIONS_OF_A_SLOT; function++) {
             for (int slot = 1; slot <= LAST_SLOT; slot++) {

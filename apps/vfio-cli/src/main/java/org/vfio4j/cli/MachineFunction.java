@@ -4,40 +4,39 @@ import static org.vfio4j.sys.Errno.EBUSY;
 import static org.vfio4j.sys.Errno.ENODEV;
 
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
-import java.util.function.Supplier;
+import org.vfio4j.bus.AuxiliaryDevice;
+import org.vfio4j.bus.AuxiliaryDriver;
+import org.vfio4j.bus.BusDevice;
 import org.vfio4j.bus.DriverAlias;
 import org.vfio4j.bus.PciBus;
 import org.vfio4j.bus.PciDevice;
 import org.vfio4j.bus.PciDriver;
-import org.vfio4j.bus.PciFunction;
 import org.vfio4j.devicemodel.DeviceStatistics;
 import org.vfio4j.devicemodel.QueueSnapshot;
 import org.vfio4j.sys.ErrnoException;
-import org.vfio4j.uapi.PciRegs;
 import org.vfio4j.vfio.LocalDeviceFile;
 import org.vfio4j.vfio.VfioDevice;
-import org.vfio4j.vfio.VfioRegistry;
-import org.vfio4j.vfiouser.EventLoop;
 import org.vfio4j.vfiouser.VfioUserServer;
 import org.vfio4j.vfiouser.VfioUserServerOptions;
 
 /**
- * A function of a {@link Machine}: the emulated device, its place on the bus, and the server that offers it while a driver has it.
- * Any thread may call it; one changes it at a time, and a second one is refused.
+ * A function of a {@link Machine}: the emulated device, its place on the bus, and the server that offers it while a driver has it,
+ * its own or one of the auxiliary device that is about it. Any thread may call it; one changes it at a time, and a second one is
+ * refused.
  */
 final class MachineFunction implements AutoCloseable {
 
     private final EmulatedDevice emulated;
     private final PciDevice device;
-    private final VfioRegistry registry;
-    private final Supplier<EventLoop> loop;
+    private final Machine machine;
     private final ReentrantLock change = new ReentrantLock();
 
     private volatile Optional<VfioDevice> vfio = Optional.empty();
+    private volatile Optional<LocalDeviceFile> served = Optional.empty();
     private volatile Optional<VfioUserServer> server = Optional.empty();
     private volatile Optional<Service> service = Optional.empty();
     private volatile Inspection inspection = Inspection.NOTHING;
@@ -47,14 +46,13 @@ final class MachineFunction implements AutoCloseable {
 
     /**
      * @param emulated closed with this
-     * @param device what it is on the bus, without a driver
-     * @param loop makes the machine's event loop, once
+     * @param device what it is on the bus
+     * @param machine whose it is
      */
-    MachineFunction(EmulatedDevice emulated, PciDevice device, VfioRegistry registry, Supplier<EventLoop> loop) {
+    MachineFunction(EmulatedDevice emulated, PciDevice device, Machine machine) {
         this.emulated = emulated;
         this.device = device;
-        this.registry = registry;
-        this.loop = loop;
+        this.machine = machine;
     }
 
     PciDevice device() {
@@ -69,21 +67,24 @@ final class MachineFunction implements AutoCloseable {
 
     /** Serves it from now on, whenever it has a driver. */
     void serve(Endpoint endpoint, VfioUserServerOptions options) {
-        exclusively("serve", () -> {
+        exclusively("serve", List.of(this), () -> {
             service = Optional.of(new Service(endpoint, options));
-            startServer();
+            if (vfio.isPresent()) {
+                startServer();
+            }
         });
     }
 
     /**
-     * Gives it to a VFIO driver, and serves it. When that fails it is as before.
+     * Gives it to a VFIO driver, and serves it, as well as the functions that its parts are about. When that fails it is as before.
      *
-     * @param wanted empty for the driver that knows it best
+     * @param wanted empty for the driver that knows it best: one of its auxiliary device, if there is one
      * @throws ErrnoException EBUSY when a driver has it, ENODEV when there is no such driver, or when the driver is none of VFIO's;
      *     what the socket's path is refused with
      */
     void bind(Optional<String> wanted) {
-        exclusively("bind", () -> bindNow(wanted));
+        exclusively("bind", List.of(this), () -> bindNow(wanted));
+        machine.dependents(device).forEach(MachineFunction::serveWhatIsBound);
     }
 
     /**
@@ -91,8 +92,8 @@ final class MachineFunction implements AutoCloseable {
      * one of VFIO's, and no other is wanted.
      */
     void bindFirst(Optional<String> wanted) {
-        exclusively("bind", () -> {
-            Optional<String> has = device.driver().map(PciDriver::name);
+        exclusively("bind", List.of(this), () -> {
+            Optional<String> has = driverName();
             if (has.isPresent()
                     && wanted.orElse(has.get()).equals(has.get())
                     && findVfioDevice().isPresent()) {
@@ -100,13 +101,23 @@ final class MachineFunction implements AutoCloseable {
                 return;
             }
             if (has.isPresent()) {
-                device.bus().unbind(device);
+                takeAway(PciBus.FOREVER);
             }
             bindNow(wanted);
         });
     }
 
     private void bindNow(Optional<String> wanted) {
+        Optional<AuxiliaryDevice> part = part().filter(found -> found.driver().isEmpty());
+        Optional<String> ofPart = part.flatMap(found -> driverOf(found, wanted));
+        if (part.isPresent() && ofPart.isPresent()) {
+            device.driver().ifPresent(has -> {
+                throw new ErrnoException(EBUSY, "bind " + part.get() + ": " + has.name() + " has " + device);
+            });
+            part.get().bus().bind(part.get(), ofPart.get());
+            startOrUnbind();
+            return;
+        }
         PciBus bus = device.bus();
         String driver = wanted.orElseGet(this::bestDriver);
         Optional<String> before = device.driverOverride();
@@ -121,28 +132,85 @@ final class MachineFunction implements AutoCloseable {
     }
 
     /**
-     * Takes it from its driver. Its client is asked to let go; nobody is let in any more, and the socket goes.
+     * Takes it from its driver. Its client is asked to let go, and those of the functions that its parts are about; nobody is let in
+     * any more, and the sockets go.
      *
-     * @param limit how long to wait for the client
-     * @throws ErrnoException EBUSY when the client has not let go: everything is as before then. ENODEV when it has no driver
+     * @param limit how long to wait for the clients
+     * @throws ErrnoException EBUSY when a client has not let go: everything is as before then. ENODEV when it has no driver
      */
     void unbind(Duration limit) {
-        exclusively("unbind", () -> {
-            if (server.isPresent() && !server.get().closeAfterClient()) {
-                stopServer();
-            }
+        List<MachineFunction> all = new ArrayList<>(List.of(this));
+        all.addAll(machine.dependents(device));
+        exclusively("unbind", all, () -> {
+            all.forEach(MachineFunction::letGo);
             try {
-                device.bus().unbind(device, limit);
+                takeAway(limit);
             } catch (ErrnoException e) {
-                if (server.isEmpty() || server.get().stay()) {
+                if (!anyLostItsServer(all)) {
+                    all.forEach(MachineFunction::serveAgain);
                     throw e;
                 }
                 // The client went at the last moment, and the server with it: nobody is to be waited for.
-                device.bus().unbind(device, limit);
+                takeAway(limit);
             }
+            all.forEach(MachineFunction::driverGone);
+        });
+    }
+
+    private static boolean anyLostItsServer(List<MachineFunction> all) {
+        boolean lost = false;
+        for (MachineFunction function : all) {
+            // Each is asked: those that still have it go on.
+            lost |= function.lostItsServer();
+        }
+        return lost;
+    }
+
+    private static Optional<String> driverOf(AuxiliaryDevice part, Optional<String> wanted) {
+        return part.bus().matching(part).stream()
+                .map(AuxiliaryDriver::name)
+                .filter(name -> wanted.orElse(name).equals(name))
+                .findFirst();
+    }
+
+    // The driver of an auxiliary device may have the function bound to itself, and gives it back with the device.
+    private void takeAway(Duration limit) {
+        Optional<AuxiliaryDevice> part = part().filter(found -> found.driver().isPresent());
+        part.ifPresent(found -> found.bus().unbind(found, limit));
+        if (part.isEmpty() || device.driver().isPresent()) {
+            device.bus().unbind(device, limit);
+        }
+    }
+
+    private void letGo() {
+        if (server.isPresent() && !server.get().closeAfterClient()) {
             stopServer();
-            vfio = Optional.empty();
-            inspection = Inspection.NOTHING;
+        }
+    }
+
+    private boolean lostItsServer() {
+        return server.isPresent() && !server.get().stay();
+    }
+
+    private void driverGone() {
+        stopServer();
+        vfio = Optional.empty();
+        inspection = Inspection.NOTHING;
+    }
+
+    /** Nobody was connected to it, and another's client stayed. */
+    private void serveAgain() {
+        if (server.isEmpty() && service.isPresent() && vfio.isPresent()) {
+            startServer();
+        }
+    }
+
+    /** A driver may have it again, because another device has got its driver. */
+    private void serveWhatIsBound() {
+        exclusively("serve", List.of(this), () -> {
+            if (vfio.isEmpty() && findVfioDevice().isPresent()) {
+                startOrUnbind();
+            }
         });
     }
 
@@ -153,28 +221,37 @@ final class MachineFunction implements AutoCloseable {
 
     /** What it is now, for others. */
     ServerState.Function state() {
-        PciFunction function = device.function();
         Inspection seen = inspection;
+        Optional<AuxiliaryDevice> part = part();
+        List<String> candidates = new ArrayList<>();
+        part.ifPresent(found ->
+                found.bus().matching(found).forEach(driver -> candidates.add(driver.name())));
+        device.bus().vfioDrivers(device.modalias()).forEach(alias -> candidates.add(alias.driver()));
         return new ServerState.Function(
                 device.toString(),
-                String.format(
-                        Locale.ROOT,
-                        "%04x:%04x",
-                        function.configRead(PciRegs.PCI_VENDOR_ID, 2),
-                        function.configRead(PciRegs.PCI_DEVICE_ID, 2)),
+                MachineState.id(device),
                 emulated.kind(),
                 emulated.description(),
-                device.driver().map(PciDriver::name).orElse(""),
+                driverName().orElse(""),
                 vfio.map(VfioDevice::name).orElse(""),
                 service.map(s -> s.endpoint().socket()).orElse(""),
                 device.driverOverride().orElse(""),
-                device.bus().vfioDrivers(device.modalias()).stream()
-                        .map(DriverAlias::driver)
-                        .toList(),
+                candidates,
                 seen.regions(),
                 seen.irqs(),
                 seen.features(),
-                seen.migration());
+                seen.migration(),
+                device.parent().map(BusDevice::name).orElse(""),
+                part.map(AuxiliaryDevice::name).orElse(""),
+                serving(),
+                served.flatMap(LocalDeviceFile::migrationState).map(Enum::name).orElse(""));
+    }
+
+    private String serving() {
+        return service.map(s -> s.endpoint().socket().isEmpty()
+                        ? ServerState.Function.INHERITED
+                        : ServerState.Function.AT_PATH)
+                .orElse(ServerState.Function.UNSERVED);
     }
 
     /** What it has done, for others; empty for a kind that does not count. */
@@ -220,9 +297,8 @@ final class MachineFunction implements AutoCloseable {
                 startServer();
             }
         } catch (RuntimeException e) {
-            device.bus().unbind(device);
-            vfio = Optional.empty();
-            inspection = Inspection.NOTHING;
+            takeAway(PciBus.FOREVER);
+            driverGone();
             throw e;
         }
     }
@@ -232,7 +308,8 @@ final class MachineFunction implements AutoCloseable {
         LocalDeviceFile file = open();
         try {
             inspection = Inspection.of(file);
-            server = Optional.of(how.endpoint().serve(loop.get(), file, how.options()));
+            server = Optional.of(how.endpoint().serve(machine.eventLoop(), file, how.options()));
+            served = Optional.of(file);
         } catch (RuntimeException e) {
             file.close();
             throw e;
@@ -242,6 +319,21 @@ final class MachineFunction implements AutoCloseable {
     private void stopServer() {
         server.ifPresent(VfioUserServer::close);
         server = Optional.empty();
+        served = Optional.empty();
+    }
+
+    /** The auxiliary device that is about it. */
+    Optional<AuxiliaryDevice> part() {
+        return device.bus().auxiliary().devices().stream()
+                .filter(found -> MachineState.functionOf(found).filter(device::equals).isPresent())
+                .findFirst();
+    }
+
+    /** The driver that has it, or the auxiliary device that is about it. */
+    private Optional<String> driverName() {
+        return device.driver()
+                .map(PciDriver::name)
+                .or(() -> part().flatMap(AuxiliaryDevice::driver).map(AuxiliaryDriver::name));
     }
 
     private String bestDriver() {
@@ -256,24 +348,28 @@ final class MachineFunction implements AutoCloseable {
         return findVfioDevice()
                 .orElseThrow(() -> new ErrnoException(
                         ENODEV,
-                        "VFIO device of " + device + ": driver "
-                                + device.driver().map(PciDriver::name).orElse("(none)") + " makes none"));
+                        "VFIO device of " + device + ": driver " + driverName().orElse("(none)") + " makes none"));
     }
 
     private Optional<VfioDevice> findVfioDevice() {
-        return registry.devices().stream()
+        return machine.registry().devices().stream()
                 .filter(found -> found.parentName().equals(device.toString()))
                 .findFirst();
     }
 
-    private void exclusively(String what, Runnable work) {
-        if (!change.tryLock()) {
-            throw new ErrnoException(EBUSY, what + " " + device + ": it is being bound or unbound already");
-        }
+    private static void exclusively(String what, List<MachineFunction> all, Runnable work) {
+        List<MachineFunction> held = new ArrayList<>();
         try {
+            for (MachineFunction function : all) {
+                if (!function.change.tryLock()) {
+                    throw new ErrnoException(
+                            EBUSY, what + " " + function.device + ": it is being bound or unbound already");
+                }
+                held.add(function);
+            }
             work.run();
         } finally {
-            change.unlock();
+            held.forEach(function -> function.change.unlock());
         }
     }
 }

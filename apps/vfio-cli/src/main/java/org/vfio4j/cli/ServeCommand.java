@@ -10,12 +10,9 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
-import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
-import org.vfio4j.sys.Fd;
-import org.vfio4j.sys.FileStat;
-import org.vfio4j.sys.UnixSocket;
 import org.vfio4j.vfiopcicore.VfioPciOptions;
 import org.vfio4j.vfiouser.VfioUserServerOptions;
 import picocli.CommandLine.Command;
@@ -33,13 +30,19 @@ final class ServeCommand implements Callable<Integer> {
 
     private static final String NEXT_DEVICE = "+";
     private static final Set<String> PROCESS_OPTIONS =
-            Set.of("--sysfs", "--run", "--print", "--vfio-pci", "--facts", "-o", "--output");
+            Set.of("--config", "-f", "--sysfs", "--run", "--print", "--vfio-pci", "--facts", "-o", "--output");
     private static final Set<String> PROCESS_FLAGS = Set.of("--trust-client", "-h", "--help", "-V", "--version");
 
     private final List<List<String>> furtherDevices;
 
     @Mixin
     private DeviceGroup first = new DeviceGroup();
+
+    @Option(
+            names = {"-f", "--config"},
+            paramLabel = "FILE",
+            description = "Serve the machine that this file describes, or shipped:bluefield; instead of devices.")
+    private @Nullable String config;
 
     @Option(
             names = "--trust-client",
@@ -117,7 +120,8 @@ final class ServeCommand implements Callable<Integer> {
                 "  vfio serve virtio-blk memory=512M serial=SCRATCH queues=4 --socket-path /tmp/a.sock \\",
                 "           + virtio-blk file=data.img readonly --socket-path /tmp/b.sock",
                 "  vfio serve i40e-vf link=net0 --socket-path /tmp/a.sock \\",
-                "           + i40e-vf link=net0 --socket-path /tmp/b.sock"));
+                "           + i40e-vf link=net0 --socket-path /tmp/b.sock",
+                "  vfio serve --config machine.yaml"));
         return lines.toArray(String[]::new);
     }
 
@@ -126,25 +130,18 @@ final class ServeCommand implements Callable<Integer> {
         if (print != null && !print.equals("qemu")) {
             throw CliException.usage("--print " + print + ": there is qemu", "--print qemu");
         }
-        List<DeviceGroup> groups = new ArrayList<>(List.of(first));
-        furtherDevices.forEach(words -> groups.add(DeviceGroup.parse(words)));
         // All words are looked at before anything is opened.
-        DeviceKinds kinds = new DeviceKinds();
-        List<DevicePlan> plans = new ArrayList<>();
-        for (DeviceGroup group : groups) {
-            plans.add(group.plan(kinds));
-            group.socketPath();
-            group.address();
-        }
-        VfioPciOptions options = vfioPciOptions();
+        ServePlan plan = plan();
+        VfioPciOptions options = vfioPciOptions(plan);
         StopSignal stop = StopSignal.install();
         try (ServerDirectory directory = inDirectory(ServerDirectory::create);
-                Machine machine = machine(options)) {
+                Machine machine = machine(options, plan)) {
             // Others read its name, from other directories.
-            Path view = Optional.ofNullable(sysfs).orElse(directory.sysfs()).toAbsolutePath();
-            for (int i = 0; i < groups.size(); i++) {
-                start(machine, groups.get(i), plans.get(i));
-            }
+            Path view = Optional.ofNullable(sysfs)
+                    .or(() -> plan.options().sysfs())
+                    .orElse(directory.sysfs())
+                    .toAbsolutePath();
+            plan.plugInto(machine, serverOptions(plan));
             try (ServerControl control = inDirectory(() -> ServerControl.start(machine, directory, view))) {
                 ServerState state = control.state();
                 announce(state);
@@ -153,17 +150,36 @@ final class ServeCommand implements Callable<Integer> {
         }
     }
 
-    private Machine machine(VfioPciOptions options) {
+    private ServePlan plan() {
+        if (config == null) {
+            List<DeviceGroup> groups = new ArrayList<>(List.of(first));
+            furtherDevices.forEach(words -> groups.add(DeviceGroup.parse(words)));
+            return DevicePlans.of(groups);
+        }
+        if (!first.isEmpty() || !furtherDevices.isEmpty()) {
+            throw CliException.usage(
+                    "--config " + config + " describes all devices: no other goes with it", "vfio config print " + config);
+        }
+        return new MachinePlan(MachineFile.read(config).machine());
+    }
+
+    private Machine machine(VfioPciOptions options, ServePlan plan) {
+        List<Path> all = Stream.concat(plan.options().facts().stream(), facts.stream()).toList();
         try {
-            return new Machine(options, facts);
+            return new Machine(options, all, serverOptions(plan));
         } catch (ErrnoException e) {
             throw new CliException(e, "docs/users/facts.md, which says how such a file looks");
         }
     }
 
-    private VfioPciOptions vfioPciOptions() {
+    private VfioUserServerOptions serverOptions(ServePlan plan) {
+        return VfioUserServerOptions.DEFAULTS.withTrustClient(trustClient || plan.options().trustClient());
+    }
+
+    private VfioPciOptions vfioPciOptions(ServePlan plan) {
         try {
-            return VfioPciOptions.parse(vfioPci);
+            return VfioPciOptions.parse(
+                    Stream.concat(plan.options().vfioPci().stream(), vfioPci.stream()).toList());
         } catch (ErrnoException e) {
             throw CliException.usage(String.valueOf(e.getMessage()), "vfio serve --help");
         }
@@ -175,63 +191,6 @@ final class ServeCommand implements Callable<Integer> {
         } catch (ErrnoException e) {
             throw new CliException(e, ServerDirectory.hint(e));
         }
-    }
-
-    private void start(Machine machine, DeviceGroup group, DevicePlan plan) {
-        VfioUserServerOptions options = VfioUserServerOptions.DEFAULTS.withTrustClient(trustClient);
-        MachineFunction function = add(machine, group, plan);
-        Optional<Path> path = group.socketPath();
-        if (path.isEmpty()) {
-            function.serve(new Endpoint.Inherited(inherited(group.fd())), options);
-            return;
-        }
-        try {
-            function.serve(new Endpoint.AtPath(path.get()), options);
-        } catch (ErrnoException e) {
-            throw new CliException(e, socketHint(e.errno(), path.get()));
-        }
-    }
-
-    private static MachineFunction add(Machine machine, DeviceGroup group, DevicePlan plan) {
-        try {
-            return machine.add(plan, group.address(), group.driver());
-        } catch (ErrnoException e) {
-            throw new CliException(
-                    e,
-                    switch (e.errno()) {
-                        case Errno.EEXIST -> "another --address, or none";
-                        case Errno.ENODEV -> "vfio drivers";
-                        default -> "vfio serve --help";
-                    });
-        }
-    }
-
-    private static String socketHint(int errno, Path path) {
-        return switch (errno) {
-            case Errno.EADDRINUSE -> "vfio ls, to see who serves there, or another --socket-path";
-            case Errno.EEXIST -> "another --socket-path: what is there is not removed";
-            case Errno.ENAMETOOLONG ->
-                "a path of at most " + UnixSocket.MAX_PATH_BYTES
-                        + " bytes, or cd to its directory and give the file name";
-            case Errno.ENOENT -> "mkdir -p " + path.toAbsolutePath().getParent();
-            default -> "ls -ld " + path.toAbsolutePath().getParent();
-        };
-    }
-
-    private static Fd inherited(int number) {
-        String hint = "a socket that listens, as systemd or 'socat' would pass it";
-        if (number < 3) {
-            throw CliException.usage("--fd " + number + ": an inherited descriptor is 3 or more", hint);
-        }
-        Fd fd = Fd.own(number);
-        try {
-            if (FileStat.of(fd).isSocket()) {
-                return fd;
-            }
-        } catch (ErrnoException e) {
-            throw new CliException(ExitCode.NOT_FOUND, "--fd " + number + ": " + e.getMessage(), hint);
-        }
-        throw CliException.usage("--fd " + number + " is no socket", hint);
     }
 
     private void announce(ServerState state) {
@@ -246,8 +205,9 @@ final class ServeCommand implements Callable<Integer> {
             out.println(Output.jsonLine("Server", List.of(state), ServerState::write));
         } else {
             for (ServerState.Function function : state.functions()) {
+                boolean served = !function.serving().equals(ServerState.Function.UNSERVED);
                 String where = function.socket().isEmpty() ? "an inherited socket" : function.socket();
-                out.println("listening on " + where + ": " + function.address() + " " + function.kind() + ", "
+                out.println((served ? "listening on " + where : "not served") + ": " + function.address() + " " + function.kind() + ", "
                         + function.description());
             }
             out.println("qemu: " + QemuLine.MEMORY);
@@ -262,7 +222,13 @@ final class ServeCommand implements Callable<Integer> {
     private static Process command(String line, ServerState state) throws IOException {
         ProcessBuilder builder = new ProcessBuilder("/bin/sh", "-c", line).inheritIO();
         Map<String, String> environment = builder.environment();
-        environment.put("VFIO_SOCKET", state.functions().getFirst().socket());
+        environment.put(
+                "VFIO_SOCKET",
+                state.functions().stream()
+                        .filter(function -> !function.serving().equals(ServerState.Function.UNSERVED))
+                        .map(ServerState.Function::socket)
+                        .findFirst()
+                        .orElse(""));
         return builder.start();
     }
 }

@@ -12,6 +12,10 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import org.vfio4j.bus.AuxiliaryBus;
+import org.vfio4j.bus.AuxiliaryDevice;
+import org.vfio4j.bus.AuxiliaryDriver;
+import org.vfio4j.bus.PciDevice;
 import org.vfio4j.sys.CpuClock;
 import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
@@ -67,7 +71,13 @@ final class ServerControl implements AutoCloseable {
                 .map(ServerState.Function::socket)
                 .filter(path -> !path.isEmpty())
                 .toList();
-        return new ServerState(ProcessHandle.current().pid(), sysfs.toString(), QemuLine.arguments(sockets), functions);
+        return new ServerState(
+                ProcessHandle.current().pid(),
+                sysfs.toString(),
+                QemuLine.arguments(sockets),
+                functions,
+                MachineState.bridges(machine.bus()),
+                MachineState.auxiliary(machine.bus()));
     }
 
     @Override
@@ -90,14 +100,30 @@ final class ServerControl implements AutoCloseable {
                 return changed(function);
             }
             ControlRequest request = ControlRequest.parse(line);
-            checkVersion(request);
+            check(request);
             if (request.kind().equals(ControlRequest.STATISTICS)) {
                 return Output.jsonLine(
                         ControlRequest.STATISTICS, List.of(statistics(request)), ServerStatistics::write);
             }
-            MachineFunction function = function(request.address());
-            perform(request, function);
-            return changed(function);
+            Optional<AuxiliaryDevice> part = machine.bus().auxiliary().devices().stream()
+                    .filter(found -> found.name().equals(request.address()))
+                    .findFirst();
+            // What is done to a part that is about a function is done to the function, which may be served.
+            String address = part.flatMap(MachineState::functionOf)
+                    .map(PciDevice::name)
+                    .orElse(request.address());
+            Optional<MachineFunction> function = machine.functions().stream()
+                    .filter(found -> found.device().name().equals(address))
+                    .findFirst();
+            if (function.isPresent()) {
+                perform(request, function.get());
+                return Output.jsonLine("Function", List.of(function.get().state()), ServerState.Function::write);
+            }
+            AuxiliaryDevice alone =
+                    part.orElseThrow(() -> new ErrnoException(ENODEV, "function " + request.address()));
+            perform(request, alone);
+            return Output.jsonLine(
+                    "AuxiliaryDevice", List.of(MachineState.auxiliary(alone)), ServerState.Auxiliary::write);
         } catch (JacksonException e) {
             return failure(EINVAL, "a request that is none: " + e.getOriginalMessage() + ": " + Errno.describe(EINVAL));
         } catch (ErrnoException e) {
@@ -130,24 +156,55 @@ final class ServerControl implements AutoCloseable {
                 ProcessHandle.current().pid(), System.nanoTime(), CpuClock.PROCESS.ns(), functions);
     }
 
-    private static void checkVersion(ControlRequest request) {
+    private static void check(ControlRequest request) {
         if (!request.apiVersion().equals(Output.API_VERSION)) {
             throw new ErrnoException(
                     EPROTONOSUPPORT, "apiVersion '" + request.apiVersion() + "': there is " + Output.API_VERSION);
         }
+        if (!ControlRequest.KINDS.contains(request.kind())) {
+            throw new ErrnoException(
+                    EOPNOTSUPP,
+                    "request '" + request.kind() + "': there are " + String.join(", ", ControlRequest.KINDS));
+        }
     }
 
-    private static void perform(ControlRequest request, MachineFunction function) {
+    private void perform(ControlRequest request, MachineFunction function) {
         switch (request.kind()) {
-            case ControlRequest.BIND ->
-                function.bind(Optional.of(request.driver()).filter(name -> !name.isEmpty()));
-            case ControlRequest.UNBIND -> function.unbind(Duration.ofMillis(request.timeoutMs()));
-            default ->
-                throw new ErrnoException(
-                        EOPNOTSUPP,
-                        "request '" + request.kind() + "': there are " + ControlRequest.BIND + ", "
-                                + ControlRequest.UNBIND + " and " + ControlRequest.STATISTICS);
+            case ControlRequest.BIND -> {
+                function.bind(wantedDriver(request));
+                publishChange();
+            }
+            case ControlRequest.UNBIND -> {
+                function.unbind(Duration.ofMillis(request.timeoutMs()));
+                publishChange();
+            }
+            default -> {}
         }
+    }
+
+    private void perform(ControlRequest request, AuxiliaryDevice device) {
+        AuxiliaryBus bus = device.bus();
+        switch (request.kind()) {
+            case ControlRequest.BIND -> {
+                String driver = wantedDriver(request)
+                        .or(() -> bus.matching(device).stream()
+                                .map(AuxiliaryDriver::name)
+                                .findFirst())
+                        .orElseThrow(() -> new ErrnoException(
+                                ENODEV, "bind " + device + ": no driver matches " + device.modalias()));
+                bus.bind(device, driver);
+                publishChange();
+            }
+            case ControlRequest.UNBIND -> {
+                bus.unbind(device, Duration.ofMillis(request.timeoutMs()));
+                publishChange();
+            }
+            default -> {}
+        }
+    }
+
+    private static Optional<String> wantedDriver(ControlRequest request) {
+        return Optional.of(request.driver()).filter(name -> !name.isEmpty());
     }
 
     // What was asked for is done: a file that cannot be written is no reason to say that it is not.

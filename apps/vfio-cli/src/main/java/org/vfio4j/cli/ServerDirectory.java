@@ -143,6 +143,11 @@ final class ServerDirectory implements AutoCloseable {
         return Json.MAPPER.treeToValue(json, ServerState.Function.class);
     }
 
+    /** An auxiliary device of that. */
+    static ServerState.Auxiliary parseAuxiliary(JsonNode json) {
+        return Json.MAPPER.treeToValue(json, ServerState.Auxiliary.class);
+    }
+
     @Override
     public void close() {
         clear(directory);

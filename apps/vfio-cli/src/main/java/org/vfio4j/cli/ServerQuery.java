@@ -14,6 +14,18 @@ final class ServerQuery {
     /** A function and the process that has it. */
     record Found(long pid, String sysfs, ServerState.Function function) {}
 
+    /** An auxiliary device and the process that has it. */
+    record FoundPart(long pid, String sysfs, ServerState.Auxiliary auxiliary) {}
+
+    /** All auxiliary devices of all serving processes. */
+    static List<FoundPart> parts() {
+        List<FoundPart> found = new ArrayList<>();
+        for (ServerState server : ServerDirectory.servers()) {
+            server.auxiliary().forEach(part -> found.add(new FoundPart(server.pid(), server.sysfs(), part)));
+        }
+        return found;
+    }
+
     /** All functions of all serving processes. */
     static List<Found> functions() {
         List<Found> found = new ArrayList<>();

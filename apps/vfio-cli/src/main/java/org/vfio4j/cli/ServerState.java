@@ -8,9 +8,17 @@ import java.util.List;
  * @param pid the process
  * @param sysfs its directory for {@code lspci -O sysfs.path=}
  * @param qemu arguments for a QEMU that uses all its sockets
- * @param functions what it has on its bus
+ * @param functions what it has on its bus, bridges apart
+ * @param bridges what the functions sit behind
+ * @param auxiliary what its drivers have handed to the auxiliary bus
  */
-record ServerState(long pid, String sysfs, List<String> qemu, List<Function> functions) {
+record ServerState(
+        long pid,
+        String sysfs,
+        List<String> qemu,
+        List<Function> functions,
+        List<Bridge> bridges,
+        List<Auxiliary> auxiliary) {
 
     /**
      * A function on a serving process's bus.
@@ -28,6 +36,10 @@ record ServerState(long pid, String sysfs, List<String> qemu, List<Function> fun
      * @param irqs those that exist, none without a driver
      * @param features those of {@code VFIO_DEVICE_FEATURE} that it has
      * @param migration what it can do of live migration, empty for nothing
+     * @param parent the bridge that it sits behind, empty for none
+     * @param auxiliary the auxiliary device that is about it, empty for none
+     * @param serving {@link #AT_PATH}, {@link #INHERITED} or {@link #UNSERVED}
+     * @param migrationState as {@code RUNNING}, empty when it cannot migrate
      */
     record Function(
             String address,
@@ -42,7 +54,23 @@ record ServerState(long pid, String sysfs, List<String> qemu, List<Function> fun
             List<Region> regions,
             List<Irq> irqs,
             List<Feature> features,
-            List<String> migration) {
+            List<String> migration,
+            String parent,
+            String auxiliary,
+            String serving,
+            String migrationState) {
+
+        static final String AT_PATH = "path";
+        static final String INHERITED = "inherited";
+        static final String UNSERVED = "no";
+
+        /** Where it is served, for people. */
+        String where() {
+            if (!socket.isEmpty()) {
+                return socket;
+            }
+            return serving.equals(UNSERVED) ? "(not served)" : "(inherited socket)";
+        }
 
         void write(JsonWriter json) {
             json.object().field("address", address).field("id", id).field("kind", kind);
@@ -55,7 +83,45 @@ record ServerState(long pid, String sysfs, List<String> qemu, List<Function> fun
             irqs.forEach(irq -> irq.write(json));
             json.endArray().array("features");
             features.forEach(feature -> feature.write(json));
-            json.endArray().field("migration", migration).end();
+            json.endArray().field("migration", migration);
+            json.field("parent", parent).field("auxiliary", auxiliary);
+            json.field("serving", serving).field("migrationState", migrationState);
+            json.end();
+        }
+    }
+
+    /**
+     * A bridge.
+     *
+     * @param address as {@code 0000:00:02.0}
+     * @param id vendor and device
+     * @param port {@code root-port}, {@code upstream-port}, {@code downstream-port} or {@code bridge}
+     * @param secondaryBus the bus right behind it
+     * @param subordinateBus the last bus behind it
+     * @param parent the bridge that it sits behind, empty for none
+     */
+    record Bridge(String address, String id, String port, int secondaryBus, int subordinateBus, String parent) {
+
+        void write(JsonWriter json) {
+            json.object().field("address", address).field("id", id).field("port", port);
+            json.field("secondaryBus", secondaryBus).field("subordinateBus", subordinateBus);
+            json.field("parent", parent).end();
+        }
+    }
+
+    /**
+     * An auxiliary device.
+     *
+     * @param name as {@code mlx5_core.vfio_pci.2048}
+     * @param parent the device that it is a part of
+     * @param driver the driver that has it, empty for none
+     * @param function the PCI function that it is about, empty for none
+     */
+    record Auxiliary(String name, String parent, String driver, String function) {
+
+        void write(JsonWriter json) {
+            json.object().field("name", name).field("parent", parent).field("driver", driver);
+            json.field("function", function).end();
         }
     }
 
@@ -131,6 +197,10 @@ record ServerState(long pid, String sysfs, List<String> qemu, List<Function> fun
         json.object().field("pid", pid).field("sysfs", sysfs).field("qemu", qemu);
         json.array("functions");
         functions.forEach(function -> function.write(json));
+        json.endArray().array("bridges");
+        bridges.forEach(bridge -> bridge.write(json));
+        json.endArray().array("auxiliary");
+        auxiliary.forEach(device -> device.write(json));
         json.endArray().end();
     }
 }

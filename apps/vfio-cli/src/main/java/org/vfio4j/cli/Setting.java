@@ -130,7 +130,8 @@ record Setting(String key, String value) {
         return key + "=" + value;
     }
 
-    private static String nearest(String key, List<String> keys) {
+    /** Which of {@code keys} was meant, perhaps. */
+    static String nearest(String key, List<String> keys) {
         return keys.stream()
                 .min(Comparator.comparingInt(known -> distance(key, known)))
                 .orElseThrow();

@@ -14,9 +14,9 @@ import picocli.CommandLine.Mixin;
 /** Shows one function. */
 @Command(
         name = "show",
-        description = "Shows a function: configuration space, regions, interrupts.",
+        description = "Shows a function: its place, configuration space, regions, interrupts; or an auxiliary device.",
         mixinStandardHelpOptions = true,
-        footer = {"", "Example:", "  vfio show 0000:00:01.0"})
+        footer = {"", "Examples:", "  vfio show 0000:00:01.0", "  vfio show mlx5_core.vfio_pci.2048"})
 final class ShowCommand implements Runnable {
 
     @Mixin
@@ -27,8 +27,39 @@ final class ShowCommand implements Runnable {
 
     @Override
     public void run() {
-        List<ServerQuery.Found> matching = choice.all();
+        List<ServerQuery.FoundPart> parts = choice.parts();
+        if (!parts.isEmpty()) {
+            output.print("AuxiliaryDevice", parts, () -> parts.forEach(part -> print(output.out(), part)));
+            return;
+        }
+        List<ServerQuery.Found> matching =
+                choice.all().stream().map(this::asItIsNow).toList();
         output.print("Function", matching, () -> matching.forEach(found -> print(output.out(), found)));
+    }
+
+    // What the process wrote down does not tell how far a migration is.
+    private ServerQuery.Found asItIsNow(ServerQuery.Found found) {
+        ServerState.Function function = found.function();
+        if (function.migration().isEmpty()) {
+            return found;
+        }
+        try {
+            ControlRequest request = ControlRequest.show(function.address());
+            return ControlClient.ask(found, request, output.err(), errno -> "vfio ls");
+        } catch (CliException e) {
+            // It is busy, or older and does not know this request.
+            return found;
+        }
+    }
+
+    private static void print(PrintWriter out, ServerQuery.FoundPart part) {
+        ServerState.Auxiliary auxiliary = part.auxiliary();
+        out.println(auxiliary.name() + ", auxiliary device, pid " + part.pid());
+        out.println("  part of " + auxiliary.parent());
+        out.println(auxiliary.driver().isEmpty() ? "  no driver" : "  driver " + auxiliary.driver());
+        if (!auxiliary.function().isEmpty()) {
+            out.println("  about function " + auxiliary.function());
+        }
     }
 
     private static void print(PrintWriter out, ServerQuery.Found found) {
@@ -38,6 +69,12 @@ final class ShowCommand implements Runnable {
             out.println("  no driver, pid " + found.pid());
         } else {
             out.println("  driver " + f.driver() + ", device " + f.vfioDevice() + ", pid " + found.pid());
+        }
+        if (!f.parent().isEmpty()) {
+            out.println("  behind bridge " + f.parent());
+        }
+        if (!f.auxiliary().isEmpty()) {
+            out.println("  auxiliary device " + f.auxiliary());
         }
         String override = f.driverOverride().isEmpty() ? "none" : f.driverOverride();
         out.println(
@@ -74,7 +111,8 @@ final class ShowCommand implements Runnable {
         }
         out.print(features);
         if (!f.migration().isEmpty()) {
-            out.println("  migration: " + String.join(", ", f.migration()));
+            String state = f.migrationState().isEmpty() ? "" : ", now " + f.migrationState();
+            out.println("  migration: " + String.join(", ", f.migration()) + state);
         }
     }
 

@@ -1,6 +1,7 @@
 package org.vfio4j.cli;
 
 import java.util.List;
+import java.util.Optional;
 import org.vfio4j.sys.Errno;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -10,7 +11,8 @@ import picocli.CommandLine.Option;
 @Command(
         name = "unbind",
         description =
-                "Takes a function of a serving process from its driver. Its user is asked to let go, and waited for.",
+                "Takes a function of a serving process, or an auxiliary device, from its driver. Its user is asked to let"
+                        + " go, and waited for.",
         mixinStandardHelpOptions = true,
         footer = {"", "Examples:", "  vfio unbind 0000:00:01.0", "  vfio unbind 0000:00:01.0 --timeout 300"})
 final class UnbindCommand implements Runnable {
@@ -35,6 +37,11 @@ final class UnbindCommand implements Runnable {
         if (!(timeoutMs >= 0 && timeoutMs <= ControlRequest.MAX_TIMEOUT_MS)) {
             throw CliException.usage("--timeout " + timeout + ": the limits are 0 and 3600", "--timeout 30");
         }
+        Optional<ServerQuery.FoundPart> part = choice.part("vfio unbind");
+        if (part.isPresent()) {
+            unbind(part.get(), (long) timeoutMs);
+            return;
+        }
         ServerQuery.Found found = choice.one("vfio unbind");
         ServerState.Function before = found.function();
         ServerQuery.Found free = ControlClient.ask(
@@ -46,6 +53,19 @@ final class UnbindCommand implements Runnable {
                 "Function",
                 List.of(free),
                 () -> output.out().println(before.address() + " unbound from " + before.driver()));
+    }
+
+    private void unbind(ServerQuery.FoundPart part, long timeoutMs) {
+        ServerState.Auxiliary before = part.auxiliary();
+        ServerQuery.FoundPart free = ControlClient.ask(
+                part,
+                ControlRequest.unbind(before.name(), timeoutMs),
+                output.err(),
+                errno -> errno == Errno.EBUSY ? "a longer --timeout" : "vfio show " + before.name());
+        output.print(
+                "AuxiliaryDevice",
+                List.of(free),
+                () -> output.out().println(before.name() + " unbound from " + before.driver()));
     }
 
     private static String hint(int errno, ServerState.Function function) {

@@ -59,8 +59,18 @@ class JsonWriterTest {
                 List.of(region, region),
                 List.of(new ServerState.Irq(5, "irq5", 1, 9, 0x80008086L, 1)),
                 List.of(new ServerState.Feature(1, "migration", List.of("get"))),
-                List.of("stop-copy", "p2p"));
-        ServerState state = new ServerState(7, "/run/pci", List.of("-m", "2G"), List.of(function, function));
+                List.of("stop-copy", "p2p"),
+                "0000:06:00.0",
+                "mlx5_core.vfio_pci.8",
+                ServerState.Function.AT_PATH,
+                "RUNNING");
+        ServerState state = new ServerState(
+                7,
+                "/run/pci",
+                List.of("-m", "2G"),
+                List.of(function, function),
+                List.of(new ServerState.Bridge("0000:06:00.0", "1b36:000c", "root-port", 7, 9, "")),
+                List.of(new ServerState.Auxiliary("mlx5_core.vfio_pci.8", "0000:07:00.0", "mlx5", "0000:00:01.0")));
         JsonWriter json = new JsonWriter();
         state.write(json);
         assertThat(ServerDirectory.parse(json.toString())).isEqualTo(state);
@@ -72,6 +82,10 @@ class JsonWriterTest {
         assertThat(old.sysfs()).isEmpty();
         assertThat(old.qemu()).isEmpty();
         assertThat(old.functions().getFirst().features()).isEmpty();
+        assertThat(old.bridges()).isEmpty();
+        assertThat(old.auxiliary()).isEmpty();
+        assertThat(old.functions().getFirst().parent()).isEmpty();
+        assertThat(old.functions().getFirst().where()).isEqualTo("(inherited socket)");
     }
 
     private static ServerState.Area area(long offset) {

@@ -8,7 +8,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * A function and its place on a bus: {@code struct pci_dev}. The bus changes it, under its {@link DeviceLock}; any thread reads.
  */
-public final class PciDevice {
+public final class PciDevice implements BusDevice {
 
     /**
      * Addresses that the bus gave a BAR.
@@ -30,6 +30,8 @@ public final class PciDevice {
     private final List<Resource> resources;
     private final Optional<PciSriov> sriov;
     private final Optional<PciDevice> physicalFunction;
+    private final Optional<PciDevice> upstream;
+    private final Optional<PciBridge> bridge;
     private final int virtualIndex;
     private final DeviceLock lock = new DeviceLock();
 
@@ -47,6 +49,8 @@ public final class PciDevice {
             List<Resource> resources,
             Optional<PciSriov> sriov,
             Optional<PciDevice> physicalFunction,
+            Optional<PciDevice> upstream,
+            Optional<PciBridge> bridge,
             int virtualIndex) {
         this.bus = bus;
         this.address = address;
@@ -55,13 +59,22 @@ public final class PciDevice {
         this.resources = List.copyOf(resources);
         this.sriov = sriov;
         this.physicalFunction = physicalFunction;
+        this.upstream = upstream;
+        this.bridge = bridge;
         this.virtualIndex = virtualIndex;
     }
 
-    /** A function that is there by itself. */
-    static PciDevice of(PciBus bus, PciAddress address, PciFunction hardware, List<Resource> resources) {
+    /** A function that is there by itself, behind {@code upstream} or on a root bus. */
+    static PciDevice of(
+            PciBus bus,
+            PciAddress address,
+            PciFunction hardware,
+            List<Resource> resources,
+            Optional<PciDevice> upstream,
+            Optional<PciBridge> bridge) {
         Optional<PciSriov> sriov = PciSriov.find(address, hardware);
-        return new PciDevice(bus, address, hardware, hardware, resources, sriov, Optional.empty(), 0);
+        return new PciDevice(
+                bus, address, hardware, hardware, resources, sriov, Optional.empty(), upstream, bridge, 0);
     }
 
     /** Virtual function {@code index} of {@code physical}, whose SR-IOV is enabled. */
@@ -77,6 +90,8 @@ public final class PciDevice {
                 resources,
                 Optional.empty(),
                 Optional.of(physical),
+                physical.upstream,
+                Optional.empty(),
                 index);
     }
 
@@ -111,6 +126,16 @@ public final class PciDevice {
         return physicalFunction;
     }
 
+    /** The bridge that it sits behind, if it does; a virtual function where its physical one does. */
+    public Optional<PciDevice> upstream() {
+        return upstream;
+    }
+
+    /** What it leads to, when it is a bridge. */
+    public Optional<PciBridge> bridge() {
+        return bridge;
+    }
+
     /** The only driver that may have it, when one is named. */
     public Optional<String> driverOverride() {
         return driverOverride;
@@ -139,6 +164,18 @@ public final class PciDevice {
     /** Its alias for finding drivers: {@code pci:v00001AF4d00001042sv...sd...bc..sc..i..}. */
     public String modalias() {
         return Modalias.of(function);
+    }
+
+    /** Its address. */
+    @Override
+    public String name() {
+        return address.toString();
+    }
+
+    /** The bridge that it sits behind. */
+    @Override
+    public Optional<BusDevice> parent() {
+        return upstream.map(BusDevice.class::cast);
     }
 
     @Override
@@ -176,6 +213,11 @@ public final class PciDevice {
     /** Which driver is about to take it; null for none. */
     void setProbing(@Nullable LoadedDriver loaded) {
         probing = loaded;
+    }
+
+    /** Whether a driver has it or is about to. */
+    boolean isTaken() {
+        return probing != null || driver.isPresent();
     }
 
     /** Whether this driver has it or is about to. */

@@ -213,6 +213,11 @@ public final class LocalDeviceFile implements VfioDeviceFile {
         writing.write(buffer, at, count);
     }
 
+    /** The state of its migration, for who only looks on, from any thread; empty when it cannot migrate. */
+    public Optional<VfioMigrationState> migrationState() {
+        return Optional.ofNullable(migration).map(VfioMigration::peek);
+    }
+
     /** {@inheritDoc} Ends a migration, in RUNNING. What is logged stays logged. */
     @Override
     public void reset() {

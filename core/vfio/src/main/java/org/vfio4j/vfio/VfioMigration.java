@@ -16,7 +16,8 @@ import org.jspecify.annotations.Nullable;
 import org.vfio4j.sys.ErrnoException;
 
 /**
- * Where an open device is in its migration: its state, and the stream that belongs to the state. Used by the user's thread.
+ * Where an open device is in its migration: its state, and the stream that belongs to the state. Used by the user's thread; any
+ * thread may {@link #peek}.
  *
  * <p>A device that refuses data in RESUMING, or finds in the end that it has not got all of it, is half of two devices: it is in
  * ERROR from then on, until it is reset. Any other failure leaves the state that was reached.
@@ -25,9 +26,9 @@ final class VfioMigration {
 
     private final String name;
     private final VfioMigrationOps ops;
-    private VfioMigrationState state = RUNNING;
+    private volatile VfioMigrationState state = RUNNING;
     private @Nullable VfioMigrationStream stream;
-    private long seenResets;
+    private volatile long seenResets;
 
     /** @param name the device's, for messages */
     VfioMigration(String name, VfioMigrationOps ops) {
@@ -47,6 +48,11 @@ final class VfioMigration {
     VfioMigrationState state() {
         noticeReset();
         return state;
+    }
+
+    /** The state, for who only looks on: one that a reset has ended is over for him too. */
+    VfioMigrationState peek() {
+        return ops.resets() == seenResets ? state : RUNNING;
     }
 
     /**

@@ -1,0 +1,85 @@
+package org.vfio4j.cli;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.vfio4j.bus.PciAddress;
+import org.vfio4j.sys.Errno;
+import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.FileStat;
+import org.vfio4j.vfiouser.VfioUserServerOptions;
+
+/**
+ * The devices of a command line, in its order.
+ *
+ * @param devices what each of them is to be
+ */
+record DevicePlans(List<Planned> devices) implements ServePlan {
+
+    private record Planned(DeviceGroup group, DevicePlan plan) {}
+
+    static DevicePlans of(List<DeviceGroup> groups) {
+        DeviceKinds kinds = new DeviceKinds();
+        List<Planned> planned = new ArrayList<>();
+        for (DeviceGroup group : groups) {
+            DevicePlan plan = group.plan(kinds);
+            group.socketPath(plan);
+            group.address();
+            planned.add(new Planned(group, plan));
+        }
+        return new DevicePlans(planned);
+    }
+
+    @Override
+    public MachineConfig.Options options() {
+        return MachineConfig.Options.NONE;
+    }
+
+    @Override
+    public void plugInto(Machine machine, VfioUserServerOptions server) {
+        devices.forEach(device -> start(machine, device.group(), device.plan(), server));
+    }
+
+    private static void start(Machine machine, DeviceGroup group, DevicePlan plan, VfioUserServerOptions options) {
+        List<MachineFunction> functions = add(machine, group, plan);
+        Optional<Path> path = group.socketPath(plan);
+        if (path.isPresent()) {
+            Sockets.serve(functions.getFirst(), path.get(), options);
+        } else if (group.fd() >= 0) {
+            functions.getFirst().serve(new Endpoint.Inherited(inherited(group.fd())), options);
+        }
+    }
+
+    private static List<MachineFunction> add(Machine machine, DeviceGroup group, DevicePlan plan) {
+        try {
+            PciAddress address = group.address().orElseGet(machine::freeAddress);
+            return machine.addAll(plan, address, group.driver());
+        } catch (ErrnoException e) {
+            throw new CliException(
+                    e,
+                    switch (e.errno()) {
+                        case Errno.EEXIST -> "another --address, or none";
+                        case Errno.ENODEV -> "vfio drivers";
+                        default -> "vfio serve --help";
+                    });
+        }
+    }
+
+    private static Fd inherited(int number) {
+        String hint = "a socket that listens, as systemd or 'socat' would pass it";
+        if (number < 3) {
+            throw CliException.usage("--fd " + number + ": an inherited descriptor is 3 or more", hint);
+        }
+        Fd fd = Fd.own(number);
+        try {
+            if (FileStat.of(fd).isSocket()) {
+                return fd;
+            }
+        } catch (ErrnoException e) {
+            throw new CliException(ExitCode.NOT_FOUND, "--fd " + number + ": " + e.getMessage(), hint);
+        }
+        throw CliException.usage("--fd " + number + " is no socket", hint);
+    }
+}

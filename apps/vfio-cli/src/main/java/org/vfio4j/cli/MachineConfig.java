@@ -1,0 +1,47 @@
+package org.vfio4j.cli;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import org.vfio4j.bus.PciAddress;
+
+/**
+ * A machine as a file describes it, checked; nothing of it is open.
+ *
+ * @param options of the whole process
+ * @param devices in the order in which they are plugged in: a bridge before what is behind it
+ */
+record MachineConfig(Options options, List<Device> devices) {
+
+    /**
+     * What {@code vfio serve} has options for.
+     *
+     * @param trustClient as {@code --trust-client}
+     * @param vfioPci as {@code --vfio-pci}
+     * @param facts as {@code --facts}
+     * @param sysfs as {@code --sysfs}
+     */
+    record Options(boolean trustClient, List<String> vfioPci, List<Path> facts, Optional<Path> sysfs) {
+
+        static final Options NONE = new Options(false, List.of(), List.of(), Optional.empty());
+    }
+
+    /** One device, and where in the file it stands. */
+    sealed interface Device {
+        String where();
+
+        PciAddress address();
+    }
+
+    record Bridge(String where, PciAddress address, BridgePlan plan) implements Device {}
+
+    /**
+     * A device of a kind.
+     *
+     * @param socketPath where it is served; empty for one that is not, or that says so itself
+     * @param driver its driver; empty for the one that knows it best
+     */
+    record Function(
+            String where, PciAddress address, DevicePlan plan, Optional<Path> socketPath, Optional<String> driver)
+            implements Device {}
+}

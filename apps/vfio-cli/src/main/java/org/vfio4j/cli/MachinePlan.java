@@ -1,0 +1,40 @@
+package org.vfio4j.cli;
+
+import java.util.List;
+import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.vfiouser.VfioUserServerOptions;
+
+/**
+ * The machine that a file describes. What fails says where in the file it stands.
+ *
+ * @param config the description
+ */
+record MachinePlan(MachineConfig config) implements ServePlan {
+
+    @Override
+    public MachineConfig.Options options() {
+        return config.options();
+    }
+
+    @Override
+    public void plugInto(Machine machine, VfioUserServerOptions server) {
+        for (MachineConfig.Device device : config.devices()) {
+            try {
+                switch (device) {
+                    case MachineConfig.Bridge bridge -> machine.add(bridge.address(), bridge.plan());
+                    case MachineConfig.Function function -> start(machine, function, server);
+                }
+            } catch (CliException e) {
+                throw new CliException(e.exitCode(), device.where() + ": " + e.getMessage(), e.hint());
+            } catch (ErrnoException e) {
+                throw new CliException(
+                        ExitCode.of(e.errno()), device.where() + ": " + e.getMessage(), "vfio drivers");
+            }
+        }
+    }
+
+    private static void start(Machine machine, MachineConfig.Function device, VfioUserServerOptions server) {
+        List<MachineFunction> functions = machine.addAll(device.plan(), device.address(), device.driver());
+        device.socketPath().ifPresent(path -> Sockets.serve(functions.getFirst(), path, server));
+    }
+}

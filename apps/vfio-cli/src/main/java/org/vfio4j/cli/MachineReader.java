@@ -1,0 +1,231 @@
+package org.vfio4j.cli;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.vfio4j.bus.PciAddress;
+import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.vfiopcicore.VfioPciOptions;
+
+/**
+ * Reads the description of a machine and checks all of it that can be checked without opening anything. The keys are those of
+ * docs/users/machine.md. Used for one file.
+ */
+final class MachineReader {
+
+    private static final String HINT = "docs/users/machine.md, or: vfio config print shipped:bluefield";
+    private static final String KIND = "Machine";
+
+    private static final List<String> TOP = List.of("apiVersion", "kind", "options", "devices");
+    private static final List<String> OPTIONS = List.of("trust-client", "vfio-pci", "facts", "sysfs");
+    private static final List<String> OF_BRIDGE = List.of("bridge", "address", "id", "buses", "behind");
+    private static final List<String> OF_DEVICE = List.of("device", "address", "settings", "socket-path", "driver");
+
+    private static final Pattern BUSES = Pattern.compile("([0-9a-fA-F]{1,2})(?:-([0-9a-fA-F]{1,2}))?");
+    private static final Pattern ID = Pattern.compile("([0-9a-fA-F]{1,4}):([0-9a-fA-F]{1,4})");
+
+    private final DeviceKinds kinds;
+    private final PlannedBus bus = new PlannedBus();
+    private final List<MachineConfig.Device> devices = new ArrayList<>();
+    private final Map<Path, String> sockets = new HashMap<>();
+
+    MachineReader(DeviceKinds kinds) {
+        this.kinds = kinds;
+    }
+
+    /**
+     * Reads the text of a file.
+     *
+     * @param file its name
+     * @throws CliException with {@link ExitCode#FAILED} and {@code file:line:column} for what makes no sense
+     */
+    MachineConfig read(String file, String text) {
+        YamlValue document = YamlValue.parse(file, text, HINT);
+        Map<String, YamlValue> top = document.map(TOP);
+        expect(document, top, "apiVersion", Output.API_VERSION);
+        expect(document, top, "kind", KIND);
+        MachineConfig.Options options =
+                top.containsKey("options") ? options(top.get("options")) : MachineConfig.Options.NONE;
+        for (YamlValue device : required(document, top, "devices").list()) {
+            device(device, Optional.empty());
+        }
+        return new MachineConfig(options, List.copyOf(devices));
+    }
+
+    private static void expect(YamlValue in, Map<String, YamlValue> values, String key, String only) {
+        YamlValue value = required(in, values, key);
+        if (!value.text().equals(only)) {
+            throw value.wrong(key + " '" + value.text() + "': there is " + only);
+        }
+    }
+
+    private static YamlValue required(YamlValue in, Map<String, YamlValue> values, String key) {
+        return Optional.ofNullable(values.get(key)).orElseThrow(() -> in.wrong("'" + key + "' is missing"));
+    }
+
+    private static MachineConfig.Options options(YamlValue value) {
+        Map<String, YamlValue> options = value.map(OPTIONS);
+        YamlValue trust = options.get("trust-client");
+        return new MachineConfig.Options(
+                trust != null && trust.isOn("trust-client"),
+                vfioPci(options),
+                words(options, "facts").stream().map(Path::of).toList(),
+                Optional.ofNullable(options.get("sysfs")).map(path -> Path.of(path.word("sysfs"))));
+    }
+
+    private static List<String> vfioPci(Map<String, YamlValue> options) {
+        List<String> words = words(options, "vfio-pci");
+        try {
+            VfioPciOptions.parse(words);
+        } catch (ErrnoException e) {
+            throw options.get("vfio-pci").wrong(String.valueOf(e.getMessage()));
+        }
+        return words;
+    }
+
+    private static List<String> words(Map<String, YamlValue> options, String key) {
+        YamlValue list = options.get(key);
+        return list == null ? List.of() : list.list().stream().map(each -> each.word(key)).toList();
+    }
+
+    private void device(YamlValue value, Optional<MachineConfig.Bridge> upstream) {
+        Map<String, YamlValue> any = value.map();
+        if (any.containsKey("bridge") == any.containsKey("device")) {
+            throw value.wrong("expected either 'bridge' or 'device' here");
+        }
+        if (any.containsKey("bridge")) {
+            bridge(value, value.map(OF_BRIDGE), upstream);
+        } else {
+            function(value, value.map(OF_DEVICE), upstream);
+        }
+    }
+
+    private void bridge(YamlValue value, Map<String, YamlValue> keys, Optional<MachineConfig.Bridge> upstream) {
+        YamlValue port = keys.get("bridge");
+        if (BridgePlan.portOf(port.text()).isEmpty()) {
+            throw port.wrong("bridge '" + port.text() + "': there is " + String.join(", ", BridgePlan.PORTS));
+        }
+        PciAddress address = address(value, keys, upstream);
+        YamlValue id = keys.get("id");
+        Matcher ids = ID.matcher(id == null ? BridgePlan.defaultId(port.text()) : id.text());
+        if (!ids.matches()) {
+            throw id.wrong("id '" + id.text() + "': expected VENDOR:DEVICE, each of up to four hexadecimal digits");
+        }
+        YamlValue buses = required(value, keys, "buses");
+        Matcher range = BUSES.matcher(buses.text());
+        if (!range.matches()) {
+            throw buses.wrong(
+                    "buses '" + buses.text() + "': expected the bus behind it, as 07, or the first and the last, as 05-09");
+        }
+        int first = Integer.parseInt(range.group(1), 16);
+        int last = range.group(2) == null ? first : Integer.parseInt(range.group(2), 16);
+        BridgePlan plan = new BridgePlan(
+                port.text(), Integer.parseInt(ids.group(1), 16), Integer.parseInt(ids.group(2), 16), first, last);
+        MachineConfig.Bridge bridge = new MachineConfig.Bridge(value.where(), address, plan);
+        planned(keys.get("address"), upstream, () -> bus.add(address, plan), address);
+        devices.add(bridge);
+        if (keys.containsKey("behind")) {
+            keys.get("behind").list().forEach(behind -> device(behind, Optional.of(bridge)));
+        }
+    }
+
+    private void function(YamlValue value, Map<String, YamlValue> keys, Optional<MachineConfig.Bridge> upstream) {
+        PciAddress address = address(value, keys, upstream);
+        DevicePlan plan = plan(keys.get("device"), Optional.ofNullable(keys.get("settings")));
+        planned(keys.get("address"), upstream, () -> bus.add(address), address);
+        YamlValue socket = keys.get("socket-path");
+        if (socket != null) {
+            checkSocket(socket, plan);
+        }
+        devices.add(new MachineConfig.Function(
+                value.where(),
+                address,
+                plan,
+                Optional.ofNullable(socket).map(path -> Path.of(path.text())),
+                Optional.ofNullable(keys.get("driver")).map(driver -> driver.word("driver"))));
+    }
+
+    private void checkSocket(YamlValue socket, DevicePlan plan) {
+        if (plan.namesItsSockets()) {
+            throw socket.wrong("socket-path: this device says in its settings where it is served");
+        }
+        Path path = Path.of(socket.word("socket-path")).toAbsolutePath().normalize();
+        Optional<String> before = Optional.ofNullable(sockets.putIfAbsent(path, socket.where()));
+        if (before.isPresent()) {
+            throw socket.wrong("socket-path " + path + " is another's already: " + before.get());
+        }
+    }
+
+    private static PciAddress address(
+            YamlValue value, Map<String, YamlValue> keys, Optional<MachineConfig.Bridge> upstream) {
+        YamlValue text = required(value, keys, "address");
+        PciAddress address;
+        try {
+            address = PciAddress.parse(text.text());
+        } catch (IllegalArgumentException e) {
+            throw text.wrong(String.valueOf(e.getMessage()));
+        }
+        upstream.ifPresent(bridge -> {
+            if (address.bus() != bridge.plan().secondaryBus()
+                    || address.domain() != bridge.address().domain()) {
+                throw text.wrong(String.format(
+                        Locale.ROOT,
+                        "address %s is not behind its bridge %s, which leads to bus %02x",
+                        address,
+                        bridge.address(),
+                        bridge.plan().secondaryBus()));
+            }
+        });
+        return address;
+    }
+
+    private void planned(
+            YamlValue at, Optional<MachineConfig.Bridge> upstream, Runnable add, PciAddress address) {
+        try {
+            add.run();
+        } catch (ErrnoException e) {
+            throw at.wrong(String.valueOf(e.getMessage()));
+        }
+        Optional<PciAddress> sits = bus.upstream(address);
+        if (!sits.equals(upstream.map(MachineConfig.Bridge::address))) {
+            throw at.wrong("address " + address + " is behind " + sits.orElseThrow() + ": it belongs into its 'behind'");
+        }
+    }
+
+    private DevicePlan plan(YamlValue device, Optional<YamlValue> settings) {
+        String kind = device.word("device");
+        List<Setting> words = new ArrayList<>();
+        List<YamlValue> values = new ArrayList<>();
+        settings.ifPresent(value -> value.map().forEach((key, each) -> {
+            words.add(new Setting(key, each.text()));
+            values.add(each);
+        }));
+        try {
+            return kinds.plan(kind, words);
+        } catch (CliException e) {
+            throw culprit(kind, words, values, String.valueOf(e.getMessage()))
+                    .orElse(device)
+                    .wrong(String.valueOf(e.getMessage()), e.hint());
+        }
+    }
+
+    // Which setting it is that a kind does not take: the last of the fewest that it takes as badly.
+    private Optional<YamlValue> culprit(String kind, List<Setting> words, List<YamlValue> values, String message) {
+        for (int i = 0; i <= words.size(); i++) {
+            try {
+                kinds.plan(kind, words.subList(0, i));
+            } catch (CliException e) {
+                if (message.equals(e.getMessage())) {
+                    return i == 0 ? Optional.empty() : Optional.of(values.get(i - 1));
+                }
+            }
+        }
+        return Optional.empty();
+    }
+}
