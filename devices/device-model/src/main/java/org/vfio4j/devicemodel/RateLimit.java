@@ -44,13 +44,13 @@ final class RateLimit {
 
     /** Ticks until something may be taken, 0 or less for now. */
     long ticksLeft(long now) {
-        return rate == NONE ? 0 : due.get() - now;
+        return rate.perSecond == 0 ? 0 : due.get() - now;
     }
 
     /** Something was taken. */
     void charge(long units, long now) {
         Rate current = rate;
-        if (current == NONE) {
+        if (current.perSecond == 0) {
             return;
         }
         long cost = Math.min(MOST, (long) (units * current.unitTicks));

@@ -30,7 +30,7 @@ class DiskResizeTest {
         try (DiskFixture fixture =
                 new DiskFixture(FileBackend.open(file, false, FileIoMode.AUTO), builder -> builder)) {
             fixture.start(ALL_FEATURES);
-            long lastSector = 2 * SIZE / 512 - 8;
+            long lastSector = 2L * SIZE / 512 - 8;
             assertThat(fixture.write(lastSector, fixture.buffer, 4096)).isEqualTo(VIRTIO_BLK_S_IOERR);
             long generation = generation(fixture);
             fixture.driver.read(VirtioDriver.ISR, 1);

@@ -106,6 +106,38 @@ class GuestVariantsTest {
         }
     }
 
+    /** Threads of their own, past the page cache; and changed while the guest uses the disk. */
+    @Test
+    void queuesOnSeveralThreadsGoOnWhileTheDiskGrowsAndIsLimited() {
+        try (VfioProcess server = server("queues=4", "threads=2", "direct").start();
+                QemuGuest guest =
+                        QemuGuest.withDisks(socket).option("--cpus", "4").boot()) {
+            guest.sh("for i in 0 1 2 3; do taskset $((1 << i)) dd if=/dev/vda of=/dev/vda bs=64k count=64"
+                    + " seek=$((256 + 64 * i)) iflag=direct oflag=direct status=none & done; wait");
+            for (int cpu = 0; cpu < 4; cpu++) {
+                assertThat(Images.read(image, (16L + 4 * cpu) * MIB, FILLED_BYTES))
+                        .isEqualTo(filled);
+            }
+            assertThat(VfioProcess.run("resize", socket.toString(), "96M")).contains("96 MiB");
+            assertThat(guest.sh("for i in $(seq 50); do test $(cat /sys/block/vda/size) = 196608 && break;"
+                            + " sleep 0.1; done; blockdev --getsize64 /dev/vda"))
+                    .isEqualTo(Long.toString(96L * MIB));
+            guest.sh("dd if=/dev/vda of=/dev/vda bs=64k count=64 seek=1472 iflag=direct oflag=direct status=none");
+            assertThat(Images.read(image, 92L * MIB, FILLED_BYTES)).isEqualTo(filled);
+
+            assertThat(VfioProcess.run("limit", socket.toString(), "--bandwidth", "4M"))
+                    .contains("4 MiB/s");
+            long begin = System.nanoTime();
+            guest.sh("dd if=/dev/vda of=/dev/null bs=64k count=128 iflag=direct status=none");
+            assertThat(Duration.ofNanos(System.nanoTime() - begin)).isGreaterThan(Duration.ofMillis(1700));
+            assertThat(VfioProcess.run("limit", socket.toString(), "--bandwidth", "0"))
+                    .doesNotContain("/s");
+            readAndWrite(guest, Duration.ofSeconds(20));
+            guest.powerOff();
+            server.stop();
+        }
+    }
+
     @Test
     void memoryWithoutADescriptorIsReachedByMessages() {
         serveAndUse(QemuGuest.withDisks(socket).option("--backend", "none"), "queues=2");

@@ -74,6 +74,16 @@ final class VfioProcess implements AutoCloseable {
         }
     }
 
+    /** A command about one function, which must end well. Returns the line that it says of the function. */
+    static String run(String... arguments) {
+        try (VfioProcess command = vfio(List.of(arguments))) {
+            String line = command.awaitLine("0000:", START);
+            assertThat(command.awaitExit()).as("exit code of %s", command).isZero();
+            command.ended = true;
+            return line;
+        }
+    }
+
     private static VfioProcess vfio(List<String> arguments) {
         List<String> command = new ArrayList<>(List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
