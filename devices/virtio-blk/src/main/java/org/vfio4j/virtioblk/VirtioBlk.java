@@ -48,8 +48,7 @@ public final class VirtioBlk implements AutoCloseable {
 
     /** What it has done so far, of all queues together. */
     public BlkCounters counters() {
-        return BlkCounters.of(
-                QueueSnapshot.sum(transport.statistics().queues()), tally.slow, transport.faultCount());
+        return BlkCounters.of(QueueSnapshot.sum(transport.statistics().queues()), tally.slow, transport.faultCount());
     }
 
     /** Whether it has a thread now. */

@@ -64,8 +64,7 @@ public final class SplitQueue {
 
     private @Nullable Mapping indirectCopy;
 
-    SplitQueue(
-            int index, RingMemory memory, int size, int maxChain, long features, QueueStatistics statistics) {
+    SplitQueue(int index, RingMemory memory, int size, int maxChain, long features, QueueStatistics statistics) {
         this.index = index;
         this.memory = memory;
         this.size = size;
