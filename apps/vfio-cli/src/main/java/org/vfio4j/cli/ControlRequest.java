@@ -20,8 +20,7 @@ import tools.jackson.databind.json.JsonMapper;
  * @param timeoutMs for UNBIND: how long to wait for its user, up to {@value #MAX_TIMEOUT_MS}
  * @param queues for STATISTICS: whether each queue is told by itself too
  */
-record ControlRequest(
-        String apiVersion, String kind, String address, String driver, long timeoutMs, boolean queues) {
+record ControlRequest(String apiVersion, String kind, String address, String driver, long timeoutMs, boolean queues) {
 
     static final String BIND = "Bind";
     static final String UNBIND = "Unbind";

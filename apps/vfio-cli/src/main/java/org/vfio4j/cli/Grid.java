@@ -78,7 +78,8 @@ final class Grid {
         for (int i : shown) {
             String cell = row.get(i);
             String padding = " ".repeat(widths[i] - cell.length());
-            line.append(columns.get(i).isNumber() ? padding + cell : cell + padding).append(" ".repeat(GAP));
+            line.append(columns.get(i).isNumber() ? padding + cell : cell + padding)
+                    .append(" ".repeat(GAP));
         }
         return line.substring(0, Math.min(line.length(), width)).stripTrailing();
     }

@@ -3,8 +3,7 @@ package org.vfio4j.cli;
 import org.vfio4j.devicemodel.LatencySnapshot;
 
 /** How long commands took, as JSON tells it: in microseconds, percentiles within 1 %. */
-record LatencyReport(
-        long count, double meanUs, double p50Us, double p90Us, double p99Us, double p999Us, double maxUs) {
+record LatencyReport(long count, double meanUs, double p50Us, double p90Us, double p99Us, double p999Us, double maxUs) {
 
     private static final double PARTS = 100;
     private static final double NS_PER_US = 1000;

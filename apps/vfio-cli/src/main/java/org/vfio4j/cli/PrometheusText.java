@@ -62,9 +62,7 @@ final class PrometheusText {
         all.head("vfio4j_server_cpu_seconds_total", "counter", "Processor time of a serving process.");
         for (ServerStatistics server : servers) {
             all.sample(
-                    "vfio4j_server_cpu_seconds_total",
-                    "pid=\"" + server.pid() + "\"",
-                    server.cpuNs() / NS_PER_SECOND);
+                    "vfio4j_server_cpu_seconds_total", "pid=\"" + server.pid() + "\"", server.cpuNs() / NS_PER_SECOND);
         }
         return all.text.toString();
     }
@@ -99,8 +97,14 @@ final class PrometheusText {
     private void bytes() {
         head("vfio4j_bytes_total", "counter", "Bytes that reads gave to the driver and writes took from it.");
         each((labels, function) -> {
-            sample("vfio4j_bytes_total", labels + ",op=\"read\"", function.total().readBytes());
-            sample("vfio4j_bytes_total", labels + ",op=\"write\"", function.total().writtenBytes());
+            sample(
+                    "vfio4j_bytes_total",
+                    labels + ",op=\"read\"",
+                    function.total().readBytes());
+            sample(
+                    "vfio4j_bytes_total",
+                    labels + ",op=\"write\"",
+                    function.total().writtenBytes());
         });
     }
 
@@ -121,7 +125,10 @@ final class PrometheusText {
     private void latency(String labels, LatencySnapshot latency) {
         String name = "vfio4j_command_latency_seconds";
         for (long bound : BOUNDS_NS) {
-            sample(name + "_bucket", labels + ",le=\"" + number(bound / NS_PER_SECOND) + "\"", latency.countUpTo(bound));
+            sample(
+                    name + "_bucket",
+                    labels + ",le=\"" + number(bound / NS_PER_SECOND) + "\"",
+                    latency.countUpTo(bound));
         }
         sample(name + "_bucket", labels + ",le=\"+Inf\"", latency.count());
         sample(name + "_sum", labels, latency.totalNs() / NS_PER_SECOND);
@@ -134,7 +141,12 @@ final class PrometheusText {
     }
 
     private void sample(String name, String labels, double value) {
-        text.append(name).append('{').append(labels).append("} ").append(number(value)).append('\n');
+        text.append(name)
+                .append('{')
+                .append(labels)
+                .append("} ")
+                .append(number(value))
+                .append('\n');
     }
 
     // Whole numbers as such; others to the nanosecond, without zeroes behind.

@@ -152,8 +152,7 @@ final class ServerControl implements AutoCloseable {
                         || function.device().toString().equals(request.address()))
                 .flatMap(function -> function.statistics(request.queues()).stream())
                 .toList();
-        return new ServerStatistics(
-                ProcessHandle.current().pid(), System.nanoTime(), CpuClock.PROCESS.ns(), functions);
+        return new ServerStatistics(ProcessHandle.current().pid(), System.nanoTime(), CpuClock.PROCESS.ns(), functions);
     }
 
     private static void check(ControlRequest request) {

@@ -77,12 +77,11 @@ record Setting(String key, String value) {
     long durationNs() {
         Matcher m = DURATION.matcher(value);
         if (m.matches()) {
-            long unitNs =
-                    switch (m.group(2)) {
-                        case "us" -> 1_000;
-                        case "ms" -> 1_000_000;
-                        default -> 1_000_000_000;
-                    };
+            long unitNs = switch (m.group(2)) {
+                case "us" -> 1_000;
+                case "ms" -> 1_000_000;
+                default -> 1_000_000_000;
+            };
             long ns = Long.parseLong(m.group(1)) * unitNs;
             if (ns <= MAX_DURATION_NS) {
                 return ns;

@@ -29,7 +29,9 @@ final class StatCommand implements Runnable {
     @SuppressWarnings("NullAway.Init") // by picocli
     private CommandSpec command;
 
-    @Parameters(paramLabel = "ID", description = "Address (0000:00:01.0), VFIO device (vfio0) or socket (default: all).")
+    @Parameters(
+            paramLabel = "ID",
+            description = "Address (0000:00:01.0), VFIO device (vfio0) or socket (default: all).")
     private List<String> ids = List.of();
 
     @Option(
@@ -51,12 +53,11 @@ final class StatCommand implements Runnable {
         StatisticsQuery query = new StatisticsQuery(server, queues);
         List<ServerStatistics> all = query.all();
         List<ServerStatistics> chosen = ids.isEmpty() ? all : choose(all);
-        String text =
-                switch (format) {
-                    case JSON -> Output.json("Statistics", reports(chosen)) + "\n";
-                    case PROMETHEUS -> PrometheusText.of(chosen);
-                    case TABLE -> StatTable.of(chosen, queues);
-                };
+        String text = switch (format) {
+            case JSON -> Output.json("Statistics", reports(chosen)) + "\n";
+            case PROMETHEUS -> PrometheusText.of(chosen);
+            case TABLE -> StatTable.of(chosen, queues);
+        };
         boolean isEmpty = chosen.stream().allMatch(each -> each.functions().isEmpty());
         if (isEmpty && format == Format.TABLE) {
             explainNothing(query);

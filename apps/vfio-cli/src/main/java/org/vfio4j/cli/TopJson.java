@@ -19,7 +19,8 @@ final class TopJson {
         json.field("kind", row.function().kind())
                 .field("vfioDevice", row.function().vfioDevice());
         json.field("seconds", rounded(row.seconds()));
-        json.field("cpuPercent", rounded(PARTS * row.cpu())).field("serverCpuPercent", rounded(PARTS * row.serverCpu()));
+        json.field("cpuPercent", rounded(PARTS * row.cpu()))
+                .field("serverCpuPercent", rounded(PARTS * row.serverCpu()));
         rates(row.total(), json);
         json.array("queues");
         for (TopSampler.QueueRow queue : row.queues()) {

@@ -38,8 +38,8 @@ final class TopSampler {
         List<Row> rows = new ArrayList<>();
         for (ServerStatistics server : servers) {
             now.put(server.pid(), server);
-            Optional<ServerStatistics> earlier = Optional.ofNullable(before.get(server.pid()))
-                    .filter(known -> server.timeNs() > known.timeNs());
+            Optional<ServerStatistics> earlier =
+                    Optional.ofNullable(before.get(server.pid())).filter(known -> server.timeNs() > known.timeNs());
             server.functions().forEach(function -> rows.add(row(earlier, server, function)));
         }
         before = now;

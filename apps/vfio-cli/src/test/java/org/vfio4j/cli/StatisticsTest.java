@@ -80,8 +80,7 @@ class StatisticsTest {
         assertThat(latency.get("count").asInt()).isEqualTo(READS);
         assertThat(latency.get("p50Us").asDouble()).isPositive();
         assertThat(latency.get("p99Us").asDouble())
-                .isBetween(
-                        latency.get("p50Us").asDouble(), latency.get("maxUs").asDouble());
+                .isBetween(latency.get("p50Us").asDouble(), latency.get("maxUs").asDouble());
         assertThat(item.get("queues").get(0).get("queue").asInt()).isZero();
         assertThat(item.get("queues").get(0).get("reads").asInt()).isEqualTo(READS);
     }
@@ -103,8 +102,8 @@ class StatisticsTest {
     @Test
     void prometheusGetsCumulativeBuckets() {
         useDisk();
-        Map<String, Double> samples = samples(
-                Cli.run("stat", "--server", PID, "-o", "prometheus").out());
+        Map<String, Double> samples =
+                samples(Cli.run("stat", "--server", PID, "-o", "prometheus").out());
         String labels = "pid=\"" + PID + "\",function=\"" + ADDRESS + "\",kind=\"virtio-blk\"";
         assertThat(samples)
                 .contains(
@@ -113,9 +112,8 @@ class StatisticsTest {
                         entry("vfio4j_bytes_total{" + labels + ",op=\"write\"}", (double) WRITES * BYTES),
                         entry("vfio4j_in_flight{" + labels + "}", 0.0),
                         entry("vfio4j_command_latency_seconds_count{" + labels + ",op=\"read\"}", (double) READS),
-                        entry(
-                                "vfio4j_command_latency_seconds_bucket{" + labels + ",op=\"read\",le=\"+Inf\"}",
-                                (double) READS));
+                        entry("vfio4j_command_latency_seconds_bucket{" + labels + ",op=\"read\",le=\"+Inf\"}", (double)
+                                READS));
         assertThat(samples.get("vfio4j_server_cpu_seconds_total{pid=\"" + PID + "\"}"))
                 .isPositive();
         List<Double> buckets = samples.entrySet().stream()
@@ -136,7 +134,8 @@ class StatisticsTest {
         assertThat(item.get("address").asString()).isEqualTo(ADDRESS);
         assertThat(item.get("seconds").asDouble()).isPositive();
         assertThat(item.get("readsPerSecond").asDouble()).isZero();
-        assertThat(item.get("queues").get(0).get("latency").get("count").asInt()).isZero();
+        assertThat(item.get("queues").get(0).get("latency").get("count").asInt())
+                .isZero();
 
         Cli table = Cli.run("top", "--server", PID, "-n", "1", "--interval", "0.1");
         assertThat(table.out()).startsWith("FUNCTION ").contains(ADDRESS);

@@ -18,10 +18,11 @@ class TopTest {
 
     @Test
     void aFunctionHasRatesFromItsSecondAnswerOn() {
-        assertThat(sampler.rows(List.of(server(7, 0, 0, 0)))).singleElement().satisfies(row -> assertThat(row.total())
-                .isEmpty());
-        TopSampler.Row row = sampler.rows(List.of(server(7, 2 * SECOND_NS, 3000, SECOND_NS)))
-                .getFirst();
+        assertThat(sampler.rows(List.of(server(7, 0, 0, 0))))
+                .singleElement()
+                .satisfies(row -> assertThat(row.total()).isEmpty());
+        TopSampler.Row row =
+                sampler.rows(List.of(server(7, 2 * SECOND_NS, 3000, SECOND_NS))).getFirst();
         assertThat(row.seconds()).isEqualTo(2);
         Rates rates = row.total().orElseThrow();
         assertThat(rates.reads()).isEqualTo(1000);
@@ -33,9 +34,10 @@ class TopTest {
         assertThat(rates.latency().count()).isEqualTo(3000);
         assertThat(row.cpu()).isEqualTo(0.5);
         assertThat(row.serverCpu()).isEqualTo(0.75);
-        assertThat(row.queues()).singleElement().satisfies(queue -> assertThat(
-                        queue.rates().orElseThrow().reads())
-                .isEqualTo(1000));
+        assertThat(row.queues())
+                .singleElement()
+                .satisfies(
+                        queue -> assertThat(queue.rates().orElseThrow().reads()).isEqualTo(1000));
     }
 
     @Test
@@ -64,8 +66,8 @@ class TopTest {
     void aNarrowTerminalGetsFewerColumns() {
         for (int width = 0; width < 200; width++) {
             int limit = width;
-            assertThat(TopTable.lines(rows(), width)).allSatisfy(line -> assertThat(line.length())
-                    .isLessThanOrEqualTo(limit));
+            assertThat(TopTable.lines(rows(), width))
+                    .allSatisfy(line -> assertThat(line.length()).isLessThanOrEqualTo(limit));
         }
         assertThat(TopTable.lines(rows(), 80).getFirst()).contains("FUNCTION", "R/S", "W/S", "P50", "P99", "CPU");
         assertThat(TopTable.lines(rows(), 80).getFirst()).doesNotContain("KIND");

@@ -24,7 +24,9 @@ class TtyTest {
     void aKeyIsThereWhenThereIsOneAndTheTerminalIsRestored() {
         try (Fd terminal = FileIo.open(Path.of("/dev/ptmx"), FileIo.O_RDWR)) {
             assertThat(Tty.isTerminal(terminal.value())).isTrue();
-            assertThat(Tty.size(terminal.value())).as("a size that nobody has set").isEmpty();
+            assertThat(Tty.size(terminal.value()))
+                    .as("a size that nobody has set")
+                    .isEmpty();
             try (Tty raw = new Tty(terminal.value())) {
                 assertThat(Tty.isTerminal(terminal.value())).isTrue();
                 // A second one finds the first one's attributes, and leaves them.

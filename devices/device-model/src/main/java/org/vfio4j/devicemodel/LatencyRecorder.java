@@ -10,16 +10,24 @@ final class LatencyRecorder {
     private static final int TOTAL_NS = LatencyBuckets.COUNT;
     private static final int MAX_NS = TOTAL_NS + 1;
 
+    // Requests of a batch often took the same time.
+    private long lastNs;
+    private int lastBucket;
+
     private final AtomicLongArray values = new AtomicLongArray(MAX_NS + 1);
 
     /** By the one thread. */
     void record(long durationNs) {
         long ns = Math.max(durationNs, 0);
-        add(LatencyBuckets.of(ns), 1);
-        add(TOTAL_NS, ns);
-        if (ns > values.getPlain(MAX_NS)) {
-            values.setOpaque(MAX_NS, ns);
+        if (ns != lastNs) {
+            lastNs = ns;
+            lastBucket = LatencyBuckets.of(ns);
+            if (ns > values.getPlain(MAX_NS)) {
+                values.setOpaque(MAX_NS, ns);
+            }
         }
+        add(lastBucket, 1);
+        add(TOTAL_NS, ns);
     }
 
     /** What was recorded so far; a duration that is being recorded is in it in part or not at all. */

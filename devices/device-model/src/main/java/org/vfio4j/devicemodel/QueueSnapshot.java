@@ -45,7 +45,22 @@ public record QueueSnapshot(
     public static final int ALL = -1;
 
     private static final QueueSnapshot NOTHING = new QueueSnapshot(
-            ALL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, LatencySnapshot.EMPTY, LatencySnapshot.EMPTY, LatencySnapshot.EMPTY);
+            ALL,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            LatencySnapshot.EMPTY,
+            LatencySnapshot.EMPTY,
+            LatencySnapshot.EMPTY);
 
     /** All together. */
     public static QueueSnapshot sum(List<QueueSnapshot> queues) {

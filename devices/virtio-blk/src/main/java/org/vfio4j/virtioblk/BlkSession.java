@@ -45,7 +45,8 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
     private final SlowRequest slow;
     private int completed;
 
-    // When the requests that are being taken were seen, and when the completions that are being delivered: 0 for not asked yet.
+    // When the requests that are being taken were seen, and when the completions that are being delivered: 0 for not
+    // asked yet.
     private long seenNs;
     private long doneNs;
     private boolean draining;

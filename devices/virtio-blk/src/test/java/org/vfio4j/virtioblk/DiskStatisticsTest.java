@@ -106,8 +106,8 @@ class DiskStatisticsTest {
     @Test
     void tellsFlightRecorderOfSlowRequests() throws InterruptedException {
         fixture.close();
-        fixture = new DiskFixture(new MemoryBackend(DISK_BYTES), builder -> builder.name("disk-9")
-                .slowNs(0));
+        fixture = new DiskFixture(
+                new MemoryBackend(DISK_BYTES), builder -> builder.name("disk-9").slowNs(0));
         List<RecordedEvent> events = new CopyOnWriteArrayList<>();
         CountDownLatch seen = new CountDownLatch(2);
         try (RecordingStream stream = new RecordingStream()) {
