@@ -217,8 +217,7 @@ final class MachineFunction implements AutoCloseable {
         Inspection seen = inspection;
         Optional<AuxiliaryDevice> part = part();
         List<String> candidates = new ArrayList<>();
-        part.ifPresent(found ->
-                found.bus().matching(found).forEach(driver -> candidates.add(driver.name())));
+        part.ifPresent(found -> found.bus().matching(found).forEach(driver -> candidates.add(driver.name())));
         device.bus().vfioDrivers(device.modalias()).forEach(alias -> candidates.add(alias.driver()));
         return new ServerState.Function(
                 device.toString(),
@@ -241,9 +240,8 @@ final class MachineFunction implements AutoCloseable {
     }
 
     private String serving() {
-        return service.map(s -> s.endpoint().socket().isEmpty()
-                        ? ServerState.Function.INHERITED
-                        : ServerState.Function.AT_PATH)
+        return service.map(s ->
+                        s.endpoint().socket().isEmpty() ? ServerState.Function.INHERITED : ServerState.Function.AT_PATH)
                 .orElse(ServerState.Function.UNSERVED);
     }
 
@@ -301,7 +299,8 @@ final class MachineFunction implements AutoCloseable {
     /** The auxiliary device that is about it. */
     Optional<AuxiliaryDevice> part() {
         return device.bus().auxiliary().devices().stream()
-                .filter(found -> MachineState.functionOf(found).filter(device::equals).isPresent())
+                .filter(found ->
+                        MachineState.functionOf(found).filter(device::equals).isPresent())
                 .findFirst();
     }
 
