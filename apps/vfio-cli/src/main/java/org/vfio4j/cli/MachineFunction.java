@@ -149,10 +149,19 @@ final class MachineFunction implements AutoCloseable {
                     throw e;
                 }
                 // The client went at the last moment, and the server with it: nobody is to be waited for.
-                takeAway(limit);
+                takeAwayOrServe(limit, all);
             }
             all.forEach(MachineFunction::driverGone);
         });
+    }
+
+    private void takeAwayOrServe(Duration limit, List<MachineFunction> all) {
+        try {
+            takeAway(limit);
+        } catch (ErrnoException e) {
+            all.forEach(MachineFunction::serveAgain);
+            throw e;
+        }
     }
 
     private static boolean anyLostItsServer(List<MachineFunction> all) {
@@ -187,7 +196,11 @@ final class MachineFunction implements AutoCloseable {
     }
 
     private boolean lostItsServer() {
-        return server.isPresent() && !server.get().stay();
+        if (server.isEmpty() || server.get().stay()) {
+            return false;
+        }
+        stopServer();
+        return true;
     }
 
     private void driverGone() {
@@ -205,11 +218,17 @@ final class MachineFunction implements AutoCloseable {
 
     /** A driver may have it again, because another device has got its driver. */
     private void serveWhatIsBound() {
-        exclusively("serve", List.of(this), () -> {
-            if (vfio.isEmpty() && findVfioDevice().isPresent()) {
-                startOrUnbind();
-            }
-        });
+        try {
+            exclusively("serve", List.of(this), () -> {
+                if (vfio.isEmpty() && findVfioDevice().isPresent()) {
+                    startOrUnbind();
+                }
+            });
+        } catch (ErrnoException e) {
+            // What was asked for is done, and it was about another function.
+            System.getLogger(MachineFunction.class.getName())
+                    .log(System.Logger.Level.WARNING, "{0} is not served: {1}", device, e.getMessage());
+        }
     }
 
     /** What it is now, for others. */
