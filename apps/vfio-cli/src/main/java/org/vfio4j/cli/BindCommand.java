@@ -10,7 +10,8 @@ import picocli.CommandLine.Option;
 /** Gives a function of a serving process to a driver. */
 @Command(
         name = "bind",
-        description = "Gives a function of a serving process, or an auxiliary device, to a driver, and serves it again.",
+        description =
+                "Gives a function of a serving process, or an auxiliary device, to a driver, and serves it again.",
         mixinStandardHelpOptions = true,
         footer = {
             "",
@@ -60,7 +61,8 @@ final class BindCommand implements Runnable {
         output.print(
                 "AuxiliaryDevice",
                 List.of(bound),
-                () -> output.out().println(name + " bound to " + bound.auxiliary().driver()));
+                () -> output.out()
+                        .println(name + " bound to " + bound.auxiliary().driver()));
     }
 
     private static String hint(int errno, String part) {

@@ -30,7 +30,8 @@ final class ConfigCheckCommand implements Runnable {
     @Override
     public void run() {
         List<MachineConfig.Device> all = MachineFile.read(file).machine().devices();
-        int bridges = (int) all.stream().filter(MachineConfig.Bridge.class::isInstance).count();
+        int bridges = (int)
+                all.stream().filter(MachineConfig.Bridge.class::isInstance).count();
         Checked checked = new Checked(file, bridges, all.size() - bridges);
         output.print(
                 "MachineCheck",

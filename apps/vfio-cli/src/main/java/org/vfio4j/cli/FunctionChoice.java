@@ -9,7 +9,9 @@ import picocli.CommandLine.Parameters;
 /** Which function a command means: what commands about one function have in common. */
 final class FunctionChoice {
 
-    @Parameters(paramLabel = "ID", description = "Address (0000:00:01.0), VFIO device (vfio0), socket, or auxiliary device.")
+    @Parameters(
+            paramLabel = "ID",
+            description = "Address (0000:00:01.0), VFIO device (vfio0), socket, or auxiliary device.")
     private String id = "";
 
     @Option(
@@ -32,7 +34,9 @@ final class FunctionChoice {
         List<ServerQuery.FoundPart> matching = parts();
         if (matching.size() > 1) {
             throw several(
-                    command, matching.stream().map(found -> String.valueOf(found.pid())).toList(), matching.getFirst().pid());
+                    command,
+                    matching.stream().map(found -> String.valueOf(found.pid())).toList(),
+                    matching.getFirst().pid());
         }
         return matching.stream().findFirst();
     }

@@ -94,8 +94,7 @@ final class Machine implements AutoCloseable {
     /** Plugs a function in and binds it to a VFIO driver: the one that is wanted, or that knows it best. */
     MachineFunction add(DevicePlan plan, Optional<PciAddress> wanted, Optional<String> wantedDriver) {
         PciAddress address = wanted.orElseGet(this::freeAddress);
-        Placed.Function placed =
-                new Placed.Function(address, plan.open(address), Placed.Use.VFIO, Optional.empty());
+        Placed.Function placed = new Placed.Function(address, plan.open(address), Placed.Use.VFIO, Optional.empty());
         MachineFunction function = plug(placed);
         function.bindFirst(wantedDriver);
         return function;
@@ -150,7 +149,8 @@ final class Machine implements AutoCloseable {
     /** The functions that the parts of a device are about: they are served while it has its driver. */
     List<MachineFunction> dependents(PciDevice device) {
         return functions.stream()
-                .filter(function -> function.part().filter(part -> isPartOf(part, device)).isPresent())
+                .filter(function ->
+                        function.part().filter(part -> isPartOf(part, device)).isPresent())
                 .toList();
     }
 
@@ -173,7 +173,9 @@ final class Machine implements AutoCloseable {
         functions.reversed().forEach(Closing::quietly);
         functions.clear();
         // Those behind others first: a bridge goes after them.
-        bus.devices().reversed().stream().map(device -> (AutoCloseable) () -> bus.remove(device)).forEach(Closing::quietly);
+        bus.devices().reversed().stream()
+                .map(device -> (AutoCloseable) () -> bus.remove(device))
+                .forEach(Closing::quietly);
         loop.ifPresent(Closing::quietly);
     }
 

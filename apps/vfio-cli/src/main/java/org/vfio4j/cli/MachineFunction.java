@@ -151,10 +151,19 @@ final class MachineFunction implements AutoCloseable {
                     throw e;
                 }
                 // The client went at the last moment, and the server with it: nobody is to be waited for.
-                takeAway(limit);
+                takeAwayOrServe(limit, all);
             }
             all.forEach(MachineFunction::driverGone);
         });
+    }
+
+    private void takeAwayOrServe(Duration limit, List<MachineFunction> all) {
+        try {
+            takeAway(limit);
+        } catch (ErrnoException e) {
+            all.forEach(MachineFunction::serveAgain);
+            throw e;
+        }
     }
 
     private static boolean anyLostItsServer(List<MachineFunction> all) {
@@ -189,7 +198,11 @@ final class MachineFunction implements AutoCloseable {
     }
 
     private boolean lostItsServer() {
-        return server.isPresent() && !server.get().stay();
+        if (server.isEmpty() || server.get().stay()) {
+            return false;
+        }
+        stopServer();
+        return true;
     }
 
     private void driverGone() {
@@ -207,11 +220,17 @@ final class MachineFunction implements AutoCloseable {
 
     /** A driver may have it again, because another device has got its driver. */
     private void serveWhatIsBound() {
-        exclusively("serve", List.of(this), () -> {
-            if (vfio.isEmpty() && findVfioDevice().isPresent()) {
-                startOrUnbind();
-            }
-        });
+        try {
+            exclusively("serve", List.of(this), () -> {
+                if (vfio.isEmpty() && findVfioDevice().isPresent()) {
+                    startOrUnbind();
+                }
+            });
+        } catch (ErrnoException e) {
+            // What was asked for is done, and it was about another function.
+            System.getLogger(MachineFunction.class.getName())
+                    .log(System.Logger.Level.WARNING, "{0} is not served: {1}", device, e.getMessage());
+        }
     }
 
     /** What can be changed of the device while it is used. */
@@ -224,8 +243,7 @@ final class MachineFunction implements AutoCloseable {
         Inspection seen = inspection;
         Optional<AuxiliaryDevice> part = part();
         List<String> candidates = new ArrayList<>();
-        part.ifPresent(found ->
-                found.bus().matching(found).forEach(driver -> candidates.add(driver.name())));
+        part.ifPresent(found -> found.bus().matching(found).forEach(driver -> candidates.add(driver.name())));
         device.bus().vfioDrivers(device.modalias()).forEach(alias -> candidates.add(alias.driver()));
         return new ServerState.Function(
                 device.toString(),
@@ -248,9 +266,8 @@ final class MachineFunction implements AutoCloseable {
     }
 
     private String serving() {
-        return service.map(s -> s.endpoint().socket().isEmpty()
-                        ? ServerState.Function.INHERITED
-                        : ServerState.Function.AT_PATH)
+        return service.map(s ->
+                        s.endpoint().socket().isEmpty() ? ServerState.Function.INHERITED : ServerState.Function.AT_PATH)
                 .orElse(ServerState.Function.UNSERVED);
     }
 
@@ -325,7 +342,8 @@ final class MachineFunction implements AutoCloseable {
     /** The auxiliary device that is about it. */
     Optional<AuxiliaryDevice> part() {
         return device.bus().auxiliary().devices().stream()
-                .filter(found -> MachineState.functionOf(found).filter(device::equals).isPresent())
+                .filter(found ->
+                        MachineState.functionOf(found).filter(device::equals).isPresent())
                 .findFirst();
     }
 

@@ -27,8 +27,7 @@ record MachinePlan(MachineConfig config) implements ServePlan {
             } catch (CliException e) {
                 throw new CliException(e.exitCode(), device.where() + ": " + e.getMessage(), e.hint());
             } catch (ErrnoException e) {
-                throw new CliException(
-                        ExitCode.of(e.errno()), device.where() + ": " + e.getMessage(), "vfio drivers");
+                throw new CliException(ExitCode.of(e.errno()), device.where() + ": " + e.getMessage(), "vfio drivers");
             }
         }
     }

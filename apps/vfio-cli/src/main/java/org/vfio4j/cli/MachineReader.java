@@ -91,7 +91,9 @@ final class MachineReader {
 
     private static List<String> words(Map<String, YamlValue> options, String key) {
         YamlValue list = options.get(key);
-        return list == null ? List.of() : list.list().stream().map(each -> each.word(key)).toList();
+        return list == null
+                ? List.of()
+                : list.list().stream().map(each -> each.word(key)).toList();
     }
 
     private void device(YamlValue value, Optional<MachineConfig.Bridge> upstream) {
@@ -120,8 +122,8 @@ final class MachineReader {
         YamlValue buses = required(value, keys, "buses");
         Matcher range = BUSES.matcher(buses.text());
         if (!range.matches()) {
-            throw buses.wrong(
-                    "buses '" + buses.text() + "': expected the bus behind it, as 07, or the first and the last, as 05-09");
+            throw buses.wrong("buses '" + buses.text()
+                    + "': expected the bus behind it, as 07, or the first and the last, as 05-09");
         }
         int first = Integer.parseInt(range.group(1), 16);
         int last = range.group(2) == null ? first : Integer.parseInt(range.group(2), 16);
@@ -185,8 +187,7 @@ final class MachineReader {
         return address;
     }
 
-    private void planned(
-            YamlValue at, Optional<MachineConfig.Bridge> upstream, Runnable add, PciAddress address) {
+    private void planned(YamlValue at, Optional<MachineConfig.Bridge> upstream, Runnable add, PciAddress address) {
         try {
             add.run();
         } catch (ErrnoException e) {
@@ -194,7 +195,8 @@ final class MachineReader {
         }
         Optional<PciAddress> sits = bus.upstream(address);
         if (!sits.equals(upstream.map(MachineConfig.Bridge::address))) {
-            throw at.wrong("address " + address + " is behind " + sits.orElseThrow() + ": it belongs into its 'behind'");
+            throw at.wrong(
+                    "address " + address + " is behind " + sits.orElseThrow() + ": it belongs into its 'behind'");
         }
     }
 

@@ -50,13 +50,12 @@ final class MachineState {
     }
 
     private static ServerState.Bridge bridge(PciDevice device, PciBridge bridge) {
-        String port =
-                switch (bridge.portType()) {
-                    case PciRegs.PCI_EXP_TYPE_ROOT_PORT -> BridgePlan.ROOT;
-                    case PciRegs.PCI_EXP_TYPE_UPSTREAM -> BridgePlan.UPSTREAM;
-                    case PciRegs.PCI_EXP_TYPE_DOWNSTREAM -> BridgePlan.DOWNSTREAM;
-                    default -> "bridge";
-                };
+        String port = switch (bridge.portType()) {
+            case PciRegs.PCI_EXP_TYPE_ROOT_PORT -> BridgePlan.ROOT;
+            case PciRegs.PCI_EXP_TYPE_UPSTREAM -> BridgePlan.UPSTREAM;
+            case PciRegs.PCI_EXP_TYPE_DOWNSTREAM -> BridgePlan.DOWNSTREAM;
+            default -> "bridge";
+        };
         return new ServerState.Bridge(
                 device.name(),
                 id(device),

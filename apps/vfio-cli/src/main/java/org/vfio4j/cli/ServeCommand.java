@@ -158,13 +158,15 @@ final class ServeCommand implements Callable<Integer> {
         }
         if (!first.isEmpty() || !furtherDevices.isEmpty()) {
             throw CliException.usage(
-                    "--config " + config + " describes all devices: no other goes with it", "vfio config print " + config);
+                    "--config " + config + " describes all devices: no other goes with it",
+                    "vfio config print " + config);
         }
         return new MachinePlan(MachineFile.read(config).machine());
     }
 
     private Machine machine(VfioPciOptions options, ServePlan plan) {
-        List<Path> all = Stream.concat(plan.options().facts().stream(), facts.stream()).toList();
+        List<Path> all =
+                Stream.concat(plan.options().facts().stream(), facts.stream()).toList();
         try {
             return new Machine(options, all, serverOptions(plan));
         } catch (ErrnoException e) {
@@ -173,13 +175,14 @@ final class ServeCommand implements Callable<Integer> {
     }
 
     private VfioUserServerOptions serverOptions(ServePlan plan) {
-        return VfioUserServerOptions.DEFAULTS.withTrustClient(trustClient || plan.options().trustClient());
+        return VfioUserServerOptions.DEFAULTS.withTrustClient(
+                trustClient || plan.options().trustClient());
     }
 
     private VfioPciOptions vfioPciOptions(ServePlan plan) {
         try {
-            return VfioPciOptions.parse(
-                    Stream.concat(plan.options().vfioPci().stream(), vfioPci.stream()).toList());
+            return VfioPciOptions.parse(Stream.concat(plan.options().vfioPci().stream(), vfioPci.stream())
+                    .toList());
         } catch (ErrnoException e) {
             throw CliException.usage(String.valueOf(e.getMessage()), "vfio serve --help");
         }
@@ -207,8 +210,8 @@ final class ServeCommand implements Callable<Integer> {
             for (ServerState.Function function : state.functions()) {
                 boolean served = !function.serving().equals(ServerState.Function.UNSERVED);
                 String where = function.socket().isEmpty() ? "an inherited socket" : function.socket();
-                out.println((served ? "listening on " + where : "not served") + ": " + function.address() + " " + function.kind() + ", "
-                        + function.description());
+                out.println((served ? "listening on " + where : "not served") + ": " + function.address() + " "
+                        + function.kind() + ", " + function.description());
             }
             out.println("qemu: " + QemuLine.MEMORY);
             state.functions().stream()

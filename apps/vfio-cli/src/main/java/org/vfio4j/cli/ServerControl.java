@@ -109,9 +109,8 @@ final class ServerControl implements AutoCloseable {
                     .filter(found -> found.name().equals(request.address()))
                     .findFirst();
             // What is done to a part that is about a function is done to the function, which may be served.
-            String address = part.flatMap(MachineState::functionOf)
-                    .map(PciDevice::name)
-                    .orElse(request.address());
+            String address =
+                    part.flatMap(MachineState::functionOf).map(PciDevice::name).orElse(request.address());
             Optional<MachineFunction> function = machine.functions().stream()
                     .filter(found -> found.device().name().equals(address))
                     .findFirst();
@@ -119,8 +118,7 @@ final class ServerControl implements AutoCloseable {
                 perform(request, function.get());
                 return Output.jsonLine("Function", List.of(function.get().state()), ServerState.Function::write);
             }
-            AuxiliaryDevice alone =
-                    part.orElseThrow(() -> new ErrnoException(ENODEV, "function " + request.address()));
+            AuxiliaryDevice alone = part.orElseThrow(() -> new ErrnoException(ENODEV, "function " + request.address()));
             perform(request, alone);
             return Output.jsonLine(
                     "AuxiliaryDevice", List.of(MachineState.auxiliary(alone)), ServerState.Auxiliary::write);

@@ -76,8 +76,14 @@ final class TreeText {
     /** What sits behind a bridge, by address; of none, what sits on root buses. */
     private List<Node> behind(String bridge) {
         List<Node> nodes = new ArrayList<>();
-        bridges.stream().filter(found -> found.parent().equals(bridge)).map(this::node).forEach(nodes::add);
-        functions.stream().filter(found -> found.parent().equals(bridge)).map(this::node).forEach(nodes::add);
+        bridges.stream()
+                .filter(found -> found.parent().equals(bridge))
+                .map(this::node)
+                .forEach(nodes::add);
+        functions.stream()
+                .filter(found -> found.parent().equals(bridge))
+                .map(this::node)
+                .forEach(nodes::add);
         // Addresses have leading zeroes: they sort as text.
         nodes.sort(Comparator.comparing(Node::line));
         return nodes;
@@ -88,13 +94,12 @@ final class TreeText {
                 ? String.format(Locale.ROOT, "bus %02x", bridge.secondaryBus())
                 : String.format(Locale.ROOT, "buses %02x-%02x", bridge.secondaryBus(), bridge.subordinateBus());
         return new Node(
-                bridge.address() + "  [" + bridge.id() + "] " + bridge.port() + ", " + buses,
-                behind(bridge.address()));
+                bridge.address() + "  [" + bridge.id() + "] " + bridge.port() + ", " + buses, behind(bridge.address()));
     }
 
     private Node node(ServerState.Function function) {
-        String line = function.address() + "  [" + function.id() + "] " + function.kind() + ", "
-                + function.description();
+        String line =
+                function.address() + "  [" + function.id() + "] " + function.kind() + ", " + function.description();
         List<Node> below = new ArrayList<>();
         String through = function.auxiliary().isEmpty() ? "" : " of " + function.auxiliary();
         if (function.driver().isEmpty()) {
@@ -103,8 +108,7 @@ final class TreeText {
             below.add(new Node(function.driver(), List.of()));
         } else {
             Node where = new Node(function.where(), List.of());
-            below.add(new Node(
-                    function.driver() + through, List.of(new Node(function.vfioDevice(), List.of(where)))));
+            below.add(new Node(function.driver() + through, List.of(new Node(function.vfioDevice(), List.of(where)))));
         }
         below.addAll(parts(function.address()));
         return new Node(line, below);

@@ -52,9 +52,8 @@ final class YamlValue {
                 .setCodePointLimit(MAX_CODE_POINTS)
                 .build();
         try {
-            Optional<Node> found = new Composer(
-                            settings, new ParserImpl(settings, new StreamReader(settings, text)))
-                    .getSingleNode();
+            Optional<Node> found =
+                    new Composer(settings, new ParserImpl(settings, new StreamReader(settings, text))).getSingleNode();
             if (found.isEmpty()) {
                 throw new CliException(ExitCode.FAILED, file + ":1:1: there is nothing in it", hint);
             }

@@ -31,7 +31,8 @@ class ConfigCommandTest {
 
     @Test
     void checkTellsInTwoLinesWhatIsWrong() throws IOException {
-        Path file = Files.writeString(directory.resolve("m.yaml"), "apiVersion: vfio4j/v1\nkind: Machine\ndevcies: []\n");
+        Path file =
+                Files.writeString(directory.resolve("m.yaml"), "apiVersion: vfio4j/v1\nkind: Machine\ndevcies: []\n");
         Cli check = Cli.run("config", "check", file.toString());
         assertThat(check.exitCode()).isEqualTo(ExitCode.FAILED);
         assertThat(check.out()).isEmpty();
@@ -97,7 +98,9 @@ class ConfigCommandTest {
         Cli serve = Cli.run("serve", "-f", file.toString());
         assertThat(serve.exitCode()).isEqualTo(ExitCode.NOT_FOUND);
         assertThat(serve.errorLines()).hasSize(2);
-        assertThat(serve.errorLines()[0]).startsWith("vfio: serve: " + file + ":4:5: ").contains("/none/disk.img");
+        assertThat(serve.errorLines()[0])
+                .startsWith("vfio: serve: " + file + ":4:5: ")
+                .contains("/none/disk.img");
         assertThat(serve.errorLines()[1]).isEqualTo("try: truncate -s 1G /none/disk.img");
     }
 

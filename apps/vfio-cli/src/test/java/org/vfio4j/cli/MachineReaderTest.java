@@ -156,9 +156,7 @@ class MachineReaderTest {
                     address: 0000:00:02.0
                     buses: 05-09
                     behind: *all
-                """))
-                .isInstanceOf(CliException.class)
-                .hasMessageContaining("0000:00:02.0");
+                """)).isInstanceOf(CliException.class).hasMessageContaining("0000:00:02.0");
     }
 
     private static MachineConfig read(String text) {

@@ -125,7 +125,7 @@ public final class AuxiliaryDevice implements BusDevice {
 
     /** Whether this driver has it or is about to. */
     boolean isWith(LoadedAuxiliaryDriver loaded) {
-        return probing == loaded || driver.filter(loaded.driver()::equals).isPresent();
+        return loaded.equals(probing) || driver.filter(loaded.driver()::equals).isPresent();
     }
 
     void setDriver(Optional<AuxiliaryDriver> newDriver) {

@@ -78,19 +78,18 @@ final class BarAllocator {
     }
 
     private long next(PciAddress address, PciBar bar, int count) {
-        AddressWindow window =
-                switch (bar.kind()) {
-                    case IO -> io;
-                    case MEM32 -> mem32;
-                    case MEM64 -> mem64;
-                };
+        AddressWindow window = switch (bar.kind()) {
+            case IO -> io;
+            case MEM32 -> mem32;
+            case MEM64 -> mem64;
+        };
         long start = window.take(bar.sizeBytes(), count);
         if (start < 0) {
             throw new ErrnoException(
                     ENOSPC,
                     address + " BAR " + bar.index() + " of " + count + " times 0x" + Long.toHexString(bar.sizeBytes())
-                            + " bytes: no room " + (window.isEmpty() ? "behind its bridge" : "below 0x"
-                                    + Long.toHexString(window.limit())));
+                            + " bytes: no room "
+                            + (window.isEmpty() ? "behind its bridge" : "below 0x" + Long.toHexString(window.limit())));
         }
         return start;
     }

@@ -80,12 +80,11 @@ public final class PciBridge {
         function.configWrite(PCI_IO_BASE, 1, 0xf0);
         function.configWrite(PCI_IO_LIMIT, 1, 0);
         function.configWrite(PCI_MEMORY_BASE, 2, mem32.isEmpty() ? 0xfff0 : (int) (mem32.start() >>> 16));
-        function.configWrite(PCI_MEMORY_LIMIT, 2, mem32.isEmpty() ? 0 : (int) (mem32.limit() - 1 >>> 16));
+        function.configWrite(PCI_MEMORY_LIMIT, 2, mem32.isEmpty() ? 0 : (int) ((mem32.limit() - 1) >>> 16));
         function.configWrite(PCI_PREF_MEMORY_BASE, 2, mem64.isEmpty() ? 0xfff0 : (int) (mem64.start() >>> 16));
         function.configWrite(PCI_PREF_BASE_UPPER32, 4, (int) (mem64.start() >>> 32));
-        function.configWrite(PCI_PREF_MEMORY_LIMIT, 2, mem64.isEmpty() ? 0 : (int) (mem64.limit() - 1 >>> 16));
-        function.configWrite(
-                PCI_PREF_LIMIT_UPPER32, 4, mem64.isEmpty() ? 0 : (int) (mem64.limit() - 1 >>> 32));
+        function.configWrite(PCI_PREF_MEMORY_LIMIT, 2, mem64.isEmpty() ? 0 : (int) ((mem64.limit() - 1) >>> 16));
+        function.configWrite(PCI_PREF_LIMIT_UPPER32, 4, mem64.isEmpty() ? 0 : (int) ((mem64.limit() - 1) >>> 32));
         int command = function.configRead(PCI_COMMAND, 2);
         function.configWrite(PCI_COMMAND, 2, command | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
     }

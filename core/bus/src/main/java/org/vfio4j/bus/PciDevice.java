@@ -73,8 +73,7 @@ public final class PciDevice implements BusDevice {
             Optional<PciDevice> upstream,
             Optional<PciBridge> bridge) {
         Optional<PciSriov> sriov = PciSriov.find(address, hardware);
-        return new PciDevice(
-                bus, address, hardware, hardware, resources, sriov, Optional.empty(), upstream, bridge, 0);
+        return new PciDevice(bus, address, hardware, hardware, resources, sriov, Optional.empty(), upstream, bridge, 0);
     }
 
     /** Virtual function {@code index} of {@code physical}, whose SR-IOV is enabled. */

@@ -74,8 +74,7 @@ final class PciTopology {
         if (last.isPresent()) {
             PciBridge bridge = last.get().bridge().orElseThrow();
             throw invalid(
-                    address,
-                    "no bridge leads to its bus, which is one of " + buses(bridge) + " behind " + last.get());
+                    address, "no bridge leads to its bus, which is one of " + buses(bridge) + " behind " + last.get());
         }
         return Optional.empty();
     }
@@ -113,8 +112,8 @@ final class PciTopology {
             return;
         }
         // One that leads here has these buses too.
-        Optional<PciBridge> rival = other.bridge()
-                .filter(found -> found.overlaps(bridge) && !found.leadsTo(address.bus()));
+        Optional<PciBridge> rival =
+                other.bridge().filter(found -> found.overlaps(bridge) && !found.leadsTo(address.bus()));
         if (rival.isPresent()) {
             throw invalid(
                     address,

@@ -47,12 +47,11 @@ final class ResourceText {
 
     // The BAR's own low bits are part of them.
     private static long flags(PciBar bar) {
-        long kind =
-                switch (bar.kind()) {
-                    case IO -> IORESOURCE_IO;
-                    case MEM32 -> IORESOURCE_MEM;
-                    case MEM64 -> IORESOURCE_MEM | IORESOURCE_MEM_64;
-                };
+        long kind = switch (bar.kind()) {
+            case IO -> IORESOURCE_IO;
+            case MEM32 -> IORESOURCE_MEM;
+            case MEM64 -> IORESOURCE_MEM | IORESOURCE_MEM_64;
+        };
         return IORESOURCE_SIZEALIGN | kind | (bar.prefetchable() ? IORESOURCE_PREFETCH : 0) | bar.flags();
     }
 }

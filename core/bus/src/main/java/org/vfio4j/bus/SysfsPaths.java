@@ -40,16 +40,15 @@ record SysfsPaths(Path top) {
 
     // Only a function has no parent, and it sits on a root bus then.
     private Path root(BusDevice device) {
-        String name =
-                switch (device) {
-                    case PciDevice pci ->
-                        String.format(
-                                Locale.ROOT,
-                                "pci%04x:%02x",
-                                pci.address().domain(),
-                                pci.address().bus());
-                    case AuxiliaryDevice auxiliary -> AUXILIARY;
-                };
+        String name = switch (device) {
+            case PciDevice pci ->
+                String.format(
+                        Locale.ROOT,
+                        "pci%04x:%02x",
+                        pci.address().domain(),
+                        pci.address().bus());
+            case AuxiliaryDevice auxiliary -> AUXILIARY;
+        };
         return top.resolve("devices").resolve(name);
     }
 }

@@ -156,7 +156,8 @@ public final class SysfsView implements PciBusListener, AuxiliaryBusListener, Au
     }
 
     private void writeChanging(AuxiliaryDevice device) throws IOException {
-        String driver = device.driver().map(has -> "DRIVER=" + has.name() + "\n").orElse("");
+        String driver =
+                device.driver().map(has -> "DRIVER=" + has.name() + "\n").orElse("");
         write(paths.of(device), "uevent", driver + "MODALIAS=" + device.modalias());
         links.driverChanged(device, device.driver().map(AuxiliaryDriver::name));
     }

@@ -86,12 +86,12 @@ class AuxiliaryBusTest {
     @Test
     void aDeviceTellsItsNameItsParentAndItsPayload() {
         PciDevice parent = parent();
-        AuxiliaryDevice device = bus.add(parent, "mlx5_core", "vfio_pci", 2048, Optional.of("payload"));
+        AuxiliaryDevice device = bus.add(parent, "mlx5_core", "vfio_pci", 2048, SECOND);
         assertThat(device).hasToString("mlx5_core.vfio_pci.2048");
         assertThat(device.matchName().name()).isEqualTo("mlx5_core.vfio_pci");
         assertThat(device.modalias()).isEqualTo("auxiliary:mlx5_core.vfio_pci");
         assertThat(device.parent()).containsSame(parent);
-        assertThat(device.data(Optional.class)).contains("payload");
+        assertThat(device.data(PciAddress.class)).isEqualTo(SECOND);
         assertThat(device.findData(String.class)).isEmpty();
         assertThatThrownBy(() -> device.data(String.class)).isInstanceOf(ClassCastException.class);
         assertThat(bus.children(parent)).containsExactly(bus.device(NAME), device);
@@ -277,7 +277,8 @@ class AuxiliaryBusTest {
 
             @Override
             public void changed(AuxiliaryDevice device) {
-                heard.add("changed " + device.driver().map(AuxiliaryDriver::name).orElse("-"));
+                heard.add(
+                        "changed " + device.driver().map(AuxiliaryDriver::name).orElse("-"));
             }
         });
         bus.register(vfio);

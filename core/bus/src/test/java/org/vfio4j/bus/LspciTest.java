@@ -63,8 +63,7 @@ class LspciTest {
             FakeBridge.add(bus, address, new FakeFunction(4096));
         }
         try (SysfsView view = SysfsView.open(bus, directory.resolve("pci"))) {
-            assertThat(lspci(view.directory(), "-t"))
-                    .isEqualTo("""
+            assertThat(lspci(view.directory(), "-t")).isEqualTo("""
                             -[0000:00]---02.0-[05-09]----00.0-[06-09]--+-00.0-[07]--+-00.0
                                                                        |            \\-00.1
                                                                        +-01.0-[08]----00.0
@@ -87,8 +86,8 @@ class LspciTest {
             assertThat(lspci(view.directory(), "-Dvvs06:00.0"))
                     .contains("PCI bridge")
                     .contains("Bus: primary=06, secondary=07, subordinate=07")
-                    .contains(String.format(
-                            "Memory behind bridge: %x-%x [size=2M]", memory.start(), memory.limit() - 1))
+                    .contains(
+                            String.format("Memory behind bridge: %x-%x [size=2M]", memory.start(), memory.limit() - 1))
                     .containsPattern("Prefetchable memory behind bridge: [0-9a-f]+-[0-9a-f]+ \\[size=")
                     .contains("Express (v2) Downstream Port");
             assertThat(lspci(view.directory(), "-Dvvs00:02.0")).contains("Express (v2) Root Port");

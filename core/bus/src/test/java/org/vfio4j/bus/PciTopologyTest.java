@@ -30,7 +30,9 @@ class PciTopologyTest {
         FakeBridge.addSwitch(bus);
         PciDevice function = add(bus, "0000:07:00.1", new FakeFunction());
         List<String> chain = new ArrayList<>();
-        for (Optional<BusDevice> at = Optional.of(function); at.isPresent(); at = at.get().parent()) {
+        for (Optional<BusDevice> at = Optional.of(function);
+                at.isPresent();
+                at = at.get().parent()) {
             chain.add(at.get().name());
         }
         assertThat(chain).containsExactly("0000:07:00.1", "0000:06:00.0", "0000:05:00.0", "0000:00:02.0");
@@ -106,8 +108,7 @@ class PciTopologyTest {
                 assertThat(high.end())
                         .isLessThanOrEqualTo(
                                 prefetchable(registers, PCI_PREF_MEMORY_LIMIT, PCI_PREF_LIMIT_UPPER32) | 0xfffff);
-                assertThat(registers.configRead(PCI_COMMAND, 2))
-                        .isEqualTo(PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+                assertThat(registers.configRead(PCI_COMMAND, 2)).isEqualTo(PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
             }
         }
         PciFunction mine = bus.device(PciAddress.parse("06:00.0")).function();
@@ -157,8 +158,7 @@ class PciTopologyTest {
         PciDevice bridge = add(bus, "0000:00:02.0", FakeBridge.conventional(0, 1, 4));
         assertThat(bridge.bridge().orElseThrow().portType()).isEqualTo(PCI_EXP_TYPE_PCI_BRIDGE);
         assertThat(bridge.modalias()).isEqualTo("pci:v00001B36d0000000Csv00000000sd00000000bc06sc04i00");
-        assertThat(new PciDeviceId(FakeBridge.VENDOR, FakeBridge.DEVICE, 0, 0, 0, 0, false)
-                        .matches(bridge.function()))
+        assertThat(new PciDeviceId(FakeBridge.VENDOR, FakeBridge.DEVICE, 0, 0, 0, 0, false).matches(bridge.function()))
                 .isTrue();
         // Conventional PCI has 32 devices on a bus.
         assertThat(add(bus, "0000:01:1f.0", new FakeFunction()).upstream()).contains(bridge);

@@ -62,7 +62,8 @@ class SysfsTreeTest {
         Path link = sys.resolve("bus/pci/devices/0000:07:00.0");
         assertThat(Files.readSymbolicLink(link)).hasToString("../../../" + BEHIND);
         assertThat(link.resolve("class")).hasContent("0x018000\n");
-        assertThat(temporary.resolve("pci").resolve("devices/0000:07:00.0/class")).hasContent("0x018000\n");
+        assertThat(temporary.resolve("pci").resolve("devices/0000:07:00.0/class"))
+                .hasContent("0x018000\n");
         assertThat(Files.readSymbolicLink(link.resolve("driver")))
                 .hasToString("../../../../../../bus/pci/drivers/mlx5-core");
         assertThat(Files.readSymbolicLink(sys.resolve("bus/pci/drivers/mlx5-core/0000:07:00.0")))
@@ -114,7 +115,9 @@ class SysfsTreeTest {
         bus.auxiliary().register(vfio);
         add(bus, "0000:07:00.0", new FakeFunction());
         try (SysfsView late = SysfsView.open(bus, temporary.resolve("late"))) {
-            assertThat(tree(late.directory())).isEqualTo(tree(temporary.resolve("pci"))).hasSizeGreaterThan(50);
+            assertThat(tree(late.directory()))
+                    .isEqualTo(tree(temporary.resolve("pci")))
+                    .hasSizeGreaterThan(50);
         }
     }
 
@@ -142,7 +145,8 @@ class SysfsTreeTest {
         Path device = temporary.resolve("pci").resolve("devices/0000:00:03.0");
         assertThat(device).isDirectory();
         assertThat(device.resolve("driver").toRealPath())
-                .isEqualTo(temporary.resolve("pci").resolve("drivers/some-driver").toRealPath());
+                .isEqualTo(
+                        temporary.resolve("pci").resolve("drivers/some-driver").toRealPath());
         assertThat(device.toRealPath()).endsWith(Path.of("sys/devices/pci0000:00/0000:00:03.0"));
     }
 
