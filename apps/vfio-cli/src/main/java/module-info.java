@@ -17,6 +17,7 @@ module org.vfio4j.cli {
     requires org.vfio4j.i40evf;
     requires org.vfio4j.vfiouser;
     requires org.vfio4j.userspace.virtioblk;
+    requires org.vfio4j.userspace.nvme;
 
     exports org.vfio4j.cli;
 

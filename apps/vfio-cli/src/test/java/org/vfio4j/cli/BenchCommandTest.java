@@ -2,6 +2,8 @@ package org.vfio4j.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -33,6 +35,63 @@ class BenchCommandTest {
     }
 
     @Test
+    void rejectsWhatMakesNoSense() {
+        assertMisused("--queues 65: the limits are 1 and 64", "--queues", "65");
+        assertMisused("--block-size 256: the limits are 512 and 1048576", "--block-size", "256");
+        assertMisused("--block-size 600: not a multiple of 512", "--block-size", "600");
+        assertMisused("--workload swim: there are region, randread", "--workload", "swim");
+        assertMisused("--verify without a workload that writes", "--verify", "--workload", "randread");
+        assertMisused("in flight at a time: the limit is 1 GiB", "--queues", "64", "--block-size", "1M");
+        assertMisused("--poll", "--poll", "--interrupts");
+        assertMisused("floppy", "floppy");
+    }
+
+    private void assertMisused(String what, String... options) {
+        List<String> words = new ArrayList<>(List.of("bench", "--socket-path", socket()));
+        words.addAll(List.of(options));
+        assertFails(ExitCode.USAGE, what, Cli.run(words.toArray(String[]::new)));
+    }
+
+    @Test
+    void rejectsWhatTheDiskDoesNotHave() {
+        assertFails(
+                ExitCode.USAGE, "--queues 9: the disk has 4", withDisk("--queues=9", "queues=4"));
+        assertFails(ExitCode.UNSUPPORTED, "bytes: 2097152 are needed", withDisk("--workload=mixed", "--verify", "--block-size=128K"));
+    }
+
+    @Test
+    void verifiesWhatItWrites() {
+        Cli run = withDisk("--output=json", "--workload=mixed,write", "--verify", "--queues=2", "queues=2");
+        assertThat(run.exitCode()).as(run.err()).isZero();
+        assertThat(run.out()).contains("\"workload\" : \"mixed\"", "\"queues\" : 2", "\"serverCpuUs\" : null");
+    }
+
+    @Test
+    void waitsForInterrupts() {
+        Cli run = withDisk("--interrupts", "--workload=randread");
+        assertThat(run.exitCode()).as(run.err()).isZero();
+        assertThat(run.out()).contains("4 KiB random read  4 ");
+    }
+
+    @Test
+    void drawsAChart() throws IOException {
+        Path chart = directory.resolve("chart.svg");
+        Cli run = withDisk("--svg=" + chart, "--workload=randread,read");
+        assertThat(run.exitCode()).as(run.err()).isZero();
+        assertThat(Files.readString(chart))
+                .startsWith("<svg ")
+                .contains("prefers-color-scheme: dark", "4 KiB random read, QD 4", "128 KiB sequential read, QD 4")
+                .endsWith("</svg>\n");
+    }
+
+    @Test
+    void saysThatAChartCannotBeWritten() {
+        Cli run = withDisk("--svg=" + directory.resolve("none/chart.svg"), "--workload=randread");
+        assertThat(run.exitCode()).isEqualTo(ExitCode.NOT_FOUND);
+        assertThat(run.err()).contains("chart.svg: ENOENT", "try: ");
+    }
+
+    @Test
     void saysHowToStartTheServerThatIsMissing() {
         Cli run = Cli.run("bench", "--socket-path", socket());
         assertFails(ExitCode.NOT_FOUND, "ENOENT", run);
@@ -54,13 +113,18 @@ class BenchCommandTest {
                 .contains("4 KiB random read", "\"queueDepth\" : 4");
     }
 
-    private Cli withDisk(String option, String... words) {
+    /** @param words options of the bench, and without dashes settings of the disk */
+    private Cli withDisk(String... words) {
         List<String> settings = new ArrayList<>(List.of("memory=1M"));
-        settings.addAll(List.of(words));
+        List<String> line = new ArrayList<>(
+                List.of("bench", "--socket-path", socket(), "--seconds", "1", "--queue-depth", "4"));
+        for (String word : words) {
+            (word.startsWith("--") ? line : settings).add(word);
+        }
         try (Machine machine = new Machine()) {
             machine.add(new VirtioBlkKind().plan(Setting.parse(settings)))
                     .serve(new Endpoint.AtPath(Path.of(socket())), VfioUserServerOptions.DEFAULTS);
-            return Cli.run("bench", "--socket-path", socket(), "--seconds", "1", "--queue-depth", "4", option);
+            return Cli.run(line.toArray(String[]::new));
         }
     }
 

@@ -136,6 +136,7 @@ public final class NvmeDriver implements AutoCloseable {
         release(registers::disable);
         release(registers::denyDma);
         if (!interrupts.isEmpty()) {
+            release(() -> registers.enableMsix(false));
             int flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER;
             release(() -> file.setIrqs(VfioIrqSet.none(flags, VFIO_PCI_MSIX_IRQ_INDEX, 0, 0)));
             interrupts.forEach(Fd::close);
@@ -221,6 +222,7 @@ public final class NvmeDriver implements AutoCloseable {
         List<Fd> given = interrupts.stream().map(Fd::dup).toList();
         int flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
         file.setIrqs(VfioIrqSet.eventFds(flags, VFIO_PCI_MSIX_IRQ_INDEX, 0, vectors, given));
+        registers.enableMsix(true);
     }
 
     /** Goes on whatever comes: what is ours is given back in any case. */

@@ -5,11 +5,16 @@ import static org.vfio4j.sys.Errno.ENODEV;
 import static org.vfio4j.sys.Errno.ENOTSUP;
 import static org.vfio4j.sys.Errno.EPROTO;
 import static org.vfio4j.sys.Errno.ETIMEDOUT;
+import static org.vfio4j.uapi.PciRegs.PCI_CAPABILITY_LIST;
+import static org.vfio4j.uapi.PciRegs.PCI_CAP_ID_MSIX;
 import static org.vfio4j.uapi.PciRegs.PCI_CLASS_REVISION;
 import static org.vfio4j.uapi.PciRegs.PCI_COMMAND;
 import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_INTX_DISABLE;
 import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_MASTER;
 import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_MEMORY;
+import static org.vfio4j.uapi.PciRegs.PCI_MSIX_FLAGS;
+import static org.vfio4j.uapi.PciRegs.PCI_MSIX_FLAGS_ENABLE;
+import static org.vfio4j.uapi.PciRegs.PCI_STATUS_CAP_LIST;
 import static org.vfio4j.uapi.Vfio.VFIO_PCI_CONFIG_REGION_INDEX;
 import static org.vfio4j.userspace.nvme.NvmeNumbers.*;
 
@@ -33,6 +38,11 @@ final class NvmeRegisters {
 
     /** 64 KiB: a controller that needs larger pages is none that this driver knows. */
     private static final int MAX_MPSMIN = 4;
+
+    /** As many as there is room for: the list may be a ring. */
+    private static final int MAX_CAPABILITIES = 48;
+
+    private static final int CAPABILITY_MASK = 0xfc;
 
     private final VfioDeviceFile file;
     private final long timeoutNs;
@@ -140,6 +150,25 @@ final class NvmeRegisters {
     /** Keeps it from doing any more DMA. */
     void denyDma() {
         setCommand(0, PCI_COMMAND_MASTER);
+    }
+
+    /**
+     * Sets or clears MSI-X Enable, which some servers want beside {@code VFIO_DEVICE_SET_IRQS}, as if there were a bus between.
+     * Does nothing for a function without the capability.
+     */
+    void enableMsix(boolean enabled) {
+        boolean listed = (get(VFIO_PCI_CONFIG_REGION_INDEX, PCI_COMMAND) >>> Short.SIZE & PCI_STATUS_CAP_LIST) != 0;
+        int at = listed ? get(VFIO_PCI_CONFIG_REGION_INDEX, PCI_CAPABILITY_LIST) & CAPABILITY_MASK : 0;
+        for (int i = 0; i < MAX_CAPABILITIES && at != 0; i++) {
+            int header = get(VFIO_PCI_CONFIG_REGION_INDEX, at);
+            if ((header & 0xff) == PCI_CAP_ID_MSIX) {
+                int control = header >>> Short.SIZE & ~PCI_MSIX_FLAGS_ENABLE;
+                int wanted = enabled ? control | PCI_MSIX_FLAGS_ENABLE : control;
+                set(VFIO_PCI_CONFIG_REGION_INDEX, at + PCI_MSIX_FLAGS, Short.BYTES, wanted);
+                return;
+            }
+            at = header >>> Byte.SIZE & CAPABILITY_MASK;
+        }
     }
 
     int read32(long offset) {

@@ -7,9 +7,12 @@ import static org.vfio4j.sys.Errno.ENODEV;
 import static org.vfio4j.sys.Errno.ENOTSUP;
 import static org.vfio4j.sys.Errno.EPROTO;
 import static org.vfio4j.sys.Errno.ETIMEDOUT;
+import static org.vfio4j.uapi.PciRegs.PCI_CAPABILITY_LIST;
 import static org.vfio4j.uapi.PciRegs.PCI_CLASS_REVISION;
 import static org.vfio4j.uapi.PciRegs.PCI_COMMAND;
 import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_MASTER;
+import static org.vfio4j.uapi.PciRegs.PCI_STATUS;
+import static org.vfio4j.uapi.PciRegs.PCI_STATUS_CAP_LIST;
 import static org.vfio4j.userspace.nvme.NvmeNumbers.*;
 
 import org.junit.jupiter.api.AfterEach;
@@ -55,6 +58,24 @@ class DiscoveryTest {
             assertThat(fake.queues.get(1).vector).isZero();
             assertThat(fake.queues.get(2).interrupts).isFalse();
         }
+    }
+
+    @Test
+    void turnsMsixOnWhereItIsBehindOtherCapabilities() {
+        fake.config.putShort(PCI_STATUS, (short) PCI_STATUS_CAP_LIST).put(PCI_CAPABILITY_LIST, (byte) 0x40);
+        fake.config.putInt(0x40, 0x50 << 8 | 0x01).putInt(0x50, 0x0002_0011);
+        try (NvmeDriver driver = NvmeDriver.open(fake, OPTIONS)) {
+            assertThat(driver.interrupted()).isTrue();
+            assertThat(fake.config.getShort(0x52) & 0xffff).isEqualTo(0x8002);
+        }
+        assertThat(fake.config.getShort(0x52)).isEqualTo((short) 2);
+    }
+
+    @Test
+    void leavesARingOfCapabilities() {
+        fake.config.putShort(PCI_STATUS, (short) PCI_STATUS_CAP_LIST).put(PCI_CAPABILITY_LIST, (byte) 0x40);
+        fake.config.putInt(0x40, 0x40 << 8 | 0x01);
+        NvmeDriver.open(fake, OPTIONS).close();
     }
 
     @Test

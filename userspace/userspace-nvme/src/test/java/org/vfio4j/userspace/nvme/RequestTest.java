@@ -8,10 +8,8 @@ import static org.vfio4j.sys.Errno.ENOTSUP;
 import static org.vfio4j.sys.Errno.EROFS;
 import static org.vfio4j.userspace.nvme.NvmeNumbers.*;
 
-import com.sun.management.ThreadMXBean;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -23,6 +21,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Seals;
+import org.vfio4j.testkit.ThreadUse;
 import org.vfio4j.userspace.nvme.NvmeOptions.Doorbells;
 
 /** NVM Command Set 1.0, 3.2: requests, doorbells and interrupts. */
@@ -237,23 +236,23 @@ class RequestTest {
         prepare(how);
         NvmeQueue queue = open(NvmeOptions.DEFAULTS.withDoorbells(how)).queue(0);
         Completion handler = (tag, r) -> result = r;
-        ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+        Thread self = Thread.currentThread();
         long least = Long.MAX_VALUE;
         for (int round = 0; round < 20; round++) {
             fake.deaf = true;
             fake.opcodes.clear();
-            long before = threads.getCurrentThreadAllocatedBytes();
+            long before = ThreadUse.allocatedBytes(self);
             for (int i = 0; i < 200; i++) {
                 queue.read(0, 0, 16 << 10, i);
             }
             queue.kick();
-            long asked = threads.getCurrentThreadAllocatedBytes() - before;
+            long asked = ThreadUse.allocatedBytes(self) - before;
             fake.deaf = false;
             look(how);
             fake.serveAll();
-            before = threads.getCurrentThreadAllocatedBytes();
+            before = ThreadUse.allocatedBytes(self);
             assertThatTaken(queue.poll(handler));
-            least = Math.min(least, asked + threads.getCurrentThreadAllocatedBytes() - before);
+            least = Math.min(least, asked + ThreadUse.allocatedBytes(self) - before);
         }
         assertThat(least).as("bytes for 200 requests").isLessThan(200);
     }
