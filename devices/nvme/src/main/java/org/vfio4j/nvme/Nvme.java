@@ -56,6 +56,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
     private final QueueThread thread;
     private final AtomicLong doorbellCount = new AtomicLong();
     private final AtomicBoolean invalidDoorbell = new AtomicBoolean();
+    private final AtomicBoolean closed = new AtomicBoolean();
 
     private Nvme(Builder parts, AdminHandler handler) {
         this.handler = handler;
@@ -136,9 +137,11 @@ public final class Nvme implements DeviceModel, AutoCloseable {
     /** Completes what is in flight and ends the thread. The function must not be used any more. */
     @Override
     public void close() {
-        reset();
-        thread.close();
-        doorbells.close();
+        if (!closed.getAndSet(true)) {
+            reset();
+            thread.close();
+            doorbells.close();
+        }
     }
 
     private void resetQuiesced() {
