@@ -84,7 +84,11 @@ record AdminState(
         ByteBuffer to = ByteBuffer.allocate(MAX_BYTES).order(ByteOrder.LITTLE_ENDIAN);
         to.putInt(namespaces.size());
         for (NamespaceState n : namespaces) {
-            to.putInt(n.nsid).putLong(n.sizeBytes).putInt(n.flags).putInt(n.format).putInt(n.errorRecovery);
+            to.putInt(n.nsid)
+                    .putLong(n.sizeBytes)
+                    .putInt(n.flags)
+                    .putInt(n.format)
+                    .putInt(n.errorRecovery);
         }
         to.putInt(features.current().length);
         for (int value : features.current()) {
@@ -107,7 +111,8 @@ record AdminState(
         to.putInt(temperature).putInt(over).putInt(under);
         to.putLong(errors).put(errorPage);
         to.put((byte) (format.isPresent() ? 1 : 0));
-        format.ifPresent(job -> to.putInt(job.cid()).putInt(job.nsid()).putInt(job.format()).putLong(job.done()));
+        format.ifPresent(job ->
+                to.putInt(job.cid()).putInt(job.nsid()).putInt(job.format()).putLong(job.done()));
         byte[] bytes = new byte[to.position()];
         to.get(0, bytes);
         return bytes;
@@ -169,8 +174,8 @@ record AdminState(
                     parseRange(from, "error recovery", 0, Feature.ERROR_RECOVERY.mask()));
             require(
                     state.nsid == namespace.nsid() && state.sizeBytes == namespace.sizeBytes(),
-                    "namespace " + state.nsid + " of " + state.sizeBytes + " bytes, the controller has " + namespace.nsid()
-                            + " of " + namespace.sizeBytes());
+                    "namespace " + state.nsid + " of " + state.sizeBytes + " bytes, the controller has "
+                            + namespace.nsid() + " of " + namespace.sizeBytes());
             require(namespace.canHave(state.format), "namespace " + state.nsid + " of less than a block");
             all.add(state);
         }

@@ -122,8 +122,7 @@ final class AsyncEvents {
         return switch (event.type) {
             case TYPE_ERROR -> true;
             case TYPE_SMART ->
-                event.information < SMART_WARNINGS.length
-                        && (configuration & SMART_WARNINGS[event.information]) != 0;
+                event.information < SMART_WARNINGS.length && (configuration & SMART_WARNINGS[event.information]) != 0;
             case TYPE_NOTICE ->
                 event.information == NOTICE_NAMESPACE_ATTRIBUTE_CHANGED
                         && (configuration & NAMESPACE_ATTRIBUTE_NOTICES) != 0;

@@ -112,7 +112,8 @@ final class Features {
         }
         switch (select) {
             case SEL_CURRENT -> giveCurrent(feature, command, namespace);
-            case SEL_DEFAULT, SEL_SAVED -> command.setResult(defaultOf(feature, command.cdw11())); // zeroes for structures
+            case SEL_DEFAULT, SEL_SAVED ->
+                command.setResult(defaultOf(feature, command.cdw11())); // zeroes for structures
             default -> command.setResult(feature.capabilities());
         }
         return NvmeStatus.SUCCESSFUL_COMPLETION;
@@ -285,8 +286,7 @@ final class Features {
             case TIMESTAMP -> Bytes.toHost(command, timestamp.get());
             case HOST_BEHAVIOR_SUPPORT ->
                 Bytes.toHost(command, Bytes.structure(feature.dataBytes()).put(0, hostBehavior));
-            case TEMPERATURE_THRESHOLD ->
-                command.setResult(isUnder(cdw11) ? smart.underKelvin() : smart.overKelvin());
+            case TEMPERATURE_THRESHOLD -> command.setResult(isUnder(cdw11) ? smart.underKelvin() : smart.overKelvin());
             case INTERRUPT_VECTOR_CONFIGURATION -> {
                 int vector = cdw11 & VECTOR_MASK;
                 command.setResult(vector | (coalescingDisabled[vector] ? COALESCING_DISABLED : 0));

@@ -27,6 +27,8 @@ final class FormatCommand {
     private final ChangedNamespaces changed;
     private final ControllerHooks controller;
     private @Nullable Job job;
+    private boolean stepping;
+    private boolean again;
 
     /**
      * One that is going on.
@@ -112,17 +114,29 @@ final class FormatCommand {
         return (command.cdw10() & LBAFL_MASK) | (upper << 4);
     }
 
-    /** One piece. A step that was asked for twice is one more piece, no harm. */
+    /** Where tasks are run at once, a step would be called by the one before it, deeper and deeper: it is done behind that one. */
     private void step() {
+        if (stepping) {
+            again = true;
+            return;
+        }
+        stepping = true;
+        do {
+            again = false;
+            clearPiece();
+        } while (again);
+        stepping = false;
+    }
+
+    /** One that was asked for twice, by two states that were loaded, is one more piece, and does no harm. */
+    private void clearPiece() {
         Job now = job;
         NvmeNamespace namespace = now == null ? null : namespaces.allocated(now.nsid);
         if (now == null || namespace == null) {
             return;
         }
         long piece = Math.min(PIECE_BYTES, namespace.sizeBytes() - now.done);
-        int result = piece <= 0
-                ? 0
-                : controller.clear(namespace.backend(), namespace.offset() + now.done, piece);
+        int result = piece <= 0 ? 0 : controller.clear(namespace.backend(), namespace.offset() + now.done, piece);
         if (result < 0) {
             end(now, namespace, NvmeStatus.WRITE_FAULT);
         } else if (now.done + piece < namespace.sizeBytes()) {

@@ -59,8 +59,7 @@ final class IdentifyCommand {
             case CNS_CONTROLLER -> give(command, IdentifyController.of(identity, namespaces));
             case CNS_CSI_CONTROLLER -> give(command, Bytes.structure(SIZE)); // no limits but those of MDTS
             case CNS_ACTIVE_NSIDS, CNS_CSI_ACTIVE_NSIDS -> nsids(command, n -> namespaces.active(n) != null);
-            case CNS_ALLOCATED_NSIDS, CNS_CSI_ALLOCATED_NSIDS ->
-                nsids(command, n -> namespaces.allocated(n) != null);
+            case CNS_ALLOCATED_NSIDS, CNS_CSI_ALLOCATED_NSIDS -> nsids(command, n -> namespaces.allocated(n) != null);
             case CNS_NAMESPACE_DESCRIPTORS -> descriptors(command);
             case CNS_ALLOCATED_NAMESPACE -> allocatedNamespace(command, IdentifyNamespace::of);
             case CNS_CSI_ALLOCATED_NAMESPACE -> allocatedNamespace(command, IdentifyCommand::nothing);

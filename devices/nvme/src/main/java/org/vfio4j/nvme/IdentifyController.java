@@ -79,10 +79,10 @@ final class IdentifyController {
     /** There is a volatile write cache; Flush takes no broadcast NSID. */
     static final int VWC_PRESENT = (2 << 1) | 1;
 
-    /** SGLs without alignment, bit buckets among them. */
-    static final int SGLS_SUPPORTED = (1 << 16) | 1;
+    /** SGLs of data blocks and segments, without alignment. */
+    static final int SGLS_SUPPORTED = 1;
 
-    /** Command 64 at a time is a good burst: 2 to this power. */
+    /** 64 commands at a time are a good burst: 2 to this power. */
     private static final int ARBITRATION_BURST = 6;
 
     private static final int TYPE_IO_CONTROLLER = 1;
@@ -143,15 +143,13 @@ final class IdentifyController {
         to.put(CQES, (byte) (NvmeSpec.CQE_SIZE_SHIFT * 0x11));
         to.putShort(MAXCMD, (short) NvmeLimits.MAX_QUEUE_ENTRIES);
         to.putInt(NN, namespaces.count());
-        to.putShort(
-                ONCS,
-                (short) (ONCS_COMPARE
-                        | ONCS_DATASET_MANAGEMENT
-                        | ONCS_WRITE_ZEROES
-                        | ONCS_SAVE_AND_SELECT
-                        | ONCS_TIMESTAMP
-                        | ONCS_VERIFY
-                        | ONCS_COPY));
+        to.putShort(ONCS, (short) (ONCS_COMPARE
+                | ONCS_DATASET_MANAGEMENT
+                | ONCS_WRITE_ZEROES
+                | ONCS_SAVE_AND_SELECT
+                | ONCS_TIMESTAMP
+                | ONCS_VERIFY
+                | ONCS_COPY));
         to.put(FNA, (byte) FNA_NO_BROADCAST);
         to.put(VWC, (byte) VWC_PRESENT);
         to.put(NWPC, (byte) WRITE_PROTECT_STATES);

@@ -51,12 +51,7 @@ final class LogPages {
     private final ChangedNamespaces changed;
     private final AsyncEvents events;
 
-    LogPages(
-            NvmeIdentity identity,
-            ErrorLog errors,
-            SmartLog smart,
-            ChangedNamespaces changed,
-            AsyncEvents events) {
+    LogPages(NvmeIdentity identity, ErrorLog errors, SmartLog smart, ChangedNamespaces changed, AsyncEvents events) {
         this.identity = identity;
         this.errors = errors;
         this.smart = smart;

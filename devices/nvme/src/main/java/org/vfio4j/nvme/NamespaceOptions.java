@@ -18,11 +18,13 @@ public record NamespaceOptions(BlockBackend backend, int blockBytes, Optional<Na
     /** @throws ErrnoException EINVAL for another size of blocks, or storage that is smaller than a block */
     public NamespaceOptions {
         if (LbaFormat.indexOf(blockBytes) < 0) {
-            throw new ErrnoException(EINVAL, "logical blocks of " + blockBytes + " bytes, which are neither 512 nor 4096");
+            throw new ErrnoException(
+                    EINVAL, "logical blocks of " + blockBytes + " bytes, which are neither 512 nor 4096");
         }
         if (backend.sizeBytes() < blockBytes) {
             throw new ErrnoException(
-                    EINVAL, backend.describe() + " of " + backend.sizeBytes() + " bytes, less than a block of " + blockBytes);
+                    EINVAL,
+                    backend.describe() + " of " + backend.sizeBytes() + " bytes, less than a block of " + blockBytes);
         }
     }
 }

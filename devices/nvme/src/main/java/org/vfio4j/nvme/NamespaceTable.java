@@ -24,8 +24,7 @@ final class NamespaceTable implements Namespaces {
     NamespaceTable(int count, String subnqn, List<NamespaceOptions> options) {
         if (count > NvmeLimits.MAX_NAMESPACES || options.size() > count) {
             throw new ErrnoException(
-                    E2BIG,
-                    options.size() + " namespaces of " + count + ", the limit is " + NvmeLimits.MAX_NAMESPACES);
+                    E2BIG, options.size() + " namespaces of " + count + ", the limit is " + NvmeLimits.MAX_NAMESPACES);
         }
         slots = new @Nullable NvmeNamespace[count];
         for (int i = 0; i < options.size(); i++) {

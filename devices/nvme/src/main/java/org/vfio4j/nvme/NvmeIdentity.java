@@ -69,7 +69,8 @@ public record NvmeIdentity(
 
     private static void checkText(String what, String text, int max) {
         if (text.isEmpty() || text.length() > max || !text.chars().allMatch(c -> c >= ' ' && c < 0x7f)) {
-            throw new ErrnoException(EINVAL, what + " \"" + text + "\", which is not 1 to " + max + " ASCII characters");
+            throw new ErrnoException(
+                    EINVAL, what + " \"" + text + "\", which is not 1 to " + max + " ASCII characters");
         }
     }
 }

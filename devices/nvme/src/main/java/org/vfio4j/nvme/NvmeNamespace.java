@@ -112,7 +112,9 @@ final class NvmeNamespace implements Namespace {
     void checkStorage(BlockBackend other) {
         if (other.sizeBytes() >>> lbaShift() == 0) {
             throw new ErrnoException(
-                    EINVAL, other.describe() + " of " + other.sizeBytes() + " bytes, less than a block of " + (1 << lbaShift()));
+                    EINVAL,
+                    other.describe() + " of " + other.sizeBytes() + " bytes, less than a block of "
+                            + (1 << lbaShift()));
         }
     }
 
