@@ -161,7 +161,7 @@ final class FormatCommand {
         if (namespace != null) {
             long left = namespace.sizeBytes() - shown.done;
             // Never 0 before the end, since that says that it is over.
-            namespace.setFormatRemaining((int) Math.clamp(100 * (left >>> 9) / (namespace.sizeBytes() >>> 9), 1, 100));
+            namespace.setFormatRemaining(Math.clamp(100 * (left >>> 9) / (namespace.sizeBytes() >>> 9), 1, 100));
         }
     }
 }
