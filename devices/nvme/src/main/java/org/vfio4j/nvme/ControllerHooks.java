@@ -5,7 +5,10 @@ import org.vfio4j.block.BlockBackend;
 /** What the controller does for an {@link AdminHandler}. Belongs to the queue thread, but for {@link #run}. */
 interface ControllerHooks {
 
-    /** Has {@code task} run on the queue thread soon. From any thread; tasks of before a controller reset are run as well. */
+    /**
+     * Has {@code task} run on the queue thread, or here when there is none, with nothing in flight, and does not wait for it. From any
+     * thread.
+     */
     void run(Runnable task);
 
     /** Completes a held admin command. */

@@ -1,7 +1,15 @@
 package org.vfio4j.nvme;
 
+import static org.vfio4j.nvme.NvmeSpec.COMPARE;
+import static org.vfio4j.nvme.NvmeSpec.FLUSH;
+import static org.vfio4j.nvme.NvmeSpec.READ;
+import static org.vfio4j.nvme.NvmeSpec.WRITE;
+
 /** Counts commands and bytes. Written by the queue thread; plain fields, since nothing depends on how fresh a reader sees them. */
 final class IoTally {
+
+    private static final int STATUS_CODE_TYPE = 0x700;
+    private static final int MEDIA_ERROR = 0x200;
 
     long reads;
     long writes;
@@ -23,6 +31,29 @@ final class IoTally {
 
     long slow;
     long interrupts;
-    long doorbells;
     long faults;
+
+    /** An I/O command succeeded. */
+    void done(int opcode, int bytes) {
+        switch (opcode) {
+            case READ -> {
+                reads++;
+                readBytes += bytes;
+            }
+            case WRITE -> {
+                writes++;
+                writtenBytes += bytes;
+            }
+            case FLUSH -> flushes++;
+            case COMPARE -> compares++;
+            default -> others++;
+        }
+    }
+
+    void failed(int status) {
+        errors++;
+        if ((status & STATUS_CODE_TYPE) == MEDIA_ERROR) {
+            mediaErrors++;
+        }
+    }
 }

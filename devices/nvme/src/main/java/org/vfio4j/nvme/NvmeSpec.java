@@ -119,6 +119,12 @@ final class NvmeSpec {
     /** {@link #ABORT}, DW0 of its completion: the command was not aborted. */
     static final int ABORT_NOT_DONE = 1;
 
+    // Asynchronous events; Base figures 146 and 147.
+    static final int EVENT_ERROR_STATUS = 0;
+    static final int EVENT_WRITE_TO_INVALID_DOORBELL_REGISTER = 0;
+    static final int EVENT_INVALID_DOORBELL_WRITE_VALUE = 1;
+    static final int LOG_ERROR_INFORMATION = 1;
+
     /** NSID that means all. */
     static final int NSID_BROADCAST = 0xffff_ffff;
 
