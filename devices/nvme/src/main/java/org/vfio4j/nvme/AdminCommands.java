@@ -170,7 +170,7 @@ final class AdminCommands implements AdminHandler {
         namespace.checkStorage(backend);
         parts.controller.drain();
         BlockBackend old = namespace.backend();
-        if (old != backend) {
+        if (!old.equals(backend)) {
             parts.controller.release(old);
         }
         namespace.setStorage(backend, backend.sizeBytes());

@@ -80,8 +80,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
         boolean naps = parts.mappable && !parts.polling.always();
         work = new NvmeWork(
                 parts.name, controller, parts.polling.always(), naps ? parts.polling.spinNs() : NvmeWork.NEVER);
-        QueuePolling polling =
-                naps ? new QueuePolling(QueuePolling.FOR_EVER, parts.polling.idleNs()) : parts.polling;
+        QueuePolling polling = naps ? new QueuePolling(QueuePolling.FOR_EVER, parts.polling.idleNs()) : parts.polling;
         thread = new QueueThread(parts.name, work, polling);
         handler.connect(controller);
     }
@@ -267,8 +266,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
         /** @throws IllegalArgumentException when it is not 1 to {@link #MAX_QUEUE_PAIRS} */
         public Builder queuePairs(int count) {
             if (count < 1 || count > MAX_QUEUE_PAIRS) {
-                throw new IllegalArgumentException(
-                        count + " queue pairs: the limits are 1 and " + MAX_QUEUE_PAIRS);
+                throw new IllegalArgumentException(count + " queue pairs: the limits are 1 and " + MAX_QUEUE_PAIRS);
             }
             queuePairs = count;
             return this;
