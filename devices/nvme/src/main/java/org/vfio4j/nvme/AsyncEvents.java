@@ -78,6 +78,9 @@ final class AsyncEvents {
 
     /** Holds a request, or refuses it. It may be completed at once. */
     int request(int cid) {
+        if (held.contains(cid)) {
+            return AdminHandler.HELD; // the same command, carried out again
+        }
         if (held.size() == NvmeLimits.MAX_ASYNC_EVENT_REQUESTS) {
             return NvmeStatus.ASYNCHRONOUS_EVENT_REQUEST_LIMIT_EXCEEDED | NvmeStatus.DNR;
         }

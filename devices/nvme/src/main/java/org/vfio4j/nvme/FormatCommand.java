@@ -46,6 +46,9 @@ final class FormatCommand {
     }
 
     int execute(AdminCommand command) {
+        if (job != null && job.cid == command.cid() && job.nsid == command.nsid()) {
+            return AdminHandler.HELD; // the same command, carried out again
+        }
         int status = check(command);
         if (status != NvmeStatus.SUCCESSFUL_COMPLETION) {
             return status == NvmeStatus.FORMAT_IN_PROGRESS ? status : status | NvmeStatus.DNR;

@@ -2,6 +2,7 @@ package org.vfio4j.nvme;
 
 import static org.vfio4j.nvme.NvmeSpec.*;
 
+import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import org.vfio4j.bus.DmaSpace;
@@ -83,6 +84,11 @@ public final class Nvme implements DeviceModel, AutoCloseable {
         QueuePolling polling = naps ? new QueuePolling(QueuePolling.FOR_EVER, parts.polling.idleNs()) : parts.polling;
         thread = new QueueThread(parts.name, work, polling);
         handler.connect(controller);
+    }
+
+    /** A controller that says that it is this one, with namespaces 1 to as many as there are. */
+    public static Builder builder(NvmeIdentity identity, List<NamespaceOptions> namespaces) {
+        return new Builder(new AdminCommands(identity, namespaces.size(), namespaces, System::nanoTime));
     }
 
     public PciFunction function() {

@@ -46,12 +46,15 @@ public record NvmeIdentity(
         checkText("NQN", subnqn, MAX_NQN_LENGTH);
     }
 
-    /** A controller with this serial number, of a subsystem whose NQN is made of the serial number and is so the same every time. */
-    public static NvmeIdentity of(int vendorId, int subsystemVendorId, String serial) {
+    /**
+     * A controller of this serial number, with the ids of {@link Nvme}'s configuration space. The NQN of its subsystem is made of the
+     * serial number, and so the same every time.
+     */
+    public static NvmeIdentity of(String serial) {
         UUID uuid = UUID.nameUUIDFromBytes(("vfio4j:" + serial).getBytes(StandardCharsets.UTF_8));
         return new NvmeIdentity(
-                vendorId,
-                subsystemVendorId,
+                Nvme.PCI_VENDOR_ID_MELLANOX,
+                Nvme.PCI_VENDOR_ID_MELLANOX,
                 0,
                 0,
                 serial,

@@ -86,6 +86,11 @@ final class AdminFixture implements AutoCloseable {
         return admin.execute(command);
     }
 
+    /** Runs the last command once more, as a controller does that could not post its completion. */
+    int again() {
+        return admin.execute(command);
+    }
+
     int lastCid() {
         return cid & 0xffff;
     }

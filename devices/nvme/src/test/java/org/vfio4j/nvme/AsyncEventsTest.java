@@ -52,6 +52,16 @@ class AsyncEventsTest {
     }
 
     @Test
+    void holdsARequestThatIsCarriedOutAgainOnce() {
+        int cid = request();
+        nvme.again();
+        nvme.admin.asynchronousEvent(AsyncEvents.TYPE_ERROR, 0, 1);
+        nvme.run(GET_LOG_PAGE, 0, LogPagesTest.page(1, 64));
+        nvme.admin.asynchronousEvent(AsyncEvents.TYPE_ERROR, 0, 1);
+        assertEquals(List.of(new Completed(cid, INVALID_DOORBELL, 0)), nvme.controller.completed);
+    }
+
+    @Test
     void saysNothingThatTheDriverDoesNotWantToKnow() {
         request();
         nvme.admin.setStorage(1, nvme.first);
