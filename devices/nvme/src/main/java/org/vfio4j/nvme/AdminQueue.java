@@ -21,8 +21,7 @@ final class AdminQueue implements AutoCloseable {
     private final QueueCommands queueCommands;
     private final Mapping memory = Mapping.anonymous(DATA_AT + NvmeLimits.MAX_TRANSFER_BYTES);
     private final DataPointer pointer = new DataPointer(memory.address());
-    private final AdminCommand command =
-            new AdminCommand(memory.address() + ENTRY_AT, memory.address() + DATA_AT);
+    private final AdminCommand command = new AdminCommand(memory.address() + ENTRY_AT, memory.address() + DATA_AT);
 
     AdminQueue(Controller controller) {
         this.controller = controller;
@@ -73,8 +72,8 @@ final class AdminQueue implements AutoCloseable {
             return bytes == 0 ? handler.execute(command) : -bytes;
         }
         boolean toHost = handler.isToHost(command);
-        int status = pointer.find(
-                PSDT_PRP, command.prp1(), command.prp2(), bytes, controller.pageBytes(), window, remote);
+        int status =
+                pointer.find(PSDT_PRP, command.prp1(), command.prp2(), bytes, controller.pageBytes(), window, remote);
         if (status == SUCCESSFUL_COMPLETION && !remote && !isReachable(window, toHost)) {
             status = DataPointer.UNREACHABLE;
         }

@@ -101,7 +101,8 @@ final class CompletionQueue {
         long at = host + (long) tail * CQE_SIZE;
         RawMemory.putLong(at, dw0);
         RawMemory.putLongRelease(
-                at + CQE_DW2, Integer.toUnsignedLong(sqhd | (sqid << 16)) | ((long) dword3(cid, status) << Integer.SIZE));
+                at + CQE_DW2,
+                Integer.toUnsignedLong(sqhd | (sqid << 16)) | ((long) dword3(cid, status) << Integer.SIZE));
         advance();
     }
 

@@ -145,7 +145,10 @@ final class DataPointer {
                 return SGL_DESCRIPTOR_TYPE_INVALID | DNR;
             }
             long length = what & 0xffff_ffffL;
-            if (length == 0 || length % SGL_SIZE != 0 || (segment & (Long.BYTES - 1)) != 0 || segments == MAX_SEGMENTS) {
+            if (length == 0
+                    || length % SGL_SIZE != 0
+                    || (segment & (Long.BYTES - 1)) != 0
+                    || segments == MAX_SEGMENTS) {
                 return INVALID_SGL_SEGMENT_DESCRIPTOR | DNR;
             }
             int status = segment(segment, length, type == SGL_LAST_SEGMENT, window, remote);

@@ -2,6 +2,7 @@ package org.vfio4j.nvme;
 
 import static org.vfio4j.nvme.NvmeSpec.*;
 
+import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import org.vfio4j.bus.DmaSpace;
@@ -80,10 +81,14 @@ public final class Nvme implements DeviceModel, AutoCloseable {
         boolean naps = parts.mappable && !parts.polling.always();
         work = new NvmeWork(
                 parts.name, controller, parts.polling.always(), naps ? parts.polling.spinNs() : NvmeWork.NEVER);
-        QueuePolling polling =
-                naps ? new QueuePolling(QueuePolling.FOR_EVER, parts.polling.idleNs()) : parts.polling;
+        QueuePolling polling = naps ? new QueuePolling(QueuePolling.FOR_EVER, parts.polling.idleNs()) : parts.polling;
         thread = new QueueThread(parts.name, work, polling);
         handler.connect(controller);
+    }
+
+    /** A controller that says that it is this one, with namespaces 1 to as many as there are. */
+    public static Builder builder(NvmeIdentity identity, List<NamespaceOptions> namespaces) {
+        return new Builder(new AdminCommands(identity, namespaces.size(), namespaces, System::nanoTime));
     }
 
     public PciFunction function() {
@@ -267,8 +272,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
         /** @throws IllegalArgumentException when it is not 1 to {@link #MAX_QUEUE_PAIRS} */
         public Builder queuePairs(int count) {
             if (count < 1 || count > MAX_QUEUE_PAIRS) {
-                throw new IllegalArgumentException(
-                        count + " queue pairs: the limits are 1 and " + MAX_QUEUE_PAIRS);
+                throw new IllegalArgumentException(count + " queue pairs: the limits are 1 and " + MAX_QUEUE_PAIRS);
             }
             queuePairs = count;
             return this;

@@ -1,7 +1,6 @@
 package org.vfio4j.nvme;
 
 import static org.vfio4j.nvme.NvmeSpec.*;
-import static org.vfio4j.nvme.NvmeStatus.SUCCESSFUL_COMPLETION;
 import static org.vfio4j.sys.Errno.ECANCELED;
 import static org.vfio4j.sys.Errno.ENOTCONN;
 
@@ -247,7 +246,11 @@ final class NvmeWork implements QueueWork {
             queue.completions.reserved--;
         } else {
             queue.completions.post(
-                    Integer.toUnsignedLong(own.command().result()), 0, queue.head, own.command().cid(), status);
+                    Integer.toUnsignedLong(own.command().result()),
+                    0,
+                    queue.head,
+                    own.command().cid(),
+                    status);
         }
         return 1;
     }
@@ -358,7 +361,9 @@ final class NvmeWork implements QueueWork {
                 controller.invalidDoorbellValue();
             }
         }
-        if (queue.waiting() != 0 || controller.interrupts().isPin() || !controller.heldCompletions().isEmpty()) {
+        if (queue.waiting() != 0
+                || controller.interrupts().isPin()
+                || !controller.heldCompletions().isEmpty()) {
             takeHead(queue.completions, shadowed);
         }
     }
@@ -375,7 +380,9 @@ final class NvmeWork implements QueueWork {
     }
 
     private int doorbell(int index, boolean shadowed) {
-        return shadowed ? controller.shadow().get(index) : controller.doorbells().get(index);
+        return shadowed
+                ? controller.shadow().get(index)
+                : controller.doorbells().get(index);
     }
 
     private boolean locateShadow(DmaWindow window) {
@@ -434,7 +441,8 @@ final class NvmeWork implements QueueWork {
         if (did != 0) {
             return did;
         }
-        // Cut short: whoever did that is about to take the memory away or to reset the device. With shadow doorbells nobody may ring.
+        // Cut short: whoever did that is about to take the memory away or to reset the device. With shadow doorbells
+        // nobody may ring.
         if (pollsAlways || cutShort || controller.shadow().isConfigured()) {
             return LATER;
         }

@@ -58,8 +58,7 @@ final class QueueCommands {
             return INVALID_INTERRUPT_VECTOR | DNR;
         }
         boolean interrupts = (command.cdw11() & QUEUE_IEN) != 0;
-        CompletionQueue queue =
-                new CompletionQueue(qid, command.prp1(), high(command.cdw10()) + 1, vector, interrupts);
+        CompletionQueue queue = new CompletionQueue(qid, command.prp1(), high(command.cdw10()) + 1, vector, interrupts);
         queues.add(queue);
         controller.shadow(Doorbells.headOf(qid), 0, window);
         return SUCCESSFUL_COMPLETION;
@@ -99,9 +98,7 @@ final class QueueCommands {
             // CAP.CQR: queues are physically contiguous.
             return INVALID_FIELD_IN_COMMAND | DNR;
         }
-        return (command.prp1() & (controller.pageBytes() - 1)) != 0
-                ? PRP_OFFSET_INVALID | DNR
-                : SUCCESSFUL_COMPLETION;
+        return (command.prp1() & (controller.pageBytes() - 1)) != 0 ? PRP_OFFSET_INVALID | DNR : SUCCESSFUL_COMPLETION;
     }
 
     private int deleteCompletion(AdminCommand command) {

@@ -99,10 +99,7 @@ final class QueueTable {
     }
 
     private void list() {
-        submissions = Stream.of(submission)
-                .skip(1)
-                .filter(Objects::nonNull)
-                .toArray(SubmissionQueue[]::new);
+        submissions = Stream.of(submission).skip(1).filter(Objects::nonNull).toArray(SubmissionQueue[]::new);
         completions = Stream.of(completion).filter(Objects::nonNull).toArray(CompletionQueue[]::new);
     }
 }

@@ -54,17 +54,16 @@ final class SlowIo implements BlockCompletion, AutoCloseable {
         if (namespace.notReady() != SUCCESSFUL_COMPLETION) {
             return namespace.notReady();
         }
-        int status =
-                switch (command.opcode) {
-                    case READ -> read(command, namespace, window);
-                    case WRITE -> write(command, namespace, window);
-                    case FLUSH -> flush(namespace);
-                    case WRITE_ZEROES -> writeZeroes(command, namespace);
-                    case DATASET_MANAGEMENT -> manageDataset(command, namespace, window);
-                    case COMPARE -> compare(command, namespace, window);
-                    case VERIFY -> verify(command, namespace);
-                    default -> copy(command, namespace, window);
-                };
+        int status = switch (command.opcode) {
+            case READ -> read(command, namespace, window);
+            case WRITE -> write(command, namespace, window);
+            case FLUSH -> flush(namespace);
+            case WRITE_ZEROES -> writeZeroes(command, namespace);
+            case DATASET_MANAGEMENT -> manageDataset(command, namespace, window);
+            case COMPARE -> compare(command, namespace, window);
+            case VERIFY -> verify(command, namespace);
+            default -> copy(command, namespace, window);
+        };
         if (status == SUCCESSFUL_COMPLETION) {
             boolean moves = command.opcode == READ || command.opcode == WRITE;
             controller.tally().done(command.opcode, moves ? bytes(command, namespace) : 0);

@@ -51,7 +51,10 @@ class ControllerLifeTest {
             NvmeDriver.await("CSTS.CFS", () -> (fixture.driver.status() & CSTS_CFS) != 0);
             fixture.driver.write(CC, 4, 0);
             NvmeDriver.await("CSTS 0", () -> fixture.driver.status() == 0);
-            assertThat(fixture.driver.enable(32).run(new NvmeCommand(0x0a).cdw(11, 7)).dw0())
+            assertThat(fixture.driver
+                            .enable(32)
+                            .run(new NvmeCommand(0x0a).cdw(11, 7))
+                            .dw0())
                     .isEqualTo(7);
         }
     }
@@ -90,8 +93,7 @@ class ControllerLifeTest {
     void shutdownSaysWhenAllIsStable() {
         try (NvmeFixture fixture = new NvmeFixture().start()) {
             fixture.driver.write(CC, 4, CC_ENABLED | CC_SHN_NORMAL);
-            NvmeDriver.await(
-                    "CSTS.SHST", () -> (fixture.driver.status() & (3 << 2)) == CSTS_SHST_COMPLETE);
+            NvmeDriver.await("CSTS.SHST", () -> (fixture.driver.status() & (3 << 2)) == CSTS_SHST_COMPLETE);
             assertThat(fixture.handler.shutdowns).isEqualTo(1);
             fixture.driver.disable();
             assertThat(fixture.driver.status()).isZero();
@@ -102,8 +104,7 @@ class ControllerLifeTest {
     void shutdownNeedsNoEnabledController() {
         try (NvmeFixture fixture = new NvmeFixture()) {
             fixture.driver.write(CC, 4, CC_SHN_NORMAL);
-            NvmeDriver.await(
-                    "CSTS.SHST", () -> (fixture.driver.status() & (3 << 2)) == CSTS_SHST_COMPLETE);
+            NvmeDriver.await("CSTS.SHST", () -> (fixture.driver.status() & (3 << 2)) == CSTS_SHST_COMPLETE);
         }
     }
 
@@ -128,8 +129,7 @@ class ControllerLifeTest {
     void withoutBusMasterNothingIsFetched() throws InterruptedException {
         try (NvmeFixture fixture = new NvmeFixture().start()) {
             fixture.driver.setMaster(false);
-            fixture.io.submit(
-                    NvmeCommand.io(NvmeCommand.READ, 1, 0, 1).prp(fixture.pages(1)));
+            fixture.io.submit(NvmeCommand.io(NvmeCommand.READ, 1, 0, 1).prp(fixture.pages(1)));
             Thread.sleep(20);
             assertThat(fixture.io.isDone()).isFalse();
             fixture.driver.setMaster(true);

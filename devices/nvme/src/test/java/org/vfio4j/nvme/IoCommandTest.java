@@ -91,8 +91,12 @@ class IoCommandTest {
         assertThat(run(NvmeCommand.io(READ, 3, 0, 1).prp(page))).isEqualTo(0x00b);
         assertThat(run(NvmeCommand.io(READ, -1, 0, 1).prp(page))).isEqualTo(0x00b);
         assertThat(run(NvmeCommand.io(0x7f, 1, 0, 1).prp(page))).isEqualTo(0x001);
-        assertThat(run(NvmeCommand.io(READ, 1, 0, 1).prp(page).flags(1 << 8))).as("fused").isEqualTo(0x002);
-        assertThat(run(NvmeCommand.io(READ, 1, 0, 1).prp(page).flags(3 << 14))).as("PSDT").isEqualTo(0x002);
+        assertThat(run(NvmeCommand.io(READ, 1, 0, 1).prp(page).flags(1 << 8)))
+                .as("fused")
+                .isEqualTo(0x002);
+        assertThat(run(NvmeCommand.io(READ, 1, 0, 1).prp(page).flags(3 << 14)))
+                .as("PSDT")
+                .isEqualTo(0x002);
     }
 
     @Test
@@ -209,7 +213,8 @@ class IoCommandTest {
         copyRange(list, 0, BLOCKS, 1);
         assertThat(run(new NvmeCommand(COPY).nsid(1).prp(list).slba(5000))).isEqualTo(0x080);
         copyRange(list, 0, 0, 2);
-        assertThat(run(new NvmeCommand(COPY).nsid(1).prp(list).slba(BLOCKS - 1))).isEqualTo(0x080);
+        assertThat(run(new NvmeCommand(COPY).nsid(1).prp(list).slba(BLOCKS - 1)))
+                .isEqualTo(0x080);
         assertThat(run(new NvmeCommand(COPY).nsid(1).prp(list).slba(0).cdw(12, 1 << 8)))
                 .as("format")
                 .isEqualTo(0x002);

@@ -88,7 +88,8 @@ final class PlainHandler implements AdminHandler, Namespaces {
     public void asynchronousEvent(int type, int information, int logPage) {
         events.add(type + "/" + information + "/" + logPage);
         if (!held.isEmpty()) {
-            controller().complete(held.removeFirst(), type | (information << 8) | (logPage << 16), SUCCESSFUL_COMPLETION);
+            controller()
+                    .complete(held.removeFirst(), type | (information << 8) | (logPage << 16), SUCCESSFUL_COMPLETION);
         }
     }
 

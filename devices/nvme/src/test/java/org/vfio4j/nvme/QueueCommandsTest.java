@@ -36,7 +36,9 @@ class QueueCommandsTest {
         assertThat(code(createCompletions(queue, 1).cdw(10, 0x000f_0005))).isEqualTo(0x101);
         assertThat(code(createCompletions(queue, 1).cdw(10, 0x0000_0001))).isEqualTo(0x102);
         assertThat(code(createCompletions(queue, 1).cdw(10, 0x1000_0001))).isEqualTo(0x102);
-        assertThat(code(createCompletions(queue, 1).cdw(11, 2))).as("not contiguous").isEqualTo(0x002);
+        assertThat(code(createCompletions(queue, 1).cdw(11, 2)))
+                .as("not contiguous")
+                .isEqualTo(0x002);
         assertThat(code(createCompletions(queue, 5))).as("vector").isEqualTo(0x108);
         assertThat(code(createCompletions(queue, 1).prp(queue.cq() + 8))).isEqualTo(0x013);
         assertThat(code(createCompletions(queue, 1))).isZero();
@@ -47,7 +49,9 @@ class QueueCommandsTest {
     void refusesSubmissionQueuesThatCannotBe() {
         assertThat(code(createSubmissions(queue))).as("no completion queue").isEqualTo(0x100);
         assertThat(code(createCompletions(queue, 1))).isZero();
-        assertThat(code(createSubmissions(queue).cdw(11, 1))).as("the admin queue's").isEqualTo(0x101);
+        assertThat(code(createSubmissions(queue).cdw(11, 1)))
+                .as("the admin queue's")
+                .isEqualTo(0x101);
         assertThat(code(createSubmissions(queue).cdw(11, 1 | (9 << 16)))).isEqualTo(0x101);
         assertThat(code(createSubmissions(queue).cdw(10, 1))).isEqualTo(0x102);
         assertThat(code(createSubmissions(queue).cdw(11, 1 << 16))).isEqualTo(0x002);
@@ -66,7 +70,8 @@ class QueueCommandsTest {
         assertThat(delete(NvmeCommand.DELETE_SQ, 1)).isZero();
         assertThat(delete(NvmeCommand.DELETE_CQ, 1)).isZero();
         fixture.io = fixture.driver.create(fixture.admin, 1, 16, false);
-        assertThat(fixture.io(NvmeCommand.READ, 0, 1, fixture.pages(1), 0).code()).isZero();
+        assertThat(fixture.io(NvmeCommand.READ, 0, 1, fixture.pages(1), 0).code())
+                .isZero();
     }
 
     @Test
@@ -75,7 +80,8 @@ class QueueCommandsTest {
         assertThat(done.code()).isEqualTo(0x001);
         assertThat(done.doNotRetry()).isTrue();
         assertThat(code(new NvmeCommand(NvmeCommand.IDENTIFY).flags(1 << 8))).isEqualTo(0x002);
-        assertThat(code(new NvmeCommand(NvmeCommand.IDENTIFY).flags(NvmeCommand.SGL))).isEqualTo(0x002);
+        assertThat(code(new NvmeCommand(NvmeCommand.IDENTIFY).flags(NvmeCommand.SGL)))
+                .isEqualTo(0x002);
     }
 
     @Test
@@ -91,7 +97,8 @@ class QueueCommandsTest {
                         .status())
                 .isZero();
         assertThat(fixture.memory.get(remote, 4096)).containsOnly(0x11);
-        assertThat(code(new NvmeCommand(NvmeCommand.IDENTIFY).prp(0x7777_0000_0000L))).isEqualTo(0x004);
+        assertThat(code(new NvmeCommand(NvmeCommand.IDENTIFY).prp(0x7777_0000_0000L)))
+                .isEqualTo(0x004);
     }
 
     @Test
@@ -118,7 +125,10 @@ class QueueCommandsTest {
         assertThat(aborted.code()).isEqualTo(0x007);
         assertThat(abort.status()).isZero();
         assertThat(abort.dw0() & 1).as("aborted").isZero();
-        assertThat(fixture.admin.run(new NvmeCommand(NvmeCommand.ABORT).cdw(10, cid << 16)).dw0() & 1)
+        assertThat(fixture.admin
+                                .run(new NvmeCommand(NvmeCommand.ABORT).cdw(10, cid << 16))
+                                .dw0()
+                        & 1)
                 .as("not there any more")
                 .isEqualTo(1);
     }
@@ -129,7 +139,8 @@ class QueueCommandsTest {
         for (int i = 0; i < 12; i++) {
             fixture.admin.submit(new NvmeCommand(NvmeCommand.ASYNC_EVENT));
             NvmeDriver.await("held", () -> fixture.nvme.counters().adminCommands() >= 0);
-            assertThat(fixture.admin.run(new NvmeCommand(0x0a).cdw(11, i)).dw0()).isEqualTo(i);
+            assertThat(fixture.admin.run(new NvmeCommand(0x0a).cdw(11, i)).dw0())
+                    .isEqualTo(i);
         }
         for (int i = 0; i < 12; i++) {
             fixture.handler.controller().run(() -> fixture.handler.asynchronousEvent(2, 0, 3));
@@ -147,7 +158,8 @@ class QueueCommandsTest {
         NvmeCompletion event = fixture.admin.await();
         assertThat(event.cid()).isEqualTo(cid);
         assertThat(event.dw0()).isEqualTo(0x0001_0100);
-        assertThat(fixture.io(NvmeCommand.READ, 0, 1, fixture.pages(1), 0).code()).isZero();
+        assertThat(fixture.io(NvmeCommand.READ, 0, 1, fixture.pages(1), 0).code())
+                .isZero();
     }
 
     @Test

@@ -100,8 +100,8 @@ public final class NvmeQueue {
             head = 0;
             phase ^= 1;
         }
-        return Optional.of(new NvmeCompletion(
-                RawMemory.getInt(at), third & 0xffff, third >>> 16, fourth & 0xffff, fourth >>> 17));
+        return Optional.of(
+                new NvmeCompletion(RawMemory.getInt(at), third & 0xffff, third >>> 16, fourth & 0xffff, fourth >>> 17));
     }
 
     /** Whether a completion is there. */
