@@ -61,7 +61,7 @@ class BenchCommandTest {
 
     @Test
     void verifiesWhatItWrites() {
-        Cli run = withDisk("--output=json", "--workload=mixed,write", "--verify", "--queues=2", "queues=2");
+        Cli run = withDisk("--output=json", "--workload=mixed,write", "--block-size=8K", "--verify", "--queues=2", "queues=2");
         assertThat(run.exitCode()).as(run.err()).isZero();
         assertThat(run.out()).contains("\"workload\" : \"mixed\"", "\"queues\" : 2", "\"serverCpuUs\" : null");
     }
