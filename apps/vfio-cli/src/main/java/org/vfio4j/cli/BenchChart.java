@@ -19,8 +19,7 @@ final class BenchChart {
     private static final int ROW = 26;
     private static final int BOTTOM = 34;
 
-    private static final String STYLE =
-            """
+    private static final String STYLE = """
             <style>
               svg { background: #ffffff; font: 12px system-ui, sans-serif; }
               text { fill: #24292f; } .dim { fill: #656d76; }
@@ -42,8 +41,9 @@ final class BenchChart {
     static String svg(String title, List<BenchResult> results) {
         int height = TOP + ROW * results.size() + BOTTOM;
         StringBuilder svg = new StringBuilder();
-        svg.append("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\" role=\"img\">\n"
-                .formatted(WIDTH, height, WIDTH, height));
+        svg.append(
+                "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\" role=\"img\">\n"
+                        .formatted(WIDTH, height, WIDTH, height));
         svg.append("<title>").append(escape(title)).append("</title>\n").append(STYLE);
         text(svg, 12, 26, "title", "start", title);
         text(svg, BAR_X, 56, "dim", "start", "operations per second");
@@ -69,10 +69,12 @@ final class BenchChart {
     }
 
     private static void row(StringBuilder svg, int y, BenchResult result, double most, Scale scale) {
-        String label = result.name() + (result.workload().equals(BenchResult.REGION) ? "" : ", QD " + result.queueDepth());
+        String label =
+                result.name() + (result.workload().equals(BenchResult.REGION) ? "" : ", QD " + result.queueDepth());
         text(svg, LABEL_WIDTH, y + 4, "", "end", label);
         double width = most == 0 ? 0 : BAR_WIDTH * result.perSecond() / most;
-        svg.append(format("<rect class=\"bar\" x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"14\"/>\n", BAR_X, y - 7, width));
+        svg.append(
+                format("<rect class=\"bar\" x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"14\"/>\n", BAR_X, y - 7, width));
         text(svg, BAR_X + width + 6, y + 4, "dim", "start", format("%.0f", result.perSecond()));
         svg.append(format(
                 "<line class=\"range\" x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\"/>\n",
@@ -86,7 +88,8 @@ final class BenchChart {
     private record Scale(int from, int to) {
 
         static Scale of(List<BenchResult> results) {
-            double least = results.stream().mapToDouble(BenchResult::p50Us).min().orElse(1);
+            double least =
+                    results.stream().mapToDouble(BenchResult::p50Us).min().orElse(1);
             double most = results.stream().mapToDouble(BenchResult::maxUs).max().orElse(1);
             int from = (int) Math.floor(Math.log10(Math.max(least, 0.1)));
             int to = (int) Math.ceil(Math.log10(Math.max(most, 0.1)));

@@ -147,7 +147,8 @@ final class BenchCommand implements Runnable {
             Files.writeString(file, BenchChart.svg(kind + " at " + socketPath, results));
         } catch (IOException e) {
             throw new CliException(
-                    new ErrnoException(Errno.of(e), "write " + file), "--svg with a file in a directory that you may write");
+                    new ErrnoException(Errno.of(e), "write " + file),
+                    "--svg with a file in a directory that you may write");
         }
     }
 

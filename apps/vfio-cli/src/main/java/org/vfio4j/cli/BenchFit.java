@@ -13,7 +13,8 @@ final class BenchFit {
      */
     static void check(DiskLoad load, BenchDisk disk, String example) {
         if (load.workload().writes() && disk.readOnly()) {
-            throw new CliException(ExitCode.PERMISSION, "the disk is read-only", "--workload randread, without --write");
+            throw new CliException(
+                    ExitCode.PERMISSION, "the disk is read-only", "--workload randread, without --write");
         }
         if (load.bytes() % disk.blockSize() != 0 || load.bytes() > disk.maxTransferBytes()) {
             throw CliException.usage(

@@ -27,8 +27,9 @@ final class BenchOptions {
             names = "--workload",
             paramLabel = "NAME",
             split = ",",
-            description = "What to measure: region, randread, read, and with THE LOSS OF WHAT IS ON THE DISK randwrite, write,"
-                    + " mixed (default all that destroy nothing).")
+            description =
+                    "What to measure: region, randread, read, and with THE LOSS OF WHAT IS ON THE DISK randwrite, write,"
+                            + " mixed (default all that destroy nothing).")
     private List<String> workloads = List.of();
 
     @Option(
@@ -82,7 +83,8 @@ final class BenchOptions {
         limit("--seconds", seconds, 1, MAX_SECONDS, "3");
         queueDepths.forEach(depth -> limit("--queue-depth", depth, 1, MAX_DEPTH, "1,32,128"));
         limit("--queues", queues, 1, MAX_QUEUES, "1");
-        blockSize.ifPresent(size -> limit("--block-size", Sizes.parse("--block-size", size), MIN_BLOCK, MAX_BLOCK, "4K"));
+        blockSize.ifPresent(
+                size -> limit("--block-size", Sizes.parse("--block-size", size), MIN_BLOCK, MAX_BLOCK, "4K"));
         for (String word : workloads) {
             if (!word.equals(BenchResult.REGION) && workload(word).isEmpty()) {
                 throw CliException.usage(
@@ -139,9 +141,7 @@ final class BenchOptions {
 
     private List<Workload> chosen() {
         if (!workloads.isEmpty()) {
-            return workloads.stream()
-                    .flatMap(word -> workload(word).stream())
-                    .toList();
+            return workloads.stream().flatMap(word -> workload(word).stream()).toList();
         }
         return Arrays.stream(Workload.values())
                 .filter(workload -> write || !workload.writes())

@@ -74,14 +74,12 @@ record BenchTarget(VfioUserClient client, BenchDisk disk, int serverPid) impleme
             throw e;
         }
         // As a guest does: nobody waits for the answer to a doorbell.
-        VfioUserClient client =
-                VfioUserClient.over(socket, VfioUserClientOptions.DEFAULTS.withPostedWrites(true));
+        VfioUserClient client = VfioUserClient.over(socket, VfioUserClientOptions.DEFAULTS.withPostedWrites(true));
         try {
-            BenchDisk disk =
-                    switch (kind) {
-                        case VIRTIO_BLK -> new VirtioBlkBenchDisk(VirtioBlkDriver.open(client, virtioBlk(needs)));
-                        case NVME -> new NvmeBenchDisk(NvmeDriver.open(client, nvme(needs)));
-                    };
+            BenchDisk disk = switch (kind) {
+                case VIRTIO_BLK -> new VirtioBlkBenchDisk(VirtioBlkDriver.open(client, virtioBlk(needs)));
+                case NVME -> new NvmeBenchDisk(NvmeDriver.open(client, nvme(needs)));
+            };
             return new BenchTarget(client, disk, serverPid);
         } catch (RuntimeException e) {
             client.close();

@@ -130,7 +130,8 @@ final class QueueLoad implements BenchCompletion {
 
     private void start(int tag) {
         long block = nextBlock();
-        boolean write = load.workload().writes() && nextPercent() >= load.workload().readPercent();
+        boolean write =
+                load.workload().writes() && nextPercent() >= load.workload().readPercent();
         blockOf[tag] = block;
         writing[tag] = write;
         if (write && tags != null) {
@@ -177,7 +178,6 @@ final class QueueLoad implements BenchCompletion {
 
     private void giveUp() {
         disk.check();
-        throw new ErrnoException(
-                ETIMEDOUT, "the disk has completed nothing for " + PATIENCE_NS / 1_000_000_000 + " s");
+        throw new ErrnoException(ETIMEDOUT, "the disk has completed nothing for " + PATIENCE_NS / 1_000_000_000 + " s");
     }
 }

@@ -54,14 +54,17 @@ class BenchCommandTest {
 
     @Test
     void rejectsWhatTheDiskDoesNotHave() {
+        assertFails(ExitCode.USAGE, "--queues 9: the disk has 4", withDisk("--queues=9", "queues=4"));
         assertFails(
-                ExitCode.USAGE, "--queues 9: the disk has 4", withDisk("--queues=9", "queues=4"));
-        assertFails(ExitCode.UNSUPPORTED, "bytes: 2097152 are needed", withDisk("--workload=mixed", "--verify", "--block-size=128K"));
+                ExitCode.UNSUPPORTED,
+                "bytes: 2097152 are needed",
+                withDisk("--workload=mixed", "--verify", "--block-size=128K"));
     }
 
     @Test
     void verifiesWhatItWrites() {
-        Cli run = withDisk("--output=json", "--workload=mixed,write", "--block-size=8K", "--verify", "--queues=2", "queues=2");
+        Cli run = withDisk(
+                "--output=json", "--workload=mixed,write", "--block-size=8K", "--verify", "--queues=2", "queues=2");
         assertThat(run.exitCode()).as(run.err()).isZero();
         assertThat(run.out()).contains("\"workload\" : \"mixed\"", "\"queues\" : 2", "\"serverCpuUs\" : null");
     }
@@ -116,8 +119,8 @@ class BenchCommandTest {
     /** @param words options of the bench, and without dashes settings of the disk */
     private Cli withDisk(String... words) {
         List<String> settings = new ArrayList<>(List.of("memory=1M"));
-        List<String> line = new ArrayList<>(
-                List.of("bench", "--socket-path", socket(), "--seconds", "1", "--queue-depth", "4"));
+        List<String> line =
+                new ArrayList<>(List.of("bench", "--socket-path", socket(), "--seconds", "1", "--queue-depth", "4"));
         for (String word : words) {
             (word.startsWith("--") ? line : settings).add(word);
         }

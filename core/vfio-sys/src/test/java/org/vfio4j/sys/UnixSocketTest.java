@@ -135,8 +135,10 @@ class UnixSocketTest {
         UnixSocket.Pair pair = UnixSocket.pair();
         try (Fd near = pair.first();
                 Fd far = pair.second()) {
-            assertThat(UnixSocket.peerPid(near)).isEqualTo((int) ProcessHandle.current().pid());
-            assertThat(UnixSocket.peerPid(far)).isEqualTo((int) ProcessHandle.current().pid());
+            assertThat(UnixSocket.peerPid(near))
+                    .isEqualTo((int) ProcessHandle.current().pid());
+            assertThat(UnixSocket.peerPid(far))
+                    .isEqualTo((int) ProcessHandle.current().pid());
         }
     }
 }

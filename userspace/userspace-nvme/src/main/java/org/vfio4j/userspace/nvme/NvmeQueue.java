@@ -162,7 +162,8 @@ public final class NvmeQueue {
         if (!ring.pending()) {
             return 0;
         }
-        // No more than are in flight now: else a fast controller could keep a handler that makes new requests here for ever. At least
+        // No more than are in flight now: else a fast controller could keep a handler that makes new requests here for
+        // ever. At least
         // one, to see that it completes what is not in flight.
         int most = Math.max(ring.inFlight(), 1);
         int done = 0;

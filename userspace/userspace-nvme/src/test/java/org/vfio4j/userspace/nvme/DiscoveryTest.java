@@ -100,7 +100,9 @@ class DiscoveryTest {
         for (int mdts : new int[] {0, 9, 31, 255}) {
             fake.controller.put(ID_CTRL_MDTS, (byte) mdts);
             try (NvmeDriver driver = NvmeDriver.open(fake, OPTIONS)) {
-                assertThat(driver.namespace().maxTransferBytes()).as("mdts %d", mdts).isEqualTo(1 << 20);
+                assertThat(driver.namespace().maxTransferBytes())
+                        .as("mdts %d", mdts)
+                        .isEqualTo(1 << 20);
             }
         }
     }
@@ -208,7 +210,8 @@ class DiscoveryTest {
     private void assertRefused(int errno, String why) {
         assertThatThrownBy(() -> NvmeDriver.open(fake, OPTIONS))
                 .isInstanceOfSatisfying(
-                        ErrnoException.class, e -> assertThat(e.errno()).as(e.getMessage()).isEqualTo(errno))
+                        ErrnoException.class,
+                        e -> assertThat(e.errno()).as(e.getMessage()).isEqualTo(errno))
                 .hasMessageContaining(why);
     }
 }

@@ -105,8 +105,7 @@ final class FakeController implements VfioDeviceFile {
         controller.put(ID_CTRL_MDTS, (byte) 5);
         controller.put(ID_CTRL_SQES, (byte) 0x66);
         controller.put(ID_CTRL_CQES, (byte) 0x44);
-        controller.putShort(
-                ID_CTRL_ONCS, (short) (ONCS_COMPARE | ONCS_DATASET_MANAGEMENT | ONCS_WRITE_ZEROES));
+        controller.putShort(ID_CTRL_ONCS, (short) (ONCS_COMPARE | ONCS_DATASET_MANAGEMENT | ONCS_WRITE_ZEROES));
         namespace.putLong(ID_NS_NSZE, BLOCKS);
         namespace.putInt(ID_NS_LBAF, 9 << 16);
     }

@@ -142,7 +142,8 @@ class RequestTest {
     @Test
     void ringsAShadowedDoorbellOnlyWhenAsked() {
         prepare(Doorbells.SHADOW);
-        NvmeQueue queue = open(NvmeOptions.DEFAULTS.withDoorbells(Doorbells.SHADOW)).queue(0);
+        NvmeQueue queue =
+                open(NvmeOptions.DEFAULTS.withDoorbells(Doorbells.SHADOW)).queue(0);
         queue.flush(1);
         queue.kick();
         int rings = fake.queues.get(1).rings;
@@ -163,7 +164,8 @@ class RequestTest {
     void sealsTheMemoryThatItMaps() {
         fake.offerDoorbells();
         open(NvmeOptions.DEFAULTS);
-        assertThat(Seals.get(fake.doorbells.orElseThrow()) & Seals.F_SEAL_SHRINK).isNotZero();
+        assertThat(Seals.get(fake.doorbells.orElseThrow()) & Seals.F_SEAL_SHRINK)
+                .isNotZero();
     }
 
     @Test
