@@ -14,21 +14,21 @@ final class BenchChart {
     private static final int BAR_X = 310;
     private static final int BAR_WIDTH = 210;
     private static final int LATENCY_X = 610;
-    private static final int LATENCY_WIDTH = 330;
+    private static final int LATENCY_WIDTH = 320;
     private static final int TOP = 76;
     private static final int ROW = 26;
     private static final int BOTTOM = 34;
 
     private static final String STYLE = """
             <style>
-              svg { background: #ffffff; font: 12px system-ui, sans-serif; }
+              svg { font: 12px system-ui, sans-serif; } .page { fill: #ffffff; }
               text { fill: #24292f; } .dim { fill: #656d76; }
               .title { font-size: 15px; font-weight: 600; }
               .grid { stroke: #d0d7de; stroke-width: 1; }
               .bar { fill: #4078b8; } .range { stroke: #8c959f; stroke-width: 2; }
               .p50 { fill: #4078b8; } .p99 { fill: #b35900; } .p999 { fill: #a40e26; }
               @media (prefers-color-scheme: dark) {
-                svg { background: #0d1117; } text { fill: #e6edf3; } .dim { fill: #8d96a0; }
+                .page { fill: #0d1117; } text { fill: #e6edf3; } .dim { fill: #8d96a0; }
                 .grid { stroke: #30363d; } .bar { fill: #6cb0f5; } .range { stroke: #6e7681; }
                 .p50 { fill: #6cb0f5; } .p99 { fill: #e3a04f; } .p999 { fill: #ff7b72; }
               }
@@ -45,9 +45,10 @@ final class BenchChart {
                 "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\" role=\"img\">\n"
                         .formatted(WIDTH, height, WIDTH, height));
         svg.append("<title>").append(escape(title)).append("</title>\n").append(STYLE);
+        svg.append("<rect class=\"page\" width=\"%d\" height=\"%d\"/>\n".formatted(WIDTH, height));
         text(svg, 12, 26, "title", "start", title);
         text(svg, BAR_X, 56, "dim", "start", "operations per second");
-        text(svg, LATENCY_X, 56, "dim", "start", "latency, microseconds:");
+        text(svg, LATENCY_X, 56, "dim", "start", "latency");
         legend(svg);
         Scale scale = Scale.of(results);
         scale.draw(svg, height - BOTTOM);
@@ -61,11 +62,11 @@ final class BenchChart {
     private static void legend(StringBuilder svg) {
         String[][] marks = {{"p50", "p50"}, {"p99", "p99"}, {"p999", "p99.9"}};
         for (int i = 0; i < marks.length; i++) {
-            int x = LATENCY_X + 140 + 50 * i;
+            int x = LATENCY_X + 130 + 50 * i;
             svg.append("<circle class=\"%s\" cx=\"%d\" cy=\"52\" r=\"4\"/>\n".formatted(marks[i][0], x));
             text(svg, x + 8, 56, "dim", "start", marks[i][1]);
         }
-        text(svg, LATENCY_X + 298, 56, "dim", "start", "\u2014 max");
+        text(svg, LATENCY_X + 284, 56, "dim", "start", "\u2014 max");
     }
 
     private static void row(StringBuilder svg, int y, BenchResult result, double most, Scale scale) {
@@ -101,12 +102,23 @@ final class BenchChart {
             return LATENCY_X + LATENCY_WIDTH * decades / (to - from);
         }
 
+        /** Ten to the {@code decade} microseconds, as {@code 10 ms}. */
+        private static String duration(int decade) {
+            int thousands = Math.floorDiv(decade, 3);
+            return switch (thousands) {
+                case -1 -> "%d ns".formatted((int) Math.pow(10, decade + 3));
+                case 0 -> "%d us".formatted((int) Math.pow(10, decade));
+                case 1 -> "%d ms".formatted((int) Math.pow(10, decade - 3));
+                default -> "%d s".formatted((int) Math.pow(10, decade - 6));
+            };
+        }
+
         void draw(StringBuilder svg, int bottom) {
             for (int decade = from; decade <= to; decade++) {
                 double x = x(Math.pow(10, decade));
                 svg.append(format(
                         "<line class=\"grid\" x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\"/>\n", x, TOP - 8, x, bottom));
-                text(svg, x, bottom + 18, "dim", "middle", decade < 0 ? "0.1" : format("%.0f", Math.pow(10, decade)));
+                text(svg, x, bottom + 18, "dim", "middle", duration(decade));
             }
         }
     }

@@ -106,6 +106,9 @@ final class BenchCommand implements Runnable {
         long bytes = loads.stream().mapToLong(DiskLoad::bufferBytes).max().orElseThrow();
         try (BenchTarget target = BenchTarget.open(kind, socketPath, options.needs(depth, bytes))) {
             loads.forEach(load -> BenchFit.check(load, target.disk(), kind.example() + " --socket-path " + socketPath));
+            if (!output.isJson()) {
+                output.err().println(target.disk().describe());
+            }
             DiskBench bench = new DiskBench(target.disk(), new CpuTime(target.serverPid()), bytes);
             progress("warming up...");
             // What is read needs no writing, and both depths are compiled before either is measured.

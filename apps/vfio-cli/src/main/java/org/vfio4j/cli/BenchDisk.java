@@ -26,6 +26,9 @@ interface BenchDisk extends AutoCloseable {
         boolean await(long timeoutNs);
     }
 
+    /** What it is, and how it is driven. */
+    String describe();
+
     long capacityBytes();
 
     /** What every request is a multiple of. */

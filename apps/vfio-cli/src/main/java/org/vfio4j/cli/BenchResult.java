@@ -18,6 +18,7 @@ import org.jspecify.annotations.Nullable;
  * @param maxUs the longest latency
  * @param workload the word for {@code --workload}, {@code region} for register reads
  * @param queues queues, each with a thread of its own
+ * @param device what the disk says it is and how it is driven; empty for register reads
  * @param clientCpuUs processor time of this process for each operation; null when it is unknown
  * @param serverCpuUs the same of the server's process
  */
@@ -34,6 +35,7 @@ record BenchResult(
         double maxUs,
         String workload,
         int queues,
+        String device,
         @Nullable Double clientCpuUs,
         @Nullable Double serverCpuUs) {
 
@@ -54,12 +56,13 @@ record BenchResult(
                 round(latencies.max() / 1e3, 100),
                 REGION,
                 1,
+                "",
                 null,
                 null);
     }
 
-    /** The same, of a workload on so many queues. */
-    BenchResult with(String word, int queueCount, CpuTime.Sample used) {
+    /** The same, of a workload on so many queues of a disk. */
+    BenchResult with(String word, int queueCount, String disk, CpuTime.Sample used) {
         return new BenchResult(
                 name,
                 queueDepth,
@@ -73,6 +76,7 @@ record BenchResult(
                 maxUs,
                 word,
                 queueCount,
+                disk,
                 each(used.clientNs()),
                 each(used.serverNs()));
     }

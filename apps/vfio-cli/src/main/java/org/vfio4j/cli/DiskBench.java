@@ -42,7 +42,7 @@ final class DiskBench {
             LatencyHistogram latencies = new LatencyHistogram();
             loads.forEach(each -> latencies.add(each.latencies()));
             return BenchResult.of(load.name(), load.depth(), load.bytes(), latencies, elapsed)
-                    .with(load.workload().word(), load.queues(), used);
+                    .with(load.workload().word(), load.queues(), disk.describe(), used);
         }
     }
 

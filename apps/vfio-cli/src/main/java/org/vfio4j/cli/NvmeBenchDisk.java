@@ -1,11 +1,21 @@
 package org.vfio4j.cli;
 
+import java.util.Locale;
 import org.vfio4j.userspace.dma.DmaMemory;
 import org.vfio4j.userspace.nvme.NvmeDriver;
+import org.vfio4j.userspace.nvme.NvmeOptions;
 import org.vfio4j.userspace.nvme.NvmeQueue;
 
 /** An NVMe namespace. */
 record NvmeBenchDisk(NvmeDriver driver) implements BenchDisk {
+
+    @Override
+    public String describe() {
+        NvmeOptions.Doorbells doorbells = driver.doorbells();
+        String how = doorbells == NvmeOptions.Doorbells.MAPPED_UNSEALED ? "mapped" : doorbells.name().toLowerCase(Locale.ROOT);
+        return driver.info().modelNumber() + " " + driver.info().firmwareRevision() + ", "
+                + Sizes.format(capacityBytes()) + " in blocks of " + blockSize() + ", doorbells " + how;
+    }
 
     @Override
     public long capacityBytes() {

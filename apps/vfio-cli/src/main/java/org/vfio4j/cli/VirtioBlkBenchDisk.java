@@ -10,6 +10,11 @@ record VirtioBlkBenchDisk(VirtioBlkDriver driver) implements BenchDisk {
     private static final int SECTOR = 512;
 
     @Override
+    public String describe() {
+        return "virtio-blk " + driver.serial() + ", " + Sizes.format(capacityBytes());
+    }
+
+    @Override
     public long capacityBytes() {
         return driver.capacityBytes();
     }

@@ -9,6 +9,8 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.vfio4j.vfiouser.VfioUserServerOptions;
 
 class BenchCommandTest {
@@ -76,6 +78,33 @@ class BenchCommandTest {
         assertThat(run.out()).contains("4 KiB random read  4 ");
     }
 
+    @ParameterizedTest
+    @CsvSource({
+        "mapped,mapped,mapped", "trapped,mapped,written", "trapped,shadow,shadow", "mapped,written,written",
+    })
+    void verifiesWhatItWritesToNvme(String offered, String wanted, String used) {
+        Cli run = withNvme(
+                offered, "--doorbells=" + wanted, "--workload=mixed,write", "--queue-depth=4", "--verify", "-ojson");
+        assertThat(run.exitCode()).as(run.err()).isZero();
+        assertThat(run.out())
+                .contains("4 KiB random 70 % read, 30 % write", "128 KiB sequential write")
+                .contains("in blocks of 4096, doorbells " + used);
+    }
+
+    @Test
+    void drivesSeveralQueuesOfNvmeByInterrupts() {
+        Cli run = withNvme("trapped", "--interrupts", "--queues=2", "--workload=randread,mixed", "--queue-depth=8");
+        assertThat(run.exitCode()).as(run.err()).isZero();
+        assertThat(run.err()).contains("4 MiB in blocks of 4096, doorbells written");
+        assertThat(run.out()).contains("4 KiB random read ", "4 KiB random 70 %");
+    }
+
+    @Test
+    void rejectsBlocksThatNvmeDoesNotHave() {
+        Cli run = withNvme("trapped", "--workload=randread", "--block-size=512");
+        assertFails(ExitCode.USAGE, "--block-size 512: the disk takes multiples of 4096 up to 524288", run);
+    }
+
     @Test
     void drawsAChart() throws IOException {
         Path chart = directory.resolve("chart.svg");
@@ -124,8 +153,18 @@ class BenchCommandTest {
         for (String word : words) {
             (word.startsWith("--") ? line : settings).add(word);
         }
+        return with(new VirtioBlkKind(), settings, line);
+    }
+
+    private Cli withNvme(String doorbells, String... options) {
+        List<String> line = new ArrayList<>(List.of("bench", "nvme", "--socket-path", socket(), "--seconds", "1"));
+        line.addAll(List.of(options));
+        return with(new NvmeKind(), List.of("memory=4M", "block=4096", "doorbells=" + doorbells), line);
+    }
+
+    private Cli with(DeviceKind kind, List<String> settings, List<String> line) {
         try (Machine machine = new Machine()) {
-            machine.add(new VirtioBlkKind().plan(Setting.parse(settings)))
+            machine.add(kind.plan(Setting.parse(settings)))
                     .serve(new Endpoint.AtPath(Path.of(socket())), VfioUserServerOptions.DEFAULTS);
             return Cli.run(line.toArray(String[]::new));
         }
