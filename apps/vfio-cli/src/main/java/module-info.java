@@ -14,6 +14,7 @@ module org.vfio4j.cli {
     requires org.vfio4j.devicemodel;
     requires org.vfio4j.block;
     requires org.vfio4j.virtioblk;
+    requires org.vfio4j.nvme;
     requires org.vfio4j.i40evf;
     requires org.vfio4j.vfiouser;
     requires org.vfio4j.userspace.virtioblk;

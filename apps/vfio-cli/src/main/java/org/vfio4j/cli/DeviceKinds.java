@@ -6,7 +6,7 @@ import java.util.List;
 /** The kinds of devices that there are. Belongs to one command. */
 final class DeviceKinds {
 
-    private final List<DeviceKind> kinds = List.of(new VirtioBlkKind(), new I40eVfKind());
+    private final List<DeviceKind> kinds = List.of(new VirtioBlkKind(), new NvmeKind(), new I40eVfKind());
 
     /** Checks the words of one device: its kind, then its settings. */
     DevicePlan plan(List<String> words) {

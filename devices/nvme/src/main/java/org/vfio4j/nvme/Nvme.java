@@ -3,8 +3,11 @@ package org.vfio4j.nvme;
 import static org.vfio4j.nvme.NvmeSpec.*;
 
 import java.util.List;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Function;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.PciBar;
 import org.vfio4j.bus.PciFunction;
@@ -89,6 +92,11 @@ public final class Nvme implements DeviceModel, AutoCloseable {
     /** A controller that says that it is this one, with namespaces 1 to as many as there are. */
     public static Builder builder(NvmeIdentity identity, List<NamespaceOptions> namespaces) {
         return new Builder(new AdminCommands(identity, namespaces.size(), namespaces, System::nanoTime));
+    }
+
+    /** @param identity who it is; namespaces and the rest are said to the builder */
+    public static Builder builder(NvmeIdentity identity) {
+        return new Builder(identity);
     }
 
     public PciFunction function() {
@@ -253,19 +261,38 @@ public final class Nvme implements DeviceModel, AutoCloseable {
     /** The choices that a controller leaves. */
     public static final class Builder {
 
-        private final AdminHandler handler;
+        private static final int DEFAULT_QUEUE_PAIRS = 8;
+        private static final int LEAST_MAX_NAMESPACES = 16;
+
+        private final Function<Builder, AdminHandler> handler;
+        private final List<NamespaceOptions> namespaces = new ArrayList<>();
         private String name = "nvme";
-        private int queuePairs = 8;
+        private int queuePairs = DEFAULT_QUEUE_PAIRS;
         private QueuePolling polling = QueuePolling.ADAPTIVE;
         private boolean mappable;
 
-        Builder(AdminHandler handler) {
-            this.handler = handler;
+        private Builder(NvmeIdentity identity) {
+            handler = parts -> new AdminCommands(
+                    identity,
+                    Math.max(LEAST_MAX_NAMESPACES, parts.namespaces.size()),
+                    parts.namespaces,
+                    System::nanoTime);
+        }
+
+        /** With other admin commands. */
+        Builder(AdminHandler other) {
+            handler = parts -> other;
         }
 
         /** What its thread and its log lines are called. */
         public Builder name(String name) {
             this.name = name;
+            return this;
+        }
+
+        /** One namespace more, attached, with the next NSID. Its storage is closed by the caller, after the controller. */
+        public Builder namespace(NamespaceOptions options) {
+            namespaces.add(options);
             return this;
         }
 
@@ -292,8 +319,9 @@ public final class Nvme implements DeviceModel, AutoCloseable {
             return this;
         }
 
+        /** @throws org.vfio4j.sys.ErrnoException E2BIG for more than 256 namespaces */
         public Nvme build() {
-            return new Nvme(this, handler);
+            return new Nvme(this, handler.apply(this));
         }
     }
 }

@@ -2,6 +2,7 @@ package org.vfio4j.nvme;
 
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
 import java.util.function.UnaryOperator;
 import org.vfio4j.block.BlockBackend;
 import org.vfio4j.block.MemoryBackend;
@@ -80,6 +81,16 @@ final class NvmeFixture implements AutoCloseable {
 
     NvmeCompletion io(int opcode, long slba, int blocks, long prp1, long prp2) {
         return io.run(NvmeCommand.io(opcode, 1, slba, blocks).prp(prp1, prp2));
+    }
+
+    /** Has something run where it belongs, and waits for it. */
+    void onQueueThread(Runnable task) {
+        CountDownLatch done = new CountDownLatch(1);
+        handler.controller().run(() -> {
+            task.run();
+            done.countDown();
+        });
+        NvmeDriver.await("task", () -> done.getCount() == 0);
     }
 
     @Override
