@@ -16,7 +16,6 @@ import org.junit.jupiter.api.TestMethodOrder;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
-import org.vfio4j.block.MemoryBackend;
 
 /** What Linux's own NVMe driver and the unmodified nvme-cli say of a controller with two namespaces. */
 @QemuTest
@@ -24,12 +23,10 @@ import org.vfio4j.block.MemoryBackend;
 @TestMethodOrder(MethodOrderer.OrderAnnotation.class)
 class GuestNvmeTest {
 
-    private static final int MIB = 1 << 20;
-
     @TempDir
     private static Path dir;
 
-    private NvmeServer server;
+    private VfioProcess server;
     private QemuGuest guest;
 
     /**
@@ -62,8 +59,9 @@ class GuestNvmeTest {
     @BeforeAll
     void boot() {
         Path socket = dir.resolve("nvme.sock");
-        server = new NvmeServer(
-                socket, "NVME-0001", List.of(new MemoryBackend(16L * MIB), new MemoryBackend(64L * MIB)));
+        server = VfioProcess.server()
+                .device("nvme", socket, "memory=16M", "memory=64M", "serial=NVME-0001")
+                .start();
         // nvme-cli looks at registers that the kernel's driver has.
         guest = QemuGuest.withDisks(socket).option("--append", "iomem=relaxed").boot();
         guest.sh("until [ -b /dev/nvme0n2 ]; do sleep 0.1; done");
@@ -73,6 +71,7 @@ class GuestNvmeTest {
     void end() {
         try {
             guest.powerOff();
+            server.stop();
         } finally {
             guest.close();
             server.close();
@@ -103,10 +102,10 @@ class GuestNvmeTest {
     @Order(3)
     @Test
     void keepsAFileSystemInBlocksOf4096() {
+        guest.sh("nvme format --lbaf=1 --force /dev/nvme0n2 && [ $(blockdev --getss /dev/nvme0n2) = 4096 ]");
         guest.sh("mke2fs -q -t ext4 /dev/nvme0n2 && mount /dev/nvme0n2 /mnt");
         guest.sh("dd if=/dev/urandom of=/mnt/a bs=1M count=8 status=none && sha256sum /mnt/a > /tmp/sum");
         guest.sh("sync && echo 3 > /proc/sys/vm/drop_caches && sha256sum -c /tmp/sum && fstrim /mnt && umount /mnt");
         guest.sh("e2fsck -fn /dev/nvme0n2");
-        assertThat(server.counters().errors()).isGreaterThan(0);
     }
 }
