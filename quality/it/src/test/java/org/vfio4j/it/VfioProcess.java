@@ -44,7 +44,7 @@ final class VfioProcess implements AutoCloseable {
             return device("virtio-blk", socket, settings);
         }
 
-        /** One more device of this kind with these {@code key=value} settings. */
+        /** One more device of some kind with these {@code key=value} settings. */
         Builder device(String kind, Path socket, String... settings) {
             if (!sockets.isEmpty()) {
                 arguments.add("+");
