@@ -15,9 +15,11 @@ module org.vfio4j.cli {
     requires org.vfio4j.devicemodel;
     requires org.vfio4j.block;
     requires org.vfio4j.virtioblk;
+    requires org.vfio4j.nvme;
     requires org.vfio4j.i40evf;
     requires org.vfio4j.vfiouser;
     requires org.vfio4j.userspace.virtioblk;
+    requires org.vfio4j.userspace.nvme;
 
     exports org.vfio4j.cli;
 

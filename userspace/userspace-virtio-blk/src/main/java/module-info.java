@@ -4,6 +4,7 @@ module org.vfio4j.userspace.virtioblk {
     requires org.vfio4j.sys;
     requires org.vfio4j.bus;
     requires transitive org.vfio4j.vfio;
+    requires transitive org.vfio4j.userspace.dma;
 
     exports org.vfio4j.userspace.virtioblk;
 }

@@ -1,39 +1,41 @@
 package org.vfio4j.cli;
 
 import java.io.Console;
+import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
-import org.vfio4j.userspace.virtioblk.VirtioBlkDriver;
-import org.vfio4j.userspace.virtioblk.VirtioBlkOptions;
 import org.vfio4j.vfiouser.VfioUserClient;
 import org.vfio4j.vfiouser.VfioUserClientOptions;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
 
 /** Measures a server. */
 @Command(
         name = "bench",
         description =
-                "Measures a vfio-user virtio-blk server, this project's or another's: round trips of register reads, and"
-                        + " random 4 KiB requests. Resets the device.",
+                "Measures a vfio-user server of a disk, this project's or another's: round trips of register reads, and"
+                        + " requests of several kinds. Resets the device.",
         mixinStandardHelpOptions = true,
         footer = {
             "",
-            "Example:",
+            "Examples:",
             "  vfio serve virtio-blk memory=512M --socket-path /tmp/disk.sock &",
-            "  vfio bench --socket-path /tmp/disk.sock"
+            "  vfio bench --socket-path /tmp/disk.sock",
+            "  vfio bench nvme --socket-path /tmp/nvme.sock --workload mixed --verify --seconds 60"
         })
 final class BenchCommand implements Runnable {
 
     private static final long NS_PER_SECOND = 1_000_000_000;
-    private static final long MAX_SECONDS = 3600;
-    private static final int MAX_DEPTH = 1024;
 
     /** For the compilers at both ends: more than before each single measurement. */
     private static final long WARM_UP_NS = 3 * NS_PER_SECOND;
@@ -41,124 +43,89 @@ final class BenchCommand implements Runnable {
     /** Longer than any wait: it never blocks. */
     private static final long SPIN_NS = 60 * NS_PER_SECOND;
 
+    @Parameters(
+            paramLabel = "DEVICE",
+            arity = "0..1",
+            description = "What is served there: virtio-blk or nvme (default virtio-blk).")
+    private BenchTarget.Kind kind = BenchTarget.Kind.VIRTIO_BLK;
+
     @Option(names = "--socket-path", paramLabel = "PATH", required = true, description = "Where the server listens.")
     @SuppressWarnings("NullAway.Init") // by picocli
     private Path socketPath;
 
-    @Option(names = "--seconds", paramLabel = "N", description = "For each measurement (default 3).")
-    private long seconds = 3;
+    @Mixin
+    private BenchOptions options = new BenchOptions();
 
     @Option(
-            names = "--queue-depth",
-            paramLabel = "N",
-            split = ",",
-            description = "Requests in flight at a time (default 1,32,128).")
-    private List<Integer> queueDepths = List.of(1, 32, 128);
-
-    @Option(names = "--write", description = "Measure writes as well. THIS DESTROYS WHAT IS ON THE DISK.")
-    private boolean write;
+            names = "--svg",
+            paramLabel = "FILE",
+            description = "Also draw a chart of the results into FILE, which is overwritten.")
+    private @Nullable Path svg;
 
     @Mixin
     private OutputOption output = new OutputOption();
 
     private final List<BenchResult> results = new ArrayList<>();
     private int step;
+    private int steps;
 
     @Override
     public void run() {
-        check();
+        options.check();
+        List<DiskLoad> loads = options.loads();
+        steps = loads.size() + (options.measuresRegions() ? 2 : 0);
         try {
-            measureRegions();
-            measureDisk();
+            if (options.measuresRegions()) {
+                measureRegions("spinning", SPIN_NS);
+                measureRegions("blocking", 0);
+            }
+            if (!loads.isEmpty()) {
+                measureDisk(loads);
+            }
         } catch (ErrnoException e) {
             throw new CliException(e, hint(e));
         } finally {
             progress("");
         }
         output.print("BenchResult", results, this::printTable);
+        if (svg != null) {
+            draw(svg);
+        }
     }
 
-    private void check() {
-        if (seconds < 1 || seconds > MAX_SECONDS) {
-            throw CliException.usage("--seconds " + seconds + ": the limits are 1 and " + MAX_SECONDS, "--seconds 3");
+    private void measureRegions(String how, long spinNs) {
+        String name = "region read, " + how;
+        VfioUserClientOptions waiting = VfioUserClientOptions.DEFAULTS.withSpinNs(spinNs);
+        try (VfioUserClient client = VfioUserClient.connect(socketPath, waiting)) {
+            measure(name, () -> new RegionBench(client).run(name, NS_PER_SECOND, options.measureNs()));
         }
-        for (int depth : queueDepths) {
-            if (depth < 1 || depth > MAX_DEPTH) {
-                throw CliException.usage(
-                        "--queue-depth " + depth + ": the limits are 1 and " + MAX_DEPTH, "--queue-depth 1,32,128");
+    }
+
+    private void measureDisk(List<DiskLoad> loads) {
+        int depth = loads.stream().mapToInt(DiskLoad::depth).max().orElseThrow();
+        long bytes = loads.stream().mapToLong(DiskLoad::bufferBytes).max().orElseThrow();
+        try (BenchTarget target = BenchTarget.open(kind, socketPath, options.needs(depth, bytes))) {
+            loads.forEach(load -> BenchFit.check(load, target.disk(), kind.example() + " --socket-path " + socketPath));
+            if (!output.isJson()) {
+                output.err().println(target.disk().describe());
             }
-        }
-    }
-
-    private void measureRegions() {
-        VfioUserClientOptions options = VfioUserClientOptions.DEFAULTS;
-        try (VfioUserClient client = VfioUserClient.connect(socketPath, options.withSpinNs(SPIN_NS))) {
-            measure(
-                    "region read, spinning",
-                    () -> new RegionBench(client).run("region read, spinning", NS_PER_SECOND, ns()));
-        }
-        try (VfioUserClient client = VfioUserClient.connect(socketPath, options.withSpinNs(0))) {
-            measure(
-                    "region read, blocking",
-                    () -> new RegionBench(client).run("region read, blocking", NS_PER_SECOND, ns()));
-        }
-    }
-
-    private void measureDisk() {
-        int most = queueDepths.stream().mapToInt(Integer::intValue).max().orElse(1);
-        VirtioBlkOptions options = VirtioBlkOptions.DEFAULTS
-                .withQueueSize(Math.max(VirtioBlkOptions.DEFAULTS.queueSize(), Integer.highestOneBit(2 * most - 1)))
-                .withBufferBytes((long) most * DiskBench.BYTES)
-                .withInterrupts(false);
-        // As a guest does: nobody waits for the answer to a doorbell.
-        VfioUserClientOptions posted = VfioUserClientOptions.DEFAULTS.withPostedWrites(true);
-        try (VfioUserClient client = VfioUserClient.connect(socketPath, posted);
-                VirtioBlkDriver driver = VirtioBlkDriver.open(client, options)) {
-            checkDisk(driver, most);
-            DiskBench bench = new DiskBench(driver, most);
+            DiskBench bench = new DiskBench(target.disk(), new CpuTime(target.serverPid()), bytes);
             progress("warming up...");
-            bench.warmUp(most, WARM_UP_NS);
-            for (int depth : queueDepths) {
+            // What is read needs no writing, and both depths are compiled before either is measured.
+            DiskLoad first = loads.getFirst().reading();
+            bench.run(first, WARM_UP_NS / 2, 1);
+            bench.run(first.withDepth(1), WARM_UP_NS / 2, 1);
+            for (DiskLoad load : loads) {
                 measure(
-                        "4 KiB random read, queue depth " + depth,
-                        () -> bench.run("4 KiB random read", false, depth, NS_PER_SECOND, ns()));
+                        load.name() + ", queue depth " + load.depth(),
+                        () -> bench.run(load, NS_PER_SECOND, options.measureNs()));
             }
-            if (write) {
-                for (int depth : queueDepths) {
-                    measure(
-                            "4 KiB random write, queue depth " + depth,
-                            () -> bench.run("4 KiB random write", true, depth, NS_PER_SECOND, ns()));
-                }
-            }
-        }
-    }
-
-    private void checkDisk(VirtioBlkDriver driver, int depth) {
-        if (driver.capacityBytes() < DiskBench.BYTES) {
-            throw new CliException(
-                    ExitCode.UNSUPPORTED,
-                    "a disk of " + driver.capacityBytes() + " bytes: " + DiskBench.BYTES + " are needed",
-                    "vfio serve virtio-blk memory=512M --socket-path " + socketPath);
-        }
-        if (write && driver.readOnly()) {
-            throw new CliException(ExitCode.PERMISSION, "the disk is read-only", "vfio bench without --write");
-        }
-        if (depth > driver.queue(0).depth()) {
-            throw CliException.usage(
-                    "--queue-depth " + depth + ": the disk's queue has room for "
-                            + driver.queue(0).depth(),
-                    "--queue-depth " + driver.queue(0).depth());
         }
     }
 
     private void measure(String name, Supplier<BenchResult> measurement) {
-        int steps = 2 + queueDepths.size() * (write ? 2 : 1);
         progress("[" + ++step + "/" + steps + "] " + name + "...");
         results.add(measurement.get());
-    }
-
-    private long ns() {
-        return seconds * NS_PER_SECOND;
     }
 
     private void progress(String text) {
@@ -172,25 +139,55 @@ final class BenchCommand implements Runnable {
 
     private String hint(ErrnoException e) {
         return switch (ExitCode.of(e.errno())) {
-            case ExitCode.NOT_FOUND, ExitCode.UNREACHABLE ->
-                "vfio serve virtio-blk memory=512M --socket-path " + socketPath;
+            case ExitCode.NOT_FOUND, ExitCode.UNREACHABLE -> kind.example() + " --socket-path " + socketPath;
             case ExitCode.TIMEOUT -> "wait until no other client is connected to " + socketPath;
             default -> "vfio bench --help";
         };
     }
 
+    private void draw(Path file) {
+        try {
+            Files.writeString(file, BenchChart.svg(kind + " at " + socketPath, results));
+        } catch (IOException e) {
+            throw new CliException(
+                    new ErrnoException(Errno.of(e), "write " + file),
+                    "--svg with a file in a directory that you may write");
+        }
+    }
+
     private void printTable() {
-        Table table = new Table("WHAT", "DEPTH", "PER SECOND", "MB/S", "P50 US", "P99 US", "P99.9 US");
+        Table table = new Table(
+                "WHAT",
+                "DEPTH",
+                "PER SECOND",
+                "MB/S",
+                "P50 US",
+                "P99 US",
+                "P99.9 US",
+                "MAX US",
+                "CPU US",
+                "SERVER CPU US");
         for (BenchResult r : results) {
             table.row(
                     r.name(),
                     Integer.toString(r.queueDepth()),
                     String.format(Locale.ROOT, "%.0f", r.perSecond()),
-                    String.format(Locale.ROOT, "%.1f", r.megabytesPerSecond()),
-                    String.format(Locale.ROOT, "%.1f", r.p50Us()),
-                    String.format(Locale.ROOT, "%.1f", r.p99Us()),
-                    String.format(Locale.ROOT, "%.1f", r.p999Us()));
+                    tenths(r.megabytesPerSecond()),
+                    tenths(r.p50Us()),
+                    tenths(r.p99Us()),
+                    tenths(r.p999Us()),
+                    tenths(r.maxUs()),
+                    hundredths(r.clientCpuUs()),
+                    hundredths(r.serverCpuUs()));
         }
         output.out().print(table);
+    }
+
+    private static String tenths(double value) {
+        return String.format(Locale.ROOT, "%.1f", value);
+    }
+
+    private static String hundredths(@Nullable Double value) {
+        return value == null ? "-" : String.format(Locale.ROOT, "%.2f", value);
     }
 }

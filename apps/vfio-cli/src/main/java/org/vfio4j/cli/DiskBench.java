@@ -1,124 +1,94 @@
 package org.vfio4j.cli;
 
-import static org.vfio4j.sys.Errno.ETIMEDOUT;
-
-import org.vfio4j.sys.ErrnoException;
-import org.vfio4j.userspace.virtioblk.Completion;
-import org.vfio4j.userspace.virtioblk.VirtioBlkDriver;
-import org.vfio4j.userspace.virtioblk.VirtioBlkQueue;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
- * Measures random 4 KiB requests on one queue of a disk, polled, with a fixed number in flight. Belongs to one thread; no request
- * allocates.
+ * Measures a disk: each queue has its own thread and its own part of the disk. Belongs to one thread, which is that of the only queue
+ * when there is one.
  */
-final class DiskBench implements Completion {
+final class DiskBench {
 
-    static final int BYTES = 4096;
+    private final BenchDisk disk;
+    private final CpuTime cpu;
 
-    private static final long PATIENCE_NS = 5_000_000_000L;
-    private static final int PASSES_PER_LOOK = 1024;
-
-    private final VirtioBlkDriver driver;
-    private final VirtioBlkQueue queue;
-    private final long blocks;
+    /** Where the data of all loads is, one after the other. */
     private final long buffers;
-    private final long[] startedNs;
-    private final LatencyHistogram latencies = new LatencyHistogram();
 
-    private long random = 0x9e3779b97f4a7c15L;
-    private boolean writing;
-    private boolean ending;
-    private long nowNs;
-
-    /** @param maxDepth the most requests in flight of any {@link #run} */
-    DiskBench(VirtioBlkDriver driver, int maxDepth) {
-        this.driver = driver;
-        queue = driver.queue(0);
-        blocks = driver.capacityBytes() / BYTES;
-        buffers = driver.memory().allocate((long) maxDepth * BYTES, BYTES);
-        startedNs = new long[maxDepth];
+    /** @param bufferBytes the most of any load */
+    DiskBench(BenchDisk disk, CpuTime cpu, long bufferBytes) {
+        this.disk = disk;
+        this.cpu = cpu;
+        buffers = disk.memory().allocate(bufferBytes, 4096);
     }
 
-    /** Reads, so that what comes after is measured at full speed. */
-    void warmUp(int depth, long ns) {
-        writing = false;
-        loop(depth, ns / 2);
-        loop(1, ns / 2);
-    }
-
-    BenchResult run(String name, boolean write, int depth, long warmUpNs, long measureNs) {
-        writing = write;
-        loop(depth, warmUpNs);
-        latencies.clear();
-        long elapsed = loop(depth, measureNs);
-        return BenchResult.of(name, depth, BYTES, latencies, elapsed);
-    }
-
-    /** The time of a completion is when it is seen: once for all that one look finds. */
-    @Override
-    public void complete(int tag, int result) {
-        if (result != 0) {
-            throw new ErrnoException(-result, (writing ? "write" : "read") + " of " + BYTES + " bytes");
+    BenchResult run(DiskLoad load, long warmUpNs, long measureNs) {
+        List<QueueLoad> loads = new ArrayList<>();
+        long blocks = blocksOfEach(load);
+        for (int i = 0; i < load.queues(); i++) {
+            long buffer = buffers + (long) i * load.depth() * load.bytes();
+            loads.add(new QueueLoad(disk, i, load, buffer, i * blocks * load.bytes(), blocks));
         }
-        latencies.record(nowNs - startedNs[tag]);
-        if (!ending) {
-            start(tag);
+        try (ExecutorService threads = Executors.newFixedThreadPool(Math.max(load.queues() - 1, 1))) {
+            runAll(threads, loads, warmUpNs);
+            CpuTime.Sample before = cpu.sample();
+            long elapsed = runAll(threads, loads, measureNs);
+            CpuTime.Sample used = cpu.sample().since(before);
+            LatencyHistogram latencies = new LatencyHistogram();
+            loads.forEach(each -> latencies.add(each.latencies()));
+            return BenchResult.of(load.name(), load.depth(), load.bytes(), latencies, elapsed)
+                    .with(load.workload().word(), load.queues(), disk.describe(), used);
         }
     }
 
-    /** Keeps {@code depth} requests in flight for a while. Returns how long it took. */
-    private long loop(int depth, long durationNs) {
-        long begin = System.nanoTime();
-        long lastSeen = begin;
-        ending = false;
-        nowNs = begin;
-        for (int tag = 0; tag < depth; tag++) {
-            start(tag);
+    /** How many blocks of a load's size each of its queues has for itself. */
+    private long blocksOfEach(DiskLoad load) {
+        long blocks = disk.capacityBytes() / load.bytes() / load.queues();
+        return load.verify() ? Math.min(blocks, BlockTags.MAX_BLOCKS / load.queues()) : blocks;
+    }
+
+    /** Returns how long the longest took. */
+    private static long runAll(ExecutorService threads, List<QueueLoad> loads, long durationNs) {
+        AtomicBoolean stop = new AtomicBoolean();
+        List<Future<Long>> others = loads.stream()
+                .skip(1)
+                .map(load -> threads.submit(() -> stopping(stop, load, durationNs)))
+                .toList();
+        long longest = 0;
+        RuntimeException failure = null;
+        try {
+            longest = stopping(stop, loads.getFirst(), durationNs);
+        } catch (RuntimeException e) {
+            failure = e;
         }
-        queue.kick();
-        int idlePasses = 0;
-        while (queue.inFlight() > 0) {
-            if (queue.hasCompletions()) {
-                nowNs = System.nanoTime();
-                lastSeen = nowNs;
-                ending = nowNs - begin >= durationNs;
-                idlePasses = 0;
-                queue.poll(this);
-                queue.kick();
-            } else {
-                Thread.onSpinWait();
-                if (++idlePasses % PASSES_PER_LOOK == 0) {
-                    checkPatience(lastSeen);
-                }
+        for (Future<Long> other : others) {
+            try {
+                longest = Math.max(longest, other.get());
+            } catch (ExecutionException e) {
+                failure = failure == null && e.getCause() instanceof RuntimeException cause ? cause : failure;
+            } catch (InterruptedException e) {
+                stop.set(true);
+                Thread.currentThread().interrupt();
             }
         }
-        return nowNs - begin;
-    }
-
-    private void checkPatience(long lastSeenNs) {
-        if (System.nanoTime() - lastSeenNs > PATIENCE_NS) {
-            driver.check();
-            throw new ErrnoException(
-                    ETIMEDOUT, "the disk has completed nothing for " + PATIENCE_NS / 1_000_000_000 + " s");
+        if (failure != null) {
+            throw failure;
         }
+        return longest;
     }
 
-    private void start(int tag) {
-        startedNs[tag] = nowNs;
-        long offset = nextBlock() * BYTES;
-        long buffer = buffers + (long) tag * BYTES;
-        if (writing) {
-            queue.write(offset, buffer, BYTES, tag);
-        } else {
-            queue.read(offset, buffer, BYTES, tag);
+    /** One that fails ends the others. */
+    private static long stopping(AtomicBoolean stop, QueueLoad load, long durationNs) {
+        try {
+            return load.run(durationNs, stop);
+        } catch (RuntimeException e) {
+            stop.set(true);
+            throw e;
         }
-    }
-
-    /** Xorshift; the upper half scaled to the disk, without a division. */
-    private long nextBlock() {
-        random ^= random << 13;
-        random ^= random >>> 7;
-        random ^= random << 17;
-        return Math.unsignedMultiplyHigh(random, blocks);
     }
 }

@@ -14,15 +14,33 @@ final class LatencyHistogram {
 
     private final long[] buckets = new long[(Long.SIZE - PRECISION_BITS) * STEPS];
     private long count;
+    private long max;
 
     void record(long ns) {
-        buckets[bucket(Math.max(ns, 0))]++;
+        long counted = Math.max(ns, 0);
+        buckets[bucket(counted)]++;
         count++;
+        max = Math.max(max, counted);
+    }
+
+    /** Counts all that another one has counted. */
+    void add(LatencyHistogram other) {
+        for (int i = 0; i < buckets.length; i++) {
+            buckets[i] += other.buckets[i];
+        }
+        count += other.count;
+        max = Math.max(max, other.max);
     }
 
     void clear() {
         Arrays.fill(buckets, 0);
         count = 0;
+        max = 0;
+    }
+
+    /** The longest, exactly; 0 when there are none. */
+    long max() {
+        return max;
     }
 
     long count() {
@@ -36,7 +54,7 @@ final class LatencyHistogram {
         for (int i = 0; i < buckets.length; i++) {
             seen += buckets[i];
             if (seen >= rank) {
-                return highest(i);
+                return Math.min(highest(i), max);
             }
         }
         return 0;

@@ -2,6 +2,8 @@ package org.vfio4j.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.Arrays;
+import java.util.Random;
 import org.assertj.core.data.Percentage;
 import org.junit.jupiter.api.Test;
 
@@ -43,5 +45,36 @@ class LatencyHistogramTest {
         assertThat(histogram.count()).isEqualTo(1000);
         assertThat(histogram.percentile(50)).isCloseTo(500_000, Percentage.withPercentage(1));
         assertThat(histogram.percentile(99.9)).isCloseTo(999_000, Percentage.withPercentage(1));
+    }
+
+    @Test
+    void isWithinOneIn128OfTheExactRankWhateverTheDistribution() {
+        Random random = new Random(1);
+        long[] exact = new long[100_000];
+        for (int i = 0; i < exact.length; i++) {
+            exact[i] = (long) Math.exp(random.nextDouble(22));
+            histogram.record(exact[i]);
+        }
+        Arrays.sort(exact);
+        for (double percent : new double[] {0.1, 1, 25, 50, 90, 99, 99.9, 99.99, 100}) {
+            long wanted = exact[(int) Math.ceil(exact.length * percent / 100) - 1];
+            assertThat(histogram.percentile(percent))
+                    .as("percentile %s", percent)
+                    .isBetween(wanted, wanted + wanted / 128);
+        }
+        assertThat(histogram.max()).isEqualTo(exact[exact.length - 1]);
+        assertThat(histogram.percentile(100)).isEqualTo(histogram.max());
+    }
+
+    @Test
+    void addsUp() {
+        LatencyHistogram other = new LatencyHistogram();
+        histogram.record(10);
+        other.record(20);
+        other.record(30_000);
+        histogram.add(other);
+        assertThat(histogram.count()).isEqualTo(3);
+        assertThat(histogram.percentile(50)).isEqualTo(20);
+        assertThat(histogram.max()).isEqualTo(30_000);
     }
 }

@@ -47,6 +47,7 @@ public final class Errno {
     public static final int ENOMSG = 42;
     public static final int EPROTO = 71;
     public static final int EOVERFLOW = 75;
+    public static final int EILSEQ = 84;
     public static final int EUSERS = 87;
     public static final int EMSGSIZE = 90;
     public static final int EPROTONOSUPPORT = 93;
@@ -115,6 +116,7 @@ public final class Errno {
             case ENOMSG -> "ENOMSG";
             case EPROTO -> "EPROTO";
             case EOVERFLOW -> "EOVERFLOW";
+            case EILSEQ -> "EILSEQ";
             case EUSERS -> "EUSERS";
             case EMSGSIZE -> "EMSGSIZE";
             case EPROTONOSUPPORT -> "EPROTONOSUPPORT";

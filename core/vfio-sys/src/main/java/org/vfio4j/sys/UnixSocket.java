@@ -31,12 +31,19 @@ public final class UnixSocket {
     private static final long SUN_PATH = 2;
     private static final int SOCKADDR_SIZEOF = 110;
 
+    private static final int SOL_SOCKET = 1;
+    private static final int SO_PEERCRED = 17;
+
+    // struct ucred {i32 pid; u32 uid; u32 gid;}
+    private static final int UCRED_SIZEOF = 12;
+
     private static final CFunction SOCKET = CFunction.of("socket");
     private static final CFunction SOCKETPAIR = CFunction.of("socketpair");
     private static final CFunction BIND = CFunction.of("bind");
     private static final CFunction CONNECT = CFunction.of("connect");
     private static final CFunction LISTEN = CFunction.of("listen");
     private static final CFunction UNLINK = CFunction.of("unlink");
+    private static final CFunction GETSOCKOPT = CFunction.of("getsockopt");
     private static final CFunction ACCEPT4 = CFunction.of("accept4");
 
     private UnixSocket() {}
@@ -93,6 +100,22 @@ public final class UnixSocket {
             int result = SOCKETPAIR.callInt(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.address());
             ErrnoException.check(result, "socketpair");
             return new Pair(Fd.own(fds.getAtIndex(JAVA_INT, 0)), Fd.own(fds.getAtIndex(JAVA_INT, 1)));
+        }
+    }
+
+    /**
+     * Which process is at the other end: for one that listens, whoever called listen.
+     *
+     * @return its id, 0 when it is in a name space that this process cannot see into
+     */
+    public static int peerPid(Fd socket) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment credentials = arena.allocate(UCRED_SIZEOF, Integer.BYTES);
+            MemorySegment size = arena.allocateFrom(JAVA_INT, UCRED_SIZEOF);
+            int result =
+                    GETSOCKOPT.callInt(socket.value(), SOL_SOCKET, SO_PEERCRED, credentials.address(), size.address());
+            ErrnoException.check(result, "getsockopt SO_PEERCRED " + socket);
+            return credentials.get(JAVA_INT, 0);
         }
     }
 

@@ -129,4 +129,16 @@ class UnixSocketTest {
             assertThat(io.recv(client.value(), buffer.segment(), 0, 16, 0)).isEqualTo(-EAGAIN);
         }
     }
+
+    @Test
+    void tellsWhoseTheOtherEndIs() {
+        UnixSocket.Pair pair = UnixSocket.pair();
+        try (Fd near = pair.first();
+                Fd far = pair.second()) {
+            assertThat(UnixSocket.peerPid(near))
+                    .isEqualTo((int) ProcessHandle.current().pid());
+            assertThat(UnixSocket.peerPid(far))
+                    .isEqualTo((int) ProcessHandle.current().pid());
+        }
+    }
 }

@@ -41,10 +41,15 @@ final class VfioProcess implements AutoCloseable {
 
         /** One more virtio-blk device with these {@code key=value} settings. */
         Builder disk(Path socket, String... settings) {
+            return device("virtio-blk", socket, settings);
+        }
+
+        /** One more device of some kind with these {@code key=value} settings. */
+        Builder device(String kind, Path socket, String... settings) {
             if (!sockets.isEmpty()) {
                 arguments.add("+");
             }
-            arguments.add("virtio-blk");
+            arguments.add(kind);
             arguments.addAll(List.of(settings));
             arguments.addAll(List.of("--socket-path", socket.toString()));
             sockets.add(socket);

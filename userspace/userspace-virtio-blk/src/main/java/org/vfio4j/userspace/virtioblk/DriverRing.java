@@ -10,6 +10,7 @@ import org.vfio4j.sys.EventFd;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.Poll;
 import org.vfio4j.sys.RawMemory;
+import org.vfio4j.userspace.dma.DmaMemory;
 
 /**
  * The driver's side of one split virtqueue (Virtual I/O Device 1.2, 2.7) whose entries are block requests. Belongs to the

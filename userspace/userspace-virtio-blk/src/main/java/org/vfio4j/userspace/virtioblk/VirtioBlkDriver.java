@@ -22,6 +22,7 @@ import org.jspecify.annotations.Nullable;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.EventFd;
 import org.vfio4j.sys.Fd;
+import org.vfio4j.userspace.dma.DmaMemory;
 import org.vfio4j.vfio.VfioDeviceFile;
 import org.vfio4j.vfio.VfioIrqSet;
 
@@ -176,7 +177,7 @@ public final class VirtioBlkDriver implements AutoCloseable {
             throw new ErrnoException(EPROTO, "the virtio disk has no queue");
         }
         long ringBytes = count * DriverRing.bytes(options.queueSize());
-        mapped = DmaMemory.map(file, options.iova(), ringBytes + ID_ROOM + options.bufferBytes());
+        mapped = DmaMemory.map(file, "vfio4j-virtio-blk", options.iova(), ringBytes + ID_ROOM + options.bufferBytes());
         DmaMemory memory = mapped.memory();
         if (options.interrupts()) {
             enableInterrupts(count);

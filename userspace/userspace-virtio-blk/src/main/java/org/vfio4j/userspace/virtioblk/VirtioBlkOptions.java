@@ -1,5 +1,7 @@
 package org.vfio4j.userspace.virtioblk;
 
+import org.vfio4j.userspace.dma.DmaMemory;
+
 /**
  * What a user chooses about the driver.
  *

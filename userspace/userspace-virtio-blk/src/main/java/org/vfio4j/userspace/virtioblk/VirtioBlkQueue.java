@@ -7,6 +7,7 @@ import static org.vfio4j.sys.Errno.EPROTO;
 import static org.vfio4j.userspace.virtioblk.VirtioNumbers.*;
 
 import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.userspace.dma.DmaMemory;
 
 /**
  * One of a disk's queues: makes requests and takes their completions (Virtual I/O Device 1.2, 5.2.6). Belongs to one thread at a

@@ -1,4 +1,4 @@
-package org.vfio4j.userspace.virtioblk;
+package org.vfio4j.userspace.dma;
 
 import static org.vfio4j.sys.Errno.ENOMEM;
 
@@ -21,7 +21,7 @@ import org.vfio4j.vfio.VfioDeviceFile;
 public final class DmaMemory {
 
     /** What address and size of a mapping are multiples of: some devices skip memory that is not made of such pages. */
-    static final long ALIGNMENT = 2L << 20;
+    public static final long ALIGNMENT = 2L << 20;
 
     private static final long PAGE = 4096;
 
@@ -36,10 +36,16 @@ public final class DmaMemory {
         this.size = size;
     }
 
-    /** Makes at least {@code sizeBytes} bytes of zeroes and maps them for the device of {@code file} at {@code iova}. */
-    static Mapped map(VfioDeviceFile file, long iova, long sizeBytes) {
+    /**
+     * Makes at least {@code sizeBytes} bytes of zeroes and maps them for the device of {@code file} at {@code iova}.
+     *
+     * @param name what /proc shows
+     * @param iova a multiple of {@link #ALIGNMENT}
+     * @throws ErrnoException what {@code file} says, and ENOMEM
+     */
+    public static Mapped map(VfioDeviceFile file, String name, long iova, long sizeBytes) {
         long size = roundUp(sizeBytes, ALIGNMENT);
-        try (Fd fd = MemFd.create("vfio4j-virtio-blk", size)) {
+        try (Fd fd = MemFd.create(name, size)) {
             Seals.add(fd, Seals.F_SEAL_SHRINK | Seals.F_SEAL_GROW | Seals.F_SEAL_SEAL);
             Mapping mapping = Mapping.shared(fd, 0, size, Mapping.PROT_READ | Mapping.PROT_WRITE);
             try {
@@ -53,7 +59,7 @@ public final class DmaMemory {
     }
 
     /** The whole of a mapping, and its owner. */
-    record Mapped(VfioDeviceFile file, Mapping mapping, DmaMemory memory) implements AutoCloseable {
+    public record Mapped(VfioDeviceFile file, Mapping mapping, DmaMemory memory) implements AutoCloseable {
 
         /** Takes it from the device and gives it back. */
         @Override
@@ -99,27 +105,28 @@ public final class DmaMemory {
     }
 
     /** What is left of it, as a memory of its own. */
-    DmaMemory rest() {
+    public DmaMemory rest() {
         long at = allocate(0, PAGE);
         free = size;
         return new DmaMemory(iova + at, address + at, size - at);
     }
 
     /** Where the device sees it. */
-    long iova(long offset) {
+    public long iova(long offset) {
         return iova + offset;
     }
 
     /** Where this process sees it. */
-    long address(long offset) {
+    public long address(long offset) {
         return address + offset;
     }
 
-    boolean contains(long offset, long sizeBytes) {
+    /** Whether all of a range is in it. */
+    public boolean contains(long offset, long sizeBytes) {
         return (offset | sizeBytes) >= 0 && sizeBytes <= size - offset;
     }
 
-    static long roundUp(long value, long alignment) {
+    private static long roundUp(long value, long alignment) {
         return (value + alignment - 1) & -alignment;
     }
 }

@@ -1,0 +1,221 @@
+package org.vfio4j.cli;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.vfio4j.block.BlockBackend;
+import org.vfio4j.block.FileBackend;
+import org.vfio4j.block.FileIoMode;
+import org.vfio4j.block.MemoryBackend;
+import org.vfio4j.block.NullBackend;
+import org.vfio4j.bus.PciAddress;
+import org.vfio4j.devicemodel.QueuePolling;
+import org.vfio4j.nvme.NamespaceOptions;
+import org.vfio4j.nvme.Nvme;
+import org.vfio4j.nvme.NvmeIdentity;
+import org.vfio4j.sys.Errno;
+import org.vfio4j.sys.ErrnoException;
+
+/** An NVMe controller with its namespaces. */
+final class NvmeKind implements DeviceKind {
+
+    private static final String NAME = "nvme";
+    private static final String EXAMPLE = "vfio serve nvme memory=512M --socket-path /tmp/nvme.sock";
+    private static final List<String> KEYS = List.of(
+            "file", "memory", "null", "readonly", "block", "serial", "subnqn", "queues", "poll", "doorbells", "io");
+
+    @Override
+    public String name() {
+        return NAME;
+    }
+
+    @Override
+    public List<String> help() {
+        return List.of(
+                "file=PATH        a namespace: an image or a block device,",
+                "memory=SIZE      or memory of this process,",
+                "null=SIZE        or nothing; each of them again for one more",
+                "readonly         refuse writes to files",
+                "block=BYTES      of a logical block: 512 or 4096 (default 512)",
+                "serial=TEXT      up to 20 characters",
+                "subnqn=NQN       name of the subsystem",
+                "queues=N         pairs, 1 to 64 (default 8)",
+                "poll=WHEN        adaptive, always or off (default adaptive)",
+                "doorbells=HOW    trapped or mapped (mapped if poll=always)",
+                "io=HOW           auto, uring or sync, for files (default auto)");
+    }
+
+    @Override
+    public DevicePlan plan(List<Setting> settings) {
+        ControllerPlan plan = new ControllerPlan();
+        settings.forEach(plan::set);
+        if (plan.storages.isEmpty()) {
+            throw CliException.usage(
+                    "nvme without a namespace: file=PATH, memory=SIZE or null=SIZE is needed", EXAMPLE);
+        }
+        return plan;
+    }
+
+    /** What a namespace is to stand on. */
+    private sealed interface StoragePlan {
+
+        record File(Path path) implements StoragePlan {}
+
+        record Memory(long sizeBytes) implements StoragePlan {}
+
+        record Null(long sizeBytes) implements StoragePlan {}
+    }
+
+    /** The settings of one controller, checked one by one as they come. */
+    private static final class ControllerPlan implements DevicePlan {
+
+        private final List<StoragePlan> storages = new ArrayList<>();
+        private boolean readOnly;
+        private int blockBytes = 512;
+        private Optional<String> serial = Optional.empty();
+        private Optional<String> subnqn = Optional.empty();
+        private int queues = 8;
+        private QueuePolling polling = QueuePolling.ADAPTIVE;
+        private Optional<Boolean> mapped = Optional.empty();
+        private FileIoMode io = FileIoMode.AUTO;
+
+        @Override
+        public EmulatedDevice open(PciAddress address) {
+            List<AutoCloseable> parts = new ArrayList<>();
+            try {
+                List<BlockBackend> backends = new ArrayList<>();
+                for (StoragePlan storage : storages) {
+                    BlockBackend backend = open(storage);
+                    parts.add(backend);
+                    backends.add(backend);
+                }
+                Nvme nvme = build(backends, address);
+                parts.addFirst(nvme);
+                return new EmulatedDevice(NAME, describe(backends), nvme.function(), parts);
+            } catch (RuntimeException e) {
+                parts.forEach(Closing::quietly);
+                throw e;
+            }
+        }
+
+        private Nvme build(List<BlockBackend> backends, PciAddress address) {
+            try {
+                Nvme.Builder builder = Nvme.builder(identity(address))
+                        .name(NAME + "-" + address)
+                        .queuePairs(queues)
+                        .poll(polling);
+                for (BlockBackend backend : backends) {
+                    builder.namespace(new NamespaceOptions(backend, blockBytes, Optional.empty()));
+                }
+                return (mapped.orElse(polling.always()) ? builder.mappableDoorbells() : builder).build();
+            } catch (ErrnoException e) {
+                throw new CliException(e, "vfio serve --help");
+            }
+        }
+
+        /** A serial number that tells the controllers of one server apart, if none is asked for. */
+        private NvmeIdentity identity(PciAddress address) {
+            NvmeIdentity made = NvmeIdentity.of(serial.orElse("vfio4j-" + address));
+            return new NvmeIdentity(
+                    made.vendorId(),
+                    made.subsystemVendorId(),
+                    made.ieeeOui(),
+                    made.controllerId(),
+                    made.serial(),
+                    made.model(),
+                    made.firmware(),
+                    subnqn.orElse(made.subnqn()));
+        }
+
+        private static String describe(List<BlockBackend> backends) {
+            return String.join(
+                    "; ",
+                    backends.stream()
+                            .map(backend -> Sizes.format(backend.sizeBytes()) + ", " + backend.describe()
+                                    + (backend.readOnly() ? ", read-only" : ""))
+                            .toList());
+        }
+
+        private BlockBackend open(StoragePlan storage) {
+            try {
+                return switch (storage) {
+                    case StoragePlan.File file -> FileBackend.open(file.path(), readOnly, io);
+                    case StoragePlan.Memory memory -> new MemoryBackend(memory.sizeBytes());
+                    case StoragePlan.Null nothing -> new NullBackend(nothing.sizeBytes());
+                };
+            } catch (ErrnoException e) {
+                throw new CliException(e, hint(storage, e.errno()));
+            }
+        }
+
+        private static String hint(StoragePlan storage, int errno) {
+            if (!(storage instanceof StoragePlan.File(Path path))) {
+                return errno == Errno.ENOMEM ? "a smaller size, or file=PATH" : "memory=512M";
+            }
+            return switch (errno) {
+                case Errno.ENOENT -> "truncate -s 1G " + path;
+                case Errno.EBUSY -> "vfio ls, to see which server has it; readonly on both to share it";
+                case Errno.EISDIR -> "file=" + path + "/disk.img";
+                case Errno.EINVAL -> "truncate -s %512 " + path + ", which appends zeroes";
+                case Errno.ENOSYS -> "io=sync";
+                default -> "ls -l " + path;
+            };
+        }
+
+        private void set(Setting setting) {
+            String key = setting.key();
+            if (!key.equals("readonly") && KEYS.contains(key)) {
+                setting.needValue(EXAMPLE);
+            }
+            switch (key) {
+                case "file" -> storages.add(new StoragePlan.File(Path.of(setting.value())));
+                case "memory" -> storages.add(new StoragePlan.Memory(Sizes.parse(key, setting.value())));
+                case "null" -> storages.add(new StoragePlan.Null(Sizes.parse(key, setting.value())));
+                case "readonly" -> readOnly = setting.isOn();
+                case "block" -> blockBytes = blockBytes(setting);
+                case "serial" -> serial = Optional.of(text(setting, 20));
+                case "subnqn" -> subnqn = Optional.of(text(setting, 223));
+                case "queues" -> queues = setting.number(1, Nvme.MAX_QUEUE_PAIRS);
+                case "poll" -> polling = setting.polling();
+                case "doorbells" -> mapped = Optional.of(isMapped(setting));
+                case "io" -> io = ioMode(setting);
+                default -> throw setting.unknown(NAME, KEYS);
+            }
+        }
+
+        private static int blockBytes(Setting setting) {
+            return switch (setting.value()) {
+                case "512" -> 512;
+                case "4096", "4K", "4k" -> 4096;
+                default -> throw CliException.usage(setting + ": expected 512 or 4096", "block=4096");
+            };
+        }
+
+        private static String text(Setting setting, int most) {
+            String value = setting.value();
+            if (value.length() > most || !value.chars().allMatch(c -> c > 0x20 && c < 0x7f)) {
+                throw CliException.usage(
+                        setting + ": the limit is " + most + " printable ASCII characters", "serial=DISK-0001");
+            }
+            return value;
+        }
+
+        private static boolean isMapped(Setting setting) {
+            return switch (setting.value()) {
+                case "mapped" -> true;
+                case "trapped" -> false;
+                default -> throw CliException.usage(setting + ": expected trapped or mapped", "doorbells=mapped");
+            };
+        }
+
+        private static FileIoMode ioMode(Setting setting) {
+            return switch (setting.value()) {
+                case "auto" -> FileIoMode.AUTO;
+                case "uring" -> FileIoMode.URING;
+                case "sync" -> FileIoMode.SYNC;
+                default -> throw CliException.usage(setting + ": expected auto, uring or sync", "io=auto");
+            };
+        }
+    }
+}

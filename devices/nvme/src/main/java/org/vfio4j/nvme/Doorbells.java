@@ -1,0 +1,90 @@
+package org.vfio4j.nvme;
+
+import static org.vfio4j.nvme.NvmeSpec.*;
+
+import java.util.List;
+import java.util.concurrent.atomic.AtomicIntegerArray;
+import org.vfio4j.bus.BarMemory;
+import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.Mapping;
+import org.vfio4j.sys.MemFd;
+import org.vfio4j.sys.RawMemory;
+import org.vfio4j.sys.Seals;
+
+/**
+ * The page of doorbells (NVMe over PCIe Transport 1.0, 3.1.2), which trapped writes and users who have mapped it write, and the
+ * queue thread reads. Doorbell {@code 2 n} is the tail of submission queue n, {@code 2 n + 1} the head of completion queue n.
+ */
+final class Doorbells implements AutoCloseable {
+
+    static final int PAGE_BYTES = 0x1000;
+
+    // Of the memory's two pages the second is the one with doorbells, as in the BAR.
+    private final Fd fd = MemFd.create("nvme doorbells", REG_DOORBELLS + PAGE_BYTES);
+    private final Mapping page;
+    private final int count;
+
+    /** Those whose queue exists: set by the queue thread, asked by whoever traps a write. */
+    private final AtomicIntegerArray live;
+
+    Doorbells(int queuePairs) {
+        count = 2 * (queuePairs + 1);
+        live = new AtomicIntegerArray(count);
+        try {
+            // A user who could shrink the memory could end this process.
+            Seals.add(fd, Seals.F_SEAL_SHRINK | Seals.F_SEAL_GROW | Seals.F_SEAL_SEAL);
+            page = Mapping.shared(fd, REG_DOORBELLS, PAGE_BYTES, Mapping.PROT_READ | Mapping.PROT_WRITE);
+        } catch (RuntimeException e) {
+            fd.close();
+            throw e;
+        }
+    }
+
+    static int tailOf(int sqid) {
+        return 2 * sqid;
+    }
+
+    static int headOf(int cqid) {
+        return 2 * cqid + 1;
+    }
+
+    /** The memory that users may map. */
+    BarMemory memory() {
+        return new BarMemory(fd, 0, List.of(new BarMemory.Area(REG_DOORBELLS, PAGE_BYTES)));
+    }
+
+    int get(int doorbell) {
+        return RawMemory.getIntAcquire(at(doorbell));
+    }
+
+    void set(int doorbell, int value) {
+        RawMemory.putIntRelease(at(doorbell), value);
+    }
+
+    /** The queue of a doorbell comes into being, or goes. */
+    void setLive(int doorbell, boolean exists) {
+        set(doorbell, 0);
+        live.set(doorbell, exists ? 1 : 0);
+    }
+
+    boolean isLive(int doorbell) {
+        return doorbell < count && live.get(doorbell) != 0;
+    }
+
+    /** No queue has a doorbell. */
+    void reset() {
+        for (int i = 0; i < count; i++) {
+            setLive(i, false);
+        }
+    }
+
+    @Override
+    public void close() {
+        page.close();
+        fd.close();
+    }
+
+    private long at(int doorbell) {
+        return page.address() + (long) DOORBELL_SIZE * doorbell;
+    }
+}

@@ -1,0 +1,434 @@
+package org.vfio4j.nvme;
+
+import static org.vfio4j.nvme.NvmeSpec.*;
+import static org.vfio4j.nvme.NvmeStatus.*;
+
+import java.util.Arrays;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+import org.vfio4j.block.BlockBackend;
+import org.vfio4j.block.BlockCompletion;
+import org.vfio4j.block.BlockQueue;
+import org.vfio4j.bus.DmaSpace;
+import org.vfio4j.bus.DmaWindow;
+import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.Mapping;
+import org.vfio4j.sys.RawMemory;
+
+/**
+ * I/O commands (NVM Command Set 1.0, 3.2) from submission to completion queue entry, without a copy of their data: the storage reads
+ * and writes the driver's own memory. Belongs to the queue thread; no command allocates.
+ *
+ * <p>What does not fit (memory that is not mapped, an SGL of very many pieces, rare commands) goes to {@link SlowIo}.
+ */
+final class IoEngine implements BlockCompletion, AutoCloseable {
+
+    /** How many commands may be in flight, over all queues. */
+    private static final int DEPTH = 1024;
+
+    /** Commands of one queue before the next one has its turn, and the driver hears of what is done. */
+    private static final int BATCH = 32;
+
+    private static final int SCRATCH_BYTES = 4096;
+
+    private final Controller controller;
+    private final IoRules rules;
+    private final IoTally tally;
+    private final Storage storage;
+    private final IoSlots slots = new IoSlots(DEPTH);
+    private final Mapping scratch = Mapping.anonymous(SCRATCH_BYTES);
+    private final DataPointer data = new DataPointer(scratch.address());
+    private final IoCommand command = new IoCommand();
+    private final SlowIo slow;
+
+    // By NSID, for the namespace that was asked for last.
+    private final @Nullable Namespace[] known = new @Nullable Namespace[NvmeLimits.MAX_NAMESPACES + 1];
+    private final @Nullable BlockQueue[] queueOf = new @Nullable BlockQueue[NvmeLimits.MAX_NAMESPACES + 1];
+
+    private int completed;
+    private @Nullable DmaWindow window;
+
+    IoEngine(Controller controller, Fd eventFd) {
+        this.controller = controller;
+        rules = controller.rules();
+        tally = controller.tally();
+        storage = new Storage(DEPTH, eventFd);
+        slow = new SlowIo(controller, storage);
+        slots.share(controller.queues().submissions());
+    }
+
+    Storage storage() {
+        return storage;
+    }
+
+    /** There are other submission queues than before. */
+    void queuesChanged() {
+        slots.share(controller.queues().submissions());
+    }
+
+    /**
+     * Starts what waits in a queue that is mapped. Returns how many commands it took; less than there are, for want of room, or
+     * because the next one must be {@link #serveSlowly served slowly}, which {@link SubmissionQueue#slowly} says then.
+     */
+    int serve(SubmissionQueue queue, DmaWindow window) {
+        this.window = window;
+        int limit = Math.min(Math.min(queue.waiting(), BATCH), queue.completions.room());
+        limit = Math.min(limit, slots.available(queue));
+        int taken = 0;
+        while (taken < limit) {
+            command.load(queue.headAddress());
+            queue.take();
+            if (!start(queue, window)) {
+                queue.putBack();
+                queue.slowly = true;
+                break;
+            }
+            taken++;
+        }
+        return taken;
+    }
+
+    /**
+     * Carries out one command that was copied to {@code entry}, with nothing else in flight. The window may be offline meanwhile.
+     *
+     * @return its status, or {@link DataPointer#CUT_SHORT}
+     */
+    int serveSlowly(int sqid, long entry, DmaWindow window) {
+        command.load(entry);
+        int status = slow.run(command, window);
+        if (status != DataPointer.CUT_SHORT) {
+            tally.slow++;
+            report(sqid, command.cid, status, command.nsid, command.slba());
+        }
+        return status;
+    }
+
+    int cid() {
+        return command.cid;
+    }
+
+    /** Completes what the storage has done. Returns how many commands that were. */
+    int complete() {
+        completed = 0;
+        storage.poll(this);
+        return completed;
+    }
+
+    int inFlight() {
+        return storage.inFlight();
+    }
+
+    void drain() {
+        storage.awaitAll(this);
+    }
+
+    /** From now on completions wake the thread. Returns true when there is one already. */
+    boolean arm() {
+        if (storage.inFlight() == 0) {
+            return false;
+        }
+        storage.arm();
+        return complete() > 0;
+    }
+
+    void disarm() {
+        storage.disarm();
+    }
+
+    /** Nothing may stand on {@code backend} any more. */
+    void release(BlockBackend backend) {
+        Arrays.fill(known, null);
+        Arrays.fill(queueOf, null);
+        storage.release(backend);
+    }
+
+    @Override
+    public void close() {
+        storage.close();
+        slots.close();
+        slow.close();
+        scratch.close();
+    }
+
+    /** The storage is done with a slot's command, or with one step of it. */
+    @Override
+    public void complete(int slot, int result) {
+        int expected = slots.expected[slot];
+        if (result == expected && goesOn(slot)) {
+            return;
+        }
+        finish(slot, IoRules.storage(result, expected, slots.opcode[slot] != READ));
+    }
+
+    /** Starts the command at hand, or refuses it. Returns false when it must be served slowly. */
+    private boolean start(SubmissionQueue queue, DmaWindow window) {
+        int refusal = IoRules.form(command);
+        if (refusal != SUCCESSFUL_COMPLETION) {
+            return refuse(queue, refusal);
+        }
+        Namespace namespace = rules.namespace(command.nsid);
+        if (namespace == null) {
+            return !(command.opcode == FLUSH && command.nsid == NSID_BROADCAST)
+                    && refuse(queue, rules.whyNoNamespace(command.nsid));
+        }
+        if (namespace.notReady() != SUCCESSFUL_COMPLETION) {
+            return refuse(queue, namespace.notReady());
+        }
+        return switch (command.opcode) {
+            case READ -> read(queue, namespace, window);
+            case WRITE -> write(queue, namespace, window);
+            case FLUSH -> flush(queue, namespace);
+            case WRITE_ZEROES -> writeZeroes(queue, namespace);
+            case DATASET_MANAGEMENT -> manageDataset(queue, namespace, window);
+            default -> false;
+        };
+    }
+
+    private boolean read(SubmissionQueue queue, Namespace namespace, DmaWindow window) {
+        int refusal = IoRules.transfer(namespace, command);
+        if (refusal != SUCCESSFUL_COMPLETION) {
+            return refuse(queue, refusal);
+        }
+        int bytes = command.blocks() << namespace.lbaShift();
+        int found = find(bytes, window);
+        if (found != SUCCESSFUL_COMPLETION) {
+            return found != DataPointer.UNREACHABLE && refuse(queue, found);
+        }
+        int slot = take(queue, namespace, bytes);
+        int pieces = translate(slot, DmaSpace.WRITE, window);
+        if (pieces == 0) {
+            return giveBack(slot, queue);
+        }
+        slots.writtenPieces[slot] = pieces;
+        slots.expected[slot] = bytes;
+        blocks(slot).readv(at(namespace, command.slba()), slots.memory(slot), pieces, slot);
+        return true;
+    }
+
+    private boolean write(SubmissionQueue queue, Namespace namespace, DmaWindow window) {
+        int refusal = IoRules.transfer(namespace, command);
+        if (refusal == SUCCESSFUL_COMPLETION) {
+            refusal = IoRules.writing(namespace);
+        }
+        if (refusal != SUCCESSFUL_COMPLETION) {
+            return refuse(queue, refusal);
+        }
+        int bytes = command.blocks() << namespace.lbaShift();
+        int found = find(bytes, window);
+        if (found != SUCCESSFUL_COMPLETION) {
+            return found != DataPointer.UNREACHABLE && refuse(queue, found);
+        }
+        int slot = take(queue, namespace, bytes);
+        int pieces = translate(slot, DmaSpace.READ, window);
+        if (pieces == 0) {
+            return giveBack(slot, queue);
+        }
+        slots.expected[slot] = bytes;
+        slots.flushes[slot] = (command.cdw12 & CDW12_FUA) != 0 || controller.isWriteThrough();
+        blocks(slot).writev(at(namespace, command.slba()), slots.memory(slot), pieces, slot);
+        return true;
+    }
+
+    private boolean flush(SubmissionQueue queue, Namespace namespace) {
+        int slot = take(queue, namespace, 0);
+        blocks(slot).flush(slot);
+        return true;
+    }
+
+    private boolean writeZeroes(SubmissionQueue queue, Namespace namespace) {
+        int refusal = IoRules.range(namespace, command.slba(), command.blocks());
+        if (refusal == SUCCESSFUL_COMPLETION) {
+            refusal = IoRules.writing(namespace);
+        }
+        if (refusal != SUCCESSFUL_COMPLETION) {
+            return refuse(queue, refusal);
+        }
+        int slot = take(queue, namespace, 0);
+        slots.flushes[slot] = (command.cdw12 & CDW12_FUA) != 0 || controller.isWriteThrough();
+        long length = (long) command.blocks() << namespace.lbaShift();
+        boolean mayUnmap = (command.cdw12 & CDW12_DEAC) != 0;
+        blocks(slot).writeZeroes(at(namespace, command.slba()), length, mayUnmap, slot);
+        return true;
+    }
+
+    /** Copies the ranges into the slot, where the driver cannot change them, and starts the first. */
+    private boolean manageDataset(SubmissionQueue queue, Namespace namespace, DmaWindow window) {
+        int refusal = IoRules.writing(namespace);
+        if (refusal != SUCCESSFUL_COMPLETION) {
+            return refuse(queue, refusal);
+        }
+        int count = (command.cdw10 & DSM_NR_MASK) + 1;
+        int found = find(count * DSM_RANGE_SIZE, window);
+        if (found != SUCCESSFUL_COMPLETION) {
+            return found != DataPointer.UNREACHABLE && refuse(queue, found);
+        }
+        int slot = take(queue, namespace, 0);
+        if (!copyRanges(slot, window)) {
+            return giveBack(slot, queue);
+        }
+        for (int i = 0; i < count; i++) {
+            int wrong = IoRules.dsmRange(namespace, slots.memory(slot) + (long) i * DSM_RANGE_SIZE);
+            if (wrong != SUCCESSFUL_COMPLETION) {
+                finish(slot, wrong);
+                return true;
+            }
+        }
+        if ((command.cdw11 & DSM_AD) == 0) {
+            // The other attributes are hints that this controller does not take.
+            finish(slot, SUCCESSFUL_COMPLETION);
+            return true;
+        }
+        slots.flushes[slot] = controller.isWriteThrough();
+        slots.rangesLeft[slot] = count;
+        nextRange(slot);
+        return true;
+    }
+
+    private void nextRange(int slot) {
+        long range = slots.memory(slot) + (long) DSM_RANGE_SIZE * slots.rangesDone[slot]++;
+        slots.rangesLeft[slot]--;
+        Namespace namespace = Objects.requireNonNull(slots.namespace[slot]);
+        long length = DsmRange.blocks(range) << namespace.lbaShift();
+        blocks(slot).discard(at(namespace, DsmRange.slba(range)), length, slot);
+    }
+
+    /** After a step that worked: starts the next, if there is one. */
+    private boolean goesOn(int slot) {
+        if (slots.rangesLeft[slot] > 0) {
+            nextRange(slot);
+            return true;
+        }
+        if (slots.flushes[slot]) {
+            slots.flushes[slot] = false;
+            slots.expected[slot] = 0;
+            blocks(slot).flush(slot);
+            return true;
+        }
+        return false;
+    }
+
+    private int find(int bytes, DmaWindow window) {
+        int pageBytes = controller.pageBytes();
+        return data.find(command.psdt, command.dptr0, command.dptr1, bytes, pageBytes, window, false);
+    }
+
+    /** Makes iovecs of the pieces that were found. Returns how many, or 0 when some piece has no address or there are too many. */
+    private int translate(int slot, int access, DmaWindow window) {
+        DataPieces pieces = data.pieces();
+        int count = pieces.count();
+        if (count > IoSlots.MAX_PIECES) {
+            return 0;
+        }
+        long at = slots.memory(slot);
+        long iovas = slots.iovas(slot);
+        for (int i = 0; i < count; i++) {
+            long host = window.translate(pieces.iova(i), pieces.length(i), access);
+            if (host <= 0) {
+                return 0;
+            }
+            RawMemory.putLong(at, host);
+            RawMemory.putLong(at + Long.BYTES, pieces.length(i));
+            RawMemory.putLong(iovas, pieces.iova(i));
+            at += IoSlots.IOVEC_SIZE;
+            iovas += Long.BYTES;
+        }
+        return count;
+    }
+
+    private boolean copyRanges(int slot, DmaWindow window) {
+        DataPieces pieces = data.pieces();
+        long to = slots.memory(slot);
+        for (int i = 0; i < pieces.count(); i++) {
+            long host = window.translate(pieces.iova(i), pieces.length(i), DmaSpace.READ);
+            if (host <= 0) {
+                return false;
+            }
+            RawMemory.copy(host, to, pieces.length(i));
+            to += pieces.length(i);
+        }
+        return true;
+    }
+
+    private int take(SubmissionQueue queue, Namespace namespace, int bytes) {
+        int slot = slots.take(queue);
+        slots.queue[slot] = queue;
+        slots.namespace[slot] = namespace;
+        slots.blocks[slot] = queueOf(command.nsid, namespace);
+        slots.cid[slot] = command.cid;
+        slots.opcode[slot] = command.opcode;
+        slots.slba[slot] = command.slba();
+        slots.bytes[slot] = bytes;
+        slots.expected[slot] = 0;
+        slots.writtenPieces[slot] = 0;
+        slots.flushes[slot] = false;
+        slots.rangesLeft[slot] = 0;
+        slots.rangesDone[slot] = 0;
+        return slot;
+    }
+
+    private BlockQueue queueOf(int nsid, Namespace namespace) {
+        BlockQueue queue = queueOf[nsid];
+        if (queue == null || known[nsid] != namespace) {
+            queue = storage.queue(namespace.backend());
+            queueOf[nsid] = queue;
+            known[nsid] = namespace;
+        }
+        return queue;
+    }
+
+    private BlockQueue blocks(int slot) {
+        return Objects.requireNonNull(slots.blocks[slot]);
+    }
+
+    private boolean giveBack(int slot, SubmissionQueue queue) {
+        // As if the command were not counted: it is put back next.
+        queue.inFlight--;
+        slots.give(slot, queue);
+        queue.inFlight++;
+        return false;
+    }
+
+    private boolean refuse(SubmissionQueue queue, int status) {
+        report(queue.id, command.cid, status, command.nsid, command.slba());
+        queue.inFlight--;
+        queue.completions.post(0, queue.id, queue.head, command.cid, status);
+        completed++;
+        return true;
+    }
+
+    private void finish(int slot, int status) {
+        completed++;
+        markDirty(slot);
+        SubmissionQueue queue = Objects.requireNonNull(slots.queue[slot]);
+        if (status == SUCCESSFUL_COMPLETION) {
+            tally.done(slots.opcode[slot], slots.bytes[slot]);
+        } else {
+            report(queue.id, slots.cid[slot], status, 0, slots.slba[slot]);
+        }
+        queue.inFlight--;
+        queue.completions.post(0, queue.id, queue.head, slots.cid[slot], status);
+        slots.give(slot, queue);
+    }
+
+    private void report(int sqid, int cid, int status, int nsid, long slba) {
+        if (status != SUCCESSFUL_COMPLETION) {
+            tally.failed(status);
+            controller.handler().failed(sqid, cid, status, nsid, slba);
+        }
+    }
+
+    /** What the storage has written for a slot, also when it failed in the middle. */
+    private void markDirty(int slot) {
+        DmaWindow written = Objects.requireNonNull(window);
+        long iovec = slots.memory(slot);
+        long iova = slots.iovas(slot);
+        for (int i = 0; i < slots.writtenPieces[slot]; i++) {
+            long length = RawMemory.getLong(iovec + (long) IoSlots.IOVEC_SIZE * i + Long.BYTES);
+            written.markDirty(RawMemory.getLong(iova + (long) Long.BYTES * i), length);
+        }
+    }
+
+    private static long at(Namespace namespace, long slba) {
+        return namespace.offset() + (slba << namespace.lbaShift());
+    }
+}

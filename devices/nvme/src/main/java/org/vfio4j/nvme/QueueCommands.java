@@ -1,0 +1,178 @@
+package org.vfio4j.nvme;
+
+import static org.vfio4j.nvme.NvmeSpec.*;
+import static org.vfio4j.nvme.NvmeStatus.*;
+
+import org.jspecify.annotations.Nullable;
+import org.vfio4j.bus.DmaWindow;
+
+/**
+ * The admin commands about queues: create and delete them (NVM Express Base 2.0, 5.4 to 5.7 of PCIe controllers), Abort (5.1), Doorbell
+ * Buffer Config (5.8). Belongs to the queue thread.
+ */
+final class QueueCommands {
+
+    private final Controller controller;
+    private final QueueTable queues;
+
+    QueueCommands(Controller controller) {
+        this.controller = controller;
+        queues = controller.queues();
+    }
+
+    static boolean isOne(int opcode) {
+        return switch (opcode) {
+            case DELETE_IO_SUBMISSION_QUEUE,
+                    CREATE_IO_SUBMISSION_QUEUE,
+                    DELETE_IO_COMPLETION_QUEUE,
+                    CREATE_IO_COMPLETION_QUEUE,
+                    ABORT,
+                    DOORBELL_BUFFER_CONFIG -> true;
+            default -> false;
+        };
+    }
+
+    /** @return a status, or {@link AdminHandler#HELD} */
+    int execute(AdminCommand command, DmaWindow window) {
+        return switch (command.opcode()) {
+            case CREATE_IO_COMPLETION_QUEUE -> createCompletion(command, window);
+            case CREATE_IO_SUBMISSION_QUEUE -> createSubmission(command, window);
+            case DELETE_IO_COMPLETION_QUEUE -> deleteCompletion(command);
+            case DELETE_IO_SUBMISSION_QUEUE -> deleteSubmission(command);
+            case ABORT -> abort(command);
+            default -> configureDoorbells(command, window);
+        };
+    }
+
+    private int createCompletion(AdminCommand command, DmaWindow window) {
+        int qid = low(command.cdw10());
+        if (!isNew(qid, queues.completion(qid))) {
+            return INVALID_QUEUE_IDENTIFIER | DNR;
+        }
+        int refusal = layout(command, CC_IOCQES_SHIFT, CQE_SIZE_SHIFT);
+        if (refusal != SUCCESSFUL_COMPLETION) {
+            return refusal;
+        }
+        int vector = high(command.cdw11());
+        if (vector >= controller.vectors()) {
+            return INVALID_INTERRUPT_VECTOR | DNR;
+        }
+        boolean interrupts = (command.cdw11() & QUEUE_IEN) != 0;
+        CompletionQueue queue = new CompletionQueue(qid, command.prp1(), high(command.cdw10()) + 1, vector, interrupts);
+        queues.add(queue);
+        controller.shadow(Doorbells.headOf(qid), 0, window);
+        return SUCCESSFUL_COMPLETION;
+    }
+
+    private int createSubmission(AdminCommand command, DmaWindow window) {
+        int qid = low(command.cdw10());
+        if (!isNew(qid, queues.submission(qid))) {
+            return INVALID_QUEUE_IDENTIFIER | DNR;
+        }
+        int cqid = high(command.cdw11());
+        if (cqid == 0 || cqid > queues.queuePairs()) {
+            return INVALID_QUEUE_IDENTIFIER | DNR;
+        }
+        CompletionQueue completions = queues.completion(cqid);
+        if (completions == null) {
+            return COMPLETION_QUEUE_INVALID | DNR;
+        }
+        int refusal = layout(command, CC_IOSQES_SHIFT, SQE_SIZE_SHIFT);
+        if (refusal != SUCCESSFUL_COMPLETION) {
+            return refusal;
+        }
+        queues.add(new SubmissionQueue(qid, command.prp1(), high(command.cdw10()) + 1, completions));
+        controller.shadow(Doorbells.tailOf(qid), 0, window);
+        controller.queuesChanged();
+        return SUCCESSFUL_COMPLETION;
+    }
+
+    /** Size and place of a queue, and the size of its entries that CC says. */
+    private int layout(AdminCommand command, int sizeShift, int entryShift) {
+        int size = high(command.cdw10());
+        boolean entries = ((controller.registers().cc() >>> sizeShift) & CC_ES_MASK) == entryShift;
+        if (size == 0 || size >= NvmeLimits.MAX_QUEUE_ENTRIES || !entries) {
+            return INVALID_QUEUE_SIZE | DNR;
+        }
+        if ((command.cdw11() & QUEUE_PC) == 0) {
+            // CAP.CQR: queues are physically contiguous.
+            return INVALID_FIELD_IN_COMMAND | DNR;
+        }
+        return (command.prp1() & (controller.pageBytes() - 1)) != 0 ? PRP_OFFSET_INVALID | DNR : SUCCESSFUL_COMPLETION;
+    }
+
+    private int deleteCompletion(AdminCommand command) {
+        int qid = low(command.cdw10());
+        CompletionQueue queue = qid == 0 ? null : queues.completion(qid);
+        if (queue == null) {
+            return INVALID_QUEUE_IDENTIFIER | DNR;
+        }
+        if (queue.users != 0) {
+            return INVALID_QUEUE_DELETION | DNR;
+        }
+        queues.remove(queue);
+        return SUCCESSFUL_COMPLETION;
+    }
+
+    /** What the storage has must come back before the queue can go; what was not taken is dropped. */
+    private int deleteSubmission(AdminCommand command) {
+        int qid = low(command.cdw10());
+        SubmissionQueue queue = qid == 0 ? null : queues.submission(qid);
+        if (queue == null || queue.deleting) {
+            return INVALID_QUEUE_IDENTIFIER | DNR;
+        }
+        if (queue.inFlight != 0) {
+            queue.deleting = true;
+            queue.deletingCid = command.cid();
+            controller.deletionHeld();
+            return AdminHandler.HELD;
+        }
+        controller.remove(queue);
+        return SUCCESSFUL_COMPLETION;
+    }
+
+    /** Commands that the storage has go on: only those that are held can be aborted. */
+    private int abort(AdminCommand command) {
+        int cid = high(command.cdw10());
+        boolean aborted = low(command.cdw10()) == 0 && controller.handler().abortHeld(cid);
+        if (aborted) {
+            controller.complete(cid, 0, COMMAND_ABORT_REQUESTED);
+        }
+        command.setResult(aborted ? 0 : ABORT_NOT_DONE);
+        return SUCCESSFUL_COMPLETION;
+    }
+
+    private int configureDoorbells(AdminCommand command, DmaWindow window) {
+        long page = controller.pageBytes() - 1L;
+        if (((command.prp1() | command.prp2()) & page) != 0) {
+            return INVALID_FIELD_IN_COMMAND | DNR;
+        }
+        ShadowDoorbells shadow = controller.shadow();
+        shadow.configure(command.prp1(), command.prp2());
+        if (!shadow.locate(window)) {
+            shadow.reset();
+            return INVALID_FIELD_IN_COMMAND | DNR;
+        }
+        for (SubmissionQueue queue : queues.submissions()) {
+            shadow.set(Doorbells.tailOf(queue.id), queue.tail, window);
+        }
+        for (CompletionQueue queue : queues.completions()) {
+            if (queue.id != 0) {
+                shadow.set(Doorbells.headOf(queue.id), queue.head, window);
+            }
+        }
+        return SUCCESSFUL_COMPLETION;
+    }
+
+    private boolean isNew(int qid, @Nullable Object existing) {
+        return qid != 0 && qid <= queues.queuePairs() && existing == null;
+    }
+
+    private static int low(int dword) {
+        return dword & 0xffff;
+    }
+
+    private static int high(int dword) {
+        return dword >>> Short.SIZE;
+    }
+}

@@ -1,0 +1,105 @@
+package org.vfio4j.nvme;
+
+import static org.vfio4j.nvme.NvmeSpec.SQE_SIZE;
+
+import org.vfio4j.bus.DmaSpace;
+import org.vfio4j.bus.DmaWindow;
+
+/** A submission queue (NVM Express Base 2.0, 3.3.1.1). Belongs to the queue thread. */
+final class SubmissionQueue {
+
+    final int id;
+    final long iova;
+    final int entries;
+    final CompletionQueue completions;
+
+    int head;
+
+    /** Up to where the driver has filled it, checked. */
+    int tail;
+
+    /** A tail that the driver wrote and that made no sense. */
+    int badTail = -1;
+
+    /** Commands taken and not completed; those that are held do not count. */
+    int inFlight;
+
+    /** It is going, when nothing is in flight: nothing is taken any more. */
+    boolean deleting;
+
+    /** The next command must be served slowly. */
+    boolean slowly;
+
+    /** The command that deletes it. */
+    int deletingCid;
+
+    private long host;
+    private boolean located;
+
+    SubmissionQueue(int id, long iova, int entries, CompletionQueue completions) {
+        this.id = id;
+        this.iova = iova;
+        this.entries = entries;
+        this.completions = completions;
+    }
+
+    /** Commands that the driver has put in and that are not taken. */
+    int waiting() {
+        int waiting = tail - head;
+        return waiting < 0 ? waiting + entries : waiting;
+    }
+
+    /** The driver says how far it has filled the queue. Returns false for an entry that there is not. */
+    boolean submit(int to) {
+        if (Integer.compareUnsigned(to, entries) >= 0) {
+            return false;
+        }
+        tail = to;
+        return true;
+    }
+
+    /** Whether it and its completion queue were found. */
+    boolean isLocated() {
+        return located && completions.isLocated();
+    }
+
+    /** Whether commands or completions are reached by {@link DmaWindow#read} and {@link DmaWindow#write} only. */
+    boolean isRemote() {
+        return host == 0 || completions.isRemote();
+    }
+
+    void forget() {
+        located = false;
+        completions.forget();
+    }
+
+    boolean locate(DmaWindow window) {
+        long at = window.translate(iova, (long) entries * SQE_SIZE, DmaSpace.READ);
+        located = at >= 0;
+        host = located ? at : 0;
+        return completions.locate(window) && located;
+    }
+
+    /** Where the command at the head is, of memory that is mapped. */
+    long headAddress() {
+        return host + (long) head * SQE_SIZE;
+    }
+
+    long headIova() {
+        return iova + (long) head * SQE_SIZE;
+    }
+
+    /** Takes the command at the head; it has a place for its completion. */
+    void take() {
+        head = head + 1 == entries ? 0 : head + 1;
+        inFlight++;
+        completions.reserved++;
+    }
+
+    /** Puts back the one that was taken last. */
+    void putBack() {
+        head = head == 0 ? entries - 1 : head - 1;
+        inFlight--;
+        completions.reserved--;
+    }
+}

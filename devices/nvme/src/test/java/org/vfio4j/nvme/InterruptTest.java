@@ -1,0 +1,132 @@
+package org.vfio4j.nvme;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.vfio4j.nvmedriver.NvmeCommand.READ;
+import static org.vfio4j.nvmedriver.NvmeDriver.INTMC;
+import static org.vfio4j.nvmedriver.NvmeDriver.INTMS;
+import static org.vfio4j.nvmedriver.NvmeDriver.await;
+import static org.vfio4j.uapi.PciRegs.PCI_CAP_ID_MSIX;
+import static org.vfio4j.uapi.PciRegs.PCI_MSIX_FLAGS;
+import static org.vfio4j.uapi.PciRegs.PCI_MSIX_FLAGS_ENABLE;
+
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.vfio4j.block.MemoryBackend;
+import org.vfio4j.bus.PciFunction;
+import org.vfio4j.devicemodel.QueuePolling;
+import org.vfio4j.nvmedriver.NvmeCommand;
+
+/** Pin-based interrupts, MSI-X, and coalescing: NVMe over PCIe Transport 1.0, 3.5; NVM Express Base 2.0, 5.27.1.6. */
+class InterruptTest {
+
+    private final NvmeFixture fixture = new NvmeFixture(
+            new MemoryBackend(NvmeFixture.DISK_BYTES), builder -> builder.poll(QueuePolling.ALWAYS));
+
+    @AfterEach
+    void tearDown() {
+        fixture.close();
+    }
+
+    @Test
+    void thePinIsAssertedUntilCompletionsAreConsumed() {
+        fixture.start();
+        await("no INTx", () -> !fixture.intx);
+        fixture.io.submit(NvmeCommand.io(READ, 1, 0, 1).prp(fixture.pages(1)));
+        await("INTx", () -> fixture.intx);
+        assertThat(fixture.io.peek()).isPresent();
+        fixture.io.consumed();
+        await("no INTx", () -> !fixture.intx);
+        assertThat(fixture.messages).isEmpty();
+    }
+
+    @Test
+    void aMaskedPinIsNotAsserted() throws InterruptedException {
+        fixture.start();
+        await("no INTx", () -> !fixture.intx);
+        fixture.driver.write(INTMS, 4, 1);
+        assertThat(fixture.driver.read(INTMS, 4)).isEqualTo(1);
+        assertThat(fixture.driver.read(INTMC, 4)).isEqualTo(1);
+        fixture.io.submit(NvmeCommand.io(READ, 1, 0, 1).prp(fixture.pages(1)));
+        await("completion", fixture.io::isDone);
+        Thread.sleep(5);
+        assertThat(fixture.intx).isFalse();
+        fixture.driver.write(INTMC, 4, 1);
+        await("INTx", () -> fixture.intx);
+        assertThat(fixture.driver.read(INTMS, 4)).isZero();
+    }
+
+    @Test
+    void eachCompletionQueueHasItsVector() {
+        enableMsix();
+        fixture.start();
+        assertThat(fixture.messages).contains(0).doesNotContain(1);
+        fixture.io.run(NvmeCommand.io(READ, 1, 0, 1).prp(fixture.pages(1)));
+        await("message", () -> fixture.messages.contains(1));
+        assertThat(fixture.intx).isFalse();
+    }
+
+    @Test
+    void aQueueWithoutInterruptsSendsNone() throws InterruptedException {
+        enableMsix();
+        fixture.start();
+        var queue = fixture.driver.queue(2, 16, false);
+        fixture.admin.run(org.vfio4j.nvmedriver.NvmeDriver.createCompletions(queue, 2).cdw(11, 1 | (2 << 16)));
+        fixture.admin.run(org.vfio4j.nvmedriver.NvmeDriver.createSubmissions(queue));
+        queue.run(NvmeCommand.io(READ, 1, 0, 1).prp(fixture.pages(1)));
+        Thread.sleep(5);
+        assertThat(fixture.messages).doesNotContain(2);
+    }
+
+    @Test
+    void aBatchInterruptsOnce() {
+        enableMsix();
+        fixture.start();
+        long page = fixture.pages(1);
+        fixture.messages.clear();
+        for (int i = 0; i < 30; i++) {
+            fixture.io.put(NvmeCommand.io(READ, 1, i, 1).prp(page));
+        }
+        fixture.io.ring();
+        for (int i = 0; i < 30; i++) {
+            fixture.io.await();
+        }
+        assertThat(fixture.messages.stream().filter(vector -> vector == 1).count()).isLessThanOrEqualTo(2);
+    }
+
+    @Test
+    void coalescingWaitsForEntriesOrTime() throws InterruptedException {
+        enableMsix();
+        fixture.start();
+        long page = fixture.pages(1);
+        // 10 s or 4 entries.
+        fixture.onQueueThread(() -> fixture.handler.controller().setCoalescing(3, 100_000));
+        fixture.messages.clear();
+        for (int i = 0; i < 3; i++) {
+            fixture.io.run(NvmeCommand.io(READ, 1, i, 1).prp(page));
+        }
+        Thread.sleep(5);
+        assertThat(fixture.messages).doesNotContain(1);
+        fixture.io.run(NvmeCommand.io(READ, 1, 3, 1).prp(page));
+        await("message", () -> fixture.messages.contains(1));
+        fixture.messages.clear();
+        fixture.onQueueThread(() -> fixture.handler.controller().setCoalescing(3, 1));
+        fixture.io.run(NvmeCommand.io(READ, 1, 3, 1).prp(page));
+        await("message", () -> fixture.messages.contains(1));
+        fixture.messages.clear();
+        fixture.onQueueThread(() -> {
+            fixture.handler.controller().setCoalescing(3, 100_000);
+            fixture.handler.controller().setCoalescingDisabled(1, true);
+        });
+        fixture.io.run(NvmeCommand.io(READ, 1, 3, 1).prp(page));
+        await("message", () -> fixture.messages.contains(1));
+    }
+
+    private void enableMsix() {
+        PciFunction function = fixture.nvme.function();
+        int at = function.configRead(0x34, 1);
+        while (function.configRead(at, 1) != PCI_CAP_ID_MSIX) {
+            at = function.configRead(at + 1, 1);
+        }
+        function.configWrite(at + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
+    }
+}

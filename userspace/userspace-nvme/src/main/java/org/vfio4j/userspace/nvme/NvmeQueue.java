@@ -1,0 +1,230 @@
+package org.vfio4j.userspace.nvme;
+
+import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.userspace.nvme.NvmeNumbers.*;
+
+import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.sys.RawMemory;
+import org.vfio4j.userspace.dma.DmaMemory;
+
+/**
+ * One of a controller's I/O queue pairs: makes requests to a namespace and takes their completions (NVM Command Set 1.0, 3.2).
+ * Belongs to one thread at a time. Nothing is allocated per request.
+ *
+ * <p>A request names its data by the offset of a buffer in the driver's {@link DmaMemory}, which the controller may use until the
+ * request completes. The controller sees new requests at the next {@link #kick}. Completions come from {@link #poll}, in any order.
+ *
+ * <p>A controller that breaks the rules of the queue makes every later call fail with EPROTO.
+ */
+public final class NvmeQueue {
+
+    private static final int DWORD = 4;
+
+    private final NvmeNamespace namespace;
+    private final DmaMemory memory;
+    private final CommandRing ring;
+
+    // By slot.
+    private final int[] tags;
+
+    NvmeQueue(NvmeNamespace namespace, DmaMemory memory, CommandRing ring) {
+        this.namespace = namespace;
+        this.memory = memory;
+        this.ring = ring;
+        tags = new int[ring.slots()];
+    }
+
+    /** How many requests it has room for. */
+    public int depth() {
+        return ring.slots();
+    }
+
+    /** How many requests have been made and are not completed. */
+    public int inFlight() {
+        return ring.inFlight();
+    }
+
+    /**
+     * Reads from the namespace.
+     *
+     * @param offset where in the namespace, in bytes, a multiple of its block size
+     * @param buffer where in the DMA memory, a multiple of 4
+     * @param length bytes, a multiple of the block size up to {@link NvmeNamespace#maxTransferBytes}
+     * @param tag comes back at the completion
+     * @return false when the queue is full: poll first
+     * @throws ErrnoException EINVAL for a range that is not in the namespace or a buffer that is not in the memory; EPROTO when the
+     *     controller has failed
+     */
+    public boolean read(long offset, long buffer, int length, int tag) {
+        namespace.checkRange("read", offset, length, namespace.maxTransferBytes());
+        return transfer(READ, offset, buffer, length, 0, tag);
+    }
+
+    /** Writes to the namespace; otherwise as {@link #read}, and EROFS when the namespace is write protected. */
+    public boolean write(long offset, long buffer, int length, int tag) {
+        namespace.checkWritable();
+        namespace.checkRange("write", offset, length, namespace.maxTransferBytes());
+        return transfer(WRITE, offset, buffer, length, 0, tag);
+    }
+
+    /** Writes so that the data is stable when the request completes (Force Unit Access); otherwise as {@link #write}. */
+    public boolean writeThrough(long offset, long buffer, int length, int tag) {
+        namespace.checkWritable();
+        namespace.checkRange("write", offset, length, namespace.maxTransferBytes());
+        return transfer(WRITE, offset, buffer, length, CDW12_FUA, tag);
+    }
+
+    /**
+     * Compares a buffer with the namespace: -EILSEQ when they differ. Otherwise as {@link #read}.
+     *
+     * @throws ErrnoException also ENOTSUP when the controller does not know it
+     */
+    public boolean compare(long offset, long buffer, int length, int tag) {
+        namespace.checkRange("compare", offset, length, namespace.canCompare() ? namespace.maxTransferBytes() : 0);
+        return transfer(COMPARE, offset, buffer, length, 0, tag);
+    }
+
+    /** Makes all writes that were completed before stable. Returns false when the queue is full. */
+    public boolean flush(int tag) {
+        int slot = ring.take();
+        if (slot == CommandRing.NONE) {
+            return false;
+        }
+        tags[slot] = tag;
+        ring.queue(slot, FLUSH, namespace.nsid(), 0, 0, 0, 0);
+        return true;
+    }
+
+    /**
+     * Gives a range of the namespace up (Dataset Management, Deallocate): what it reads as is the controller's choice.
+     *
+     * @return false when the queue is full
+     * @throws ErrnoException ENOTSUP when the controller does not know it, EINVAL for a range that is not in the namespace
+     */
+    public boolean deallocate(long offset, long length, int tag) {
+        namespace.checkWritable();
+        namespace.checkRange("deallocate", offset, length, namespace.maxDeallocateBytes());
+        int slot = ring.take();
+        if (slot == CommandRing.NONE) {
+            return false;
+        }
+        tags[slot] = tag;
+        long range = ring.list(slot);
+        RawMemory.putInt(range, 0);
+        RawMemory.putInt(range + DSM_RANGE_BLOCKS, (int) (length >>> namespace.blockShift()));
+        RawMemory.putLong(range + DSM_RANGE_SLBA, offset >>> namespace.blockShift());
+        long ranges = 0; // One; a 0's based number.
+        long cdw11 = (long) DSM_AD << Integer.SIZE;
+        ring.queue(slot, DATASET_MANAGEMENT, namespace.nsid(), ring.listIova(slot), DSM_RANGE_SIZE, cdw11 | ranges, 0);
+        return true;
+    }
+
+    /**
+     * Makes a range of the namespace read as zeroes.
+     *
+     * @param mayDeallocate whether the controller may give the range's storage up, if it can do that
+     * @return false when the queue is full
+     * @throws ErrnoException ENOTSUP when the controller does not know it, EINVAL for a range that is not in the namespace or longer
+     *     than {@link NvmeNamespace#maxWriteZeroesBytes}
+     */
+    public boolean writeZeroes(long offset, long length, boolean mayDeallocate, int tag) {
+        namespace.checkWritable();
+        namespace.checkRange("write zeroes", offset, length, namespace.maxWriteZeroesBytes());
+        int slot = ring.take();
+        if (slot == CommandRing.NONE) {
+            return false;
+        }
+        tags[slot] = tag;
+        long flags = mayDeallocate && namespace.zeroesByDeallocation() ? CDW12_DEAC : 0;
+        ring.queue(
+                slot,
+                WRITE_ZEROES,
+                namespace.nsid(),
+                0,
+                0,
+                offset >>> namespace.blockShift(),
+                flags | ((length >>> namespace.blockShift()) - 1));
+        return true;
+    }
+
+    /** Shows the controller the requests made since the last time. */
+    public void kick() {
+        ring.publish();
+    }
+
+    /**
+     * Hands out what has completed.
+     *
+     * @return how much that was
+     * @throws ErrnoException EPROTO when the controller breaks the queue's rules
+     */
+    public int poll(Completion handler) {
+        if (!ring.pending()) {
+            return 0;
+        }
+        // No more than are in flight now: else a fast controller could keep a handler that makes new requests here for
+        // ever. At least
+        // one, to see that it completes what is not in flight.
+        int most = Math.max(ring.inFlight(), 1);
+        int done = 0;
+        while (done < most) {
+            int slot = ring.next();
+            if (slot == CommandRing.NONE) {
+                break;
+            }
+            int tag = tags[slot];
+            ring.give(slot);
+            done++;
+            handler.complete(tag, NvmeStatus.result(ring.status()));
+        }
+        ring.tellSome();
+        return done;
+    }
+
+    /**
+     * Status of the completion that was handed out last (Base 2.0, 3.3.3.2.1), without the phase tag: code in bits 7:0, type in
+     * 10:8, Do Not Retry in 14.
+     */
+    public int status() {
+        return ring.status();
+    }
+
+    /** Whether {@link #poll} would hand out something. */
+    public boolean hasCompletions() {
+        return ring.pending();
+    }
+
+    /**
+     * Waits until something has completed.
+     *
+     * @return whether something has
+     * @throws ErrnoException EPROTO when the controller breaks the queue's rules
+     */
+    public boolean await(long timeoutNs) {
+        return ring.await(timeoutNs);
+    }
+
+    private boolean transfer(int opcode, long offset, long buffer, int length, int flags, int tag) {
+        if (!memory.contains(buffer, length) || buffer % DWORD != 0) {
+            throw new ErrnoException(
+                    EINVAL,
+                    "buffer of " + length + " bytes at " + buffer + ": a multiple of " + DWORD + ", within "
+                            + memory.sizeBytes() + " bytes of DMA memory");
+        }
+        int slot = ring.take();
+        if (slot == CommandRing.NONE) {
+            return false;
+        }
+        tags[slot] = tag;
+        int blocks = (length >>> namespace.blockShift()) - 1;
+        ring.queue(
+                slot,
+                opcode,
+                namespace.nsid(),
+                memory.iova(buffer),
+                length,
+                offset >>> namespace.blockShift(),
+                Integer.toUnsignedLong(blocks | flags));
+        return true;
+    }
+}
