@@ -4,12 +4,14 @@ import static org.vfio4j.virtio.VirtioConfig.feature;
 import static org.vfio4j.virtio.VirtioConfig.has;
 import static org.vfio4j.virtioblk.VirtioBlkSpec.*;
 
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import org.vfio4j.block.BlockBackend;
 import org.vfio4j.devicemodel.BarHandler;
 import org.vfio4j.devicemodel.Register;
 import org.vfio4j.devicemodel.RegisterSet;
+import org.vfio4j.devicemodel.StateRecords;
 
 /**
  * Features and device configuration of a disk (Virtual I/O Device 1.2, 5.2.3 and 5.2.4), and the cache mode that both decide
@@ -19,6 +21,8 @@ final class BlkConfig {
 
     private static final long WRITABLE_FEATURES =
             feature(VIRTIO_BLK_F_CONFIG_WCE) | feature(VIRTIO_BLK_F_DISCARD) | feature(VIRTIO_BLK_F_WRITE_ZEROES);
+
+    private static final int STATE_BYTES = 16;
 
     private final RegisterSet registers;
     private final long features;
@@ -56,6 +60,45 @@ final class BlkConfig {
     /** Whether a write is complete only when it is stable. From any thread. */
     boolean isWriteThrough() {
         return writeThrough;
+    }
+
+    /** What the driver has been told of the disk, and the cache mode that it has chosen. */
+    byte[] saveState() {
+        return StateRecords.data(STATE_BYTES)
+                .putLong(registers.read(CONFIG_CAPACITY, Long.BYTES))
+                .putInt((int) registers.read(CONFIG_PHYSICAL_BLOCK_EXP, 1))
+                .putInt(writeback ? 1 : 0)
+                .array();
+    }
+
+    /**
+     * Checks such a state.
+     *
+     * @return what takes it over, after {@link #negotiated}
+     * @throws org.vfio4j.sys.ErrnoException EINVAL when the driver would find another disk
+     */
+    Runnable loadState(byte[] state) {
+        if (state.length != STATE_BYTES) {
+            throw StateRecords.refused("a disk of " + state.length + " bytes of state, not " + STATE_BYTES);
+        }
+        ByteBuffer mine = StateRecords.data(STATE_BYTES).put(saveState()).flip();
+        ByteBuffer its = StateRecords.data(STATE_BYTES).put(state).flip();
+        same("sectors", its.getLong(), mine.getLong());
+        same("as physical_block_exp", its.getInt(), mine.getInt());
+        int mode = its.getInt();
+        if (mode != 0 && mode != 1) {
+            throw StateRecords.refused("a disk with writeback " + mode);
+        }
+        return () -> {
+            writeback = mode == 1;
+            decideCacheMode();
+        };
+    }
+
+    private static void same(String what, long its, long mine) {
+        if (its != mine) {
+            throw StateRecords.refused("a disk with " + its + " " + what + ", this one has " + mine);
+        }
     }
 
     /** 5.2.5: the register decides when the driver knows it; else a driver that does not know FLUSH relies on each write. */

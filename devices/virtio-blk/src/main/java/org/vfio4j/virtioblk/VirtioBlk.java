@@ -200,6 +200,16 @@ public final class VirtioBlk implements AutoCloseable {
         }
 
         @Override
+        public byte[] saveState() {
+            return disk.config().saveState();
+        }
+
+        @Override
+        public Runnable loadState(byte[] state) {
+            return disk.config().loadState(state);
+        }
+
+        @Override
         public VirtioRequests requests() {
             return requests;
         }

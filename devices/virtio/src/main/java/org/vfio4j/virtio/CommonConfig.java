@@ -117,6 +117,48 @@ final class CommonConfig implements BarHandler {
         generation = (generation + 1) & 0xff;
     }
 
+    VirtioState.Common save() {
+        return new VirtioState.Common(
+                deviceFeatureSelect,
+                driverFeatureSelect,
+                driverFeatures,
+                queueSelect,
+                generation,
+                status.get(),
+                interrupts.configVector());
+    }
+
+    VirtioState.Queue saveQueue(int index, int nextAvail, int usedIndex) {
+        QueueConfig queue = queues[index];
+        return new VirtioState.Queue(
+                queue.size(),
+                queue.isEnabled(),
+                interrupts.queueVector(index),
+                queue.desc(),
+                queue.avail(),
+                queue.used(),
+                nextAvail,
+                usedIndex);
+    }
+
+    /** Everything as a checked state has it; only while the queues are stopped. */
+    void load(VirtioState state) {
+        reset();
+        VirtioState.Common from = state.common();
+        deviceFeatureSelect = from.deviceFeatureSelect();
+        driverFeatureSelect = from.driverFeatureSelect();
+        driverFeatures = from.driverFeatures();
+        queueSelect = from.queueSelect();
+        generation = from.generation();
+        interrupts.setConfigVector(from.configVector());
+        for (int i = 0; i < queues.length; i++) {
+            queues[i].load(state.queues().get(i));
+            interrupts.setQueueVector(i, state.queues().get(i).vector());
+        }
+        interrupts.loadIsr(state.isr());
+        status.add(from.status());
+    }
+
     private RegisterSet declare() {
         return RegisterSet.of(
                 VIRTIO_PCI_COMMON_SIZE,

@@ -9,6 +9,7 @@ import static org.vfio4j.virtio.VirtioPci.VIRTIO_PCI_CAP_PCI_CFG;
 import static org.vfio4j.virtio.VirtioPci.VIRTIO_PCI_CAP_SIZE;
 
 import java.util.List;
+import org.vfio4j.bus.PciFunction;
 import org.vfio4j.devicemodel.BarHandler;
 import org.vfio4j.devicemodel.Capability;
 import org.vfio4j.devicemodel.Register;
@@ -24,6 +25,7 @@ final class PciConfigAccess {
     private final int bar;
     private final long barBytes;
     private final BarHandler handler;
+    private int capabilityAt;
     private long barWanted;
     private long offset;
     private long length;
@@ -36,9 +38,24 @@ final class PciConfigAccess {
     }
 
     Capability capability() {
-        return Capability.vendorSpecific(
-                SIZE,
-                at -> List.of(
+        return Capability.vendorSpecific(SIZE, this::registers);
+    }
+
+    /** Where the driver looks. */
+    VirtioState.Window save() {
+        return new VirtioState.Window((int) barWanted, (int) offset, (int) length);
+    }
+
+    /** Has the driver look there, through the registers of {@code function}. */
+    void load(VirtioState.Window from, PciFunction function) {
+        function.configWrite(capabilityAt + VIRTIO_PCI_CAP_BAR, 1, from.bar());
+        function.configWrite(capabilityAt + VIRTIO_PCI_CAP_OFFSET, Integer.BYTES, from.offset());
+        function.configWrite(capabilityAt + VIRTIO_PCI_CAP_LENGTH, Integer.BYTES, from.length());
+    }
+
+    private List<Register> registers(int at) {
+        capabilityAt = at;
+        return List.of(
                         Register.at(at + VIRTIO_PCI_CAP_LEN, 1, "cap_len").reset(SIZE),
                         Register.at(at + VIRTIO_PCI_CAP_CFG_TYPE, 1, "cfg_type").reset(VIRTIO_PCI_CAP_PCI_CFG),
                         Register.at(at + VIRTIO_PCI_CAP_BAR, 1, "bar")
@@ -54,7 +71,7 @@ final class PciConfigAccess {
                                 .writable()
                                 .readActs()
                                 .computed(() -> isLegal() ? handler.read(offset, (int) length) : 0)
-                                .onWrite(this::write)));
+                                .onWrite(this::write));
     }
 
     private void write(long value) {

@@ -75,6 +75,15 @@ final class QueueConfig {
         used = 0;
     }
 
+    /** Takes over what a checked state says. */
+    void load(VirtioState.Queue from) {
+        size = from.size();
+        enabled = from.enabled();
+        desc = from.desc();
+        avail = from.avail();
+        used = from.used();
+    }
+
     SplitQueue create(int index, int maxChain, long features) {
         boolean eventIndex = VirtioConfig.has(features, VirtioConfig.VIRTIO_RING_F_EVENT_IDX);
         RingMemory memory = new RingMemory(desc, avail, used, size, eventIndex);

@@ -99,6 +99,27 @@ public final class SplitQueue {
         memory.forget();
     }
 
+    /**
+     * The next entry of the available ring that the driver has not been told to be done. That is {@link #nextAvail} when nothing is
+     * in flight, unless copied rings could not be stored: then chains are served one by one, so those that are left were taken in
+     * this order, and taking them again gives what taking them once gave.
+     */
+    int toldAvail() {
+        return (nextAvail - (usedIndex - published)) & 0xffff;
+    }
+
+    /** What the driver has been told of the used ring. */
+    int published() {
+        return published;
+    }
+
+    /** Begins where another queue has stopped, instead of at the start. */
+    void begin(int atAvail, int atUsed) {
+        nextAvail = atAvail;
+        usedIndex = atUsed;
+        published = atUsed;
+    }
+
     void close() {
         memory.close();
         Mapping scratch = indirectCopy;

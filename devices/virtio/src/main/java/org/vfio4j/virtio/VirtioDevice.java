@@ -28,6 +28,17 @@ public interface VirtioDevice {
     /** The driver has set {@code FEATURES_OK}, for {@code features}; or these are 0, after a reset. */
     void negotiated(long features);
 
+    /** What {@link #loadState} of another such device needs, besides what the transport knows: always as many bytes. */
+    byte[] saveState();
+
+    /**
+     * Checks a state that {@link #saveState} has given; changes nothing.
+     *
+     * @return what makes the device have it, called at once or never
+     * @throws org.vfio4j.sys.ErrnoException EINVAL, saying why, when it does not fit this device
+     */
+    Runnable loadState(byte[] state);
+
     /** Its side on the queue thread. */
     VirtioRequests requests();
 }

@@ -47,6 +47,21 @@ final class VirtioInterrupts {
         return was;
     }
 
+    /** The ISR status, left as it is. */
+    synchronized int isr() {
+        return isr;
+    }
+
+    /** Takes over a status; the line follows with {@link #driveLine}. */
+    synchronized void loadIsr(int status) {
+        isr = status;
+    }
+
+    /** Has the line say what the status says. */
+    synchronized void driveLine() {
+        interrupts.intx(isr != 0);
+    }
+
     int queueVector(int index) {
         return vector.get(index);
     }

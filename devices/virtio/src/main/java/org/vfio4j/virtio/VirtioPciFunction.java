@@ -8,8 +8,10 @@ import static org.vfio4j.virtio.VirtioConfig.feature;
 import static org.vfio4j.virtio.VirtioPci.*;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.IntStream;
 import org.vfio4j.bus.BarNotification;
 import org.vfio4j.bus.DmaSpace;
@@ -20,6 +22,7 @@ import org.vfio4j.devicemodel.Capability;
 import org.vfio4j.devicemodel.DeviceModel;
 import org.vfio4j.devicemodel.EmulatedFunction;
 import org.vfio4j.devicemodel.EmulatedFunctionBuilder;
+import org.vfio4j.devicemodel.FunctionState;
 import org.vfio4j.devicemodel.QueuePolling;
 import org.vfio4j.devicemodel.QueueThread;
 import org.vfio4j.devicemodel.Register;
@@ -66,6 +69,8 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
     private final VirtioQueues queues;
     private final QueueThread thread;
     private final EmulatedFunction function;
+    private final PciConfigAccess window;
+    private final VirtioState.Shape shape;
     private final AtomicLong notificationCount = new AtomicLong();
 
     // Replaced by the function's thread, or while it sees a reset under way.
@@ -73,6 +78,8 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
 
     public VirtioPciFunction(VirtioDevice device, QueuePolling polling) {
         this.device = device;
+        long features = device.features() | TRANSPORT_FEATURES;
+        shape = new VirtioState.Shape(device.virtioId(), device.queueCount(), device.maxQueueSize(), features);
         int vectors = device.queueCount() + 1;
         EmulatedFunctionBuilder builder = new EmulatedFunctionBuilder(
                         PCI_VENDOR_ID_REDHAT_QUMRANET, VIRTIO_PCI_DEVICE_ID_BASE + device.virtioId())
@@ -80,19 +87,21 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
                 .classCode(device.classCode(), REVISION)
                 .intx();
         BarHandler structures = new Structures();
+        window = new PciConfigAccess(BAR, BAR_BYTES, structures);
         builder.bar(new PciBar(BAR, BAR_BYTES, PciBar.Kind.MEM64, true), structures)
                 .msix(vectors, MSIX_BAR)
                 .capability(structure(VIRTIO_PCI_CAP_COMMON_CFG, COMMON_PAGE, VIRTIO_PCI_CAP_SIZE))
                 .capability(structure(VIRTIO_PCI_CAP_ISR_CFG, ISR_PAGE, VIRTIO_PCI_CAP_SIZE))
                 .capability(structure(VIRTIO_PCI_CAP_DEVICE_CFG, DEVICE_PAGE, VIRTIO_PCI_CAP_SIZE))
                 .capability(structure(VIRTIO_PCI_CAP_NOTIFY_CFG, NOTIFY_PAGE, VIRTIO_PCI_CAP_SIZE + 4))
-                .capability(new PciConfigAccess(BAR, BAR_BYTES, structures).capability())
+                .capability(window.capability())
                 .powerManagement()
                 .pciExpress()
-                .notifications(BAR, notifications(device.queueCount()));
+                .notifications(BAR, notifications(device.queueCount()))
+                .platform(FunctionState.class, new State());
         function = builder.build(this);
         interrupts = new VirtioInterrupts(function.interrupts(), device.queueCount(), vectors);
-        common = new CommonConfig(device, device.features() | TRANSPORT_FEATURES, status, interrupts, new Steps());
+        common = new CommonConfig(device, features, status, interrupts, new Steps());
         queues = new VirtioQueues(device, status, interrupts, polling.always());
         thread = new QueueThread(device.name(), queues, polling);
     }
@@ -160,7 +169,10 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
     @Override
     public void reset() {
         common.beginReset();
-        thread.callQuiesced(this::resetQuiesced);
+        thread.callQuiesced(() -> {
+            resetQuiesced();
+            queues.setSuspended(false);
+        });
     }
 
     /** Ends the device's thread. The function must not be used any more. */
@@ -172,13 +184,49 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
     }
 
     private void resetQuiesced() {
+        serve(List.of());
+        device.negotiated(0);
+        common.reset();
+    }
+
+    /** Serves these queues and no others; while the queues are stopped. */
+    private void serve(List<SplitQueue> others) {
         for (SplitQueue queue : served) {
             queue.close();
         }
-        served = new SplitQueue[0];
+        served = others.toArray(SplitQueue[]::new);
         queues.use(served);
-        device.negotiated(0);
-        common.reset();
+    }
+
+    private byte[] saveQuiesced() {
+        List<VirtioState.Queue> all = new ArrayList<>();
+        for (int i = 0; i < common.queueCount(); i++) {
+            int index = i;
+            all.add(Arrays.stream(served)
+                    .filter(queue -> queue.index() == index)
+                    .findFirst()
+                    .map(queue -> common.saveQueue(index, queue.toldAvail(), queue.published()))
+                    .orElseGet(() -> common.saveQueue(index, 0, 0)));
+        }
+        return new VirtioState(common.save(), interrupts.isr(), window.save(), all, device.saveState()).toBytes(shape);
+    }
+
+    private void loadQuiesced(VirtioState state, Runnable loadDevice) {
+        common.load(state);
+        window.load(state.window(), function);
+        device.negotiated(state.common().isFeaturesOk() ? state.common().driverFeatures() : 0);
+        loadDevice.run();
+        List<SplitQueue> all = new ArrayList<>();
+        for (int i = 0; i < common.queueCount() && state.common().isDriverOk(); i++) {
+            if (common.queue(i).isEnabled()) {
+                SplitQueue queue = common.queue(i).create(i, device.maxQueueSize(), common.driverFeatures());
+                queue.begin(
+                        state.queues().get(i).nextAvail(), state.queues().get(i).usedIndex());
+                all.add(queue);
+            }
+        }
+        serve(all);
+        queues.announce();
     }
 
     private static Capability structure(int type, int page, int sizeBytes) {
@@ -224,6 +272,44 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
             if (offset < (long) NOTIFY_MULTIPLIER * common.queueCount()) {
                 driverNotified();
             }
+        }
+    }
+
+    /** What a live migration moves: {@link VirtioState}. Registers live on while it is suspended, queues do not. */
+    private final class State implements FunctionState {
+
+        @Override
+        public void suspend() {
+            queues.setSuspended(true);
+            thread.callQuiesced(() -> {});
+        }
+
+        @Override
+        public void resume() {
+            queues.setSuspended(false);
+            interrupts.driveLine();
+            if (status.isLive()) {
+                thread.wake();
+            }
+        }
+
+        @Override
+        public int sizeBytes() {
+            return VirtioState.sizeBytes(shape, device.saveState().length);
+        }
+
+        @Override
+        public byte[] save() {
+            AtomicReference<byte[]> saved = new AtomicReference<>(new byte[0]);
+            thread.callQuiesced(() -> saved.set(saveQuiesced()));
+            return saved.get();
+        }
+
+        @Override
+        public void load(byte[] state) {
+            VirtioState parsed = VirtioState.parse(state, shape);
+            Runnable loadDevice = device.loadState(parsed.device());
+            thread.callQuiesced(() -> loadQuiesced(parsed, loadDevice));
         }
     }
 

@@ -36,6 +36,8 @@ final class VirtioQueues implements QueueWork {
 
     private volatile boolean masters;
     private volatile boolean notified;
+    private volatile boolean suspended;
+    private volatile boolean announces;
 
     private SplitQueue[] queues = {};
     private boolean wanted;
@@ -59,6 +61,19 @@ final class VirtioQueues implements QueueWork {
     /** Whether the function may do DMA at all. From the function's thread. */
     void setBusMaster(boolean enabled) {
         masters = enabled;
+    }
+
+    /** Whether nothing is to be done, however much there is. From the function's thread. */
+    void setSuspended(boolean stop) {
+        suspended = stop;
+    }
+
+    /**
+     * Has the next pass interrupt for every queue, whether there is news or not, which a driver must bear: one that was on its way
+     * when the queues were taken from another function may have gone nowhere.
+     */
+    void announce() {
+        announces = true;
     }
 
     /** The driver says that there is something to do. From any thread. */
@@ -88,7 +103,7 @@ final class VirtioQueues implements QueueWork {
 
     @Override
     public boolean ready() {
-        return masters && status.isLive();
+        return masters && !suspended && status.isLive();
     }
 
     @Override
@@ -111,6 +126,12 @@ final class VirtioQueues implements QueueWork {
         if (notified) {
             notified = false;
             wanted = true;
+        }
+        if (announces) {
+            announces = false;
+            for (SplitQueue queue : queues) {
+                interrupts.queue(queue.index());
+            }
         }
         int did = requests.complete();
         lost = false;

@@ -238,6 +238,16 @@ class VirtioPciTransportTest {
         }
 
         @Override
+        public byte[] saveState() {
+            return new byte[0];
+        }
+
+        @Override
+        public Runnable loadState(byte[] state) {
+            return () -> {};
+        }
+
+        @Override
         public VirtioRequests requests() {
             return this;
         }
