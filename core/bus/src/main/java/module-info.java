@@ -6,4 +6,5 @@ module org.vfio4j.bus {
     exports org.vfio4j.bus;
 
     uses org.vfio4j.bus.PciDriver;
+    uses org.vfio4j.bus.AuxiliaryDriver;
 }

@@ -16,10 +16,12 @@ final class DriverBinding {
 
     private final DeviceTable devices;
     private final DriverTable drivers;
+    private final AuxiliaryBinding auxiliary;
 
-    DriverBinding(DeviceTable devices, DriverTable drivers) {
+    DriverBinding(DeviceTable devices, DriverTable drivers, AuxiliaryBinding auxiliary) {
         this.devices = devices;
         this.drivers = drivers;
+        this.auxiliary = auxiliary;
     }
 
     /** Lets the drivers see a device, until one takes it. Returns whether one has it now. */
@@ -105,11 +107,11 @@ final class DriverBinding {
         }
     }
 
-    /** Takes a device from the driver that has it, if one does. Called with the device's lock held. */
+    /** Takes a device, and what it has on the auxiliary bus, from the driver that has it, if one does. Called with the device's lock held. */
     void release(PciDevice device, Deadline deadline) {
         Optional<PciDriver> driver = device.driver();
         if (driver.isPresent()) {
-            driver.get().remove(device, deadline.left());
+            auxiliary.withoutChildren(device, deadline, () -> driver.get().remove(device, deadline.left()));
             devices.change(device, () -> device.setDriver(Optional.empty()));
         }
     }
@@ -140,21 +142,21 @@ final class DriverBinding {
     }
 
     private void take(PciDevice device, LoadedDriver loaded) {
-        // Whoever unloads the driver says so first and looks at the devices then: this is the other order, so that one
-        // of
+        // Whoever unloads the driver says so first and looks at the devices then. This is the other order, so that one of
         // the two sees the other.
         device.setProbing(loaded);
         boolean taken = false;
         try {
-            loaded.checkStays();
+            loaded.users().checkStays();
             loaded.driver().probe(device);
             devices.change(device, () -> device.setDriver(Optional.of(loaded.driver())));
             taken = true;
         } finally {
-            device.setProbing(null);
             if (!taken) {
+                auxiliary.deleteChildren(device);
                 device.setDriver(Optional.empty());
             }
+            device.setProbing(null);
         }
     }
 

@@ -24,7 +24,8 @@ public final class PciBus {
     private final DeviceTable devices = new DeviceTable();
     private final DriverTable drivers = new DriverTable();
     private final BarAllocator bars = new BarAllocator();
-    private final DriverBinding binding = new DriverBinding(devices, drivers);
+    private final AuxiliaryBus auxiliary = new AuxiliaryBus(this);
+    private final DriverBinding binding = new DriverBinding(devices, drivers, auxiliary.binding());
     private final VirtualFunctions virtualFunctions = new VirtualFunctions(devices, binding, bars);
     private final Map<Class<?>, Object> services = new ConcurrentHashMap<>();
 
@@ -46,6 +47,11 @@ public final class PciBus {
     public <T> T service(Class<T> type) {
         return findService(type)
                 .orElseThrow(() -> new ErrnoException(ENODEV, "this bus has no " + type.getSimpleName()));
+    }
+
+    /** The auxiliary bus of the same machine. */
+    public AuxiliaryBus auxiliary() {
+        return auxiliary;
     }
 
     public void addListener(PciBusListener listener) {
@@ -102,8 +108,9 @@ public final class PciBus {
         return drivers.all().stream().map(LoadedDriver::driver).toList();
     }
 
-    /** Registers every driver that {@link ServiceLoader} finds and that is not registered yet. */
+    /** Registers every driver, of auxiliary devices too, that {@link ServiceLoader} finds and that is not registered yet. */
     public void loadDrivers() {
+        auxiliary.loadDrivers();
         for (PciDriver driver : ServiceLoader.load(PciDriver.class, PciDriver.class.getClassLoader())) {
             if (!drivers.has(driver.name())) {
                 register(driver);
@@ -129,7 +136,7 @@ public final class PciBus {
      */
     public void unregister(PciDriver driver) {
         LoadedDriver loaded = drivers.get(driver.name());
-        if (!loaded.startGoing()) {
+        if (!loaded.users().startGoing()) {
             throw new ErrnoException(EBUSY, "unregister driver " + driver.name() + ", which is in use");
         }
         boolean gone = false;
@@ -139,7 +146,7 @@ public final class PciBus {
             gone = true;
         } finally {
             if (!gone) {
-                loaded.stay();
+                loaded.users().stay();
             }
         }
     }
@@ -150,7 +157,7 @@ public final class PciBus {
      * @throws ErrnoException ENODEV when it is going or gone
      */
     public DriverReference reference(PciDriver driver) {
-        return drivers.get(driver.name()).reference();
+        return drivers.get(driver.name()).users().reference();
     }
 
     /**

@@ -8,7 +8,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * A function and its place on a bus: {@code struct pci_dev}. The bus changes it, under its {@link DeviceLock}; any thread reads.
  */
-public final class PciDevice {
+public final class PciDevice implements BusDevice {
 
     /**
      * Addresses that the bus gave a BAR.
@@ -141,6 +141,17 @@ public final class PciDevice {
         return Modalias.of(function);
     }
 
+    /** Its address. */
+    @Override
+    public String name() {
+        return address.toString();
+    }
+
+    @Override
+    public Optional<BusDevice> parent() {
+        return Optional.empty();
+    }
+
     @Override
     public String toString() {
         return address.toString();
@@ -176,6 +187,11 @@ public final class PciDevice {
     /** Which driver is about to take it; null for none. */
     void setProbing(@Nullable LoadedDriver loaded) {
         probing = loaded;
+    }
+
+    /** Whether a driver has it or is about to. */
+    boolean isTaken() {
+        return probing != null || driver.isPresent();
     }
 
     /** Whether this driver has it or is about to. */
