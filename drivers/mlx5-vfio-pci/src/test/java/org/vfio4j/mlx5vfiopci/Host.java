@@ -15,6 +15,7 @@ import org.vfio4j.bus.PciAddress;
 import org.vfio4j.bus.PciBus;
 import org.vfio4j.mlx5.SnapFunction;
 import org.vfio4j.mlx5core.Mlx5CoreDriver;
+import org.vfio4j.vfio.IoAddressSpace;
 import org.vfio4j.vfio.LocalDeviceFile;
 import org.vfio4j.vfio.VfioDevice;
 import org.vfio4j.vfio.VfioRegistry;
@@ -71,10 +72,13 @@ final class Host implements AutoCloseable {
                 .orElseThrow();
     }
 
-    /** Opens the disk at 08:00.0, for as long as the host is there. */
+    /** Opens the disk at 08:00.0, with room for memory, for as long as the host is there. */
     LocalDeviceFile open() {
+        IoAddressSpace space = new IoAddressSpace(16);
+        opened.push(space);
         LocalDeviceFile file = vfioDevice("0000:08:00.0").open();
         opened.push(file);
+        file.attach(space);
         return file;
     }
 

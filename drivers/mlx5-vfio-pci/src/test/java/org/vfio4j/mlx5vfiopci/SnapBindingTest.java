@@ -57,9 +57,9 @@ class SnapBindingTest {
 
     @Test
     void nobodyElseGetsTheFunctionWhileThePartIsThere() {
-        host.bus.register(new Greedy());
         host.addDisk(storage);
         host.bus.unbind(device("08:00.0"));
+        host.bus.register(new Greedy());
         assertErrno(EINVAL, () -> host.bus.bind(device("08:00.0"), Greedy.NAME));
         host.bus.bind(device("08:00.0"), Mlx5VfioPciDriver.NAME);
         host.bus.unbind(host.dpu.networkFunctions().get(0));
