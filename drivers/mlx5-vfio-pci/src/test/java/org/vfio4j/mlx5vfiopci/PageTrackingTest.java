@@ -1,5 +1,6 @@
 package org.vfio4j.mlx5vfiopci;
 
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
 import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 import static org.assertj.core.api.Assertions.assertThat;
@@ -38,23 +39,23 @@ class PageTrackingTest {
             try (VirtioBlkDriver driver = VirtioBlkDriver.open(
                     file, VirtioBlkOptions.DEFAULTS.withQueues(1).withInterrupts(false))) {
                 long buffers = driver.memory().allocate((long) PAGE * PAGES / 2, 65536);
-                start(file, pageBytes, List.of(new Range(IOVA, (long) PAGE * PAGES)));
-                report(file, pageBytes);
-                assertThat(report(file, pageBytes).isEmpty()).isTrue();
-                long iova = iovaOf(driver, file, buffers, pageBytes);
+                List<Range> asked = List.of(new Range(IOVA, (long) PAGE * PAGES));
+                start(file, PAGE, asked);
+                long first = offsetOf(driver, file, buffers);
+                stop(file);
+                start(file, pageBytes, asked);
                 BitSet expected = new BitSet();
                 Random random = new Random(9);
                 for (int i = 0; i < 20; i++) {
                     int at = random.nextInt(PAGES / 2);
                     read(driver.queue(0), buffers + (long) at * PAGE);
-                    expected.set((int) ((iova - IOVA + (long) at * PAGE) / pageBytes));
+                    expected.set((int) ((first + (long) at * PAGE) / pageBytes));
                 }
-                BitSet seen = report(file, pageBytes);
-                // The rings and the requests' status bytes lie before the buffers, but no buffer is missing or more than asked.
-                seen.clear(0, (int) ((iova - IOVA) / pageBytes));
-                expected.clear(0, (int) ((iova - IOVA) / pageBytes));
-                assertThat(seen).isEqualTo(expected);
-                assertThat(report(file, pageBytes).isEmpty()).isTrue();
+                // Rings and status bytes lie before the buffers.
+                int before = (int) (first / pageBytes) + 1;
+                assertThat(behind(before, report(file, pageBytes))).isEqualTo(behind(before, expected));
+                assertThat(behind(before, expected).cardinality()).isGreaterThan(5);
+                assertThat(behind(before, report(file, pageBytes)).isEmpty()).isTrue();
                 stop(file);
             }
         }
@@ -95,11 +96,15 @@ class PageTrackingTest {
         assertThat(PageTracking.combine(List.of(), 16)).containsExactly(new PageTrackRange(0, -1));
     }
 
-    /** Where the driver's memory at {@code offset} is for the device: found by having the device write there. */
-    private static long iovaOf(VirtioBlkDriver driver, VfioDeviceFile file, long offset, int pageBytes) {
+    /** Where the driver's memory at {@code offset} is for the device, from IOVA on: found by having the device write there. */
+    private static long offsetOf(VirtioBlkDriver driver, VfioDeviceFile file, long offset) {
         read(driver.queue(0), offset);
-        int last = report(file, pageBytes).length() - 1;
-        return IOVA + (long) last * pageBytes;
+        return (report(file, PAGE).length() - 1L) * PAGE;
+    }
+
+    private static BitSet behind(int page, BitSet pages) {
+        pages.clear(0, page);
+        return pages;
     }
 
     private static void read(VirtioBlkQueue queue, long buffer) {
@@ -141,7 +146,7 @@ class PageTrackingTest {
         data.set(JAVA_LONG_UNALIGNED, FeatureDmaLoggingReport.LENGTH, (long) PAGES * PAGE);
         data.set(JAVA_LONG_UNALIGNED, FeatureDmaLoggingReport.PAGE_SIZE, pageBytes);
         file.feature(VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT, data);
-        byte[] bitmap = data.asSlice(FeatureDmaLoggingReport.BITMAP).toArray(java.lang.foreign.ValueLayout.JAVA_BYTE);
+        byte[] bitmap = data.asSlice(FeatureDmaLoggingReport.BITMAP).toArray(JAVA_BYTE);
         return BitSet.valueOf(bitmap);
     }
 }
