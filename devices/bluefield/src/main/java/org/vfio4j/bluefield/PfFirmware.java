@@ -80,8 +80,9 @@ final class PfFirmware implements Mlx5Firmware {
                 || logPageSize < CAPS.pgTrackLogMinPageSize()
                 || logPageSize > CAPS.pgTrackLogMaxPageSize()) {
             throw new ErrnoException(
-                    EINVAL, "create page tracker: " + ranges.size() + " ranges, log_page_size " + logPageSize + ": the limits are "
-                            + CAPS);
+                    EINVAL,
+                    "create page tracker: " + ranges.size() + " ranges, log_page_size " + logPageSize
+                            + ": the limits are " + CAPS);
         }
         Vhca vhca = vhca(vhcaId);
         PageTracker begun = vhca.track(ranges, logPageSize);

@@ -97,7 +97,8 @@ record StateImage(int number, boolean isLast, int stateBytes, int stateCrc, byte
             throw refused("flags 0x" + Integer.toHexString(flags));
         }
         if (stateBytes < 0 || stateBytes > MAX_STATE_BYTES) {
-            throw refused("a state of " + Integer.toUnsignedLong(stateBytes) + " bytes, the limit is " + MAX_STATE_BYTES);
+            throw refused(
+                    "a state of " + Integer.toUnsignedLong(stateBytes) + " bytes, the limit is " + MAX_STATE_BYTES);
         }
         if (in.getInt() != imageCrc(image)) {
             throw refused("its checksum is wrong");
@@ -157,8 +158,10 @@ record StateImage(int number, boolean isLast, int stateBytes, int stateCrc, byte
     }
 
     private static void addPiece(ByteArrayOutputStream pieces, byte[] state, int from, int to) {
-        ByteBuffer head =
-                ByteBuffer.allocate(PIECE_BYTES).order(ByteOrder.LITTLE_ENDIAN).putInt(from).putInt(to - from);
+        ByteBuffer head = ByteBuffer.allocate(PIECE_BYTES)
+                .order(ByteOrder.LITTLE_ENDIAN)
+                .putInt(from)
+                .putInt(to - from);
         pieces.writeBytes(head.array());
         pieces.write(state, from, to - from);
     }

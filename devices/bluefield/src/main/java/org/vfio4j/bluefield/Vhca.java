@@ -107,8 +107,8 @@ final class Vhca {
         try {
             StateImage image = StateImage.parse(bytes);
             if (image.number() != loadedImages) {
-                throw StateImage.refused("number " + Integer.toUnsignedLong(image.number()) + ", expected is "
-                        + loadedImages);
+                throw StateImage.refused(
+                        "number " + Integer.toUnsignedLong(image.number()) + ", expected is " + loadedImages);
             }
             loaded = image.applyTo(loaded);
             loadedImages++;

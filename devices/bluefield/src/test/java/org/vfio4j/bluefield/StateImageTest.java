@@ -23,8 +23,8 @@ class StateImageTest {
             byte[] saved = NOTHING;
             byte[] loaded = NOTHING;
             for (int i = 0; i < 5; i++) {
-                StateImage image = StateImage.parse(
-                        StateImage.of(i, i == 4, saved, state).toBytes());
+                StateImage image =
+                        StateImage.parse(StateImage.of(i, i == 4, saved, state).toBytes());
                 assertThat(image.number()).isEqualTo(i);
                 assertThat(image.isLast()).isEqualTo(i == 4);
                 assertThat(image.isEmpty()).isEqualTo(Arrays.equals(saved, state));
@@ -74,7 +74,7 @@ class StateImageTest {
 
     private static void refused(byte[] image, byte[] before) {
         assertThatThrownBy(() -> StateImage.parse(image).applyTo(before))
-                .isInstanceOfSatisfying(ErrnoException.class, e -> assertThat(e.errno())
-                        .isEqualTo(EINVAL));
+                .isInstanceOfSatisfying(
+                        ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(EINVAL));
     }
 }

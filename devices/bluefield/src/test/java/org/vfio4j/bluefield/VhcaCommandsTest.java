@@ -37,8 +37,11 @@ class VhcaCommandsTest {
     private final MemoryBackend storage = new MemoryBackend(1 << 20);
     private final PciBus bus = new PciBus();
     private final Bluefield dpu = new Bluefield(bus, PciAddress.parse("07:00.0"));
-    private final Mlx5Firmware firmware =
-            dpu.networkFunctions().get(0).function().platform(Mlx5Firmware.class).orElseThrow();
+    private final Mlx5Firmware firmware = dpu.networkFunctions()
+            .get(0)
+            .function()
+            .platform(Mlx5Firmware.class)
+            .orElseThrow();
     private final SnapFunction snap = dpu.createVirtioBlk(0, DISK, disk());
     private final int vhca = snap.vhcaId();
 
@@ -63,7 +66,11 @@ class VhcaCommandsTest {
     void namesTheFunctionByItsRoutingId() {
         assertThat(snap.bdf()).isEqualTo(2048);
         assertThat(firmware.subscribe(new Heard())).containsExactly(snap);
-        Mlx5Firmware other = dpu.networkFunctions().get(1).function().platform(Mlx5Firmware.class).orElseThrow();
+        Mlx5Firmware other = dpu.networkFunctions()
+                .get(1)
+                .function()
+                .platform(Mlx5Firmware.class)
+                .orElseThrow();
         assertThat(other.subscribe(new Heard())).isEmpty();
         refused(() -> other.suspendVhca(vhca, INITIATOR));
         assertThat(bus.device(DISK).function().platform(FunctionState.class)).isEmpty();
@@ -102,7 +109,8 @@ class VhcaCommandsTest {
         refused(() -> firmware.saveVhcaState(vhca, true, true));
         refused(() -> firmware.queryVhcaMigrationState(vhca, true));
         byte[] first = firmware.saveVhcaState(vhca, false, true);
-        assertThat(firmware.queryVhcaMigrationState(vhca, true).requiredUmemSize()).isZero();
+        assertThat(firmware.queryVhcaMigrationState(vhca, true).requiredUmemSize())
+                .isZero();
         bus.device(DISK).function().barWrite(4, 0, 4, 1);
         int needed = firmware.queryVhcaMigrationState(vhca, true).requiredUmemSize();
         assertThat(needed).isPositive().isLessThan(first.length);
@@ -185,8 +193,8 @@ class VhcaCommandsTest {
 
     private static void errno(int errno, Runnable call) {
         assertThatThrownBy(call::run)
-                .isInstanceOfSatisfying(ErrnoException.class, e -> assertThat(e.errno())
-                        .isEqualTo(errno));
+                .isInstanceOfSatisfying(
+                        ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(errno));
     }
 
     private static final class Heard implements SnapListener {

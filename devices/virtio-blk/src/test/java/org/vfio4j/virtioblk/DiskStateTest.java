@@ -42,7 +42,9 @@ class DiskStateTest {
             assertThat(registers(to)).isEqualTo(before).isNotEqualTo(registers(new DiskFixture()));
             assertThat(to.driver.function().configRead(window + VIRTIO_PCI_CAP_SIZE, 4))
                     .isEqualTo((int) (DiskFixture.DISK_BYTES / SECTOR_SIZE));
-            assertThat(state(to).save()).isEqualTo(state(from).save()).hasSize(state(to).sizeBytes());
+            assertThat(state(to).save())
+                    .isEqualTo(state(from).save())
+                    .hasSize(state(to).sizeBytes());
         }
     }
 
@@ -164,7 +166,8 @@ class DiskStateTest {
             byte[] more = new StateRecords(KIND, VERSION)
                     .addOptional(0x4711, new byte[] {1, 2, 3})
                     .toBytes();
-            byte[] less = new StateRecords(KIND, VERSION).add(0x4711, new byte[0]).toBytes();
+            byte[] less =
+                    new StateRecords(KIND, VERSION).add(0x4711, new byte[0]).toBytes();
             state(to).suspend();
             refused(to, rebuilt(state, KIND, VERSION, StateRecords.read(KIND, VERSION, less)));
             state(to).load(rebuilt(state, KIND, VERSION, StateRecords.read(KIND, VERSION, more)));
@@ -209,8 +212,8 @@ class DiskStateTest {
 
     private static void refused(DiskFixture disk, byte[] state) {
         assertThatThrownBy(() -> state(disk).load(state))
-                .isInstanceOfSatisfying(ErrnoException.class, e -> assertThat(e.errno())
-                        .isEqualTo(EINVAL));
+                .isInstanceOfSatisfying(
+                        ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(EINVAL));
     }
 
     private static void refusedBy(byte[] state, long bytes, UnaryOperator<VirtioBlk.Builder> options, String why) {

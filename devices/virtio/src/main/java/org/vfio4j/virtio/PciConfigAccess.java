@@ -56,22 +56,16 @@ final class PciConfigAccess {
     private List<Register> registers(int at) {
         capabilityAt = at;
         return List.of(
-                        Register.at(at + VIRTIO_PCI_CAP_LEN, 1, "cap_len").reset(SIZE),
-                        Register.at(at + VIRTIO_PCI_CAP_CFG_TYPE, 1, "cfg_type").reset(VIRTIO_PCI_CAP_PCI_CFG),
-                        Register.at(at + VIRTIO_PCI_CAP_BAR, 1, "bar")
-                                .writable()
-                                .onWrite(value -> barWanted = value),
-                        Register.at(at + VIRTIO_PCI_CAP_OFFSET, 4, "offset")
-                                .writable()
-                                .onWrite(value -> offset = value),
-                        Register.at(at + VIRTIO_PCI_CAP_LENGTH, 4, "length")
-                                .writable()
-                                .onWrite(value -> length = value),
-                        Register.at(at + VIRTIO_PCI_CAP_SIZE, 4, "pci_cfg_data")
-                                .writable()
-                                .readActs()
-                                .computed(() -> isLegal() ? handler.read(offset, (int) length) : 0)
-                                .onWrite(this::write));
+                Register.at(at + VIRTIO_PCI_CAP_LEN, 1, "cap_len").reset(SIZE),
+                Register.at(at + VIRTIO_PCI_CAP_CFG_TYPE, 1, "cfg_type").reset(VIRTIO_PCI_CAP_PCI_CFG),
+                Register.at(at + VIRTIO_PCI_CAP_BAR, 1, "bar").writable().onWrite(value -> barWanted = value),
+                Register.at(at + VIRTIO_PCI_CAP_OFFSET, 4, "offset").writable().onWrite(value -> offset = value),
+                Register.at(at + VIRTIO_PCI_CAP_LENGTH, 4, "length").writable().onWrite(value -> length = value),
+                Register.at(at + VIRTIO_PCI_CAP_SIZE, 4, "pci_cfg_data")
+                        .writable()
+                        .readActs()
+                        .computed(() -> isLegal() ? handler.read(offset, (int) length) : 0)
+                        .onWrite(this::write));
     }
 
     private void write(long value) {

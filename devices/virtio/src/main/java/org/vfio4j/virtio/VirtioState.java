@@ -243,8 +243,8 @@ record VirtioState(Common common, int isr, Window window, List<Queue> queues, by
             require((status & ~0xff) == 0, "device_status 0x" + Integer.toHexString(status));
             require((isr & ~ISR_BITS) == 0, "ISR status 0x" + Integer.toHexString(isr));
             requireVector(configVector);
-            boolean agreed = (driverFeatures & ~shape.features()) == 0
-                    && VirtioConfig.has(driverFeatures, VIRTIO_F_VERSION_1);
+            boolean agreed =
+                    (driverFeatures & ~shape.features()) == 0 && VirtioConfig.has(driverFeatures, VIRTIO_F_VERSION_1);
             require(
                     agreed || !it.isFeaturesOk(),
                     "FEATURES_OK with driver features 0x" + Long.toHexString(driverFeatures));

@@ -42,7 +42,8 @@ public final class Mlx5CoreDriver implements PciDriver {
     public void probe(PciDevice device) {
         Mlx5Firmware firmware = device.function()
                 .platform(Mlx5Firmware.class)
-                .orElseThrow(() -> new ErrnoException(ENODEV, NAME + ": the firmware of " + device + " does not answer"));
+                .orElseThrow(
+                        () -> new ErrnoException(ENODEV, NAME + ": the firmware of " + device + " does not answer"));
         SnapParts parts = new SnapParts(device, firmware);
         device.setDriverData(parts);
         parts.start();

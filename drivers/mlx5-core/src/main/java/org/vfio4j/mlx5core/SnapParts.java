@@ -58,7 +58,13 @@ final class SnapParts implements SnapListener {
             parts.put(snap, parent.bus().auxiliary().add(parent, Mlx5CoreDriver.NAME, PART, snap.bdf(), data));
         } catch (ErrnoException e) {
             // It is gone again, or this driver is going.
-            LOG.log(Level.WARNING, "{0}: no part of {1} for {2}: {3}", Mlx5CoreDriver.NAME, parent, snap, e.getMessage());
+            LOG.log(
+                    Level.WARNING,
+                    "{0}: no part of {1} for {2}: {3}",
+                    Mlx5CoreDriver.NAME,
+                    parent,
+                    snap,
+                    e.getMessage());
         }
     }
 

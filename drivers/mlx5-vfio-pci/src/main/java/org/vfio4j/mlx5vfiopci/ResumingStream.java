@@ -17,7 +17,7 @@ import org.vfio4j.vfio.VfioPrecopyInfo;
  * is whole. A record that is not known is skipped when it may be. What it holds grows with what has come, not with what a header
  * announces. Belongs to the user's thread.
  */
-public final class ResumingStream implements VfioMigrationStream {
+final class ResumingStream implements VfioMigrationStream {
 
     /** The longest record: far more than any image. */
     static final long MAX_RECORD_BYTES = 1 << 24;
@@ -36,7 +36,7 @@ public final class ResumingStream implements VfioMigrationStream {
     private boolean came;
 
     /** @param images takes each image; what it throws the writer gets */
-    public ResumingStream(Consumer<byte[]> images) {
+    ResumingStream(Consumer<byte[]> images) {
         this.images = images;
     }
 
@@ -74,12 +74,12 @@ public final class ResumingStream implements VfioMigrationStream {
     }
 
     /** Whether anything has come. */
-    public boolean isEmpty() {
+    boolean isEmpty() {
         return !came;
     }
 
     /** Whether it ends between two records. */
-    public boolean isWhole() {
+    boolean isWhole() {
         return headerBytes == 0;
     }
 
@@ -103,14 +103,14 @@ public final class ResumingStream implements VfioMigrationStream {
                     "migration data: a record of " + Long.toUnsignedString(record.recordSize())
                             + " bytes, the limit is " + MAX_RECORD_BYTES);
         }
-        boolean known =
-                switch (record.tag()) {
-                    case MigrationHeader.TAG_FW_DATA, MigrationHeader.TAG_STOP_COPY_SIZE -> true;
-                    default -> record.isOptional();
-                };
+        boolean known = switch (record.tag()) {
+            case MigrationHeader.TAG_FW_DATA, MigrationHeader.TAG_STOP_COPY_SIZE -> true;
+            default -> record.isOptional();
+        };
         if (!known) {
             throw new ErrnoException(
-                    EOPNOTSUPP, "migration data: a record with tag " + Integer.toUnsignedLong(record.tag())
+                    EOPNOTSUPP,
+                    "migration data: a record with tag " + Integer.toUnsignedLong(record.tag())
                             + ", which is not known and not optional");
         }
         // What the size of a stopped device's images was to be is for who allocates ahead.

@@ -40,6 +40,7 @@ record SnapClaim(Mlx5VfioPciDevice part, Gate gate) {
                 .findFirst()
                 .map(SnapClaim::part)
                 .orElseThrow(() -> new ErrnoException(
-                        ENODEV, Mlx5VfioPciDriver.NAME + ": " + function + " has no auxiliary device with this driver"));
+                        ENODEV,
+                        Mlx5VfioPciDriver.NAME + ": " + function + " has no auxiliary device with this driver"));
     }
 }

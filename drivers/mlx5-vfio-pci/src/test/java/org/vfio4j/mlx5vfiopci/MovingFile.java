@@ -58,11 +58,8 @@ final class MovingFile {
     private synchronized Object call(Method method, Object[] arguments) throws Throwable {
         if (method.getName().equals("dmaMap")) {
             maps.add(new Map(
-                    (long) arguments[0],
-                    (long) arguments[1],
-                    (int) arguments[2],
-                    ((Fd) arguments[3]).dup(),
-                    (long) arguments[4]));
+                    (long) arguments[0], (long) arguments[1], (int) arguments[2], ((Fd) arguments[3]).dup(), (long)
+                            arguments[4]));
         } else if (method.getName().equals("dmaUnmap")) {
             maps.forEach(map -> map.memory.close());
             maps.clear();

@@ -91,8 +91,9 @@ class PageTrackingTest {
         assertThat(combined).hasSize(40).allMatch(range -> range.last() - range.first() == 3 * PAGE - 1);
         List<PageTrackRange> few = PageTracking.combine(ranges, 16);
         assertThat(few).hasSize(16);
-        assertThat(ranges).allMatch(range -> few.stream()
-                .anyMatch(one -> one.first() <= range.iova() && one.last() >= range.last()));
+        assertThat(ranges)
+                .allMatch(range ->
+                        few.stream().anyMatch(one -> one.first() <= range.iova() && one.last() >= range.last()));
         assertThat(PageTracking.combine(List.of(), 16)).containsExactly(new PageTrackRange(0, -1));
     }
 

@@ -147,8 +147,8 @@ class SnapBindingTest {
 
     static void assertErrno(int errno, Runnable call) {
         assertThatThrownBy(call::run)
-                .isInstanceOfSatisfying(ErrnoException.class, e -> assertThat(e.errno())
-                        .isEqualTo(errno));
+                .isInstanceOfSatisfying(
+                        ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(errno));
     }
 
     /** Takes every virtio disk, as an operating system's driver does. */
