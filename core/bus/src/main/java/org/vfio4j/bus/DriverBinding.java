@@ -142,8 +142,7 @@ final class DriverBinding {
     }
 
     private void take(PciDevice device, LoadedDriver loaded) {
-        // Whoever unloads the driver says so first and looks at the devices then. This is the other order, so that one
-        // of
+        // Whoever unloads the driver says so first and looks at the devices then. This is the other order, so that one of
         // the two sees the other.
         device.setProbing(loaded);
         boolean taken = false;

@@ -276,8 +276,7 @@ class AuxiliaryBusTest {
 
             @Override
             public void changed(AuxiliaryDevice device) {
-                heard.add(
-                        "changed " + device.driver().map(AuxiliaryDriver::name).orElse("-"));
+                heard.add("changed " + device.driver().map(AuxiliaryDriver::name).orElse("-"));
             }
         });
         bus.register(vfio);
