@@ -8,21 +8,43 @@ import java.util.List;
 import org.vfio4j.sys.ErrnoException;
 
 /**
- * Gives BARs their addresses, as firmware does: aligned to their size, from three windows. Addresses are not used again; the
- * windows have room for many thousands of functions. Safe for all threads.
+ * Gives BARs their addresses, as firmware does: aligned to their size, from three windows, a machine's or a bridge's. Addresses
+ * are not used again; a machine's windows have room for many thousands of functions. Safe for all threads.
  */
 final class BarAllocator {
 
-    private static final long IO_BASE = 0x1000;
-    private static final long IO_LIMIT = 0x1_0000;
-    private static final long MEM32_BASE = 0x8000_0000L;
-    private static final long MEM32_LIMIT = 0xe000_0000L;
-    private static final long MEM64_BASE = 0x40_0000_0000L;
-    private static final long MEM64_LIMIT = 0x4000_0000_0000L;
+    private final AddressWindow io;
+    private final AddressWindow mem32;
+    private final AddressWindow mem64;
 
-    private long io = IO_BASE;
-    private long mem32 = MEM32_BASE;
-    private long mem64 = MEM64_BASE;
+    private BarAllocator(AddressWindow io, AddressWindow mem32, AddressWindow mem64) {
+        this.io = io;
+        this.mem32 = mem32;
+        this.mem64 = mem64;
+    }
+
+    /** A machine's windows. */
+    BarAllocator() {
+        this(
+                new AddressWindow(0x1000, 0x1_0000),
+                new AddressWindow(0x8000_0000L, 0xe000_0000L),
+                new AddressWindow(0x40_0000_0000L, 0x4000_0000_0000L));
+    }
+
+    /** The windows of a bridge: a part of these, without I/O space. */
+    synchronized BarAllocator forBridge() {
+        return new BarAllocator(AddressWindow.none(), mem32.share(), mem64.share());
+    }
+
+    /** What a bridge with these windows forwards below 4 GiB. */
+    AddressWindow mem32() {
+        return mem32;
+    }
+
+    /** What a bridge with these windows forwards as prefetchable memory. */
+    AddressWindow mem64() {
+        return mem64;
+    }
 
     /**
      * Places a function's BARs and writes their addresses to its configuration space.
@@ -56,27 +78,20 @@ final class BarAllocator {
     }
 
     private long next(PciAddress address, PciBar bar, int count) {
-        long all = bar.sizeBytes() * count;
-        return switch (bar.kind()) {
-            case IO -> (io = within(address, bar, count, io, IO_LIMIT) + all) - all;
-            case MEM32 -> (mem32 = within(address, bar, count, mem32, MEM32_LIMIT) + all) - all;
-            case MEM64 -> (mem64 = within(address, bar, count, mem64, MEM64_LIMIT) + all) - all;
-        };
-    }
-
-    // Where so many of them fit. Nothing overflows: a count has 16 bits, and a size is looked at first.
-    private static long within(PciAddress address, PciBar bar, int count, long from, long limit) {
-        long start = alignUp(from, bar.sizeBytes());
-        if (bar.sizeBytes() > limit || start > limit - bar.sizeBytes() * count) {
+        AddressWindow window =
+                switch (bar.kind()) {
+                    case IO -> io;
+                    case MEM32 -> mem32;
+                    case MEM64 -> mem64;
+                };
+        long start = window.take(bar.sizeBytes(), count);
+        if (start < 0) {
             throw new ErrnoException(
                     ENOSPC,
                     address + " BAR " + bar.index() + " of " + count + " times 0x" + Long.toHexString(bar.sizeBytes())
-                            + " bytes: no room below 0x" + Long.toHexString(limit));
+                            + " bytes: no room " + (window.isEmpty() ? "behind its bridge" : "below 0x"
+                                    + Long.toHexString(window.limit())));
         }
         return start;
-    }
-
-    private static long alignUp(long address, long size) {
-        return address + size - 1 & -size;
     }
 }

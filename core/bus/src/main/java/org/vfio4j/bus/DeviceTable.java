@@ -51,8 +51,14 @@ final class DeviceTable {
 
     /** Takes a device away for good. Called with its lock held. */
     void remove(PciDevice device) {
+        remove(device, () -> {});
+    }
+
+    /** The same, unless {@code check} throws, which looks at the devices as they are then. */
+    void remove(PciDevice device, Runnable check) {
         lock.lock();
         try {
+            check.run();
             device.setGone();
             devices.remove(device.address(), device);
             listeners.forEach(listener -> listener.removed(device));

@@ -2,8 +2,6 @@ package org.vfio4j.bus;
 
 import static org.vfio4j.uapi.PciRegs.PCI_CLASS_REVISION;
 import static org.vfio4j.uapi.PciRegs.PCI_DEVICE_ID;
-import static org.vfio4j.uapi.PciRegs.PCI_SUBSYSTEM_ID;
-import static org.vfio4j.uapi.PciRegs.PCI_SUBSYSTEM_VENDOR_ID;
 import static org.vfio4j.uapi.PciRegs.PCI_VENDOR_ID;
 
 import java.util.Locale;
@@ -27,8 +25,8 @@ final class Modalias {
                 PCI,
                 function.configRead(PCI_VENDOR_ID, 2),
                 function.configRead(PCI_DEVICE_ID, 2),
-                function.configRead(PCI_SUBSYSTEM_VENDOR_ID, 2),
-                function.configRead(PCI_SUBSYSTEM_ID, 2),
+                SubsystemIds.vendor(function),
+                SubsystemIds.device(function),
                 classCode >>> 16,
                 classCode >>> 8 & 0xff,
                 classCode & 0xff);

@@ -23,10 +23,10 @@ public final class PciBus {
 
     private final DeviceTable devices = new DeviceTable();
     private final DriverTable drivers = new DriverTable();
-    private final BarAllocator bars = new BarAllocator();
+    private final PciTopology topology = new PciTopology(devices);
     private final AuxiliaryBus auxiliary = new AuxiliaryBus(this);
     private final DriverBinding binding = new DriverBinding(devices, drivers, auxiliary.binding());
-    private final VirtualFunctions virtualFunctions = new VirtualFunctions(devices, binding, bars);
+    private final VirtualFunctions virtualFunctions = new VirtualFunctions(devices, binding, topology);
     private final Map<Class<?>, Object> services = new ConcurrentHashMap<>();
 
     /** Offers drivers an object that belongs to the whole machine, such as the registry of VFIO devices. */
@@ -65,11 +65,14 @@ public final class PciBus {
     /**
      * Plugs a function in, gives its BARs addresses, and lets the drivers see it. Its virtual functions, if it has some, are off.
      *
-     * @throws ErrnoException EEXIST when the place is taken, ENOSPC when there are no addresses left
+     * <p>A function with a header of type 1 is a bridge to the buses that its registers name: they are set, and what goes behind it
+     * is plugged in after it. A function on a bus that no bridge leads to sits on a root bus.
+     *
+     * @throws ErrnoException EEXIST when the place is taken; EINVAL when it is behind a bridge, but not right behind one, and for a
+     *     bridge to buses that are not behind the bridge before it, or that are another's; ENOSPC when there are no addresses left
      */
     public PciDevice add(PciAddress address, PciFunction function) {
-        PciDevice device =
-                devices.add(address, () -> PciDevice.of(this, address, function, bars.place(address, function)));
+        PciDevice device = devices.add(address, () -> topology.place(this, address, function));
         binding.probe(device);
         return device;
     }
@@ -82,8 +85,8 @@ public final class PciBus {
     /**
      * Unplugs a function, waiting no longer than {@code limit} for its user and those of its virtual functions.
      *
-     * @throws ErrnoException EBUSY when a user has not let go by then, EINTR when the thread is interrupted; the device is as
-     *     before then. ENODEV when it is gone already
+     * @throws ErrnoException EBUSY when a user has not let go by then, or when it is a bridge with functions behind it; EINTR when
+     *     the thread is interrupted; the device is as before then. ENODEV when it is gone already
      */
     public void remove(PciDevice device, Duration limit) {
         virtualFunctions.remove(device, Deadline.in(limit));

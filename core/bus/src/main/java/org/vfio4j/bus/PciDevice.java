@@ -30,6 +30,8 @@ public final class PciDevice implements BusDevice {
     private final List<Resource> resources;
     private final Optional<PciSriov> sriov;
     private final Optional<PciDevice> physicalFunction;
+    private final Optional<PciDevice> upstream;
+    private final Optional<PciBridge> bridge;
     private final int virtualIndex;
     private final DeviceLock lock = new DeviceLock();
 
@@ -47,6 +49,8 @@ public final class PciDevice implements BusDevice {
             List<Resource> resources,
             Optional<PciSriov> sriov,
             Optional<PciDevice> physicalFunction,
+            Optional<PciDevice> upstream,
+            Optional<PciBridge> bridge,
             int virtualIndex) {
         this.bus = bus;
         this.address = address;
@@ -55,13 +59,22 @@ public final class PciDevice implements BusDevice {
         this.resources = List.copyOf(resources);
         this.sriov = sriov;
         this.physicalFunction = physicalFunction;
+        this.upstream = upstream;
+        this.bridge = bridge;
         this.virtualIndex = virtualIndex;
     }
 
-    /** A function that is there by itself. */
-    static PciDevice of(PciBus bus, PciAddress address, PciFunction hardware, List<Resource> resources) {
+    /** A function that is there by itself, behind {@code upstream} or on a root bus. */
+    static PciDevice of(
+            PciBus bus,
+            PciAddress address,
+            PciFunction hardware,
+            List<Resource> resources,
+            Optional<PciDevice> upstream,
+            Optional<PciBridge> bridge) {
         Optional<PciSriov> sriov = PciSriov.find(address, hardware);
-        return new PciDevice(bus, address, hardware, hardware, resources, sriov, Optional.empty(), 0);
+        return new PciDevice(
+                bus, address, hardware, hardware, resources, sriov, Optional.empty(), upstream, bridge, 0);
     }
 
     /** Virtual function {@code index} of {@code physical}, whose SR-IOV is enabled. */
@@ -77,6 +90,8 @@ public final class PciDevice implements BusDevice {
                 resources,
                 Optional.empty(),
                 Optional.of(physical),
+                physical.upstream,
+                Optional.empty(),
                 index);
     }
 
@@ -109,6 +124,16 @@ public final class PciDevice implements BusDevice {
     /** The physical function that this virtual one belongs to. */
     public Optional<PciDevice> physicalFunction() {
         return physicalFunction;
+    }
+
+    /** The bridge that it sits behind, if it does; a virtual function where its physical one does. */
+    public Optional<PciDevice> upstream() {
+        return upstream;
+    }
+
+    /** What it leads to, when it is a bridge. */
+    public Optional<PciBridge> bridge() {
+        return bridge;
     }
 
     /** The only driver that may have it, when one is named. */
@@ -147,9 +172,10 @@ public final class PciDevice implements BusDevice {
         return address.toString();
     }
 
+    /** The bridge that it sits behind. */
     @Override
     public Optional<BusDevice> parent() {
-        return Optional.empty();
+        return upstream.map(BusDevice.class::cast);
     }
 
     @Override

@@ -3,8 +3,6 @@ package org.vfio4j.bus;
 import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.uapi.PciRegs.PCI_CLASS_REVISION;
 import static org.vfio4j.uapi.PciRegs.PCI_DEVICE_ID;
-import static org.vfio4j.uapi.PciRegs.PCI_SUBSYSTEM_ID;
-import static org.vfio4j.uapi.PciRegs.PCI_SUBSYSTEM_VENDOR_ID;
 import static org.vfio4j.uapi.PciRegs.PCI_VENDOR_ID;
 
 import java.util.List;
@@ -81,8 +79,8 @@ public record PciDeviceId(
     public boolean matches(PciFunction function) {
         return fits(vendor, function.configRead(PCI_VENDOR_ID, 2))
                 && fits(device, function.configRead(PCI_DEVICE_ID, 2))
-                && fits(subvendor, function.configRead(PCI_SUBSYSTEM_VENDOR_ID, 2))
-                && fits(subdevice, function.configRead(PCI_SUBSYSTEM_ID, 2))
+                && fits(subvendor, SubsystemIds.vendor(function))
+                && fits(subdevice, SubsystemIds.device(function))
                 && ((function.configRead(PCI_CLASS_REVISION, 4) >>> 8 ^ classCode) & classMask) == 0;
     }
 

@@ -10,25 +10,25 @@ final class SriovFiles {
     private SriovFiles() {}
 
     /** Shows a function whose directory is there already. */
-    static void added(Path devices, PciDevice device) throws IOException {
-        Path directory = devices.resolve(device.toString());
+    static void added(SysfsPaths paths, PciDevice device) throws IOException {
+        Path directory = paths.of(device);
         if (device.sriov().isPresent()) {
             PciSriov sriov = device.sriov().get();
-            SysfsView.write(directory, "sriov_totalvfs", Integer.toString(sriov.totalVfs()));
-            SysfsView.write(directory, "sriov_offset", Integer.toString(sriov.offset()));
-            SysfsView.write(directory, "sriov_stride", Integer.toString(sriov.stride()));
-            SysfsView.write(directory, "sriov_vf_device", Integer.toHexString(sriov.vfDeviceId()));
+            SysfsFiles.write(directory, "sriov_totalvfs", Integer.toString(sriov.totalVfs()));
+            SysfsFiles.write(directory, "sriov_offset", Integer.toString(sriov.offset()));
+            SysfsFiles.write(directory, "sriov_stride", Integer.toString(sriov.stride()));
+            SysfsFiles.write(directory, "sriov_vf_device", Integer.toHexString(sriov.vfDeviceId()));
         }
         if (device.physicalFunction().isPresent()) {
             PciDevice physical = device.physicalFunction().get();
-            Files.createSymbolicLink(directory.resolve("physfn"), Path.of("../" + physical));
-            Files.createSymbolicLink(linkTo(devices, device, physical), Path.of("../" + device));
+            SysfsFiles.link(directory.resolve("physfn"), paths.of(physical));
+            SysfsFiles.link(linkTo(paths, device, physical), directory);
         }
     }
 
     static void changed(Path directory, PciDevice device) throws IOException {
         if (device.sriov().isPresent()) {
-            SysfsView.write(
+            SysfsFiles.write(
                     directory,
                     "sriov_numvfs",
                     Integer.toString(device.sriov().get().numVfs()));
@@ -36,14 +36,13 @@ final class SriovFiles {
     }
 
     /** Takes away what a function left in another's directory. */
-    static void removed(Path devices, PciDevice device) throws IOException {
+    static void removed(SysfsPaths paths, PciDevice device) throws IOException {
         if (device.physicalFunction().isPresent()) {
-            Files.deleteIfExists(
-                    linkTo(devices, device, device.physicalFunction().get()));
+            Files.deleteIfExists(linkTo(paths, device, device.physicalFunction().get()));
         }
     }
 
-    private static Path linkTo(Path devices, PciDevice device, PciDevice physical) {
-        return devices.resolve(physical.toString()).resolve("virtfn" + device.virtualIndex());
+    private static Path linkTo(SysfsPaths paths, PciDevice device, PciDevice physical) {
+        return paths.of(physical).resolve("virtfn" + device.virtualIndex());
     }
 }

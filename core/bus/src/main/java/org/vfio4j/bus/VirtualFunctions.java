@@ -20,12 +20,12 @@ final class VirtualFunctions {
 
     private final DeviceTable devices;
     private final DriverBinding binding;
-    private final BarAllocator bars;
+    private final PciTopology topology;
 
-    VirtualFunctions(DeviceTable devices, DriverBinding binding, BarAllocator bars) {
+    VirtualFunctions(DeviceTable devices, DriverBinding binding, PciTopology topology) {
         this.devices = devices;
         this.binding = binding;
-        this.bars = bars;
+        this.topology = topology;
     }
 
     /** What a write to {@code sriov_numvfs} does; see {@link PciBus#setNumVfs}. */
@@ -72,7 +72,7 @@ final class VirtualFunctions {
                 throw new ErrnoException(EINVAL, what + ": there are " + sriov.numVfs());
             }
             sriov.address(count - 1); // is on a bus
-            List<PciFunction> functions = sriov.enable(count, bars);
+            List<PciFunction> functions = sriov.enable(count, topology.windows(physical));
             List<PciDevice> added = new ArrayList<>();
             try {
                 for (int i = 0; i < count; i++) {
@@ -117,20 +117,21 @@ final class VirtualFunctions {
             if (device.isGone()) {
                 throw new ErrnoException(ENODEV, what + ": it is gone");
             }
+            Runnable check = () -> topology.checkNothingBehind(device);
+            check.run();
             binding.release(device, deadline);
             if (device.sriov().isPresent()) {
                 // A driver may leave them on.
                 disable(device, deadline);
             }
-            devices.remove(device);
+            devices.remove(device, check);
         } finally {
             device.lock().release();
         }
     }
 
     // Users are asked first, in the functions' order. If one of them stays, all stay: those that have lost their driver
-    // get it
-    // back.
+    // get it back.
     private void takeAll(List<PciDevice> virtuals, Deadline deadline) {
         List<PciDevice> locked = new ArrayList<>();
         List<Runnable> undo = new ArrayList<>();

@@ -55,6 +55,46 @@ class LspciTest {
         }
     }
 
+    @Test
+    void drawsTheTreeBehindBridges() throws Exception {
+        PciBus bus = new PciBus();
+        FakeBridge.addSwitch(bus);
+        for (String address : List.of("0000:07:00.0", "0000:07:00.1", "0000:08:00.0", "0000:09:00.0")) {
+            FakeBridge.add(bus, address, new FakeFunction(4096));
+        }
+        try (SysfsView view = SysfsView.open(bus, directory.resolve("pci"))) {
+            assertThat(lspci(view.directory(), "-t"))
+                    .isEqualTo("""
+                            -[0000:00]---02.0-[05-09]----00.0-[06-09]--+-00.0-[07]--+-00.0
+                                                                       |            \\-00.1
+                                                                       +-01.0-[08]----00.0
+                                                                       \\-02.0-[09]----00.0
+                            """);
+            assertThat(lspci(view.directory(), "-tv")).contains("-[0000:00]---02.0-[05-09]--");
+        }
+    }
+
+    @Test
+    void showsABridgesBusesWindowsAndPort() throws Exception {
+        PciBus bus = new PciBus();
+        FakeBridge.addSwitch(bus);
+        AddressWindow memory = bus.device(PciAddress.parse("06:00.0"))
+                .bridge()
+                .orElseThrow()
+                .windows()
+                .mem32();
+        try (SysfsView view = SysfsView.open(bus, directory.resolve("pci"))) {
+            assertThat(lspci(view.directory(), "-Dvvs06:00.0"))
+                    .contains("PCI bridge")
+                    .contains("Bus: primary=06, secondary=07, subordinate=07")
+                    .contains(String.format(
+                            "Memory behind bridge: %x-%x [size=2M]", memory.start(), memory.limit() - 1))
+                    .containsPattern("Prefetchable memory behind bridge: [0-9a-f]+-[0-9a-f]+ \\[size=")
+                    .contains("Express (v2) Downstream Port");
+            assertThat(lspci(view.directory(), "-Dvvs00:02.0")).contains("Express (v2) Root Port");
+        }
+    }
+
     private static String lspci(Path view, String options) throws IOException, InterruptedException {
         String lspci = PLACES.stream()
                 .filter(Files::isExecutable)

@@ -86,6 +86,24 @@ public final class PciRegs {
     public static final int PCI_MAX_LAT = 0x3f;
     public static final int PCI_ROM_ADDRESS1 = 0x38;
 
+    // Header type 1 (PCI-to-PCI Bridge 1.2, 3.2)
+    public static final int PCI_PRIMARY_BUS = 0x18;
+    public static final int PCI_SECONDARY_BUS = 0x19;
+    public static final int PCI_SUBORDINATE_BUS = 0x1a;
+    public static final int PCI_IO_BASE = 0x1c;
+    public static final int PCI_IO_LIMIT = 0x1d;
+    public static final int PCI_SEC_STATUS = 0x1e;
+    public static final int PCI_MEMORY_BASE = 0x20;
+    public static final int PCI_MEMORY_LIMIT = 0x22;
+    public static final int PCI_PREF_MEMORY_BASE = 0x24;
+    public static final int PCI_PREF_MEMORY_LIMIT = 0x26;
+    public static final int PCI_PREF_RANGE_TYPE_64 = 1;
+    public static final int PCI_PREF_BASE_UPPER32 = 0x28;
+    public static final int PCI_PREF_LIMIT_UPPER32 = 0x2c;
+    public static final int PCI_BRIDGE_CONTROL = 0x3e;
+    public static final int PCI_BRIDGE_CTL_PARITY = 1;
+    public static final int PCI_BRIDGE_CTL_SERR = 2;
+
     // Capability list (PCI Local Bus 3.0, 6.7)
     public static final int PCI_CAP_LIST_ID = 0;
     public static final int PCI_CAP_ID_PM = 1;

@@ -97,6 +97,34 @@ public record Capability(int id, int sizeBytes, IntFunction<List<Register>> body
                                 .writable(0xf)));
     }
 
+    /**
+     * PCI Express port of a root complex or of a switch, version 2, without a slot.
+     *
+     * @param portType {@code PCI_EXP_TYPE_*}
+     */
+    static Capability pciExpressPort(int portType) {
+        return new Capability(
+                PCI_CAP_ID_EXP,
+                EXP_V2_SIZE,
+                at -> List.of(
+                        Register.at(at + PCI_EXP_FLAGS, 2, "PCI Express capabilities")
+                                .reset(2 | (portType << 4)),
+                        Register.at(at + PCI_EXP_DEVCAP, 4, "device capabilities")
+                                .reset(PCI_EXP_DEVCAP_RBER),
+                        Register.at(at + PCI_EXP_DEVCTL, 2, "device control")
+                                .reset(DEVCTL_RESET)
+                                .writable(0x7fff),
+                        Register.at(at + PCI_EXP_DEVSTA, 2, "device status").writeOneToClear(0xf),
+                        Register.at(at + PCI_EXP_LNKCAP, 4, "link capabilities").reset(LINK),
+                        Register.at(at + PCI_EXP_LNKCTL, 2, "link control").writable(0x00cb),
+                        Register.at(at + PCI_EXP_LNKSTA, 2, "link status").reset(LINK),
+                        Register.at(at + PCI_EXP_LNKCAP2, 4, "link capabilities 2")
+                                .reset(0xe),
+                        Register.at(at + PCI_EXP_LNKCTL2, 2, "link control 2")
+                                .reset(3)
+                                .writable(0xf)));
+    }
+
     /** MSI (PCI Local Bus 3.0, 6.8.1) with 64-bit addresses and without masks. */
     static Capability msi(int log2Vectors, Interrupts irqs) {
         return new Capability(
