@@ -29,7 +29,7 @@ public final class Bluefield implements AutoCloseable {
     public static final int NETWORK_FUNCTIONS = 2;
 
     /** An emulated function with what it is made of. */
-    private record Emulated(Vhca vhca, PfFirmware firmware, PciDevice device, VirtioBlk disk) {}
+    private record Emulated(Vhca vhca, PfFirmware firmware, PciDevice device, Runnable close) {}
 
     private final PciBus bus;
     private final List<PfFirmware> firmwares = new ArrayList<>();
@@ -75,22 +75,34 @@ public final class Bluefield implements AutoCloseable {
      * @throws ErrnoException as {@link PciBus#add} does; the disk is closed then
      */
     public SnapFunction createVirtioBlk(int networkFunction, PciAddress at, VirtioBlk disk) {
+        return create(networkFunction, at, SnapFunction.Protocol.VIRTIO_BLK, disk.function(), disk::close);
+    }
+
+    /**
+     * Makes a function appear in the machine that the DPU emulates, of any kind that has a {@link FunctionState}.
+     *
+     * @param networkFunction behind which of the network functions, from 0
+     * @param at where it sits
+     * @param function what the DPU emulates; from now on the DPU's
+     * @param close ends it, once it is unplugged or cannot be plugged in
+     * @throws ErrnoException ENODEV for one without a state, and as {@link PciBus#add} does
+     */
+    public SnapFunction create(
+            int networkFunction, PciAddress at, SnapFunction.Protocol protocol, PciFunction function, Runnable close) {
         PfFirmware firmware = firmwares.get(networkFunction);
-        int bdf = at.bus() << 8 | at.device() << 3 | at.function();
-        SnapFunction snap = new SnapFunction(takeVhcaId(), at.domain(), bdf, SnapFunction.Protocol.VIRTIO_BLK);
-        PciFunction function = disk.function();
-        FunctionState state = function.platform(FunctionState.class)
-                .orElseThrow(() -> new ErrnoException(ENODEV, "a disk without a state"));
-        Vhca vhca = new Vhca(snap, state);
+        int bdf = (at.bus() << 8) | (at.device() << 3) | at.function();
+        SnapFunction snap = new SnapFunction(takeVhcaId(), at.domain(), bdf, protocol);
+        Vhca vhca;
         PciDevice device;
         try {
+            vhca = new Vhca(snap, state(snap, function));
             device = bus.add(at, new SnapPciFunction(function, vhca));
         } catch (ErrnoException e) {
-            disk.close();
+            close.run();
             throw e;
         }
         synchronized (this) {
-            emulated.put(snap, new Emulated(vhca, firmware, device, disk));
+            emulated.put(snap, new Emulated(vhca, firmware, device, close));
         }
         firmware.add(vhca).forEach(listener -> listener.added(snap));
         return snap;
@@ -128,7 +140,7 @@ public final class Bluefield implements AutoCloseable {
             }
         }
         ending.firmware.remove(ending.vhca);
-        ending.disk.close();
+        ending.close.run();
     }
 
     /** Unplugs it, with all that it emulates; waits for users as long as it takes. */
@@ -139,6 +151,11 @@ public final class Bluefield implements AutoCloseable {
         }
         networkFunctions.reversed().forEach(bus::remove);
         networkFunctions.clear();
+    }
+
+    private static FunctionState state(SnapFunction snap, PciFunction function) {
+        return function.platform(FunctionState.class)
+                .orElseThrow(() -> new ErrnoException(ENODEV, "emulate " + snap + ": the function has no state to save"));
     }
 
     private synchronized int takeVhcaId() {

@@ -34,7 +34,7 @@ final class NetworkFunction implements DeviceModel {
         RegisterSet segment = RegisterSet.of(
                 SEGMENT_BYTES,
                 List.of(
-                        bigEndian(0, "firmware version", MINOR << 16 | MAJOR),
+                        bigEndian(0, "firmware version", (MINOR << 16) | MAJOR),
                         bigEndian(4, "command interface", COMMAND_INTERFACE << 16),
                         bigEndian(0x1fc, "initializing", 0)));
         return new EmulatedFunctionBuilder(MELLANOX, BLUEFIELD_2)

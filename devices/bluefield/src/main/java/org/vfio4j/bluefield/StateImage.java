@@ -48,6 +48,11 @@ record StateImage(int number, boolean isLast, int stateBytes, int stateCrc, byte
         return new StateImage(number, isLast, state.length, crc(state), pieces.toByteArray());
     }
 
+    /** How long an image of a whole state is. */
+    static int sizeBytes(int stateBytes) {
+        return HEADER_BYTES + PIECE_BYTES + stateBytes;
+    }
+
     /** Whether anything has changed. */
     boolean isEmpty() {
         return pieces.length == 0;

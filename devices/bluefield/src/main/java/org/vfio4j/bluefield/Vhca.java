@@ -83,9 +83,8 @@ final class Vhca {
     }
 
     synchronized VhcaMigrationState query(boolean incremental) {
-        require(!incremental || savedImages > 0, "query incremental state: nothing has been saved");
-        StateImage next = image(incremental, false);
-        return new VhcaMigrationState(incremental && next.isEmpty() ? 0 : next.sizeBytes(), loadedImages > 0);
+        return new VhcaMigrationState(
+                incremental ? incrementalBytes() : StateImage.sizeBytes(function.sizeBytes()), loadedImages > 0);
     }
 
     synchronized byte[] save(boolean incremental, boolean setTrack) {
@@ -137,6 +136,12 @@ final class Vhca {
 
     void stopTracking(PageTracker running) {
         tracker.compareAndSet(running, null);
+    }
+
+    private int incrementalBytes() {
+        require(savedImages > 0, "query incremental state: nothing has been saved");
+        StateImage next = image(true, false);
+        return next.isEmpty() ? 0 : next.sizeBytes();
     }
 
     private StateImage image(boolean incremental, boolean isLast) {

@@ -3,6 +3,7 @@ package org.vfio4j.virtioblk;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.sys.Errno.EIO;
 import static org.vfio4j.virtio.VirtioPci.*;
 import static org.vfio4j.virtioblk.VirtioBlkSpec.*;
 
@@ -119,6 +120,46 @@ class DiskStateTest {
             assertThat(to.intx).isTrue();
             assertThat(to.driver.read(VirtioDriver.ISR, 1)).isEqualTo(VIRTIO_PCI_ISR_QUEUE);
             assertThat(to.intx).isFalse();
+        }
+    }
+
+    @Test
+    void aDiskThatAsksForAResetAsksInTheOtherToo() {
+        try (DiskFixture from = started();
+                DiskFixture to = new DiskFixture()) {
+            from.ring.setAvailIndex(1000);
+            from.driver.notifyQueue(0);
+            from.awaitNeedsReset();
+            int status = from.driver.status();
+            move(from, to);
+            assertThat(to.driver.status()).isEqualTo(status);
+            state(to).resume();
+            assertThat(to.driver.read(VirtioDriver.ISR, 1) & VIRTIO_PCI_ISR_CONFIG).isNotZero();
+            to.start(DiskFixture.ALL_FEATURES);
+            assertThat(to.read(0, to.buffer, SECTOR_SIZE)).isEqualTo(VIRTIO_BLK_S_OK);
+        }
+    }
+
+    @Test
+    void aRequestThatTheDriverCouldNotBeToldOfCountsAsNotTaken() {
+        SlippingStorage storage = new SlippingStorage();
+        try (DiskFixture disk = new DiskFixture(storage, builder -> builder)) {
+            disk.start(DiskFixture.ALL_FEATURES, true);
+            byte[] before = save(disk);
+            state(disk).resume();
+            storage.afterEach = () -> disk.memory.failRemote(-EIO);
+            disk.submit(VIRTIO_BLK_T_IN, 0, Piece.writable(disk.buffer, SECTOR_SIZE));
+            disk.driver.notifyQueue(0);
+            VirtioDriver.await("a request", () -> storage.requests.get() > 0);
+            assertThat(save(disk)).isEqualTo(before);
+            assertThat(disk.ring.hasUsed()).isFalse();
+            storage.afterEach = () -> {};
+            disk.memory.failRemote(0);
+            state(disk).load(before);
+            state(disk).resume();
+            disk.ring.await();
+            assertThat(disk.status()).isEqualTo(VIRTIO_BLK_S_OK);
+            assertThat(disk.ring.usedIndex()).isEqualTo(1);
         }
     }
 

@@ -93,6 +93,6 @@ final class SnapParts implements SnapListener {
     }
 
     private static PciAddress address(SnapFunction snap) {
-        return new PciAddress(snap.domain(), snap.bdf() >>> 8, snap.bdf() >>> 3 & 0x1f, snap.bdf() & 7);
+        return new PciAddress(snap.domain(), snap.bdf() >>> 8, (snap.bdf() >>> 3) & 0x1f, snap.bdf() & 7);
     }
 }
