@@ -1,6 +1,5 @@
 module org.vfio4j.bluefield {
     requires static org.jspecify;
-    requires org.vfio4j.uapi;
     requires org.vfio4j.sys;
     requires transitive org.vfio4j.bus;
     requires org.vfio4j.devicemodel;

@@ -119,7 +119,7 @@ class PageTrackingTest {
     }
 
     private static void start(VfioDeviceFile file, int pageBytes, List<Range> ranges) {
-        int size = (int) (FeatureDmaLoggingControl.RANGES + ranges.size() * FeatureDmaLoggingControl.RANGE_SIZEOF);
+        int size = FeatureDmaLoggingControl.RANGES + ranges.size() * FeatureDmaLoggingControl.RANGE_SIZEOF;
         MemorySegment data = MemorySegment.ofArray(new byte[size]);
         data.set(JAVA_LONG_UNALIGNED, FeatureDmaLoggingControl.PAGE_SIZE, pageBytes);
         data.set(JAVA_INT_UNALIGNED, FeatureDmaLoggingControl.NUM_RANGES, ranges.size());
@@ -142,7 +142,7 @@ class PageTrackingTest {
     private static BitSet report(VfioDeviceFile file, int pageBytes) {
         int bits = PAGES * PAGE / pageBytes;
         int bitmapBytes = (bits + 63) / 64 * 8;
-        MemorySegment data = MemorySegment.ofArray(new byte[(int) FeatureDmaLoggingReport.BITMAP + bitmapBytes]);
+        MemorySegment data = MemorySegment.ofArray(new byte[FeatureDmaLoggingReport.BITMAP + bitmapBytes]);
         data.set(JAVA_LONG_UNALIGNED, FeatureDmaLoggingReport.IOVA, IOVA);
         data.set(JAVA_LONG_UNALIGNED, FeatureDmaLoggingReport.LENGTH, (long) PAGES * PAGE);
         data.set(JAVA_LONG_UNALIGNED, FeatureDmaLoggingReport.PAGE_SIZE, pageBytes);
