@@ -155,7 +155,8 @@ public final class Bluefield implements AutoCloseable {
 
     private static FunctionState state(SnapFunction snap, PciFunction function) {
         return function.platform(FunctionState.class)
-                .orElseThrow(() -> new ErrnoException(ENODEV, "emulate " + snap + ": the function has no state to save"));
+                .orElseThrow(
+                        () -> new ErrnoException(ENODEV, "emulate " + snap + ": the function has no state to save"));
     }
 
     private synchronized int takeVhcaId() {

@@ -134,7 +134,8 @@ class DiskStateTest {
             move(from, to);
             assertThat(to.driver.status()).isEqualTo(status);
             state(to).resume();
-            assertThat(to.driver.read(VirtioDriver.ISR, 1) & VIRTIO_PCI_ISR_CONFIG).isNotZero();
+            assertThat(to.driver.read(VirtioDriver.ISR, 1) & VIRTIO_PCI_ISR_CONFIG)
+                    .isNotZero();
             to.start(DiskFixture.ALL_FEATURES);
             assertThat(to.read(0, to.buffer, SECTOR_SIZE)).isEqualTo(VIRTIO_BLK_S_OK);
         }
