@@ -5,6 +5,7 @@ import static org.vfio4j.nvme.NvmeStatus.*;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.sys.RawMemory;
 
@@ -18,8 +19,8 @@ final class PlainHandler implements AdminHandler, Namespaces {
     /** Of the last command that failed. */
     volatile int lastFailure;
 
-    volatile int resets;
-    volatile int shutdowns;
+    final AtomicInteger resets = new AtomicInteger();
+    final AtomicInteger shutdowns = new AtomicInteger();
     private @Nullable ControllerHooks controller;
 
     ControllerHooks controller() {
@@ -99,12 +100,12 @@ final class PlainHandler implements AdminHandler, Namespaces {
     @Override
     public void controllerReset() {
         held.clear();
-        resets++;
+        resets.incrementAndGet();
     }
 
     @Override
     public void shutdown() {
-        shutdowns++;
+        shutdowns.incrementAndGet();
     }
 
     @Override
