@@ -75,6 +75,14 @@ final class CompletionQueue {
         return true;
     }
 
+    /** Where another controller's queue was. */
+    void load(int head, int tail, int phase) {
+        this.head = head;
+        this.tail = tail;
+        this.phase = phase;
+        unmarked = tail;
+    }
+
     boolean isLocated() {
         return located;
     }

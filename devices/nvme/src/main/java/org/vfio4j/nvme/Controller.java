@@ -4,6 +4,7 @@ import static org.vfio4j.nvme.NvmeSpec.*;
 
 import java.util.ArrayDeque;
 import java.util.Objects;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.block.BlockBackend;
 import org.vfio4j.bus.DmaWindow;
@@ -147,34 +148,43 @@ final class Controller implements ControllerHooks {
 
     /** A controller reset. */
     void disable() {
-        queues.clear();
-        shadow.reset();
+        forgetQueues();
         interrupts.reset();
-        heldCompletions.clear();
-        deletions = 0;
         writeThrough = false;
         handler.controllerReset();
         registers.controllerReset();
+    }
+
+    /** There are no queues any more, nor anything of theirs. */
+    void forgetQueues() {
+        queues.clear();
+        shadow.reset();
+        heldCompletions.clear();
+        deletions = 0;
         queuesChanged();
     }
 
     /** CC.SHN was set: everything becomes stable. */
     void shutdown() {
-        Namespaces all = handler.namespaces();
-        IoEngine open = engine;
-        if (open != null) {
-            flush(all, open.storage());
-        } else {
-            try (Fd own = EventFd.create();
-                    Storage storage = new Storage(1, own)) {
-                flush(all, storage);
-            }
-        }
+        withStorage(this::flush);
         handler.shutdown();
         registers.setShutdownStatus(CSTS_SHST_COMPLETE);
     }
 
-    private void flush(Namespaces all, Storage storage) {
+    /** The thread's storage, or when there is no thread some that lives as long as {@code task} runs. */
+    private void withStorage(Consumer<Storage> task) {
+        if (eventFd != null) {
+            task.accept(openEngine().storage());
+            return;
+        }
+        try (Fd own = EventFd.create();
+                Storage storage = new Storage(1, own)) {
+            task.accept(storage);
+        }
+    }
+
+    private void flush(Storage storage) {
+        Namespaces all = handler.namespaces();
         int[] result = {0};
         for (int nsid = 1; nsid <= all.count(); nsid++) {
             Namespace namespace = all.active(nsid);
@@ -278,9 +288,10 @@ final class Controller implements ControllerHooks {
     public int clear(BlockBackend backend, long offset, long length) {
         drain();
         int[] result = {0};
-        Storage storage = openEngine().storage();
-        storage.queue(backend).writeZeroes(offset, length, true, 0);
-        storage.awaitAll((tag, answer) -> result[0] = answer);
+        withStorage(storage -> {
+            storage.queue(backend).writeZeroes(offset, length, true, 0);
+            storage.awaitAll((tag, answer) -> result[0] = answer);
+        });
         return result[0];
     }
 

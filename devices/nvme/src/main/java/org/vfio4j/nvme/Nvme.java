@@ -5,6 +5,8 @@ import static org.vfio4j.nvme.NvmeSpec.*;
 import java.util.List;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
@@ -18,6 +20,7 @@ import org.vfio4j.devicemodel.BarHandler;
 import org.vfio4j.devicemodel.DeviceModel;
 import org.vfio4j.devicemodel.EmulatedFunction;
 import org.vfio4j.devicemodel.EmulatedFunctionBuilder;
+import org.vfio4j.devicemodel.FunctionState;
 import org.vfio4j.devicemodel.QueuePolling;
 import org.vfio4j.devicemodel.QueueThread;
 import org.vfio4j.sys.ErrnoException;
@@ -64,6 +67,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
     private final QueueThread thread;
     private final AtomicLong doorbellCount = new AtomicLong();
     private final AtomicBoolean invalidDoorbell = new AtomicBoolean();
+    private final Queue<Runnable> postponed = new ConcurrentLinkedQueue<>();
     private final AtomicBoolean closed = new AtomicBoolean();
 
     private Nvme(Builder parts, AdminHandler handler) {
@@ -77,7 +81,8 @@ public final class Nvme implements DeviceModel, AutoCloseable {
                 .bar(new PciBar(REGISTER_BAR, REGISTER_BAR_BYTES, PciBar.Kind.MEM64, false), new RegisterBar())
                 .msix(vectors, MSIX_BAR)
                 .powerManagement()
-                .pciExpress();
+                .pciExpress()
+                .platform(FunctionState.class, new NvmeFunctionState(this));
         if (parts.mappable) {
             builder.barMemory(REGISTER_BAR, doorbells.memory());
         }
@@ -165,6 +170,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
     @Override
     public void reset() {
         thread.callQuiesced(this::resetQuiesced);
+        resume();
     }
 
     /** Completes what is in flight and ends the thread. The function must not be used any more. */
@@ -177,10 +183,36 @@ public final class Nvme implements DeviceModel, AutoCloseable {
         }
     }
 
+    Controller controller() {
+        return controller;
+    }
+
+    /** See {@link FunctionState#suspend}. */
+    void suspend() {
+        work.setStopped(true);
+        thread.callQuiesced(controller::finishDeletions);
+    }
+
+    /** See {@link FunctionState#resume}. */
+    void resume() {
+        work.setStopped(false);
+        for (Runnable task = postponed.poll(); task != null; task = postponed.poll()) {
+            thread.runQuiesced(task);
+        }
+        thread.wake();
+    }
+
+    boolean isSuspended() {
+        return work.isStopped();
+    }
+
+    QueueThread thread() {
+        return thread;
+    }
+
     private void resetQuiesced() {
         controller.disable();
         registers.reset();
-        work.setStopped(false);
     }
 
     private void wakeIfReady() {
@@ -274,7 +306,14 @@ public final class Nvme implements DeviceModel, AutoCloseable {
 
         @Override
         public void run(Runnable task) {
-            thread.runQuiesced(task);
+            thread.runQuiesced(() -> {
+                if (work.isStopped()) {
+                    // Another controller may be going on with it.
+                    postponed.add(task);
+                } else {
+                    task.run();
+                }
+            });
         }
     }
 

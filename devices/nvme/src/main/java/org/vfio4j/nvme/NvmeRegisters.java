@@ -33,7 +33,7 @@ final class NvmeRegisters implements BarHandler {
     private static final long TIMEOUT = 20;
 
     /** The largest page is 64 KiB, as arm64 has it. */
-    private static final long MPSMAX = 4;
+    static final int MPSMAX = 4;
 
     private static final int MPSMAX_SHIFT = 52;
 
@@ -52,7 +52,7 @@ final class NvmeRegisters implements BarHandler {
                 | CAP_CQR
                 | (TIMEOUT << CAP_TO_SHIFT)
                 | CAP_CSS_NVM
-                | (MPSMAX << MPSMAX_SHIFT);
+                | ((long) MPSMAX << MPSMAX_SHIFT);
         registers = RegisterSet.of(
                 REG_SIZE,
                 Register.at(REG_CAP, 8, "CAP").reset(capabilities),

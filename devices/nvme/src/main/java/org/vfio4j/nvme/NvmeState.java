@@ -1,0 +1,280 @@
+package org.vfio4j.nvme;
+
+import static org.vfio4j.nvme.NvmeSpec.*;
+import static org.vfio4j.sys.Errno.EINVAL;
+
+import java.nio.BufferUnderflowException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.List;
+import org.vfio4j.sys.ErrnoException;
+
+/**
+ * A suspended controller's state, for another one with as many queue pairs and the same namespaces: registers, queues, doorbells, and
+ * what the admin commands have made of it. Read as a whole before any of it is put in place. Saved, it is little-endian, each list
+ * after its length.
+ */
+record NvmeState(
+        int cc,
+        int csts,
+        int aqa,
+        long asq,
+        long acq,
+        int interruptMask,
+        boolean shadowed,
+        long shadowIova,
+        long eventIova,
+        List<Completions> completions,
+        List<Submissions> submissions,
+        List<Controller.HeldCompletion> held,
+        byte[] admin) {
+
+    /** "NVMe v4j", read as a number. */
+    private static final long MAGIC = 0x6a34_7620_654d_564eL;
+
+    private static final int VERSION = 1;
+    private static final int FIXED_BYTES = 96;
+    private static final int QUEUE_BYTES = 48;
+    private static final int HELD_BYTES = 12;
+    private static final int MAX_ADMIN_BYTES = 1 << 20;
+    private static final int CSTS_KNOWN = CSTS_RDY | CSTS_CFS | CSTS_SHST_MASK;
+
+    /** A {@link CompletionQueue}, with what its doorbell says. */
+    record Completions(
+            int id, long iova, int entries, int vector, boolean interrupts, int head, int tail, int phase, int doorbell) {}
+
+    /** A {@link SubmissionQueue}, with what its doorbell says. */
+    record Submissions(int id, long iova, int entries, int cqid, int head, int tail, int doorbell) {}
+
+    /** The state of a controller that is quiesced. */
+    static NvmeState take(Controller controller) {
+        NvmeRegisters registers = controller.registers();
+        QueueTable queues = controller.queues();
+        ShadowDoorbells shadow = controller.shadow();
+        List<Completions> completions = new ArrayList<>();
+        for (CompletionQueue q : queues.completions()) {
+            int doorbell = controller.doorbells().get(Doorbells.headOf(q.id));
+            completions.add(new Completions(
+                    q.id, q.iova, q.entries, q.vector, q.interrupts, q.head, q.tail, q.phase, doorbell));
+        }
+        List<Submissions> submissions = new ArrayList<>();
+        for (int id = 0; id <= queues.queuePairs(); id++) {
+            SubmissionQueue q = queues.submission(id);
+            if (q != null) {
+                int doorbell = controller.doorbells().get(Doorbells.tailOf(id));
+                submissions.add(
+                        new Submissions(id, q.iova, q.entries, q.completions.id, q.head, q.tail, doorbell));
+            }
+        }
+        return new NvmeState(
+                registers.cc(),
+                registers.status(),
+                registers.adminAttributes(),
+                registers.adminSubmission(),
+                registers.adminCompletion(),
+                registers.interruptMask(),
+                shadow.isConfigured(),
+                shadow.shadowIova(),
+                shadow.eventIova(),
+                completions,
+                submissions,
+                List.copyOf(controller.heldCompletions()),
+                controller.handler().save());
+    }
+
+    /**
+     * Makes a controller that is quiesced have this state.
+     *
+     * @throws ErrnoException EINVAL, when the part of the admin commands is none of such a controller; nothing has changed then
+     */
+    void put(Controller controller) {
+        controller.handler().load(admin);
+        controller.forgetQueues();
+        controller.registers().load(cc, aqa, asq, acq, interruptMask);
+        controller.registers().setStatus(csts);
+        QueueTable queues = controller.queues();
+        for (Completions saved : completions) {
+            CompletionQueue queue =
+                    new CompletionQueue(saved.id, saved.iova, saved.entries, saved.vector, saved.interrupts);
+            queue.load(saved.head, saved.tail, saved.phase);
+            queues.add(queue);
+            controller.doorbells().set(Doorbells.headOf(saved.id), saved.doorbell);
+        }
+        for (Submissions saved : submissions) {
+            CompletionQueue own = queues.completion(saved.cqid);
+            if (own != null) {
+                SubmissionQueue queue = new SubmissionQueue(saved.id, saved.iova, saved.entries, own);
+                queue.head = saved.head;
+                queue.tail = saved.tail;
+                queues.add(queue);
+                controller.doorbells().set(Doorbells.tailOf(saved.id), saved.doorbell);
+            }
+        }
+        if (shadowed) {
+            controller.shadow().configure(shadowIova, eventIova);
+        }
+        controller.heldCompletions().addAll(held);
+        controller.queuesChanged();
+    }
+
+    /** Of a controller whose queues all exist, without the admin commands' part. */
+    static int sizeBytes(int queuePairs) {
+        return FIXED_BYTES + 2 * QUEUE_BYTES * (queuePairs + 1);
+    }
+
+    byte[] toBytes(int queuePairs) {
+        int size = FIXED_BYTES
+                + QUEUE_BYTES * (completions.size() + submissions.size())
+                + HELD_BYTES * held.size()
+                + admin.length;
+        ByteBuffer to = ByteBuffer.allocate(size).order(ByteOrder.LITTLE_ENDIAN);
+        to.putLong(MAGIC).putInt(VERSION).putInt(queuePairs);
+        to.putInt(cc).putInt(csts).putInt(aqa).putLong(asq).putLong(acq).putInt(interruptMask);
+        to.putInt(shadowed ? 1 : 0).putLong(shadowIova).putLong(eventIova);
+        to.putInt(completions.size());
+        for (Completions q : completions) {
+            to.putInt(q.id).putLong(q.iova).putInt(q.entries).putInt(q.vector).putInt(q.interrupts ? 1 : 0);
+            to.putInt(q.head).putInt(q.tail).putInt(q.phase).putInt(q.doorbell);
+        }
+        to.putInt(submissions.size());
+        for (Submissions q : submissions) {
+            to.putInt(q.id).putLong(q.iova).putInt(q.entries).putInt(q.cqid);
+            to.putInt(q.head).putInt(q.tail).putInt(q.doorbell);
+        }
+        to.putInt(held.size());
+        for (Controller.HeldCompletion done : held) {
+            to.putInt(done.cid()).putInt(done.dw0()).putInt(done.status());
+        }
+        to.putInt(admin.length).put(admin);
+        byte[] bytes = new byte[to.position()];
+        to.get(0, bytes);
+        return bytes;
+    }
+
+    /**
+     * Reads what {@link #toBytes} has written.
+     *
+     * @param queuePairs how many the controller has that is to get it
+     * @throws ErrnoException EINVAL with the reason, when it is another kind's or version's, does not fit, or is none that a
+     *     controller could have
+     */
+    static NvmeState parse(byte[] bytes, int queuePairs) {
+        ByteBuffer from = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+        try {
+            require(from.getLong() == MAGIC, "not the state of an NVMe controller");
+            int version = from.getInt();
+            require(version == VERSION, "version " + version + ", this one reads " + VERSION);
+            int pairs = from.getInt();
+            require(pairs == queuePairs, pairs + " queue pairs, the controller has " + queuePairs);
+            NvmeState state = new NvmeState(
+                    from.getInt() & CC_WRITABLE,
+                    range(from, "CSTS", 0, CSTS_KNOWN),
+                    from.getInt(),
+                    from.getLong(),
+                    from.getLong(),
+                    from.getInt(),
+                    range(from, "flag of shadow doorbells", 0, 1) == 1,
+                    from.getLong(),
+                    from.getLong(),
+                    parseCompletions(from, pairs),
+                    parseSubmissions(from, pairs),
+                    parseHeld(from),
+                    parseAdmin(from));
+            require(!from.hasRemaining(), from.remaining() + " bytes behind its end");
+            state.check();
+            return state;
+        } catch (BufferUnderflowException e) {
+            ErrnoException cut = refused("cut short at " + bytes.length + " bytes");
+            cut.initCause(e);
+            throw cut;
+        }
+    }
+
+    private static List<Completions> parseCompletions(ByteBuffer from, int pairs) {
+        int count = range(from, "number of completion queues", 0, pairs + 1);
+        List<Completions> all = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            int id = range(from, "completion queue", 0, pairs);
+            require(all.stream().noneMatch(q -> q.id == id), "completion queue " + id + " twice");
+            long iova = from.getLong();
+            int entries = range(from, "queue size", 2, NvmeLimits.MAX_QUEUE_ENTRIES);
+            all.add(new Completions(
+                    id,
+                    iova,
+                    entries,
+                    range(from, "vector", 0, pairs),
+                    range(from, "flag of interrupts", 0, 1) == 1,
+                    range(from, "head", 0, entries - 1),
+                    range(from, "tail", 0, entries - 1),
+                    range(from, "phase", 0, 1),
+                    from.getInt()));
+        }
+        return all;
+    }
+
+    private static List<Submissions> parseSubmissions(ByteBuffer from, int pairs) {
+        int count = range(from, "number of submission queues", 0, pairs + 1);
+        List<Submissions> all = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            int id = range(from, "submission queue", 0, pairs);
+            require(all.stream().noneMatch(q -> q.id == id), "submission queue " + id + " twice");
+            long iova = from.getLong();
+            int entries = range(from, "queue size", 2, NvmeLimits.MAX_QUEUE_ENTRIES);
+            all.add(new Submissions(
+                    id,
+                    iova,
+                    entries,
+                    range(from, "completion queue", 0, pairs),
+                    range(from, "head", 0, entries - 1),
+                    range(from, "tail", 0, entries - 1),
+                    from.getInt()));
+        }
+        return all;
+    }
+
+    private static List<Controller.HeldCompletion> parseHeld(ByteBuffer from) {
+        int count = range(from, "number of held completions", 0, NvmeLimits.MAX_QUEUE_ENTRIES);
+        List<Controller.HeldCompletion> all = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            all.add(new Controller.HeldCompletion(
+                    range(from, "command identifier", 0, 0xffff), from.getInt(), range(from, "status", 0, 0x7fff)));
+        }
+        return all;
+    }
+
+    private static byte[] parseAdmin(ByteBuffer from) {
+        byte[] admin = new byte[range(from, "length of the admin commands' part", 0, MAX_ADMIN_BYTES)];
+        from.get(admin);
+        return admin;
+    }
+
+    /** What holds between the parts. */
+    private void check() {
+        require(((cc >>> CC_MPS_SHIFT) & CC_MPS_MASK) <= NvmeRegisters.MPSMAX, "pages that are too large");
+        boolean ready = (csts & CSTS_RDY) != 0;
+        require(ready == completions.stream().anyMatch(q -> q.id == 0), "CSTS.RDY and no admin queue, or one without");
+        require(ready == submissions.stream().anyMatch(q -> q.id == 0), "CSTS.RDY and no admin queue, or one without");
+        for (Submissions each : submissions) {
+            require(
+                    completions.stream().anyMatch(q -> q.id == each.cqid) && (each.id == 0) == (each.cqid == 0),
+                    "submission queue " + each.id + " with completion queue " + each.cqid);
+        }
+    }
+
+    private static int range(ByteBuffer from, String what, int least, int most) {
+        int value = from.getInt();
+        require(value >= least && value <= most, what + " " + value + ", of " + least + " to " + most);
+        return value;
+    }
+
+    private static void require(boolean holds, String otherwise) {
+        if (!holds) {
+            throw refused(otherwise);
+        }
+    }
+
+    private static ErrnoException refused(String why) {
+        return new ErrnoException(EINVAL, "NVMe state: " + why);
+    }
+}
