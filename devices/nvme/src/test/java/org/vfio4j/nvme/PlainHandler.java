@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
+import org.vfio4j.block.BlockBackend;
 import org.vfio4j.sys.RawMemory;
 
 /** The admin commands that tests of queues and I/O need: Identify that says which one it is, and held event requests. */
@@ -95,6 +96,11 @@ final class PlainHandler implements AdminHandler, Namespaces {
     @Override
     public void failed(int sqid, int cid, int status, int nsid, long lba) {
         lastFailure = status;
+    }
+
+    @Override
+    public void setStorage(int nsid, BlockBackend backend) {
+        events.add("storage of " + nsid);
     }
 
     @Override

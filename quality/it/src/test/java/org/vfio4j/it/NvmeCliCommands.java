@@ -1,10 +1,10 @@
 package org.vfio4j.it;
 
-import static org.vfio4j.it.GuestNvmeTest.Command.fails;
-import static org.vfio4j.it.GuestNvmeTest.Command.ok;
+import static org.vfio4j.it.GuestNvmeCliTest.Command.fails;
+import static org.vfio4j.it.GuestNvmeCliTest.Command.ok;
 
 import java.util.List;
-import org.vfio4j.it.GuestNvmeTest.Command;
+import org.vfio4j.it.GuestNvmeCliTest.Command;
 
 /** Commands of nvme-cli 2 for a controller with namespaces of 16 and 64 MiB, and what it answers. */
 final class NvmeCliCommands {
@@ -23,7 +23,7 @@ final class NvmeCliCommands {
                     "^oacs +: 0x10a$",
                     "^frmw +: 0x3$",
                     "^lpa +: 0x26$",
-                    "^nn +: 2$",
+                    "^nn +: 16$",
                     "^oncs +: 0x1dd$",
                     "^vwc +: 0x7$",
                     "^sgls +: 0x1$",
@@ -54,7 +54,7 @@ final class NvmeCliCommands {
                     "^available_spare\\s+: 100%$"),
             ok("nvme fw-log" + CONTROLLER, "^afi +: 0x1$", "^frs1 : 0x2020202020302e31 "),
             ok("nvme effects-log" + CONTROLLER, "ACS6 +\\[Identify", "IOCS1 +\\[Write"),
-            ok("nvme show-regs" + CONTROLLER, "^version *: 20000$", "^csts *: 1$"),
+            ok("nvme show-regs" + CONTROLLER, "^version *: 0x20000$", "^csts *: 0x1$"),
             ok("nvme supported-log-pages" + CONTROLLER, "0x2|SMART"),
             ok("nvme changed-ns-list-log" + CONTROLLER),
             ok("nvme get-log -i 3 -l 16" + CONTROLLER, "01 00 00 00 00 00 00 00"),

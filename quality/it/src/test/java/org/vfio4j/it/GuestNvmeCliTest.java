@@ -21,7 +21,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 @QemuTest
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @TestMethodOrder(MethodOrderer.OrderAnnotation.class)
-class GuestNvmeTest {
+class GuestNvmeCliTest {
 
     @TempDir
     private static Path dir;
