@@ -2,7 +2,6 @@ package org.vfio4j.nvme;
 
 import static org.vfio4j.nvme.NvmeSpec.*;
 
-import java.util.List;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Queue;
