@@ -198,7 +198,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
         for (Runnable task = postponed.poll(); task != null; task = postponed.poll()) {
             thread.runQuiesced(task);
         }
-        thread.wake();
+        wakeIfReady();
     }
 
     boolean isSuspended() {
