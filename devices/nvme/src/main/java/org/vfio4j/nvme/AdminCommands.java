@@ -77,11 +77,6 @@ final class AdminCommands implements AdminHandler {
         return namespaces;
     }
 
-    /** What the driver said about queues and retries. */
-    Features features() {
-        return parts.features;
-    }
-
     @Override
     public int dataBytes(AdminCommand command) {
         return switch (command.opcode()) {
