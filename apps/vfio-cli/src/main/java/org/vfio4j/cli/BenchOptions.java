@@ -65,7 +65,7 @@ final class BenchOptions {
     @Option(
             names = "--doorbells",
             paramLabel = "HOW",
-            description = "How NVMe's are rung: mapped, written or shadow; written if the controller does not offer it"
+            description = "How NVMe's are rung: mapped, or where that is not offered shadow, or else written"
                     + " (default mapped).")
     private BenchTarget.Doorbells doorbells = BenchTarget.Doorbells.MAPPED;
 
