@@ -80,7 +80,11 @@ class BenchCommandTest {
 
     @ParameterizedTest
     @CsvSource({
-        "mapped,mapped,mapped", "trapped,mapped,shadow", "trapped,shadow,shadow", "mapped,written,written", "mapped,shadow,shadow",
+        "mapped,mapped,mapped",
+        "trapped,mapped,shadow",
+        "trapped,shadow,shadow",
+        "mapped,written,written",
+        "mapped,shadow,shadow",
     })
     void verifiesWhatItWritesToNvme(String offered, String wanted, String used) {
         Cli run = withNvme(
