@@ -2,7 +2,6 @@ package org.vfio4j.nvme;
 
 import static org.vfio4j.nvme.NvmeSpec.*;
 
-import java.util.List;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Queue;
@@ -179,7 +178,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
         for (Runnable task = postponed.poll(); task != null; task = postponed.poll()) {
             thread.runQuiesced(task);
         }
-        thread.wake();
+        wakeIfReady();
     }
 
     boolean isSuspended() {

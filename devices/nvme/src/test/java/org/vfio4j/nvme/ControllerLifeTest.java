@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.vfio4j.nvmedriver.NvmeDriver.*;
 
 import org.junit.jupiter.api.Test;
+import org.vfio4j.block.MemoryBackend;
 import org.vfio4j.nvmedriver.NvmeCommand;
 import org.vfio4j.nvmedriver.NvmeDriver;
 import org.vfio4j.testkit.ThreadUse;
@@ -157,8 +158,8 @@ class ControllerLifeTest {
 
     @Test
     void anIdleControllerUsesNoProcessor() throws InterruptedException {
-        try (NvmeFixture fixture = new NvmeFixture(
-                new org.vfio4j.block.MemoryBackend(NvmeFixture.DISK_BYTES), builder -> builder.name("idle"))) {
+        try (NvmeFixture fixture =
+                new NvmeFixture(new MemoryBackend(NvmeFixture.DISK_BYTES), builder -> builder.name("idle"))) {
             fixture.start();
             Thread thread = ThreadUse.threadNamed("idle");
             Thread.sleep(50);

@@ -11,8 +11,6 @@ import org.vfio4j.sys.RawMemory;
 /** The admin commands that tests of queues and I/O need: Identify that says which one it is, and held event requests. */
 final class PlainHandler implements AdminHandler, Namespaces {
 
-    static final int FAILURES = 16;
-
     final List<Namespace> namespaces = new ArrayList<>();
     final List<Integer> held = new ArrayList<>();
     final List<String> events = new ArrayList<>();

@@ -25,7 +25,7 @@ final class NvmeCliCommands {
                     "^lpa +: 0x26$",
                     "^nn +: 2$",
                     "^oncs +: 0x1dd$",
-                    "^vwc +: 0x5$",
+                    "^vwc +: 0x7$",
                     "^sgls +: 0x1$",
                     "^subnqn +: nqn.2014-08.org.nvmexpress:uuid:"),
             ok(
