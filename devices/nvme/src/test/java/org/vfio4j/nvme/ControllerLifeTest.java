@@ -63,10 +63,10 @@ class ControllerLifeTest {
     @Test
     void aResetForgetsQueuesButNotTheAdminRegisters() {
         try (NvmeFixture fixture = new NvmeFixture().start()) {
-            int resets = fixture.handler.resets;
+            int resets = fixture.handler.resets.get();
             long asq = fixture.driver.read(ASQ, 8);
             fixture.driver.disable();
-            assertThat(fixture.handler.resets).isEqualTo(resets + 1);
+            assertThat(fixture.handler.resets.get()).isEqualTo(resets + 1);
             assertThat(fixture.driver.read(ASQ, 8)).isEqualTo(asq);
             fixture.admin = fixture.driver.enable(32);
             // The same identifiers are free again.
@@ -95,7 +95,7 @@ class ControllerLifeTest {
         try (NvmeFixture fixture = new NvmeFixture().start()) {
             fixture.driver.write(CC, 4, CC_ENABLED | CC_SHN_NORMAL);
             NvmeDriver.await("CSTS.SHST", () -> (fixture.driver.status() & (3 << 2)) == CSTS_SHST_COMPLETE);
-            assertThat(fixture.handler.shutdowns).isEqualTo(1);
+            assertThat(fixture.handler.shutdowns.get()).isEqualTo(1);
             fixture.driver.disable();
             assertThat(fixture.driver.status()).isZero();
         }

@@ -5,7 +5,9 @@ import static org.vfio4j.nvme.NvmeStatus.*;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
+import org.vfio4j.block.BlockBackend;
 import org.vfio4j.sys.RawMemory;
 
 /** The admin commands that tests of queues and I/O need: Identify that says which one it is, and held event requests. */
@@ -18,8 +20,8 @@ final class PlainHandler implements AdminHandler, Namespaces {
     /** Of the last command that failed. */
     volatile int lastFailure;
 
-    volatile int resets;
-    volatile int shutdowns;
+    final AtomicInteger resets = new AtomicInteger();
+    final AtomicInteger shutdowns = new AtomicInteger();
     private @Nullable ControllerHooks controller;
 
     ControllerHooks controller() {
@@ -97,14 +99,19 @@ final class PlainHandler implements AdminHandler, Namespaces {
     }
 
     @Override
+    public void setStorage(int nsid, BlockBackend backend) {
+        events.add("storage of " + nsid);
+    }
+
+    @Override
     public void controllerReset() {
         held.clear();
-        resets++;
+        resets.incrementAndGet();
     }
 
     @Override
     public void shutdown() {
-        shutdowns++;
+        shutdowns.incrementAndGet();
     }
 
     @Override
