@@ -144,7 +144,8 @@ class AdminOverQueuesTest {
             assertThat(event.cid()).isEqualTo(cid);
             assertThat(event.dw0()).isEqualTo(0x0004_0002);
             assertThat(io(NvmeCommand.READ, 2, 256).status()).isZero();
-            assertThat(admin(NvmeSpec.GET_LOG_PAGE, 0, 4 | (1023 << 16), 0).status()).isZero();
+            assertThat(admin(NvmeSpec.GET_LOG_PAGE, 0, 4 | (1023 << 16), 0).status())
+                    .isZero();
             assertThat(memory.get(page, 4)).containsExactly(2, 0, 0, 0);
             assertThatThrownBy(() -> nvme.setStorage(3, larger)).isInstanceOf(ErrnoException.class);
             nvme.setStorage(2, second);
