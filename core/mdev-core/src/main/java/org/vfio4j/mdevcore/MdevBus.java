@@ -116,7 +116,7 @@ public final class MdevBus {
         int released = 0;
         try {
             for (MdevDevice device : own) {
-                parent.driver().remove(device, deadline.left());
+                release(device, deadline.left());
                 released++;
             }
         } finally {
@@ -187,7 +187,7 @@ public final class MdevBus {
         MdevDevice device = table.take(uuid);
         boolean released = false;
         try {
-            device.parent().driver().remove(device, limit);
+            release(device, limit);
             released = true;
         } finally {
             if (!released) {
@@ -195,6 +195,11 @@ public final class MdevBus {
             }
         }
         end(device);
+    }
+
+    private static void release(MdevDevice device, Duration limit) {
+        device.parent().driver().remove(device, limit);
+        device.clearDriverData();
     }
 
     /** A device that its driver has given back goes. */

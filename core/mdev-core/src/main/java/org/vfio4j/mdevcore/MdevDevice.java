@@ -85,9 +85,13 @@ public final class MdevDevice {
         return wanted.cast(Objects.requireNonNull(driverData, "no driver has left anything"));
     }
 
-    /** For the driver that has it; null takes it away. */
-    public void setDriverData(@Nullable Object data) {
+    /** For the driver that has it. It is gone when the driver gives the device back. */
+    public void setDriverData(Object data) {
         driverData = data;
+    }
+
+    void clearDriverData() {
+        driverData = null;
     }
 
     void setInstance(MdevInstance made) {

@@ -48,6 +48,5 @@ public final class VfioMdevDriver implements MdevDriver {
     @Override
     public void remove(MdevDevice device, Duration limit) {
         registry.unregister(vfioDevice(device), limit);
-        device.setDriverData(null);
     }
 }

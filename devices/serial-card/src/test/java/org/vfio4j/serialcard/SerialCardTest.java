@@ -32,8 +32,7 @@ final class SerialCardTest {
         assertThat(function.configRead(0x3d, 1)).isEqualTo(1);
         assertThat(function.configRead(0x34, 1)).isZero();
         assertThat(function.bars())
-                .containsExactly(
-                        new PciBar(0, 8, PciBar.Kind.IO, false), new PciBar(1, 8, PciBar.Kind.IO, false));
+                .containsExactly(new PciBar(0, 8, PciBar.Kind.IO, false), new PciBar(1, 8, PciBar.Kind.IO, false));
         assertThat(new SerialCard(1).function().bars()).hasSize(1);
         assertThrows(IllegalArgumentException.class, () -> new SerialCard(0));
         assertThrows(IllegalArgumentException.class, () -> new SerialCard(3));
@@ -184,7 +183,9 @@ final class SerialCardTest {
     }
 
     private void refuses(byte[] state) {
-        assertThat(assertThrows(ErrnoException.class, () -> card.state().load(state)).errno()).isEqualTo(EINVAL);
+        assertThat(assertThrows(ErrnoException.class, () -> card.state().load(state))
+                        .errno())
+                .isEqualTo(EINVAL);
     }
 
     private void write(int bar, int register, int value) {

@@ -209,7 +209,9 @@ final class SerialSocketsTest {
     }
 
     private void refuses(int errno, Path taken) {
-        assertThat(assertThrows(ErrnoException.class, () -> sockets.listen(taken)).errno()).isEqualTo(errno);
+        assertThat(assertThrows(ErrnoException.class, () -> sockets.listen(taken))
+                        .errno())
+                .isEqualTo(errno);
     }
 
     private void awaitCarrier(boolean there) {
