@@ -30,7 +30,7 @@ final class ControlClient {
      * @throws CliException what the process says, with {@code hint}; {@link ExitCode#UNREACHABLE} when it does not answer
      */
     static ServerQuery.Found ask(ServerQuery.Found function, ControlRequest request, PrintWriter err, Hint hint) {
-        JsonNode reply = exchange(function.pid(), request, err);
+        JsonNode reply = exchange(function.pid(), request.line(), request.timeoutMs(), err);
         JsonNode item = reply.path("items").path(0);
         if (reply.path("kind").asString("").equals(ControlRequest.ERROR)) {
             int errno = item.path("errno").asInt();
@@ -39,11 +39,12 @@ final class ControlClient {
         return new ServerQuery.Found(function.pid(), function.sysfs(), ServerDirectory.parseFunction(item));
     }
 
-    private static JsonNode exchange(long pid, ControlRequest request, PrintWriter err) {
-        Duration wait = Duration.ofMillis(request.timeoutMs());
+    /** Sends a line and waits for the reply, {@code waitMs} longer than it takes to answer. */
+    static JsonNode exchange(long pid, String line, long waitMs, PrintWriter err) {
+        Duration wait = Duration.ofMillis(waitMs);
         try (LineSocket socket = new LineSocket(UnixSocket.connect(ServerDirectory.control(pid)));
                 Progress progress = new Progress(err, "waiting", Math.max(1, wait.toNanos()))) {
-            socket.write(request.line(), GRACE.toNanos());
+            socket.write(line, GRACE.toNanos());
             String reply = socket.read(MAX_REPLY_BYTES, wait.plus(GRACE).toNanos(), passed -> {
                 if (!wait.isZero()) {
                     progress.at(Math.min(passed, wait.toNanos()));

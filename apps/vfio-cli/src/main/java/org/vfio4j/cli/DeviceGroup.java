@@ -53,6 +53,18 @@ final class DeviceGroup {
         return kinds.plan(words);
     }
 
+    /** For a parent of mdevs: what it will be. */
+    Optional<MdevParentKind.Plan> parentPlan() {
+        Optional<MdevParentKind.Plan> plan = MdevParentKinds.plan(words);
+        if (plan.isPresent() && (socketPath != null || fd != null || address != null || driver != null)) {
+            throw CliException.usage(
+                    words.getFirst() + " is a parent of mdevs, each with a socket of its own: it takes none, nor an"
+                            + " address or a driver",
+                    "vfio serve " + String.join(" ", words));
+        }
+        return plan;
+    }
+
     Optional<Path> socketPath() {
         if ((socketPath == null) == (fd == null)) {
             throw CliException.usage(

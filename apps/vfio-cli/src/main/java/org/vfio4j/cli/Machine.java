@@ -28,6 +28,7 @@ final class Machine implements AutoCloseable {
     private final PciBus bus = new PciBus();
     private final VfioRegistry registry = new VfioRegistry();
     private final List<MachineFunction> functions = new ArrayList<>();
+    private final MdevHost mdevs = new MdevHost(registry, this::eventLoop);
     private Optional<SysfsView> view = Optional.empty();
     private Optional<EventLoop> loop = Optional.empty();
 
@@ -55,6 +56,11 @@ final class Machine implements AutoCloseable {
 
     PciBus bus() {
         return bus;
+    }
+
+    /** Its mediated devices. */
+    MdevHost mdevs() {
+        return mdevs;
     }
 
     List<MachineFunction> functions() {
@@ -98,6 +104,7 @@ final class Machine implements AutoCloseable {
     @Override
     public void close() {
         view.ifPresent(Closing::quietly);
+        Closing.quietly(mdevs);
         // First all of them: a function that waits for its client may keep the bus from the next.
         functions.forEach(MachineFunction::hangUp);
         functions.reversed().forEach(Closing::quietly);
@@ -105,7 +112,8 @@ final class Machine implements AutoCloseable {
         loop.ifPresent(Closing::quietly);
     }
 
-    private EventLoop eventLoop() {
+    // The first mdev or function to be served may be one that another process asks for.
+    private synchronized EventLoop eventLoop() {
         EventLoop found = loop.orElseGet(EventLoop::new);
         loop = Optional.of(found);
         return found;

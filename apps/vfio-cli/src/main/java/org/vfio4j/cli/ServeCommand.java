@@ -33,7 +33,7 @@ final class ServeCommand implements Callable<Integer> {
 
     private static final String NEXT_DEVICE = "+";
     private static final Set<String> PROCESS_OPTIONS =
-            Set.of("--sysfs", "--run", "--print", "--vfio-pci", "--facts", "-o", "--output");
+            Set.of("--sysfs", "--run", "--print", "--vfio-pci", "--facts", "--definitions", "-o", "--output");
     private static final Set<String> PROCESS_FLAGS = Set.of("--trust-client", "-h", "--help", "-V", "--version");
 
     private final List<List<String>> furtherDevices;
@@ -71,6 +71,9 @@ final class ServeCommand implements Callable<Integer> {
             paramLabel = "FILE",
             description = "What is known of functions by their ids, or a directory of *.facts; behind what is shipped.")
     private List<Path> facts = List.of();
+
+    @Mixin
+    private MdevDefinitionsOption definitions = new MdevDefinitionsOption();
 
     @Option(names = "--print", paramLabel = "qemu", description = "Print only QEMU's options, for scripts.")
     private @Nullable String print;
@@ -110,6 +113,7 @@ final class ServeCommand implements Callable<Integer> {
     static String[] footer() {
         List<String> lines = new ArrayList<>(List.of("", "Devices:"));
         lines.addAll(new DeviceKinds().help());
+        lines.addAll(MdevParentKinds.help());
         lines.addAll(List.of(
                 "",
                 "Examples:",
@@ -117,7 +121,8 @@ final class ServeCommand implements Callable<Integer> {
                 "  vfio serve virtio-blk memory=512M serial=SCRATCH queues=4 --socket-path /tmp/a.sock \\",
                 "           + virtio-blk file=data.img readonly --socket-path /tmp/b.sock",
                 "  vfio serve i40e-vf link=net0 --socket-path /tmp/a.sock \\",
-                "           + i40e-vf link=net0 --socket-path /tmp/b.sock"));
+                "           + i40e-vf link=net0 --socket-path /tmp/b.sock",
+                "  vfio serve mtty"));
         return lines.toArray(String[]::new);
     }
 
@@ -131,6 +136,8 @@ final class ServeCommand implements Callable<Integer> {
         // All words are looked at before anything is opened.
         DeviceKinds kinds = new DeviceKinds();
         List<DevicePlan> plans = new ArrayList<>();
+        List<MdevParentKind.Plan> parents = new ArrayList<>();
+        groups.removeIf(group -> group.parentPlan().map(parents::add).isPresent());
         for (DeviceGroup group : groups) {
             plans.add(group.plan(kinds));
             group.socketPath();
@@ -145,9 +152,10 @@ final class ServeCommand implements Callable<Integer> {
             for (int i = 0; i < groups.size(); i++) {
                 start(machine, groups.get(i), plans.get(i));
             }
+            startMdevs(machine, parents);
             try (ServerControl control = inDirectory(() -> ServerControl.start(machine, directory, view))) {
                 ServerState state = control.state();
-                announce(state);
+                announce(state, machine.mdevs());
                 return run == null ? stop.await() : stop.awaitOr(command(run, state));
             }
         }
@@ -189,6 +197,18 @@ final class ServeCommand implements Callable<Integer> {
             function.serve(new Endpoint.AtPath(path.get()), options);
         } catch (ErrnoException e) {
             throw new CliException(e, socketHint(e.errno(), path.get()));
+        }
+    }
+
+    private void startMdevs(Machine machine, List<MdevParentKind.Plan> parents) {
+        machine.mdevs().setOptions(VfioUserServerOptions.DEFAULTS.withTrustClient(trustClient));
+        try {
+            parents.forEach(machine.mdevs()::add);
+        } catch (ErrnoException e) {
+            throw new CliException(e, "each parent once");
+        }
+        if (!parents.isEmpty()) {
+            machine.mdevs().startDefined(definitions.definitions());
         }
     }
 
@@ -234,7 +254,7 @@ final class ServeCommand implements Callable<Integer> {
         throw CliException.usage("--fd " + number + " is no socket", hint);
     }
 
-    private void announce(ServerState state) {
+    private void announce(ServerState state, MdevHost mdevs) {
         PrintWriter out = output.out();
         if (print != null) {
             out.print(QemuLine.MEMORY);
@@ -250,19 +270,32 @@ final class ServeCommand implements Callable<Integer> {
                 out.println("listening on " + where + ": " + function.address() + " " + function.kind() + ", "
                         + function.description());
             }
+            announce(mdevs, out);
             out.println("qemu: " + QemuLine.MEMORY);
             state.functions().stream()
                     .filter(function -> !function.socket().isEmpty())
                     .forEach(function -> out.println("      " + QemuLine.device(function.socket())));
+            mdevs.states().forEach(mdev -> out.println("      " + QemuLine.device(mdev.socket())));
             out.println("lspci: lspci -A linux-sysfs -O sysfs.path=" + state.sysfs() + " -vv");
         }
         out.flush();
     }
 
+    private static void announce(MdevHost mdevs, PrintWriter out) {
+        for (MdevState mdev : mdevs.states()) {
+            out.println(
+                    "listening on " + mdev.socket() + ": " + mdev.uuid() + " " + mdev.type() + " of " + mdev.parent());
+        }
+        for (MdevTypeState type : mdevs.types()) {
+            out.println("mdev type " + type.type() + " of " + type.parent() + ": " + type.availableInstances()
+                    + " available, " + type.name());
+        }
+    }
+
     private static Process command(String line, ServerState state) throws IOException {
         ProcessBuilder builder = new ProcessBuilder("/bin/sh", "-c", line).inheritIO();
         Map<String, String> environment = builder.environment();
-        environment.put("VFIO_SOCKET", state.functions().getFirst().socket());
+        state.functions().stream().findFirst().ifPresent(function -> environment.put("VFIO_SOCKET", function.socket()));
         return builder.start();
     }
 }
