@@ -23,7 +23,7 @@ import tools.jackson.core.JacksonException;
 
 /**
  * What other processes of the user can see of a serving process and ask of it: its state in a file, always the newest, and the
- * requests of {@link ControlRequest} and {@link TuneRequest}. Any thread may call it.
+ * requests of {@link ControlRequest}, {@link TuneRequest} and {@link MdevRequest}. Any thread may call it.
  */
 final class ServerControl implements AutoCloseable {
 
@@ -32,6 +32,7 @@ final class ServerControl implements AutoCloseable {
     private final Machine machine;
     private final ServerDirectory directory;
     private final Path sysfs;
+    private final MdevControl mdevs;
     private final ControlSocket socket;
     private volatile boolean closing;
 
@@ -39,6 +40,7 @@ final class ServerControl implements AutoCloseable {
         this.machine = machine;
         this.directory = directory;
         this.sysfs = sysfs;
+        mdevs = new MdevControl(machine.mdevs());
         socket = ControlSocket.listen(
                 directory.control(),
                 this::answer,
@@ -93,6 +95,9 @@ final class ServerControl implements AutoCloseable {
     /** The reply to a request: a line of JSON for a line of JSON. */
     private String answer(String line) {
         try {
+            if (MdevRequest.isOne(line)) {
+                return mdevs.answer(MdevRequest.parse(line));
+            }
             Optional<TuneRequest> tune = TuneRequest.find(line);
             if (tune.isPresent()) {
                 MachineFunction function = function(tune.get().address());
