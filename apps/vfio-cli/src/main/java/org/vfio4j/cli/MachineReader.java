@@ -53,7 +53,7 @@ final class MachineReader {
         expect(document, top, "apiVersion", Output.API_VERSION);
         expect(document, top, "kind", KIND);
         MachineConfig.Options options =
-                top.containsKey("options") ? options(top.get("options")) : MachineConfig.Options.NONE;
+                find(top, "options").map(MachineReader::options).orElse(MachineConfig.Options.NONE);
         for (YamlValue device : required(document, top, "devices").list()) {
             device(device, Optional.empty());
         }
@@ -71,6 +71,10 @@ final class MachineReader {
         return Optional.ofNullable(values.get(key)).orElseThrow(() -> in.wrong("'" + key + "' is missing"));
     }
 
+    private static Optional<YamlValue> find(Map<String, YamlValue> values, String key) {
+        return Optional.ofNullable(values.get(key));
+    }
+
     private static MachineConfig.Options options(YamlValue value) {
         Map<String, YamlValue> options = value.map(OPTIONS);
         YamlValue trust = options.get("trust-client");
@@ -86,7 +90,7 @@ final class MachineReader {
         try {
             VfioPciOptions.parse(words);
         } catch (ErrnoException e) {
-            throw options.get("vfio-pci").wrong(String.valueOf(e.getMessage()));
+            throw find(options, "vfio-pci").orElseThrow().wrong(String.valueOf(e.getMessage()));
         }
         return words;
     }
@@ -105,7 +109,7 @@ final class MachineReader {
         }
         if (any.containsKey("bridge")) {
             bridge(value, value.map(OF_BRIDGE), upstream);
-        } else if (MdevParentKinds.isOne(any.get("device").text())) {
+        } else if (MdevParentKinds.isOne(required(value, any, "device").text())) {
             parent(value, value.map(OF_PARENT), upstream);
         } else {
             function(value, value.map(OF_DEVICE), upstream);
@@ -113,15 +117,17 @@ final class MachineReader {
     }
 
     private void bridge(YamlValue value, Map<String, YamlValue> keys, Optional<MachineConfig.Bridge> upstream) {
-        YamlValue port = keys.get("bridge");
+        YamlValue port = required(value, keys, "bridge");
         if (BridgePlan.portOf(port.text()).isEmpty()) {
             throw port.wrong("bridge '" + port.text() + "': there is " + String.join(", ", BridgePlan.PORTS));
         }
         PciAddress address = address(value, keys, upstream);
-        YamlValue id = keys.get("id");
-        Matcher ids = ID.matcher(id == null ? BridgePlan.defaultId(port.text()) : id.text());
+        Optional<YamlValue> id = find(keys, "id");
+        Matcher ids = ID.matcher(id.map(YamlValue::text).orElseGet(() -> BridgePlan.defaultId(port.text())));
         if (!ids.matches()) {
-            throw id.wrong("id '" + id.text() + "': expected VENDOR:DEVICE, each of up to four hexadecimal digits");
+            throw id.orElse(value)
+                    .wrong("id '" + id.map(YamlValue::text).orElse("")
+                            + "': expected VENDOR:DEVICE, each of up to four hexadecimal digits");
         }
         YamlValue buses = required(value, keys, "buses");
         Matcher range = BUSES.matcher(buses.text());
@@ -134,17 +140,16 @@ final class MachineReader {
         BridgePlan plan = new BridgePlan(
                 port.text(), Integer.parseInt(ids.group(1), 16), Integer.parseInt(ids.group(2), 16), first, last);
         MachineConfig.Bridge bridge = new MachineConfig.Bridge(value.where(), address, plan);
-        planned(keys.get("address"), upstream, () -> bus.add(address, plan), address);
+        planned(required(value, keys, "address"), upstream, () -> bus.add(address, plan), address);
         devices.add(bridge);
-        if (keys.containsKey("behind")) {
-            keys.get("behind").list().forEach(behind -> device(behind, Optional.of(bridge)));
-        }
+        find(keys, "behind").ifPresent(behind -> behind.list().forEach(each -> device(each, Optional.of(bridge))));
     }
 
     private void function(YamlValue value, Map<String, YamlValue> keys, Optional<MachineConfig.Bridge> upstream) {
         PciAddress address = address(value, keys, upstream);
-        DevicePlan plan = plan(keys.get("device"), Optional.ofNullable(keys.get("settings")), kinds::plan);
-        planned(keys.get("address"), upstream, () -> bus.add(address), address);
+        DevicePlan plan =
+                plan(required(value, keys, "device"), Optional.ofNullable(keys.get("settings")), kinds::plan);
+        planned(required(value, keys, "address"), upstream, () -> bus.add(address), address);
         YamlValue socket = keys.get("socket-path");
         if (socket != null) {
             checkSocket(socket, plan);
@@ -158,7 +163,7 @@ final class MachineReader {
     }
 
     private void parent(YamlValue value, Map<String, YamlValue> keys, Optional<MachineConfig.Bridge> upstream) {
-        YamlValue device = keys.get("device");
+        YamlValue device = required(value, keys, "device");
         if (upstream.isPresent()) {
             throw device.wrong(device.text() + " is a parent of mdevs: it is on no bus, and so behind no bridge");
         }
