@@ -30,7 +30,7 @@ final class ServeCommand implements Callable<Integer> {
 
     private static final String NEXT_DEVICE = "+";
     private static final Set<String> PROCESS_OPTIONS =
-            Set.of("--config", "-f", "--sysfs", "--run", "--print", "--vfio-pci", "--facts", "--definitions", "-o", "--output");
+            Set.of("--config", "-f", "--sysfs", "--sysfs-fuse", "--run", "--print", "--vfio-pci", "--facts", "--definitions", "-o", "--output");
     private static final Set<String> PROCESS_FLAGS = Set.of("--trust-client", "-h", "--help", "-V", "--version");
 
     private final List<List<String>> furtherDevices;
@@ -54,6 +54,12 @@ final class ServeCommand implements Callable<Integer> {
             paramLabel = "DIR",
             description = "Keep a directory like /sys/bus/pci here (default: in the runtime directory).")
     private @Nullable Path sysfs;
+
+    @Option(
+            names = "--sysfs-fuse",
+            paramLabel = "DIR",
+            description = "Mount a tree like /sys here, in which writes act: bind, unbind, create, remove, ... It needs FUSE.")
+    private @Nullable Path sysfsFuse;
 
     @Option(
             names = "--run",
@@ -148,9 +154,10 @@ final class ServeCommand implements Callable<Integer> {
                     .toAbsolutePath();
             plan.plugInto(machine, serverOptions(plan));
             machine.mdevs().startDefined(definitions.definitions());
-            try (ServerControl control = inDirectory(() -> ServerControl.start(machine, directory, view))) {
+            try (ServerControl control = inDirectory(() -> ServerControl.start(machine, directory, view));
+                    SysfsMount mount = SysfsMount.open(machine, control, Optional.ofNullable(sysfsFuse), view)) {
                 ServerState state = control.state();
-                announce(state, machine.mdevs());
+                announce(state, machine.mdevs(), mount);
                 return run == null ? stop.await() : stop.awaitOr(command(run, state));
             }
         }
@@ -202,7 +209,7 @@ final class ServeCommand implements Callable<Integer> {
         }
     }
 
-    private void announce(ServerState state, MdevHost mdevs) {
+    private void announce(ServerState state, MdevHost mdevs, SysfsMount mount) {
         PrintWriter out = output.out();
         if (print != null) {
             out.print(QemuLine.MEMORY);
@@ -225,6 +232,7 @@ final class ServeCommand implements Callable<Integer> {
                     .filter(function -> !function.socket().isEmpty())
                     .forEach(function -> out.println("      " + QemuLine.device(function.socket())));
             mdevs.states().forEach(mdev -> out.println("      " + QemuLine.device(mdev.socket())));
+            mount.directory().ifPresent(path -> out.println("sysfs: " + path));
             out.println("lspci: lspci -A linux-sysfs -O sysfs.path=" + state.sysfs() + " -vv");
         }
         out.flush();

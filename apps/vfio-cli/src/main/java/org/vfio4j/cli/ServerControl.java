@@ -96,7 +96,9 @@ final class ServerControl implements AutoCloseable {
     private String answer(String line) {
         try {
             if (MdevRequest.isOne(line)) {
-                return mdevs.answer(MdevRequest.parse(line));
+                String reply = mdevs.answer(MdevRequest.parse(line));
+                publishChange();
+                return reply;
             }
             Optional<TuneRequest> tune = TuneRequest.find(line);
             if (tune.isPresent()) {
@@ -210,7 +212,7 @@ final class ServerControl implements AutoCloseable {
     }
 
     // What was asked for is done: a file that cannot be written is no reason to say that it is not.
-    private void publishChange() {
+    void publishChange() {
         if (closing) {
             return;
         }
