@@ -36,7 +36,7 @@ public final class FuseMount implements AutoCloseable {
         this.made = made;
         this.stop = stop;
         this.session = session;
-        thread = Thread.ofPlatform().daemon().name("fuse").unstarted(session);
+        thread = Thread.ofPlatform().daemon().name("vfio-fuse").unstarted(session);
     }
 
     /**

@@ -40,7 +40,7 @@ public sealed interface FuseNode {
         Handle open();
     }
 
-    /** A file that somebody has open. Calls on one come one after the other. */
+    /** A file that somebody has open. Reads of one come one after the other, and so do writes. */
     interface Handle {
 
         /**

@@ -55,7 +55,7 @@ final class FuseWriter {
         }
         Thread thread = Thread.ofPlatform()
                 .daemon()
-                .name("fuse-write-" + unique)
+                .name("vfio-fuse-write-" + unique)
                 .unstarted(() -> perform(unique, file, offset, data));
         running.put(unique, thread);
         thread.start();

@@ -40,7 +40,7 @@ final class MdevHost implements AutoCloseable {
     private final VfioUserServerOptions options;
 
     /** An mdev that is served, and whether somebody is about to stop it. */
-    private record Service(MdevDevice device, String socket, VfioUserServer server, AtomicBoolean stopping) {}
+    private record Service(MdevDevice device, String socket, VfioUserServer server, Inspection seen, AtomicBoolean stopping) {}
 
     /**
      * @param loop makes the machine's event loop, once
@@ -93,8 +93,7 @@ final class MdevHost implements AutoCloseable {
             for (MdevDefinition.Attribute attribute : definition.attributes()) {
                 device.attribute(attribute.name()).store(attribute.value());
             }
-            VfioUserServer server = serve(device, socket);
-            Service service = new Service(device, socket.toString(), server, new AtomicBoolean());
+            Service service = serve(device, socket);
             services.put(device.uuid(), service);
             started = true;
             return state(service);
@@ -105,10 +104,12 @@ final class MdevHost implements AutoCloseable {
         }
     }
 
-    private VfioUserServer serve(MdevDevice device, Path socket) {
+    private Service serve(MdevDevice device, Path socket) {
         LocalDeviceFile file = registry.open(device.uuid().toString());
         try {
-            return VfioUserServer.listen(loop.get(), socket, file, options);
+            Inspection seen = Inspection.of(file);
+            VfioUserServer server = VfioUserServer.listen(loop.get(), socket, file, options);
+            return new Service(device, socket.toString(), server, seen, new AtomicBoolean());
         } catch (RuntimeException e) {
             file.close();
             throw e;
@@ -193,6 +194,30 @@ final class MdevHost implements AutoCloseable {
                                 attribute.getKey(), attribute.getValue().show()))
                         .toList(),
                 ProcessHandle.current().pid());
+    }
+
+    /** The same as the whole process tells of it. */
+    List<ServerState.Mdev> devices() {
+        return bus.devices().stream()
+                .flatMap(device -> Optional.ofNullable(services.get(device.uuid())).stream())
+                .map(MdevHost::device)
+                .toList();
+    }
+
+    private static ServerState.Mdev device(Service service) {
+        MdevDevice device = service.device();
+        Inspection seen = service.seen();
+        return new ServerState.Mdev(
+                device.uuid().toString(),
+                device.parent().name(),
+                device.type().name(),
+                device.type().prettyName(),
+                VfioMdevDriver.vfioDevice(device).name(),
+                service.socket(),
+                seen.regions(),
+                seen.irqs(),
+                seen.features(),
+                seen.migration());
     }
 
     /** Hangs up on all clients, and takes the parents away with all that is made of them. */

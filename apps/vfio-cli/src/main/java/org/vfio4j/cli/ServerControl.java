@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.vfio4j.bus.AuxiliaryBus;
 import org.vfio4j.bus.AuxiliaryDevice;
 import org.vfio4j.bus.AuxiliaryDriver;
@@ -69,8 +70,10 @@ final class ServerControl implements AutoCloseable {
     ServerState state() {
         List<ServerState.Function> functions =
                 machine.functions().stream().map(MachineFunction::state).toList();
-        List<String> sockets = functions.stream()
-                .map(ServerState.Function::socket)
+        List<ServerState.Mdev> made = machine.mdevs().devices();
+        List<String> sockets = Stream.concat(
+                        functions.stream().map(ServerState.Function::socket),
+                        made.stream().map(ServerState.Mdev::socket))
                 .filter(path -> !path.isEmpty())
                 .toList();
         return new ServerState(
@@ -79,7 +82,8 @@ final class ServerControl implements AutoCloseable {
                 QemuLine.arguments(sockets),
                 functions,
                 MachineState.bridges(machine.bus()),
-                MachineState.auxiliary(machine.bus()));
+                MachineState.auxiliary(machine.bus()),
+                made);
     }
 
     @Override

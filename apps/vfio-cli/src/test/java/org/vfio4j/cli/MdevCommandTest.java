@@ -74,6 +74,26 @@ class MdevCommandTest {
     }
 
     @Test
+    void whatLooksAtDevicesShowsItToo() {
+        assertThat(Cli.run("ls").out()).doesNotContain(A);
+        startTransient(A, "mtty-2");
+        assertThat(Cli.run("ls").out())
+                .containsPattern(A + " +- +vfio-mdev +vfio\\d+ +mtty-2 +Dual port serial, of mtty +\\d+ +/");
+        JsonNode ls = json(Cli.run("ls", "-o", "json"));
+        assertThat(ls.path("kind").asString("")).isEqualTo("Function");
+        assertThat(ls.path("items").findValuesAsString("uuid")).isEmpty();
+        assertThat(ls.path("mdevs").findValuesAsString("uuid")).contains(A);
+        assertThat(Cli.run("tree").out()).contains("mtty, parent of mdevs", A + "  mtty-2, Dual port serial");
+        assertThat(Cli.run("show", A).out())
+                .contains(A + " mtty-2, Dual port serial", "made of mtty", "BAR0", "config", "INTx");
+        JsonNode shown = json(Cli.run("show", A, "-o", "json"));
+        assertThat(shown.path("kind").asString("")).isEqualTo("MdevDevice");
+        assertThat(shown.path("items").findValuesAsString("parent")).contains("mtty");
+        mdev("stop", "-u", A);
+        assertThat(Cli.run("ls").out()).doesNotContain(A);
+    }
+
+    @Test
     void aTransientOneIsServedUntilItIsStopped() {
         Path socket = directory.resolve("card.sock");
         Cli started = mdev("start", "-u", A, "-p", "mtty", "-t", "mtty-1", "--socket-path", socket.toString());
