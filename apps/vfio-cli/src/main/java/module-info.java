@@ -17,6 +17,11 @@ module org.vfio4j.cli {
     requires org.vfio4j.virtioblk;
     requires org.vfio4j.nvme;
     requires org.vfio4j.i40evf;
+    requires org.vfio4j.mdevcore;
+    requires org.vfio4j.vfiomdev;
+    requires org.vfio4j.mtty;
+    requires org.vfio4j.fuse;
+    requires org.vfio4j.sysfsfuse;
     requires org.vfio4j.vfiouser;
     requires org.vfio4j.userspace.virtioblk;
     requires org.vfio4j.userspace.nvme;

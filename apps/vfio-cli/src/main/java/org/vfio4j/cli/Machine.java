@@ -35,6 +35,7 @@ final class Machine implements AutoCloseable {
     private final VfioRegistry registry = new VfioRegistry();
     private final List<MachineFunction> functions = new CopyOnWriteArrayList<>();
     private final VfioUserServerOptions defaults;
+    private final MdevHost mdevs;
     private Optional<SysfsView> view = Optional.empty();
     private Optional<EventLoop> loop = Optional.empty();
 
@@ -49,11 +50,12 @@ final class Machine implements AutoCloseable {
     /**
      * @param options of the driver vfio-pci
      * @param facts files of an operator's facts, behind the shipped ones
-     * @param defaults of the servers of functions that name their sockets
+     * @param defaults of the servers of mdevs, and of functions that name their sockets
      * @throws ErrnoException what {@link PciFactsTable#with(Path)} says of a file
      */
     Machine(VfioPciOptions options, List<Path> facts, VfioUserServerOptions defaults) {
         this.defaults = defaults;
+        mdevs = new MdevHost(registry, this::eventLoop, defaults);
         bus.provide(VfioRegistry.class, registry);
         bus.provide(VfioPciOptions.class, options);
         if (!facts.isEmpty()) {
@@ -68,6 +70,11 @@ final class Machine implements AutoCloseable {
 
     PciBus bus() {
         return bus;
+    }
+
+    /** Its mediated devices. */
+    MdevHost mdevs() {
+        return mdevs;
     }
 
     List<MachineFunction> functions() {
@@ -168,6 +175,7 @@ final class Machine implements AutoCloseable {
     @Override
     public void close() {
         view.ifPresent(Closing::quietly);
+        Closing.quietly(mdevs);
         // First all of them: a function that waits for its client may keep the bus from the next.
         functions.forEach(MachineFunction::hangUp);
         functions.reversed().forEach(Closing::quietly);
@@ -179,7 +187,7 @@ final class Machine implements AutoCloseable {
         loop.ifPresent(Closing::quietly);
     }
 
-    /** The event loop of all servers, made at the first call. */
+    /** The event loop of all servers, made at the first call: the first to be served may be what another process asks for. */
     synchronized EventLoop eventLoop() {
         EventLoop found = loop.orElseGet(EventLoop::new);
         loop = Optional.of(found);

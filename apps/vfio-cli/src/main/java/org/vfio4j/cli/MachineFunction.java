@@ -88,7 +88,23 @@ final class MachineFunction implements AutoCloseable {
     }
 
     /**
-     * The same for a function that has just been plugged in, which a driver may have taken by itself: that one keeps it when it is
+     * Has the bus do what may give it a driver, and serves it if that is one of VFIO's: unlike {@link #bind}, the driver need not be
+     * named by driver_override.
+     *
+     * @throws ErrnoException EBUSY when another request is at it; what {@code onBus} and the socket's path say
+     */
+    void attach(Runnable onBus) {
+        exclusively("bind", List.of(this), () -> {
+            onBus.run();
+            if (vfio.isEmpty() && findVfioDevice().isPresent()) {
+                startOrUnbind();
+            }
+        });
+        machine.dependents(device).forEach(MachineFunction::serveWhatIsBound);
+    }
+
+    /**
+     * As {@link #bind}, for a function that has just been plugged in, which a driver may have taken by itself: that one keeps it when it is
      * one of VFIO's, and no other is wanted.
      */
     void bindFirst(Optional<String> wanted) {

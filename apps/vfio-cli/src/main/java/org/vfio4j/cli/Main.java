@@ -28,6 +28,7 @@ public final class Main {
             ResizeCommand.class,
             LimitCommand.class,
             ConfigCommand.class,
+            MdevCommand.class,
             DriversCommand.class,
             ModaliasCommand.class,
             BenchCommand.class,
@@ -107,7 +108,8 @@ public final class Main {
                         "a path that this locale has no letters for: " + e.getInput(), "LC_ALL=C.UTF-8 vfio ...");
             default -> throw failure;
         };
-        command.getErr().println("vfio: " + command.getCommandName() + ": " + told.getMessage());
+        String name = command.getCommandSpec().qualifiedName().replaceFirst("^vfio ", "");
+        command.getErr().println("vfio: " + name + ": " + told.getMessage());
         command.getErr().println("try: " + told.hint());
         return told.exitCode();
     }

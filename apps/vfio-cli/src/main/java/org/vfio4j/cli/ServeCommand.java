@@ -30,7 +30,7 @@ final class ServeCommand implements Callable<Integer> {
 
     private static final String NEXT_DEVICE = "+";
     private static final Set<String> PROCESS_OPTIONS =
-            Set.of("--config", "-f", "--sysfs", "--run", "--print", "--vfio-pci", "--facts", "-o", "--output");
+            Set.of("--config", "-f", "--sysfs", "--sysfs-fuse", "--run", "--print", "--vfio-pci", "--facts", "--definitions", "-o", "--output");
     private static final Set<String> PROCESS_FLAGS = Set.of("--trust-client", "-h", "--help", "-V", "--version");
 
     private final List<List<String>> furtherDevices;
@@ -56,6 +56,12 @@ final class ServeCommand implements Callable<Integer> {
     private @Nullable Path sysfs;
 
     @Option(
+            names = "--sysfs-fuse",
+            paramLabel = "DIR",
+            description = "Mount a tree like /sys here, in which writes act: bind, unbind, create, remove, ... It needs FUSE.")
+    private @Nullable Path sysfsFuse;
+
+    @Option(
             names = "--run",
             paramLabel = "COMMAND",
             description = "Run this in a shell, with VFIO_SOCKET set, and end with its exit code.")
@@ -74,6 +80,9 @@ final class ServeCommand implements Callable<Integer> {
             paramLabel = "FILE",
             description = "What is known of functions by their ids, or a directory of *.facts; behind what is shipped.")
     private List<Path> facts = List.of();
+
+    @Mixin
+    private MdevDefinitionsOption definitions = new MdevDefinitionsOption();
 
     @Option(names = "--print", paramLabel = "qemu", description = "Print only QEMU's options, for scripts.")
     private @Nullable String print;
@@ -113,6 +122,7 @@ final class ServeCommand implements Callable<Integer> {
     static String[] footer() {
         List<String> lines = new ArrayList<>(List.of("", "Devices:"));
         lines.addAll(new DeviceKinds().help());
+        lines.addAll(MdevParentKinds.help());
         lines.addAll(List.of(
                 "",
                 "Examples:",
@@ -121,7 +131,8 @@ final class ServeCommand implements Callable<Integer> {
                 "           + virtio-blk file=data.img readonly --socket-path /tmp/b.sock",
                 "  vfio serve i40e-vf link=net0 --socket-path /tmp/a.sock \\",
                 "           + i40e-vf link=net0 --socket-path /tmp/b.sock",
-                "  vfio serve --config machine.yaml"));
+                "  vfio serve --config machine.yaml",
+                "  vfio serve mtty"));
         return lines.toArray(String[]::new);
     }
 
@@ -142,9 +153,11 @@ final class ServeCommand implements Callable<Integer> {
                     .orElse(directory.sysfs())
                     .toAbsolutePath();
             plan.plugInto(machine, serverOptions(plan));
-            try (ServerControl control = inDirectory(() -> ServerControl.start(machine, directory, view))) {
+            machine.mdevs().startDefined(definitions.definitions());
+            try (ServerControl control = inDirectory(() -> ServerControl.start(machine, directory, view));
+                    SysfsMount mount = SysfsMount.open(machine, control, Optional.ofNullable(sysfsFuse), view)) {
                 ServerState state = control.state();
-                announce(state);
+                announce(state, machine.mdevs(), mount);
                 return run == null ? stop.await() : stop.awaitOr(command(run, state));
             }
         }
@@ -196,7 +209,7 @@ final class ServeCommand implements Callable<Integer> {
         }
     }
 
-    private void announce(ServerState state) {
+    private void announce(ServerState state, MdevHost mdevs, SysfsMount mount) {
         PrintWriter out = output.out();
         if (print != null) {
             out.print(QemuLine.MEMORY);
@@ -213,13 +226,27 @@ final class ServeCommand implements Callable<Integer> {
                 out.println((served ? "listening on " + where : "not served") + ": " + function.address() + " "
                         + function.kind() + ", " + function.description());
             }
+            announce(mdevs, out);
             out.println("qemu: " + QemuLine.MEMORY);
             state.functions().stream()
                     .filter(function -> !function.socket().isEmpty())
                     .forEach(function -> out.println("      " + QemuLine.device(function.socket())));
+            mdevs.states().forEach(mdev -> out.println("      " + QemuLine.device(mdev.socket())));
+            mount.directory().ifPresent(path -> out.println("sysfs: " + path));
             out.println("lspci: lspci -A linux-sysfs -O sysfs.path=" + state.sysfs() + " -vv");
         }
         out.flush();
+    }
+
+    private static void announce(MdevHost mdevs, PrintWriter out) {
+        for (MdevState mdev : mdevs.states()) {
+            out.println(
+                    "listening on " + mdev.socket() + ": " + mdev.uuid() + " " + mdev.type() + " of " + mdev.parent());
+        }
+        for (MdevTypeState type : mdevs.types()) {
+            out.println("mdev type " + type.type() + " of " + type.parent() + ": " + type.availableInstances()
+                    + " available, " + type.name());
+        }
     }
 
     private static Process command(String line, ServerState state) throws IOException {

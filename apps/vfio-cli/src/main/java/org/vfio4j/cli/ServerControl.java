@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.vfio4j.bus.AuxiliaryBus;
 import org.vfio4j.bus.AuxiliaryDevice;
 import org.vfio4j.bus.AuxiliaryDriver;
@@ -23,7 +24,7 @@ import tools.jackson.core.JacksonException;
 
 /**
  * What other processes of the user can see of a serving process and ask of it: its state in a file, always the newest, and the
- * requests of {@link ControlRequest} and {@link TuneRequest}. Any thread may call it.
+ * requests of {@link ControlRequest}, {@link TuneRequest} and {@link MdevRequest}. Any thread may call it.
  */
 final class ServerControl implements AutoCloseable {
 
@@ -32,6 +33,7 @@ final class ServerControl implements AutoCloseable {
     private final Machine machine;
     private final ServerDirectory directory;
     private final Path sysfs;
+    private final MdevControl mdevs;
     private final ControlSocket socket;
     private volatile boolean closing;
 
@@ -39,6 +41,7 @@ final class ServerControl implements AutoCloseable {
         this.machine = machine;
         this.directory = directory;
         this.sysfs = sysfs;
+        mdevs = new MdevControl(machine.mdevs());
         socket = ControlSocket.listen(
                 directory.control(),
                 this::answer,
@@ -67,8 +70,10 @@ final class ServerControl implements AutoCloseable {
     ServerState state() {
         List<ServerState.Function> functions =
                 machine.functions().stream().map(MachineFunction::state).toList();
-        List<String> sockets = functions.stream()
-                .map(ServerState.Function::socket)
+        List<ServerState.Mdev> made = machine.mdevs().devices();
+        List<String> sockets = Stream.concat(
+                        functions.stream().map(ServerState.Function::socket),
+                        made.stream().map(ServerState.Mdev::socket))
                 .filter(path -> !path.isEmpty())
                 .toList();
         return new ServerState(
@@ -77,7 +82,8 @@ final class ServerControl implements AutoCloseable {
                 QemuLine.arguments(sockets),
                 functions,
                 MachineState.bridges(machine.bus()),
-                MachineState.auxiliary(machine.bus()));
+                MachineState.auxiliary(machine.bus()),
+                made);
     }
 
     @Override
@@ -93,6 +99,11 @@ final class ServerControl implements AutoCloseable {
     /** The reply to a request: a line of JSON for a line of JSON. */
     private String answer(String line) {
         try {
+            if (MdevRequest.isOne(line)) {
+                String reply = mdevs.answer(MdevRequest.parse(line));
+                publishChange();
+                return reply;
+            }
             Optional<TuneRequest> tune = TuneRequest.find(line);
             if (tune.isPresent()) {
                 MachineFunction function = function(tune.get().address());
@@ -205,7 +216,7 @@ final class ServerControl implements AutoCloseable {
     }
 
     // What was asked for is done: a file that cannot be written is no reason to say that it is not.
-    private void publishChange() {
+    void publishChange() {
         if (closing) {
             return;
         }
