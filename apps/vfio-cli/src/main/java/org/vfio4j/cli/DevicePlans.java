@@ -20,8 +20,7 @@ record DevicePlans(List<Planned> devices) implements ServePlan {
 
     private record Planned(DeviceGroup group, DevicePlan plan) {}
 
-    static DevicePlans of(List<DeviceGroup> groups) {
-        DeviceKinds kinds = new DeviceKinds();
+    static DevicePlans of(List<DeviceGroup> groups, DeviceKinds kinds) {
         List<Planned> planned = new ArrayList<>();
         for (DeviceGroup group : groups) {
             DevicePlan plan = group.plan(kinds);

@@ -35,6 +35,7 @@ final class Machine implements AutoCloseable {
     private final VfioRegistry registry = new VfioRegistry();
     private final List<MachineFunction> functions = new CopyOnWriteArrayList<>();
     private final VfioUserServerOptions defaults;
+    private volatile boolean takingOver;
     private Optional<SysfsView> view = Optional.empty();
     private Optional<EventLoop> loop = Optional.empty();
 
@@ -68,6 +69,15 @@ final class Machine implements AutoCloseable {
 
     PciBus bus() {
         return bus;
+    }
+
+    /** Whether its functions wait for what another process gives them, and are not served meanwhile. */
+    boolean isTakingOver() {
+        return takingOver;
+    }
+
+    void setTakingOver(boolean waits) {
+        takingOver = waits;
     }
 
     List<MachineFunction> functions() {

@@ -5,6 +5,7 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -34,6 +35,8 @@ final class ServeCommand implements Callable<Integer> {
     private static final Set<String> PROCESS_FLAGS = Set.of("--trust-client", "-h", "--help", "-V", "--version");
 
     private final List<List<String>> furtherDevices;
+    private final List<String> arguments;
+    private final Optional<Takeover> takeover;
 
     @Mixin
     private DeviceGroup first = new DeviceGroup();
@@ -81,9 +84,15 @@ final class ServeCommand implements Callable<Integer> {
     @Mixin
     private OutputOption output = new OutputOption();
 
-    /** @param furtherDevices the words behind each + */
-    ServeCommand(List<List<String>> furtherDevices) {
+    /**
+     * @param furtherDevices the words behind each +
+     * @param arguments the whole command line
+     * @param takeover from another process, whose command line it is; empty for a new one
+     */
+    ServeCommand(List<List<String>> furtherDevices, List<String> arguments, Optional<Takeover> takeover) {
         this.furtherDevices = furtherDevices;
+        this.arguments = List.copyOf(arguments);
+        this.takeover = takeover;
     }
 
     /**
@@ -136,13 +145,17 @@ final class ServeCommand implements Callable<Integer> {
         StopSignal stop = StopSignal.install();
         try (ServerDirectory directory = inDirectory(ServerDirectory::create);
                 Machine machine = machine(options, plan)) {
+            machine.setTakingOver(takeover.isPresent());
             // Others read its name, from other directories.
             Path view = Optional.ofNullable(sysfs)
                     .or(() -> plan.options().sysfs())
                     .orElse(directory.sysfs())
                     .toAbsolutePath();
             plan.plugInto(machine, serverOptions(plan));
-            try (ServerControl control = inDirectory(() -> ServerControl.start(machine, directory, view))) {
+            takeover.ifPresent(from -> takeOver(from, machine));
+            Optional<ControlSocket.Conversation> upgrade =
+                    run == null ? Optional.of(new UpgradeSource(machine, arguments, stop::stop)) : Optional.empty();
+            try (ServerControl control = inDirectory(() -> ServerControl.start(machine, directory, view, upgrade))) {
                 ServerState state = control.state();
                 announce(state);
                 return run == null ? stop.await() : stop.awaitOr(command(run, state));
@@ -150,18 +163,34 @@ final class ServeCommand implements Callable<Integer> {
         }
     }
 
+    private void takeOver(Takeover from, Machine machine) {
+        try (from) {
+            long pauseNs = from.finish(machine);
+            output.err()
+                    .printf(
+                            Locale.ROOT,
+                            "took over %d functions; their clients waited for %.1f ms%n",
+                            from.offer().functions(),
+                            pauseNs / 1e6);
+        } catch (ErrnoException e) {
+            throw new CliException(
+                    ExitCode.of(e.errno()), e.getMessage() + "; the other process serves on", "vfio ls");
+        }
+    }
+
     private ServePlan plan() {
+        DeviceKinds kinds = new DeviceKinds(takeover.map(Takeover::storage).orElse(Storage.ANEW));
         if (config == null) {
             List<DeviceGroup> groups = new ArrayList<>(List.of(first));
             furtherDevices.forEach(words -> groups.add(DeviceGroup.parse(words)));
-            return DevicePlans.of(groups);
+            return DevicePlans.of(groups, kinds);
         }
         if (!first.isEmpty() || !furtherDevices.isEmpty()) {
             throw CliException.usage(
                     "--config " + config + " describes all devices: no other goes with it",
                     "vfio config print " + config);
         }
-        return new MachinePlan(MachineFile.read(config).machine());
+        return new MachinePlan(MachineFile.read(config).machine(kinds));
     }
 
     private Machine machine(VfioPciOptions options, ServePlan plan) {
