@@ -65,7 +65,7 @@ final class BenchOptions {
     @Option(
             names = "--doorbells",
             paramLabel = "HOW",
-            description = "How NVMe's are rung: mapped, written or shadow; written if the controller does not offer it"
+            description = "How NVMe's are rung: mapped, or where that is not offered shadow, or else written"
                     + " (default mapped).")
     private BenchTarget.Doorbells doorbells = BenchTarget.Doorbells.MAPPED;
 
@@ -76,6 +76,10 @@ final class BenchOptions {
 
         @Option(names = "--interrupts", description = "Sleep until the device interrupts.")
         private boolean interrupts;
+
+        boolean interrupted() {
+            return interrupts && !poll;
+        }
     }
 
     /** @throws CliException for words that make no sense, with the limits */
@@ -123,14 +127,14 @@ final class BenchOptions {
         List<DiskLoad> loads = new ArrayList<>();
         for (Workload workload : chosen()) {
             for (int depth : queueDepths.isEmpty() ? workload.defaultDepths() : queueDepths) {
-                loads.add(new DiskLoad(workload, bytes(workload), depth, queues, waiting.interrupts, verify));
+                loads.add(new DiskLoad(workload, bytes(workload), depth, queues, waiting.interrupted(), verify));
             }
         }
         return loads;
     }
 
     BenchTarget.Needs needs(int depth, long bufferBytes) {
-        return new BenchTarget.Needs(queues, depth, bufferBytes, waiting.interrupts, doorbells);
+        return new BenchTarget.Needs(queues, depth, bufferBytes, waiting.interrupted(), doorbells);
     }
 
     private int bytes(Workload workload) {

@@ -51,7 +51,7 @@ final class MachineReader {
         expect(document, top, "apiVersion", Output.API_VERSION);
         expect(document, top, "kind", KIND);
         MachineConfig.Options options =
-                top.containsKey("options") ? options(top.get("options")) : MachineConfig.Options.NONE;
+                find(top, "options").map(MachineReader::options).orElse(MachineConfig.Options.NONE);
         for (YamlValue device : required(document, top, "devices").list()) {
             device(device, Optional.empty());
         }
@@ -69,6 +69,10 @@ final class MachineReader {
         return Optional.ofNullable(values.get(key)).orElseThrow(() -> in.wrong("'" + key + "' is missing"));
     }
 
+    private static Optional<YamlValue> find(Map<String, YamlValue> values, String key) {
+        return Optional.ofNullable(values.get(key));
+    }
+
     private static MachineConfig.Options options(YamlValue value) {
         Map<String, YamlValue> options = value.map(OPTIONS);
         YamlValue trust = options.get("trust-client");
@@ -84,7 +88,7 @@ final class MachineReader {
         try {
             VfioPciOptions.parse(words);
         } catch (ErrnoException e) {
-            throw options.get("vfio-pci").wrong(String.valueOf(e.getMessage()));
+            throw find(options, "vfio-pci").orElseThrow().wrong(String.valueOf(e.getMessage()));
         }
         return words;
     }
@@ -109,15 +113,17 @@ final class MachineReader {
     }
 
     private void bridge(YamlValue value, Map<String, YamlValue> keys, Optional<MachineConfig.Bridge> upstream) {
-        YamlValue port = keys.get("bridge");
+        YamlValue port = required(value, keys, "bridge");
         if (BridgePlan.portOf(port.text()).isEmpty()) {
             throw port.wrong("bridge '" + port.text() + "': there is " + String.join(", ", BridgePlan.PORTS));
         }
         PciAddress address = address(value, keys, upstream);
-        YamlValue id = keys.get("id");
-        Matcher ids = ID.matcher(id == null ? BridgePlan.defaultId(port.text()) : id.text());
+        Optional<YamlValue> id = find(keys, "id");
+        Matcher ids = ID.matcher(id.map(YamlValue::text).orElseGet(() -> BridgePlan.defaultId(port.text())));
         if (!ids.matches()) {
-            throw id.wrong("id '" + id.text() + "': expected VENDOR:DEVICE, each of up to four hexadecimal digits");
+            throw id.orElse(value)
+                    .wrong("id '" + id.map(YamlValue::text).orElse("")
+                            + "': expected VENDOR:DEVICE, each of up to four hexadecimal digits");
         }
         YamlValue buses = required(value, keys, "buses");
         Matcher range = BUSES.matcher(buses.text());
@@ -130,17 +136,15 @@ final class MachineReader {
         BridgePlan plan = new BridgePlan(
                 port.text(), Integer.parseInt(ids.group(1), 16), Integer.parseInt(ids.group(2), 16), first, last);
         MachineConfig.Bridge bridge = new MachineConfig.Bridge(value.where(), address, plan);
-        planned(keys.get("address"), upstream, () -> bus.add(address, plan), address);
+        planned(required(value, keys, "address"), upstream, () -> bus.add(address, plan), address);
         devices.add(bridge);
-        if (keys.containsKey("behind")) {
-            keys.get("behind").list().forEach(behind -> device(behind, Optional.of(bridge)));
-        }
+        find(keys, "behind").ifPresent(behind -> behind.list().forEach(each -> device(each, Optional.of(bridge))));
     }
 
     private void function(YamlValue value, Map<String, YamlValue> keys, Optional<MachineConfig.Bridge> upstream) {
         PciAddress address = address(value, keys, upstream);
-        DevicePlan plan = plan(keys.get("device"), Optional.ofNullable(keys.get("settings")));
-        planned(keys.get("address"), upstream, () -> bus.add(address), address);
+        DevicePlan plan = plan(required(value, keys, "device"), Optional.ofNullable(keys.get("settings")));
+        planned(required(value, keys, "address"), upstream, () -> bus.add(address), address);
         YamlValue socket = keys.get("socket-path");
         if (socket != null) {
             checkSocket(socket, plan);

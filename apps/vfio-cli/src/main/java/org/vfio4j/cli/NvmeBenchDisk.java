@@ -12,7 +12,9 @@ record NvmeBenchDisk(NvmeDriver driver) implements BenchDisk {
     @Override
     public String describe() {
         NvmeOptions.Doorbells doorbells = driver.doorbells();
-        String how = doorbells == NvmeOptions.Doorbells.MAPPED_UNSEALED ? "mapped" : doorbells.name().toLowerCase(Locale.ROOT);
+        String how = doorbells == NvmeOptions.Doorbells.MAPPED_UNSEALED
+                ? "mapped"
+                : doorbells.name().toLowerCase(Locale.ROOT);
         return driver.info().modelNumber() + " " + driver.info().firmwareRevision() + ", "
                 + Sizes.format(capacityBytes()) + " in blocks of " + blockSize() + ", doorbells " + how;
     }

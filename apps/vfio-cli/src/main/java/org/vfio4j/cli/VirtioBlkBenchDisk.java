@@ -11,7 +11,8 @@ record VirtioBlkBenchDisk(VirtioBlkDriver driver) implements BenchDisk {
 
     @Override
     public String describe() {
-        return "virtio-blk " + driver.serial() + ", " + Sizes.format(capacityBytes());
+        String serial = driver.serial().isEmpty() ? "" : " " + driver.serial();
+        return "virtio-blk" + serial + ", " + Sizes.format(capacityBytes());
     }
 
     @Override

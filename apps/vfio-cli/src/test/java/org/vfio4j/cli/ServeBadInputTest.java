@@ -53,13 +53,13 @@ class ServeBadInputTest {
     void refusesAnUnknownDevice() {
         assertRefused(ExitCode.USAGE, "vfio serve --help", "floppy", "memory=1M");
         assertThat(Cli.run("serve", "floppy", "--socket-path", socket()).errorLines()[0])
-                .isEqualTo("vfio: serve: unknown device 'floppy': there is virtio-blk, i40e-vf");
+                .isEqualTo("vfio: serve: unknown device 'floppy': there is virtio-blk, nvme, i40e-vf");
     }
 
     @Test
     void theHelpShowsEachKindsSettings() {
         assertThat(Cli.run("serve", "--help").out())
-                .contains("virtio-blk with", "queue-size=N", "i40e-vf with", "mac=ADDRESS", "Examples:");
+                .contains("virtio-blk with", "queue-size=N", "nvme with", "i40e-vf with", "mac=ADDRESS", "Examples:");
     }
 
     @ParameterizedTest

@@ -62,6 +62,7 @@ public final class VfioPciCore implements VfioDeviceOps {
 
     // Set before the driver registers the device.
     private Optional<VfioMigrationOps> migration = Optional.empty();
+    private Optional<VfioLoggingOps> ownLogging = Optional.empty();
     private Runnable afterReset = () -> {};
     private DeviceUse use;
     private @Nullable PciDevice device;
@@ -174,6 +175,11 @@ public final class VfioPciCore implements VfioDeviceOps {
     /** Makes the device migratable, before it is registered. */
     public void setMigration(VfioMigrationOps ops) {
         migration = Optional.of(ops);
+    }
+
+    /** Logs what the device writes by these, instead of by the windows of its memory; before it is registered. */
+    public void setLogging(VfioLoggingOps ops) {
+        ownLogging = Optional.of(ops);
     }
 
     /**
@@ -327,10 +333,13 @@ public final class VfioPciCore implements VfioDeviceOps {
         return features.find(open(), index);
     }
 
-    /** {@inheritDoc} For a function that writes memory through the windows of its DMA space, as emulated functions do. */
+    /**
+     * {@inheritDoc} Where the driver has not said otherwise, for a function that writes memory through the windows of its DMA space,
+     * as emulated functions do.
+     */
     @Override
     public Optional<VfioLoggingOps> logging() {
-        return Optional.of(logging);
+        return ownLogging.isPresent() ? ownLogging : Optional.of(logging);
     }
 
     @Override

@@ -14,6 +14,7 @@ import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.locks.LockSupport;
+import org.vfio4j.bus.DirtyLog;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.DmaWindow;
 import org.vfio4j.sys.ErrnoException;

@@ -6,6 +6,7 @@ import static org.vfio4j.sys.Errno.EFAULT;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.util.Objects;
+import org.vfio4j.bus.DirtyLog;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.DmaWindow;
 import org.vfio4j.sys.RawMemory;

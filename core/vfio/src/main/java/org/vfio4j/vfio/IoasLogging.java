@@ -3,6 +3,7 @@ package org.vfio4j.vfio;
 import java.util.List;
 import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
+import org.vfio4j.bus.DirtyLog;
 
 /**
  * Logging for every device whose writes go through the windows of an {@link IoAddressSpace}, as those of emulated functions do:

@@ -24,6 +24,7 @@ import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.vfio4j.bus.DirtyLog;
 import org.vfio4j.bus.DmaWindow;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Mapping;

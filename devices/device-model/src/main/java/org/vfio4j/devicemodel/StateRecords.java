@@ -87,9 +87,7 @@ public final class StateRecords {
         int itsVersion = in.getInt(VERSION_AT);
         require(itsVersion == version, "version " + Integer.toUnsignedLong(itsVersion) + ", this one is " + version);
         int size = in.getInt(SIZE_AT);
-        require(
-                size == state.length,
-                Integer.toUnsignedLong(size) + " bytes announced, " + state.length + " came");
+        require(size == state.length, Integer.toUnsignedLong(size) + " bytes announced, " + state.length + " came");
         require(in.getInt(CRC_AT) == crc(state), "its checksum is wrong");
         List<StateRecord> all = new ArrayList<>();
         in.position(HEADER_BYTES);

@@ -77,11 +77,6 @@ final class AdminCommands implements AdminHandler {
         return namespaces;
     }
 
-    /** What the driver said about queues and retries. */
-    Features features() {
-        return parts.features;
-    }
-
     @Override
     public int dataBytes(AdminCommand command) {
         return switch (command.opcode()) {
@@ -156,13 +151,8 @@ final class AdminCommands implements AdminHandler {
         parts.smart.setTemperature(kelvin);
     }
 
-    /**
-     * Puts other storage under a namespace, or the same whose size has changed: it grows or shrinks before the driver's eyes. The old
-     * storage is free to be closed afterwards.
-     *
-     * @throws ErrnoException ENODEV when there is no such namespace, EINVAL when the storage is smaller than a block
-     */
-    void setStorage(int nsid, BlockBackend backend) {
+    @Override
+    public void setStorage(int nsid, BlockBackend backend) {
         NvmeNamespace namespace = namespaces.allocated(nsid);
         if (namespace == null) {
             throw new ErrnoException(ENODEV, "namespace " + nsid + " of 1 to " + namespaces.count());

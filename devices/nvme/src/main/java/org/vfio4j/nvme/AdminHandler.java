@@ -1,5 +1,7 @@
 package org.vfio4j.nvme;
 
+import org.vfio4j.block.BlockBackend;
+
 /**
  * The admin commands that need no queues: Identify, log pages, features, namespaces, firmware, asynchronous events. The controller
  * keeps those that create, delete, abort and shadow queues. Called on the queue thread, or while that is quiesced; allocates as it
@@ -51,6 +53,13 @@ interface AdminHandler {
      * @param lba of I/O commands, else 0
      */
     void failed(int sqid, int cid, int status, int nsid, long lba);
+
+    /**
+     * Puts other storage under a namespace, or the same whose size has changed.
+     *
+     * @throws org.vfio4j.sys.ErrnoException ENODEV when there is no such namespace, EINVAL when the storage is smaller than a block
+     */
+    void setStorage(int nsid, BlockBackend backend);
 
     /** A controller level reset: held commands are gone, features are as at first. Namespaces stay. */
     void controllerReset();

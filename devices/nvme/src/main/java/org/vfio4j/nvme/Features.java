@@ -141,21 +141,6 @@ final class Features {
         return setOfController(feature, command);
     }
 
-    /** What of {@link #hostBehavior} the driver has said: whether it can be told to retry later. */
-    boolean isAdvancedCommandRetryEnabled() {
-        return hostBehavior[0] != 0;
-    }
-
-    /** I/O queue pairs that the driver may have, as Number of Queues gave them, at most; before it was set, all. */
-    int submissionQueues() {
-        return (current[Feature.NUMBER_OF_QUEUES.ordinal()] & 0xffff) + 1;
-    }
-
-    /** As {@link #submissionQueues}. */
-    int completionQueues() {
-        return (current[Feature.NUMBER_OF_QUEUES.ordinal()] >>> 16) + 1;
-    }
-
     private int setOfNamespaces(Feature feature, int nsid, int value) {
         boolean illegal = feature == Feature.ERROR_RECOVERY ? (value & DULBE) != 0 : (value & feature.mask()) > 1;
         if (illegal) {

@@ -76,8 +76,8 @@ final class IdentifyController {
     /** Format NVM takes no broadcast NSID. */
     static final int FNA_NO_BROADCAST = 1 << 3;
 
-    /** There is a volatile write cache; Flush takes no broadcast NSID. */
-    static final int VWC_PRESENT = (2 << 1) | 1;
+    /** There is a volatile write cache; Flush takes the broadcast NSID. */
+    static final int VWC_PRESENT = (3 << 1) | 1;
 
     /** SGLs of data blocks and segments, without alignment. */
     static final int SGLS_SUPPORTED = 1;

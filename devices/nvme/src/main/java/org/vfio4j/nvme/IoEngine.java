@@ -368,7 +368,7 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
 
     private BlockQueue queueOf(int nsid, Namespace namespace) {
         BlockQueue queue = queueOf[nsid];
-        if (queue == null || known[nsid] != namespace) {
+        if (queue == null || !namespace.equals(known[nsid])) {
             queue = storage.queue(namespace.backend());
             queueOf[nsid] = queue;
             known[nsid] = namespace;

@@ -2,14 +2,16 @@ package org.vfio4j.nvme;
 
 import static org.vfio4j.nvme.NvmeSpec.*;
 
-import java.util.List;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+import org.vfio4j.block.BlockBackend;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.PciBar;
 import org.vfio4j.bus.PciFunction;
@@ -20,6 +22,7 @@ import org.vfio4j.devicemodel.EmulatedFunctionBuilder;
 import org.vfio4j.devicemodel.FunctionState;
 import org.vfio4j.devicemodel.QueuePolling;
 import org.vfio4j.devicemodel.QueueThread;
+import org.vfio4j.sys.ErrnoException;
 
 /**
  * An NVMe controller (NVM Express Base 2.0, NVMe over PCIe Transport 1.0) with namespaces on some storage, as a PCI function. {@link
@@ -94,11 +97,6 @@ public final class Nvme implements DeviceModel, AutoCloseable {
         handler.connect(controller);
     }
 
-    /** A controller that says that it is this one, with namespaces 1 to as many as there are. */
-    public static Builder builder(NvmeIdentity identity, List<NamespaceOptions> namespaces) {
-        return new Builder(new AdminCommands(identity, namespaces.size(), namespaces, System::nanoTime));
-    }
-
     /** @param identity who it is; namespaces and the rest are said to the builder */
     public static Builder builder(NvmeIdentity identity) {
         return new Builder(identity);
@@ -123,6 +121,27 @@ public final class Nvme implements DeviceModel, AutoCloseable {
                 doorbellCount.get(),
                 tally.interrupts,
                 tally.faults);
+    }
+
+    /**
+     * Puts other storage under a namespace, or says that its storage has another size. The driver is told. The old storage may be
+     * closed afterwards. From any thread.
+     *
+     * @throws ErrnoException ENODEV when there is no such namespace, EINVAL when the storage is smaller than a block
+     */
+    public void setStorage(int nsid, BlockBackend backend) {
+        AtomicReference<@Nullable ErrnoException> refused = new AtomicReference<>();
+        thread.callQuiesced(() -> {
+            try {
+                handler.setStorage(nsid, backend);
+            } catch (ErrnoException e) {
+                refused.set(e);
+            }
+        });
+        ErrnoException e = refused.get();
+        if (e != null) {
+            throw e;
+        }
     }
 
     /** Whether it has a thread now. */
@@ -179,7 +198,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
         for (Runnable task = postponed.poll(); task != null; task = postponed.poll()) {
             thread.runQuiesced(task);
         }
-        thread.wake();
+        wakeIfReady();
     }
 
     boolean isSuspended() {

@@ -37,8 +37,7 @@ final class NvmeFunctionState implements FunctionState {
         requireSuspended("save");
         byte[][] saved = new byte[1][];
         Controller controller = nvme.controller();
-        nvme.thread()
-                .callQuiesced(() -> saved[0] = NvmeState.take(controller).toBytes(controller.queuePairs()));
+        nvme.thread().callQuiesced(() -> saved[0] = NvmeState.take(controller).toBytes(controller.queuePairs()));
         return saved[0];
     }
 

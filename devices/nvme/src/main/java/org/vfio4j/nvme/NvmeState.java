@@ -42,7 +42,15 @@ record NvmeState(
 
     /** A {@link CompletionQueue}, with what its doorbell says. */
     record Completions(
-            int id, long iova, int entries, int vector, boolean interrupts, int head, int tail, int phase, int doorbell) {}
+            int id,
+            long iova,
+            int entries,
+            int vector,
+            boolean interrupts,
+            int head,
+            int tail,
+            int phase,
+            int doorbell) {}
 
     /** A {@link SubmissionQueue}, with what its doorbell says. */
     record Submissions(int id, long iova, int entries, int cqid, int head, int tail, int doorbell) {}
@@ -63,8 +71,7 @@ record NvmeState(
             SubmissionQueue q = queues.submission(id);
             if (q != null) {
                 int doorbell = controller.doorbells().get(Doorbells.tailOf(id));
-                submissions.add(
-                        new Submissions(id, q.iova, q.entries, q.completions.id, q.head, q.tail, doorbell));
+                submissions.add(new Submissions(id, q.iova, q.entries, q.completions.id, q.head, q.tail, doorbell));
             }
         }
         return new NvmeState(

@@ -29,7 +29,7 @@ final class Storage implements AutoCloseable {
 
     BlockQueue queue(BlockBackend backend) {
         for (int i = 0; i < backends.length; i++) {
-            if (backends[i] == backend) {
+            if (backends[i].equals(backend)) {
                 return queues[i];
             }
         }
@@ -39,7 +39,7 @@ final class Storage implements AutoCloseable {
     /** Closes what stands on a backend; nothing is in flight there. */
     void release(BlockBackend backend) {
         for (int i = 0; i < backends.length; i++) {
-            if (backends[i] == backend) {
+            if (backends[i].equals(backend)) {
                 queues[i].close();
                 int last = backends.length - 1;
                 backends[i] = backends[last];

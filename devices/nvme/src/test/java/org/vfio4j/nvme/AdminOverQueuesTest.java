@@ -1,9 +1,9 @@
 package org.vfio4j.nvme;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.nio.charset.StandardCharsets;
-import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -13,6 +13,7 @@ import org.vfio4j.nvmedriver.NvmeCommand;
 import org.vfio4j.nvmedriver.NvmeCompletion;
 import org.vfio4j.nvmedriver.NvmeDriver;
 import org.vfio4j.nvmedriver.NvmeQueue;
+import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.testkit.GuestMemory;
 
 /** The admin commands as a driver sees them: through queues, with data in its own memory, and with effect on I/O. */
@@ -23,11 +24,9 @@ class AdminOverQueuesTest {
     private final MemoryBackend first = new MemoryBackend(160 << 20);
     private final MemoryBackend second = new MemoryBackend(1 << 20);
     private final GuestMemory memory = new GuestMemory(16 << 20);
-    private final Nvme nvme = Nvme.builder(
-                    NvmeIdentity.of("serial"),
-                    List.of(
-                            new NamespaceOptions(first, 512, Optional.empty()),
-                            new NamespaceOptions(second, 4096, Optional.empty())))
+    private final Nvme nvme = Nvme.builder(NvmeIdentity.of("serial"))
+            .namespace(new NamespaceOptions(first, 512, Optional.empty()))
+            .namespace(new NamespaceOptions(second, 4096, Optional.empty()))
             .queuePairs(2)
             .build();
     private final NvmeDriver driver = new NvmeDriver(nvme.function(), memory);
@@ -66,7 +65,7 @@ class AdminOverQueuesTest {
         assertThat(admin(NvmeSpec.IDENTIFY, 0, 1, 0).status()).isZero();
         assertThat(new String(memory.get(page + 4, 6), StandardCharsets.US_ASCII))
                 .isEqualTo("serial");
-        assertThat(memory.get(page + 516, 4)).containsExactly(2, 0, 0, 0);
+        assertThat(memory.get(page + 516, 4)).containsExactly(16, 0, 0, 0);
     }
 
     @Test
@@ -132,6 +131,26 @@ class AdminOverQueuesTest {
         assertThat(io(NvmeCommand.READ, 1, 0).status()).isZero();
         assertThat(admin(NvmeSpec.SET_FEATURES, 1, 0x84, 0).status()).isZero();
         assertThat(io(NvmeCommand.WRITE, 1, 0).status()).isZero();
+    }
+
+    @Test
+    void growsWhileItIsUsed() {
+        admin(NvmeSpec.SET_FEATURES, 0, 0x0b, 0x100);
+        int cid = admin.submit(new NvmeCommand(NvmeSpec.ASYNCHRONOUS_EVENT_REQUEST));
+        assertThat(io(NvmeCommand.READ, 2, 256).code()).isEqualTo(NvmeStatus.LBA_OUT_OF_RANGE);
+        try (MemoryBackend larger = new MemoryBackend(2 << 20)) {
+            nvme.setStorage(2, larger);
+            NvmeCompletion event = admin.await();
+            assertThat(event.cid()).isEqualTo(cid);
+            assertThat(event.dw0()).isEqualTo(0x0004_0002);
+            assertThat(io(NvmeCommand.READ, 2, 256).status()).isZero();
+            assertThat(admin(NvmeSpec.GET_LOG_PAGE, 0, 4 | (1023 << 16), 0).status())
+                    .isZero();
+            assertThat(memory.get(page, 4)).containsExactly(2, 0, 0, 0);
+            assertThatThrownBy(() -> nvme.setStorage(3, larger)).isInstanceOf(ErrnoException.class);
+            nvme.setStorage(2, second);
+        }
+        assertThat(io(NvmeCommand.READ, 2, 255).status()).isZero();
     }
 
     @Test

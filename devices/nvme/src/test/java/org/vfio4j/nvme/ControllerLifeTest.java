@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.vfio4j.nvmedriver.NvmeDriver.*;
 
 import org.junit.jupiter.api.Test;
+import org.vfio4j.block.MemoryBackend;
 import org.vfio4j.nvmedriver.NvmeCommand;
 import org.vfio4j.nvmedriver.NvmeDriver;
 import org.vfio4j.testkit.ThreadUse;
@@ -62,10 +63,10 @@ class ControllerLifeTest {
     @Test
     void aResetForgetsQueuesButNotTheAdminRegisters() {
         try (NvmeFixture fixture = new NvmeFixture().start()) {
-            int resets = fixture.handler.resets;
+            int resets = fixture.handler.resets.get();
             long asq = fixture.driver.read(ASQ, 8);
             fixture.driver.disable();
-            assertThat(fixture.handler.resets).isEqualTo(resets + 1);
+            assertThat(fixture.handler.resets.get()).isEqualTo(resets + 1);
             assertThat(fixture.driver.read(ASQ, 8)).isEqualTo(asq);
             fixture.admin = fixture.driver.enable(32);
             // The same identifiers are free again.
@@ -94,7 +95,7 @@ class ControllerLifeTest {
         try (NvmeFixture fixture = new NvmeFixture().start()) {
             fixture.driver.write(CC, 4, CC_ENABLED | CC_SHN_NORMAL);
             NvmeDriver.await("CSTS.SHST", () -> (fixture.driver.status() & (3 << 2)) == CSTS_SHST_COMPLETE);
-            assertThat(fixture.handler.shutdowns).isEqualTo(1);
+            assertThat(fixture.handler.shutdowns.get()).isEqualTo(1);
             fixture.driver.disable();
             assertThat(fixture.driver.status()).isZero();
         }
@@ -157,8 +158,8 @@ class ControllerLifeTest {
 
     @Test
     void anIdleControllerUsesNoProcessor() throws InterruptedException {
-        try (NvmeFixture fixture = new NvmeFixture(
-                new org.vfio4j.block.MemoryBackend(NvmeFixture.DISK_BYTES), builder -> builder.name("idle"))) {
+        try (NvmeFixture fixture =
+                new NvmeFixture(new MemoryBackend(NvmeFixture.DISK_BYTES), builder -> builder.name("idle"))) {
             fixture.start();
             Thread thread = ThreadUse.threadNamed("idle");
             Thread.sleep(50);

@@ -3,6 +3,7 @@ package org.vfio4j.nvme;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.vfio4j.nvmedriver.NvmeCommand.*;
 
+import java.util.Arrays;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -42,7 +43,8 @@ class DataPointerTest {
         assertThat(fixture.io(READ, 0, 1, data + 2, 0).code()).isEqualTo(0x013);
         assertThat(fixture.io(READ, 0, 1, data + 4, 0).code()).isZero();
         assertThat(fixture.io(READ, 0, 8, data + 2048, data + 4096).code()).isZero();
-        assertThat(fixture.io(READ, 0, 8, data + 2048, data + 4096 + 512).code()).isEqualTo(0x013);
+        assertThat(fixture.io(READ, 0, 8, data + 2048, data + 4096 + 512).code())
+                .isEqualTo(0x013);
         assertThat(fixture.io(READ, 0, 24, data, list + 4).code()).as("list").isEqualTo(0x013);
         putLong(list, data + 4096);
         putLong(list + 8, data + 8192 + 8);
@@ -72,7 +74,9 @@ class DataPointerTest {
         assertThat(fixture.io(READ, 0, 80, data, first).code()).isZero();
         assertThat(fixture.memory.get(data, bytes.length)).isEqualTo(bytes);
         putLong(first + 16, lists + 8192 + 8);
-        assertThat(fixture.io(READ, 0, 80, data, first).code()).as("the next list's offset").isEqualTo(0x013);
+        assertThat(fixture.io(READ, 0, 80, data, first).code())
+                .as("the next list's offset")
+                .isEqualTo(0x013);
     }
 
     /** 128 entries would fit into a page just so: the last one is data. */
@@ -103,7 +107,7 @@ class DataPointerTest {
         assertThat(fixture.io(WRITE, 0, 16, data, data + 4096).code()).isZero();
         long remote = fixture.remotePages(1);
         assertThat(fixture.io(READ, 0, 16, data + 4096, remote).code()).isZero();
-        assertThat(fixture.memory.get(remote, 4096)).isEqualTo(java.util.Arrays.copyOfRange(bytes, 4096, 8192));
+        assertThat(fixture.memory.get(remote, 4096)).isEqualTo(Arrays.copyOfRange(bytes, 4096, 8192));
     }
 
     @Test

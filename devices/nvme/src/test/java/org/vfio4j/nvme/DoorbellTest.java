@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.vfio4j.nvmedriver.NvmeCommand.DOORBELL_BUFFER;
 import static org.vfio4j.nvmedriver.NvmeCommand.READ;
 
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -35,7 +36,8 @@ class DoorbellTest {
 
     @Test
     void mappedDoorbellsNeedNoTrap() {
-        try (NvmeFixture fixture = fixture(builder -> builder.mappableDoorbells().poll(QueuePolling.ALWAYS))) {
+        try (NvmeFixture fixture =
+                fixture(builder -> builder.mappableDoorbells().poll(QueuePolling.ALWAYS))) {
             exercise(fixture, 0);
         }
     }
@@ -58,15 +60,18 @@ class DoorbellTest {
     @ParameterizedTest
     @ValueSource(booleans = {false, true})
     void shadowDoorbellsSaveTraps(boolean always) throws InterruptedException {
-        try (NvmeFixture fixture =
-                fixture(builder -> builder.poll(always ? QueuePolling.ALWAYS : SOON_ASLEEP))) {
+        try (NvmeFixture fixture = fixture(builder -> builder.poll(always ? QueuePolling.ALWAYS : SOON_ASLEEP))) {
             fixture.start();
             long shadow = fixture.pages(1);
             long events = fixture.pages(1);
             fixture.memory.fill(shadow, 4096, 0xff);
-            assertThat(fixture.admin.run(new NvmeCommand(DOORBELL_BUFFER).prp(shadow, events)).status())
+            assertThat(fixture.admin
+                            .run(new NvmeCommand(DOORBELL_BUFFER).prp(shadow, events))
+                            .status())
                     .isZero();
-            assertThat(int32(fixture, shadow + 8)).as("shadow of what was there").isZero();
+            assertThat(int32(fixture, shadow + 8))
+                    .as("shadow of what was there")
+                    .isZero();
             fixture.io.ringBy((doorbell, value) -> ringByShadow(fixture, shadow, events, doorbell, value));
             long before = fixture.nvme.counters().doorbells();
             run(fixture, fixture.io, COMMANDS);
@@ -106,7 +111,9 @@ class DoorbellTest {
     }
 
     private static int configure(NvmeFixture fixture, long shadow, long events) {
-        return fixture.admin.run(new NvmeCommand(DOORBELL_BUFFER).prp(shadow, events)).code();
+        return fixture.admin
+                .run(new NvmeCommand(DOORBELL_BUFFER).prp(shadow, events))
+                .code();
     }
 
     private static NvmeFixture fixture(UnaryOperator<Nvme.Builder> options) {
@@ -114,7 +121,7 @@ class DoorbellTest {
     }
 
     /** I/O by the page, if it can be mapped; pauses let the thread fall asleep in between. */
-    private static void exercise(NvmeFixture fixture, int pauses) throws RuntimeException {
+    private static void exercise(NvmeFixture fixture, int pauses) {
         fixture.start();
         var memory = fixture.nvme.function().barMemory(0);
         if (memory.isEmpty()) {
@@ -127,7 +134,7 @@ class DoorbellTest {
             long before = fixture.nvme.counters().doorbells();
             run(fixture, fixture.io, COMMANDS);
             for (int i = 0; i < pauses; i++) {
-                java.util.concurrent.locks.LockSupport.parkNanos(5_000_000);
+                LockSupport.parkNanos(5_000_000);
                 run(fixture, fixture.io, 2);
             }
             assertThat(fixture.nvme.counters().doorbells()).isEqualTo(before);
@@ -153,7 +160,8 @@ class DoorbellTest {
     private static void run(NvmeFixture fixture, NvmeQueue queue, int commands) {
         long page = fixture.pages(1);
         for (int i = 0; i < commands; i++) {
-            assertThat(queue.run(NvmeCommand.io(READ, 1, i, 1).prp(page)).status()).isZero();
+            assertThat(queue.run(NvmeCommand.io(READ, 1, i, 1).prp(page)).status())
+                    .isZero();
         }
     }
 }

@@ -39,10 +39,12 @@ class FunctionStateTest {
             admin.ringBy(routes::ring);
             io.ringBy(routes::ring);
             for (int i = 0; i < 21; i++) {
-                assertThat(io.run(NvmeCommand.io(WRITE, 1, i, 8).prp(page)).status()).isZero();
+                assertThat(io.run(NvmeCommand.io(WRITE, 1, i, 8).prp(page)).status())
+                        .isZero();
             }
             int event = admin.submit(new NvmeCommand(ASYNC_EVENT));
-            assertThat(admin.run(new NvmeCommand(SET_FEATURES).cdw(10, VOLATILE_WRITE_CACHE)).status())
+            assertThat(admin.run(new NvmeCommand(SET_FEATURES).cdw(10, VOLATILE_WRITE_CACHE))
+                            .status())
                     .isZero();
 
             state(source).suspend();
@@ -65,15 +67,19 @@ class FunctionStateTest {
             assertThat(io.await().cid()).isEqualTo(waiting);
             assertThat(memory.get(page, 4096)).containsOnly(0x6b);
             for (int i = 0; i < 40; i++) {
-                assertThat(io.run(NvmeCommand.io(READ, 1, i, 1).prp(page)).status()).isZero();
+                assertThat(io.run(NvmeCommand.io(READ, 1, i, 1).prp(page)).status())
+                        .isZero();
             }
-            assertThat(admin.run(new NvmeCommand(GET_FEATURES).cdw(10, VOLATILE_WRITE_CACHE)).dw0())
+            assertThat(admin.run(new NvmeCommand(GET_FEATURES).cdw(10, VOLATILE_WRITE_CACHE))
+                            .dw0())
                     .as("the write cache is still off")
                     .isZero();
             admin.submit(new NvmeCommand(ABORT).cdw(10, event << 16));
             NvmeCompletion first = admin.await();
             NvmeCompletion second = admin.await();
-            assertThat(first.cid() == event ? first.code() : second.code()).as("held").isEqualTo(0x007);
+            assertThat(first.cid() == event ? first.code() : second.code())
+                    .as("held")
+                    .isEqualTo(0x007);
             target.function().detachDma();
         }
     }

@@ -71,7 +71,7 @@ class IdentifyControllerTest {
         "oncs, 520, 2, 0x1dd",
         "fuses, 522, 2, 0",
         "fna, 524, 1, 8",
-        "vwc, 525, 1, 5",
+        "vwc, 525, 1, 7",
         "nwpc, 531, 1, 1",
         "ocfs, 534, 2, 1",
         "sgls, 536, 4, 1",

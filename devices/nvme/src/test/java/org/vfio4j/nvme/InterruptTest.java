@@ -15,12 +15,13 @@ import org.vfio4j.block.MemoryBackend;
 import org.vfio4j.bus.PciFunction;
 import org.vfio4j.devicemodel.QueuePolling;
 import org.vfio4j.nvmedriver.NvmeCommand;
+import org.vfio4j.nvmedriver.NvmeDriver;
 
 /** Pin-based interrupts, MSI-X, and coalescing: NVMe over PCIe Transport 1.0, 3.5; NVM Express Base 2.0, 5.27.1.6. */
 class InterruptTest {
 
-    private final NvmeFixture fixture = new NvmeFixture(
-            new MemoryBackend(NvmeFixture.DISK_BYTES), builder -> builder.poll(QueuePolling.ALWAYS));
+    private final NvmeFixture fixture =
+            new NvmeFixture(new MemoryBackend(NvmeFixture.DISK_BYTES), builder -> builder.poll(QueuePolling.ALWAYS));
 
     @AfterEach
     void tearDown() {
@@ -70,8 +71,8 @@ class InterruptTest {
         enableMsix();
         fixture.start();
         var queue = fixture.driver.queue(2, 16, false);
-        fixture.admin.run(org.vfio4j.nvmedriver.NvmeDriver.createCompletions(queue, 2).cdw(11, 1 | (2 << 16)));
-        fixture.admin.run(org.vfio4j.nvmedriver.NvmeDriver.createSubmissions(queue));
+        fixture.admin.run(NvmeDriver.createCompletions(queue, 2).cdw(11, 1 | (2 << 16)));
+        fixture.admin.run(NvmeDriver.createSubmissions(queue));
         queue.run(NvmeCommand.io(READ, 1, 0, 1).prp(fixture.pages(1)));
         Thread.sleep(5);
         assertThat(fixture.messages).doesNotContain(2);
@@ -90,7 +91,8 @@ class InterruptTest {
         for (int i = 0; i < 30; i++) {
             fixture.io.await();
         }
-        assertThat(fixture.messages.stream().filter(vector -> vector == 1).count()).isLessThanOrEqualTo(2);
+        assertThat(fixture.messages.stream().filter(vector -> vector == 1).count())
+                .isLessThanOrEqualTo(2);
     }
 
     @Test

@@ -5,13 +5,13 @@ import static org.vfio4j.nvme.NvmeStatus.*;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
+import org.vfio4j.block.BlockBackend;
 import org.vfio4j.sys.RawMemory;
 
 /** The admin commands that tests of queues and I/O need: Identify that says which one it is, and held event requests. */
 final class PlainHandler implements AdminHandler, Namespaces {
-
-    static final int FAILURES = 16;
 
     final List<Namespace> namespaces = new ArrayList<>();
     final List<Integer> held = new ArrayList<>();
@@ -20,8 +20,8 @@ final class PlainHandler implements AdminHandler, Namespaces {
     /** Of the last command that failed. */
     volatile int lastFailure;
 
-    volatile int resets;
-    volatile int shutdowns;
+    final AtomicInteger resets = new AtomicInteger();
+    final AtomicInteger shutdowns = new AtomicInteger();
     private @Nullable ControllerHooks controller;
 
     ControllerHooks controller() {
@@ -99,14 +99,19 @@ final class PlainHandler implements AdminHandler, Namespaces {
     }
 
     @Override
+    public void setStorage(int nsid, BlockBackend backend) {
+        events.add("storage of " + nsid);
+    }
+
+    @Override
     public void controllerReset() {
         held.clear();
-        resets++;
+        resets.incrementAndGet();
     }
 
     @Override
     public void shutdown() {
-        shutdowns++;
+        shutdowns.incrementAndGet();
     }
 
     @Override

@@ -11,6 +11,7 @@ import org.vfio4j.nvmedriver.NvmeCommand;
 import org.vfio4j.nvmedriver.NvmeCompletion;
 import org.vfio4j.nvmedriver.NvmeDriver;
 import org.vfio4j.nvmedriver.NvmeQueue;
+import org.vfio4j.sys.RawMemory;
 
 /** Create and Delete I/O queues, Abort, and what a doorbell may say: NVM Express Base 2.0, 5.1, 5.4 to 5.7; PCIe 3.1.2. */
 class QueueCommandsTest {
@@ -107,7 +108,7 @@ class QueueCommandsTest {
         long data = fixture.pages(bytes / 4096);
         long list = fixture.pages(1);
         for (int i = 1; i < bytes / 4096; i++) {
-            org.vfio4j.sys.RawMemory.putLong(fixture.memory.host(list) + 8L * (i - 1), data + 4096L * i);
+            RawMemory.putLong(fixture.memory.host(list) + 8L * (i - 1), data + 4096L * i);
         }
         assertThat(code(new NvmeCommand(0x02).prp(data, list))).isZero();
         assertThat(fixture.memory.get(data, bytes)).containsOnly(0x5a);
@@ -138,7 +139,6 @@ class QueueCommandsTest {
         fixture.admin = fixture.driver.enable(4);
         for (int i = 0; i < 12; i++) {
             fixture.admin.submit(new NvmeCommand(NvmeCommand.ASYNC_EVENT));
-            NvmeDriver.await("held", () -> fixture.nvme.counters().adminCommands() >= 0);
             assertThat(fixture.admin.run(new NvmeCommand(0x0a).cdw(11, i)).dw0())
                     .isEqualTo(i);
         }

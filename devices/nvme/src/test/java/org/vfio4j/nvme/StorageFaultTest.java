@@ -59,7 +59,8 @@ class StorageFaultTest {
             fixture.io.ring();
             NvmeDriver.await("stalled commands", () -> storage.waiting() > 256);
             for (int i = 0; i < 100; i++) {
-                assertThat(second.run(NvmeCommand.io(READ, 2, i, 1).prp(page)).code()).isZero();
+                assertThat(second.run(NvmeCommand.io(READ, 2, i, 1).prp(page)).code())
+                        .isZero();
             }
             assertThat(fixture.admin
                             .run(new NvmeCommand(IDENTIFY).prp(page).cdw(10, 1))

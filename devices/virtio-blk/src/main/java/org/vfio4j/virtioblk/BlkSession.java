@@ -75,14 +75,17 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
     int serve(SplitQueue queue, int waiting, DmaWindow window) {
         this.window = window;
         int limit = Math.min(Math.min(waiting, BATCH), slots.freeCount());
+        boolean limited = limits.isSet();
         int taken = 0;
         seenNs = System.nanoTime();
         while (taken < limit
-                && limits.waitNs() == 0
+                && (!limited || limits.waitNs() == 0)
                 && queue.take(chain, window, false) == SplitQueue.TAKEN
                 && start(queue, window)) {
             taken++;
-            limits.charge(payload(chain));
+            if (limited) {
+                limits.charge(payload(chain));
+            }
         }
         queue.statistics().started(taken);
         return taken;

@@ -138,8 +138,7 @@ class DiskMoveTest {
             VirtioDriver driver = new VirtioDriver(disks[0].function());
             disks[0].function().attachDma(memory.space());
             long features = driver.negotiate(eventIndex ? -1L : DiskFixture.NO_EVENT_INDEX);
-            ring = new DriverRing(
-                    memory, 64, VirtioConfig.has(features, VirtioConfig.VIRTIO_RING_F_EVENT_IDX), false);
+            ring = new DriverRing(memory, 64, VirtioConfig.has(features, VirtioConfig.VIRTIO_RING_F_EVENT_IDX), false);
             for (int i = 0; i < SLOTS; i++) {
                 data[i] = memory.mapped(SECTOR_SIZE);
                 header[i] = memory.mapped(HEADER_SIZE);

@@ -3,6 +3,7 @@ package org.vfio4j.virtioblk;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.sys.Errno.EIO;
 import static org.vfio4j.virtio.VirtioPci.*;
 import static org.vfio4j.virtioblk.VirtioBlkSpec.*;
 
@@ -42,7 +43,9 @@ class DiskStateTest {
             assertThat(registers(to)).isEqualTo(before).isNotEqualTo(registers(new DiskFixture()));
             assertThat(to.driver.function().configRead(window + VIRTIO_PCI_CAP_SIZE, 4))
                     .isEqualTo((int) (DiskFixture.DISK_BYTES / SECTOR_SIZE));
-            assertThat(state(to).save()).isEqualTo(state(from).save()).hasSize(state(to).sizeBytes());
+            assertThat(state(to).save())
+                    .isEqualTo(state(from).save())
+                    .hasSize(state(to).sizeBytes());
         }
     }
 
@@ -121,6 +124,47 @@ class DiskStateTest {
     }
 
     @Test
+    void aDiskThatAsksForAResetAsksInTheOtherToo() {
+        try (DiskFixture from = started();
+                DiskFixture to = new DiskFixture()) {
+            from.ring.setAvailIndex(1000);
+            from.driver.notifyQueue(0);
+            from.awaitNeedsReset();
+            int status = from.driver.status();
+            move(from, to);
+            assertThat(to.driver.status()).isEqualTo(status);
+            state(to).resume();
+            assertThat(to.driver.read(VirtioDriver.ISR, 1) & VIRTIO_PCI_ISR_CONFIG)
+                    .isNotZero();
+            to.start(DiskFixture.ALL_FEATURES);
+            assertThat(to.read(0, to.buffer, SECTOR_SIZE)).isEqualTo(VIRTIO_BLK_S_OK);
+        }
+    }
+
+    @Test
+    void aRequestThatTheDriverCouldNotBeToldOfCountsAsNotTaken() {
+        SlippingStorage storage = new SlippingStorage();
+        try (DiskFixture disk = new DiskFixture(storage, builder -> builder)) {
+            disk.start(DiskFixture.ALL_FEATURES, true);
+            byte[] before = save(disk);
+            state(disk).resume();
+            storage.afterEach = () -> disk.memory.failRemote(-EIO);
+            disk.submit(VIRTIO_BLK_T_IN, 0, Piece.writable(disk.buffer, SECTOR_SIZE));
+            disk.driver.notifyQueue(0);
+            VirtioDriver.await("a request", () -> storage.requests.get() > 0);
+            assertThat(save(disk)).isEqualTo(before);
+            assertThat(disk.ring.hasUsed()).isFalse();
+            storage.afterEach = () -> {};
+            disk.memory.failRemote(0);
+            state(disk).load(before);
+            state(disk).resume();
+            disk.ring.await();
+            assertThat(disk.status()).isEqualTo(VIRTIO_BLK_S_OK);
+            assertThat(disk.ring.usedIndex()).isEqualTo(1);
+        }
+    }
+
+    @Test
     void refusesDamageAndChangesNothing() {
         try (DiskFixture from = started();
                 DiskFixture to = started()) {
@@ -164,7 +208,8 @@ class DiskStateTest {
             byte[] more = new StateRecords(KIND, VERSION)
                     .addOptional(0x4711, new byte[] {1, 2, 3})
                     .toBytes();
-            byte[] less = new StateRecords(KIND, VERSION).add(0x4711, new byte[0]).toBytes();
+            byte[] less =
+                    new StateRecords(KIND, VERSION).add(0x4711, new byte[0]).toBytes();
             state(to).suspend();
             refused(to, rebuilt(state, KIND, VERSION, StateRecords.read(KIND, VERSION, less)));
             state(to).load(rebuilt(state, KIND, VERSION, StateRecords.read(KIND, VERSION, more)));
@@ -209,8 +254,8 @@ class DiskStateTest {
 
     private static void refused(DiskFixture disk, byte[] state) {
         assertThatThrownBy(() -> state(disk).load(state))
-                .isInstanceOfSatisfying(ErrnoException.class, e -> assertThat(e.errno())
-                        .isEqualTo(EINVAL));
+                .isInstanceOfSatisfying(
+                        ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(EINVAL));
     }
 
     private static void refusedBy(byte[] state, long bytes, UnaryOperator<VirtioBlk.Builder> options, String why) {

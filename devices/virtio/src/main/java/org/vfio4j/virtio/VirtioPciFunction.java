@@ -1,5 +1,6 @@
 package org.vfio4j.virtio;
 
+import static org.vfio4j.virtio.VirtioConfig.VIRTIO_CONFIG_S_NEEDS_RESET;
 import static org.vfio4j.virtio.VirtioConfig.VIRTIO_F_ACCESS_PLATFORM;
 import static org.vfio4j.virtio.VirtioConfig.VIRTIO_F_VERSION_1;
 import static org.vfio4j.virtio.VirtioConfig.VIRTIO_RING_F_EVENT_IDX;
@@ -327,6 +328,9 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
     /** What a live migration moves: {@link VirtioState}. Registers live on while it is suspended, queues do not. */
     private final class State implements FunctionState {
 
+        // The driver has not been told yet what it may have missed.
+        private boolean isNew;
+
         @Override
         public void suspend() {
             setSuspended(true);
@@ -338,6 +342,10 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
             setSuspended(false);
             interrupts.driveLine();
             wake();
+            if (isNew && (status.get() & VIRTIO_CONFIG_S_NEEDS_RESET) != 0) {
+                interrupts.config();
+            }
+            isNew = false;
         }
 
         @Override
@@ -357,6 +365,7 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
             VirtioState parsed = VirtioState.parse(state, shape);
             Runnable loadDevice = device.loadState(parsed.device());
             threads.callQuiesced(() -> loadQuiesced(parsed, loadDevice));
+            isNew = true;
         }
     }
 

@@ -14,8 +14,10 @@ final class Targets {
             "client", ClientTarget::new,
             "config", ConfigTarget::new,
             "descriptors", DescriptorTarget::new,
+            "disk-state", DiskStateTarget::new,
             "facts", FactsTarget::new,
-            "nic-state", NicStateTarget::new));
+            "nic-state", NicStateTarget::new,
+            "vhca-stream", VhcaStreamTarget::new));
 
     private Targets() {}
 

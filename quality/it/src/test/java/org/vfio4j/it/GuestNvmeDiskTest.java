@@ -106,7 +106,8 @@ class GuestNvmeDiskTest {
                 + " dd if=/dev/nvme0n1 of=/dev/nvme0n1 bs=16k count=256 seek=$((5120 + 256 * i)) iflag=direct"
                 + " oflag=direct status=none & done; wait");
         for (int writer = 0; writer < 4; writer++) {
-            assertThat(Images.read(image, (80L + 4 * writer) * MIB, FILLED_BYTES)).isEqualTo(FILLED);
+            assertThat(Images.read(image, (80L + 4 * writer) * MIB, FILLED_BYTES))
+                    .isEqualTo(FILLED);
         }
     }
 }

@@ -1,10 +1,10 @@
 package org.vfio4j.it;
 
-import static org.vfio4j.it.GuestNvmeTest.Command.fails;
-import static org.vfio4j.it.GuestNvmeTest.Command.ok;
+import static org.vfio4j.it.GuestNvmeCliTest.Command.fails;
+import static org.vfio4j.it.GuestNvmeCliTest.Command.ok;
 
 import java.util.List;
-import org.vfio4j.it.GuestNvmeTest.Command;
+import org.vfio4j.it.GuestNvmeCliTest.Command;
 
 /** Commands of nvme-cli 2 for a controller with namespaces of 16 and 64 MiB, and what it answers. */
 final class NvmeCliCommands {
@@ -23,9 +23,9 @@ final class NvmeCliCommands {
                     "^oacs +: 0x10a$",
                     "^frmw +: 0x3$",
                     "^lpa +: 0x26$",
-                    "^nn +: 2$",
+                    "^nn +: 16$",
                     "^oncs +: 0x1dd$",
-                    "^vwc +: 0x5$",
+                    "^vwc +: 0x7$",
                     "^sgls +: 0x1$",
                     "^subnqn +: nqn.2014-08.org.nvmexpress:uuid:"),
             ok(
@@ -36,7 +36,10 @@ final class NvmeCliCommands {
                     "^dlfeat +: 9$",
                     "^lbaf +0 : ms:0 +lbads:9 +rp:0x1 \\(in use\\)$",
                     "^lbaf +1 : ms:0 +lbads:12 +rp:0 *$"),
-            ok("nvme list", "^/dev/nvme0n1 .*NVME-0001 +vfio4j NVMe Controller +0x1 .*16.78 +MB.*512", "^/dev/nvme0n2 "),
+            ok(
+                    "nvme list",
+                    "^/dev/nvme0n1 .*NVME-0001 +vfio4j NVMe Controller +0x1 .*16.78 +MB.*512",
+                    "^/dev/nvme0n2 "),
             ok("nvme list-ns" + CONTROLLER, "^\\[ +0\\]:0x1$", "^\\[ +1\\]:0x2$"),
             ok("nvme ns-descs -n 1" + CONTROLLER, "^uuid +: [0-9a-f-]{36}$", "^csi +: 0$"),
             ok("nvme list-ctrl" + CONTROLLER, "^\\[ +0\\]:0$"),
@@ -44,14 +47,21 @@ final class NvmeCliCommands {
             ok("nvme nvm-id-ctrl" + CONTROLLER, "^wzsl +: 0$"),
             ok("nvme id-iocs" + CONTROLLER, "NVM"),
             // Log pages.
-            ok("nvme smart-log" + CONTROLLER, "^critical_warning\\s+: 0$", "^temperature\\s+: .*298", "^available_spare\\s+: 100%$"),
+            ok(
+                    "nvme smart-log" + CONTROLLER,
+                    "^critical_warning\\s+: 0$",
+                    "^temperature\\s+: .*298",
+                    "^available_spare\\s+: 100%$"),
             ok("nvme fw-log" + CONTROLLER, "^afi +: 0x1$", "^frs1 : 0x2020202020302e31 "),
             ok("nvme effects-log" + CONTROLLER, "ACS6 +\\[Identify", "IOCS1 +\\[Write"),
-            ok("nvme show-regs" + CONTROLLER, "^version *: 20000$", "^csts *: 1$"),
+            ok("nvme show-regs" + CONTROLLER, "^version *: 0x20000$", "^csts *: 0x1$"),
             ok("nvme supported-log-pages" + CONTROLLER, "0x2|SMART"),
             ok("nvme changed-ns-list-log" + CONTROLLER),
             ok("nvme get-log -i 3 -l 16" + CONTROLLER, "01 00 00 00 00 00 00 00"),
-            ok("nvme fid-support-effects-log" + CONTROLLER, "^FID 07 -> Support Effects Log: 00200001$", "^FID 84 -> Support Effects Log: 00100005$"),
+            ok(
+                    "nvme fid-support-effects-log" + CONTROLLER,
+                    "^FID 07 -> Support Effects Log: 00200001$",
+                    "^FID 84 -> Support Effects Log: 00100005$"),
             // Features.
             ok("nvme get-feature -f 7" + CONTROLLER, "0x00010001"),
             ok("nvme get-feature -f 4" + CONTROLLER, "0x00000157"),
@@ -93,7 +103,10 @@ final class NvmeCliCommands {
             // What there is not.
             fails(1, "nvme admin-passthru --opcode=0xc0" + CONTROLLER, "Invalid Command Opcode|INVALID_OPCODE"),
             fails(1, "nvme sanitize -a 2" + CONTROLLER, "Invalid Command Opcode|INVALID_OPCODE"),
-            fails(1, "nvme device-self-test -n 1 -s 1" + CONTROLLER, "Invalid Command Opcode|INVALID_OPCODE|not support"),
+            fails(
+                    1,
+                    "nvme device-self-test -n 1 -s 1" + CONTROLLER,
+                    "Invalid Command Opcode|INVALID_OPCODE|not support"),
             fails(1, "nvme get-log -i 0xd -l 512" + CONTROLLER, "Invalid Log Page|INVALID_LOG_PAGE"),
             // Reset: the controller comes back with what it had.
             ok("nvme reset" + CONTROLLER),

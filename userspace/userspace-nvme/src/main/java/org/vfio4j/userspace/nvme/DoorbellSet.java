@@ -70,11 +70,11 @@ final class DoorbellSet implements AutoCloseable {
             }
         }
         int pageBytes = registers.pageBytes();
-        if (wanted == Doorbells.SHADOW && (info.oacs() & OACS_DOORBELL_BUFFER) != 0 && end <= pageBytes) {
+        if (wanted != Doorbells.WRITTEN && (info.oacs() & OACS_DOORBELL_BUFFER) != 0 && end <= pageBytes) {
             long at = memory.allocate(2L * pageBytes, pageBytes);
             admin.doorbellBuffers(memory.iova(at));
             long shadow = memory.address(at);
-            return new DoorbellSet(registers, wanted, Optional.empty(), shadow, shadow + pageBytes);
+            return new DoorbellSet(registers, Doorbells.SHADOW, Optional.empty(), shadow, shadow + pageBytes);
         }
         return new DoorbellSet(registers, Doorbells.WRITTEN, Optional.empty(), 0, 0);
     }

@@ -88,7 +88,7 @@ public final class NvmeDriver implements AutoCloseable {
         return namespace;
     }
 
-    /** How doorbells are rung: what was wanted, or WRITTEN when the controller does not offer that. */
+    /** How doorbells are rung: what was wanted, or what the controller offers of it. */
     public NvmeOptions.Doorbells doorbells() {
         return doorbells;
     }

@@ -24,7 +24,10 @@ public record NvmeOptions(
         Doorbells doorbells,
         long timeoutNs) {
 
-    /** How doorbells are rung. What the controller does not offer is {@link #WRITTEN} instead. */
+    /**
+     * How doorbells are rung. Where the controller does not offer a page that can be mapped it is {@link #SHADOW} instead, and
+     * without that {@link #WRITTEN}.
+     */
     public enum Doorbells {
         /** By region writes. */
         WRITTEN,

@@ -179,6 +179,15 @@ class RequestTest {
     }
 
     @Test
+    void shadowsTheDoorbellsThatItMayNotMap() {
+        fake.controller.putShort(ID_CTRL_OACS, (short) OACS_DOORBELL_BUFFER);
+        assertThat(open(NvmeOptions.DEFAULTS).doorbells()).isEqualTo(Doorbells.SHADOW);
+        opened.forEach(NvmeDriver::close);
+        NvmeOptions written = NvmeOptions.DEFAULTS.withDoorbells(Doorbells.WRITTEN);
+        assertThat(open(written).doorbells()).isEqualTo(Doorbells.WRITTEN);
+    }
+
+    @Test
     void doesNotMapAreasThatDoNotHoldTheDoorbells() {
         fake.offerDoorbells();
         long[][] areas = {{0x2000, 0x1000}, {REG_DOORBELLS, 8}, {REG_DOORBELLS, -1}, {-1, 0x3000}, {0, 0x1000}};

@@ -1,4 +1,4 @@
-package org.vfio4j.vfio;
+package org.vfio4j.bus;
 
 import static org.vfio4j.sys.Errno.ENOSPC;
 
@@ -11,7 +11,7 @@ import org.jspecify.annotations.Nullable;
 import org.vfio4j.sys.ErrnoException;
 
 /**
- * Which pages of an address space have been written: bits in chunks that come into being where something is written, so that a
+ * Which pages of an address space a device has written: bits in chunks that come into being where something is written, so that a
  * log costs memory for what was touched and not for what is mapped. Addresses need not be mapped, or stay so.
  *
  * <p>Windows {@link #mark} without a lock, any number at once; a mark allocates only when it is the first in its chunk. One
@@ -24,13 +24,13 @@ import org.vfio4j.sys.ErrnoException;
  * takes it, while the write is still on its way to memory. A chunk is found by whoever reads after its first bit was set,
  * because it is published with a compare-and-set and never taken out.
  *
- * <p>That the writes of the moment in which a log begins are not lost either is the business of
- * {@link IoAddressSpace#addLog}.
+ * <p>That the writes of the moment in which a log begins are not lost either is the business of who begins it: every window that
+ * was online has to {@link DmaWindow#leave} between that moment and the time when the user counts on the log.
  */
-final class DirtyLog {
+public final class DirtyLog {
 
     /** What a log has room for: 2 TiB of memory in pages of 4 KiB, in 64 MiB. */
-    static final int MAX_CHUNKS = 1 << 16;
+    public static final int MAX_CHUNKS = 1 << 16;
 
     private static final int CHUNK_WORDS = 128;
     private static final int CHUNK_PAGES = CHUNK_WORDS * Long.SIZE;
@@ -57,12 +57,12 @@ final class DirtyLog {
     private volatile boolean full;
 
     /** @param pageBytes a power of two */
-    DirtyLog(long pageBytes) {
+    public DirtyLog(long pageBytes) {
         pageShift = Long.numberOfTrailingZeros(pageBytes);
     }
 
     /** Marks every page of a range. */
-    void mark(long iova, long length) {
+    public void mark(long iova, long length) {
         long page = iova >>> pageShift;
         long last = (iova + length - 1) >>> pageShift;
         while (page <= last) {
@@ -83,7 +83,7 @@ final class DirtyLog {
      * @param dirtyPage takes the address of each
      * @throws ErrnoException ENOSPC when more was written than there is room for: what the log says is not all
      */
-    void readAndClear(long iova, long last, LongConsumer dirtyPage) {
+    public void readAndClear(long iova, long last, LongConsumer dirtyPage) {
         if (full) {
             throw new ErrnoException(ENOSPC, "the log is full: it has room for " + MAX_CHUNKS + " places");
         }

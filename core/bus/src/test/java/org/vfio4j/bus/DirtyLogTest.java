@@ -1,4 +1,4 @@
-package org.vfio4j.vfio;
+package org.vfio4j.bus;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;

@@ -21,7 +21,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 @QemuTest
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @TestMethodOrder(MethodOrderer.OrderAnnotation.class)
-class GuestNvmeTest {
+class GuestNvmeCliTest {
 
     @TempDir
     private static Path dir;
@@ -82,7 +82,8 @@ class GuestNvmeTest {
     @Test
     void theKernelFindsBothNamespaces() {
         assertThat(guest.sh("cat /sys/class/nvme/nvme0/serial").strip()).isEqualTo("NVME-0001");
-        assertThat(guest.sh("cat /sys/block/nvme0n1/size /sys/block/nvme0n2/size").lines())
+        assertThat(guest.sh("cat /sys/block/nvme0n1/size /sys/block/nvme0n2/size")
+                        .lines())
                 .containsExactly("32768", "131072");
         assertThat(guest.sh("dmesg | grep -iE 'nvme.*(error|fail|timeout|unsupported)' || true"))
                 .isEmpty();
@@ -93,7 +94,9 @@ class GuestNvmeTest {
     @MethodSource("commands")
     void says(Command command) {
         QemuGuest.Result result = guest.run(command.line);
-        assertThat(result.exit()).as("exit of '%s': %s", command.line, result.output()).isEqualTo(command.exit);
+        assertThat(result.exit())
+                .as("exit of '%s': %s", command.line, result.output())
+                .isEqualTo(command.exit);
         for (String expected : command.expected) {
             assertThat(result.output()).as(command.line).containsPattern(Pattern.compile(expected, Pattern.MULTILINE));
         }

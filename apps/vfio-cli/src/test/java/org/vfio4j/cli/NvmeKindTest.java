@@ -1,0 +1,69 @@
+package org.vfio4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.vfio4j.bus.PciAddress;
+
+/** NVMe controllers on the command line. */
+class NvmeKindTest {
+
+    private final DeviceKinds kinds = new DeviceKinds();
+
+    @Test
+    void isServedAsAnyOtherFunction() {
+        try (Machine machine = new Machine()) {
+            ServerState.Function state =
+                    machine.add(kinds.plan(List.of("nvme", "memory=1M"))).state();
+            assertThat(state.kind()).isEqualTo("nvme");
+            assertThat(state.id()).isEqualTo("15b3:6001");
+            assertThat(state.driver()).isEqualTo("vfio-pci");
+        }
+    }
+
+    @Test
+    void eachStorageIsANamespace() {
+        try (EmulatedDevice device = open("memory=1M", "null=1G", "memory=2M")) {
+            assertThat(device.description()).isEqualTo("1 MiB, memory; 1 GiB, null; 2 MiB, memory");
+        }
+    }
+
+    @Test
+    void doorbellsCanBeMappedWhereSomebodyPollsOrThisIsWanted() {
+        try (EmulatedDevice adaptive = open("memory=1M");
+                EmulatedDevice always = open("memory=1M", "poll=always");
+                EmulatedDevice mapped = open("memory=1M", "doorbells=mapped");
+                EmulatedDevice trapped = open("memory=1M", "poll=always", "doorbells=trapped")) {
+            assertThat(adaptive.function().barMemory(0)).isEmpty();
+            assertThat(always.function().barMemory(0)).isPresent();
+            assertThat(mapped.function().barMemory(0)).isPresent();
+            assertThat(trapped.function().barMemory(0)).isEmpty();
+        }
+    }
+
+    @Test
+    void refusesWhatMakesNoSense() {
+        refuses("needed");
+        refuses("block=1000", "memory=1M", "block=1000");
+        refuses("queues=65", "memory=1M", "queues=65");
+        refuses("doorbells=loud", "memory=1M", "doorbells=loud");
+        refuses("serial=123456789012345678901", "memory=1M", "serial=123456789012345678901");
+        refuses("'queue-size'", "memory=1M", "queue-size=4");
+        refuses("memory needs a value", "memory");
+    }
+
+    private void refuses(String what, String... settings) {
+        assertThatThrownBy(() -> open(settings))
+                .isInstanceOfSatisfying(
+                        CliException.class, e -> assertThat(e.getMessage()).contains(what));
+    }
+
+    private EmulatedDevice open(String... settings) {
+        List<String> words = new ArrayList<>(List.of("nvme"));
+        words.addAll(List.of(settings));
+        return kinds.plan(words).open(new PciAddress(0, 1, 0, 0));
+    }
+}

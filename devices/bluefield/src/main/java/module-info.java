@@ -1,0 +1,10 @@
+module org.vfio4j.bluefield {
+    requires static org.jspecify;
+    requires org.vfio4j.sys;
+    requires transitive org.vfio4j.bus;
+    requires org.vfio4j.devicemodel;
+    requires transitive org.vfio4j.virtioblk;
+    requires transitive org.vfio4j.mlx5;
+
+    exports org.vfio4j.bluefield;
+}

@@ -1,0 +1,165 @@
+package org.vfio4j.bluefield;
+
+import static org.vfio4j.sys.Errno.ENODEV;
+import static org.vfio4j.sys.Errno.ENOENT;
+
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.vfio4j.bus.PciAddress;
+import org.vfio4j.bus.PciBus;
+import org.vfio4j.bus.PciDevice;
+import org.vfio4j.bus.PciFunction;
+import org.vfio4j.devicemodel.FunctionState;
+import org.vfio4j.mlx5.SnapFunction;
+import org.vfio4j.mlx5.SnapListener;
+import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.virtioblk.VirtioBlk;
+
+/**
+ * A BlueField DPU in a machine: two network functions, and virtio-blk functions that it emulates for the machine, each behind one
+ * of the two. What the DPU's own processors do to make and end such functions, {@link #createVirtioBlk} and {@link #delete} do
+ * here, while the machine runs. Any thread may call.
+ */
+public final class Bluefield implements AutoCloseable {
+
+    /** How many network functions it has. */
+    public static final int NETWORK_FUNCTIONS = 2;
+
+    /** An emulated function with what it is made of. */
+    private record Emulated(Vhca vhca, PfFirmware firmware, PciDevice device, Runnable close) {}
+
+    private final PciBus bus;
+    private final List<PfFirmware> firmwares = new ArrayList<>();
+    private final List<PciDevice> networkFunctions = new ArrayList<>();
+
+    // Under this object's lock. The first VHCA ids are the network functions' own.
+    private final Map<SnapFunction, Emulated> emulated = new HashMap<>();
+    private int nextVhcaId = NETWORK_FUNCTIONS;
+
+    /**
+     * Plugs it in.
+     *
+     * @param at where its first network function is; the other is the next function there
+     * @throws ErrnoException as {@link PciBus#add} does
+     */
+    public Bluefield(PciBus bus, PciAddress at) {
+        this.bus = bus;
+        for (int i = 0; i < NETWORK_FUNCTIONS; i++) {
+            PfFirmware firmware = new PfFirmware();
+            firmwares.add(firmware);
+            networkFunctions.add(bus.add(
+                    new PciAddress(at.domain(), at.bus(), at.device(), at.function() + i),
+                    NetworkFunction.create(firmware)));
+        }
+    }
+
+    /** Its network functions, on the bus. */
+    public List<PciDevice> networkFunctions() {
+        return List.copyOf(networkFunctions);
+    }
+
+    /** The functions that it emulates now. */
+    public synchronized List<SnapFunction> functions() {
+        return List.copyOf(emulated.keySet());
+    }
+
+    /**
+     * Makes a disk appear in the machine.
+     *
+     * @param networkFunction behind which of the network functions, from 0
+     * @param at where it sits
+     * @param disk becomes the DPU's, which closes it; its storage stays the caller's
+     * @throws ErrnoException as {@link PciBus#add} does; the disk is closed then
+     */
+    public SnapFunction createVirtioBlk(int networkFunction, PciAddress at, VirtioBlk disk) {
+        return create(networkFunction, at, SnapFunction.Protocol.VIRTIO_BLK, disk.function(), disk::close);
+    }
+
+    /**
+     * Makes a function appear in the machine that the DPU emulates, of any kind that has a {@link FunctionState}.
+     *
+     * @param networkFunction behind which of the network functions, from 0
+     * @param at where it sits
+     * @param function what the DPU emulates; from now on the DPU's
+     * @param close ends it, once it is unplugged or cannot be plugged in
+     * @throws ErrnoException ENODEV for one without a state, and as {@link PciBus#add} does
+     */
+    public SnapFunction create(
+            int networkFunction, PciAddress at, SnapFunction.Protocol protocol, PciFunction function, Runnable close) {
+        PfFirmware firmware = firmwares.get(networkFunction);
+        int bdf = (at.bus() << 8) | (at.device() << 3) | at.function();
+        SnapFunction snap = new SnapFunction(takeVhcaId(), at.domain(), bdf, protocol);
+        Vhca vhca;
+        PciDevice device;
+        try {
+            vhca = new Vhca(snap, state(snap, function));
+            device = bus.add(at, new SnapPciFunction(function, vhca));
+        } catch (ErrnoException e) {
+            close.run();
+            throw e;
+        }
+        synchronized (this) {
+            emulated.put(snap, new Emulated(vhca, firmware, device, close));
+        }
+        firmware.add(vhca).forEach(listener -> listener.added(snap));
+        return snap;
+    }
+
+    /**
+     * Makes an emulated function disappear, when the machine's drivers and their user have let go of it.
+     *
+     * @param limit how long to wait for that
+     * @throws ErrnoException EBUSY when they have not by then: it stays. ENOENT when it is gone, or somebody else makes it go
+     */
+    public void delete(SnapFunction snap, Duration limit) {
+        Emulated ending;
+        synchronized (this) {
+            ending = emulated.remove(snap);
+        }
+        if (ending == null) {
+            throw new ErrnoException(ENOENT, "delete " + snap);
+        }
+        boolean gone = false;
+        List<SnapListener> told = new ArrayList<>();
+        try {
+            for (SnapListener listener : ending.firmware.listeners()) {
+                listener.removing(snap, limit);
+                told.add(listener);
+            }
+            bus.remove(ending.device, limit);
+            gone = true;
+        } finally {
+            if (!gone) {
+                synchronized (this) {
+                    emulated.put(snap, ending);
+                }
+                told.forEach(listener -> listener.added(snap));
+            }
+        }
+        ending.firmware.remove(ending.vhca);
+        ending.close.run();
+    }
+
+    /** Unplugs it, with all that it emulates; waits for users as long as it takes. */
+    @Override
+    public void close() {
+        for (SnapFunction snap : functions()) {
+            delete(snap, PciBus.FOREVER);
+        }
+        networkFunctions.reversed().forEach(bus::remove);
+        networkFunctions.clear();
+    }
+
+    private static FunctionState state(SnapFunction snap, PciFunction function) {
+        return function.platform(FunctionState.class)
+                .orElseThrow(
+                        () -> new ErrnoException(ENODEV, "emulate " + snap + ": the function has no state to save"));
+    }
+
+    private synchronized int takeVhcaId() {
+        return nextVhcaId++;
+    }
+}

@@ -1,0 +1,136 @@
+package org.vfio4j.bluefield;
+
+import static org.vfio4j.sys.Errno.EINVAL;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.LongConsumer;
+import org.vfio4j.mlx5.Mlx5Caps;
+import org.vfio4j.mlx5.Mlx5Firmware;
+import org.vfio4j.mlx5.PageTrackRange;
+import org.vfio4j.mlx5.SnapFunction;
+import org.vfio4j.mlx5.SnapListener;
+import org.vfio4j.mlx5.VhcaMigrationState;
+import org.vfio4j.mlx5.VhcaSide;
+import org.vfio4j.sys.ErrnoException;
+
+/** The DPU's firmware as one of its network functions reaches it. Safe for all threads; its tables are under this object's lock. */
+final class PfFirmware implements Mlx5Firmware {
+
+    /** Pages of 4 KiB to 1 GiB; more ranges are merged by the driver. */
+    private static final Mlx5Caps CAPS = new Mlx5Caps(true, true, true, 16, 12, 30);
+
+    private record Tracking(Vhca vhca, PageTracker tracker) {}
+
+    private final Map<Integer, Vhca> vhcas = new TreeMap<>();
+    private final Map<Integer, Tracking> trackers = new TreeMap<>();
+    private final List<SnapListener> listeners = new ArrayList<>();
+    private int nextTracker = 1;
+
+    /** A function is there. Returns who has to hear of it. */
+    synchronized List<SnapListener> add(Vhca vhca) {
+        vhcas.put(vhca.snap().vhcaId(), vhca);
+        return List.copyOf(listeners);
+    }
+
+    synchronized void remove(Vhca vhca) {
+        vhcas.remove(vhca.snap().vhcaId());
+    }
+
+    synchronized List<SnapListener> listeners() {
+        return List.copyOf(listeners);
+    }
+
+    @Override
+    public Mlx5Caps caps() {
+        return CAPS;
+    }
+
+    @Override
+    public void suspendVhca(int vhcaId, VhcaSide side) {
+        vhca(vhcaId).suspend(side);
+    }
+
+    @Override
+    public void resumeVhca(int vhcaId, VhcaSide side) {
+        vhca(vhcaId).resume(side);
+    }
+
+    @Override
+    public VhcaMigrationState queryVhcaMigrationState(int vhcaId, boolean incremental) {
+        return vhca(vhcaId).query(incremental);
+    }
+
+    @Override
+    public byte[] saveVhcaState(int vhcaId, boolean incremental, boolean setTrack) {
+        return vhca(vhcaId).save(incremental, setTrack);
+    }
+
+    @Override
+    public void loadVhcaState(int vhcaId, byte[] image) {
+        vhca(vhcaId).load(image);
+    }
+
+    @Override
+    public int createPageTracker(int vhcaId, List<PageTrackRange> ranges, int logPageSize) {
+        if (ranges.isEmpty()
+                || ranges.size() > CAPS.pgTrackMaxNumRange()
+                || logPageSize < CAPS.pgTrackLogMinPageSize()
+                || logPageSize > CAPS.pgTrackLogMaxPageSize()) {
+            throw new ErrnoException(
+                    EINVAL,
+                    "create page tracker: " + ranges.size() + " ranges, log_page_size " + logPageSize
+                            + ": the limits are " + CAPS);
+        }
+        Vhca vhca = vhca(vhcaId);
+        PageTracker begun = vhca.track(ranges, logPageSize);
+        synchronized (this) {
+            int number = nextTracker++;
+            trackers.put(number, new Tracking(vhca, begun));
+            return number;
+        }
+    }
+
+    @Override
+    public void reportPageTracker(int tracker, long iova, long last, LongConsumer dirtyPage) {
+        tracking(tracker).tracker().report(iova, last, dirtyPage);
+    }
+
+    @Override
+    public void destroyPageTracker(int tracker) {
+        Tracking ending = tracking(tracker);
+        ending.vhca().stopTracking(ending.tracker());
+        synchronized (this) {
+            trackers.remove(tracker);
+        }
+    }
+
+    @Override
+    public synchronized List<SnapFunction> subscribe(SnapListener listener) {
+        listeners.add(listener);
+        return vhcas.values().stream().map(Vhca::snap).toList();
+    }
+
+    @Override
+    public synchronized void unsubscribe(SnapListener listener) {
+        listeners.remove(listener);
+    }
+
+    private synchronized Vhca vhca(int vhcaId) {
+        Vhca found = vhcas.get(vhcaId);
+        if (found == null) {
+            throw new ErrnoException(EINVAL, "VHCA " + vhcaId + ": there is none");
+        }
+        return found;
+    }
+
+    private synchronized Tracking tracking(int tracker) {
+        Tracking found = trackers.get(tracker);
+        if (found == null) {
+            throw new ErrnoException(EINVAL, "page tracker " + tracker + ": there is none");
+        }
+        return found;
+    }
+}

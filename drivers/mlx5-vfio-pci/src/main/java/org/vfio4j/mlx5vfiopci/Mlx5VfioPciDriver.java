@@ -1,0 +1,72 @@
+package org.vfio4j.mlx5vfiopci;
+
+import java.time.Duration;
+import java.util.List;
+import org.vfio4j.bus.AuxiliaryDevice;
+import org.vfio4j.bus.PciBus;
+import org.vfio4j.bus.PciDevice;
+import org.vfio4j.bus.PciDeviceId;
+import org.vfio4j.bus.PciDriver;
+import org.vfio4j.mlx5.Mlx5Caps;
+import org.vfio4j.mlx5core.Mlx5VfioPciDevice;
+import org.vfio4j.vfiopcicore.VfioPciCore;
+import org.vfio4j.vfiopcicore.VfioPciRegistration;
+
+/**
+ * Gives the functions that a DPU emulates to users, and makes them migratable with what the DPU's firmware can do. It matches none by
+ * id: what an emulated function is to its driver, a virtio disk say, does not tell that firmware stands behind it. {@link
+ * Mlx5VfioPciAuxiliaryDriver} binds them, and driver_override, which {@code mlx5_core} sets, keeps others from them. The bus's threads
+ * call.
+ */
+public final class Mlx5VfioPciDriver implements PciDriver {
+
+    /** Its name, and the auxiliary driver's. */
+    public static final String NAME = "mlx5-vfio-pci";
+
+    @Override
+    public String name() {
+        return NAME;
+    }
+
+    @Override
+    public List<PciDeviceId> idTable() {
+        return List.of();
+    }
+
+    /** Auxiliary devices may have waited for it. */
+    @Override
+    public void registered(PciBus bus) {
+        for (AuxiliaryDevice device : bus.auxiliary().devices()) {
+            if (device.driver().isEmpty() && device.matchName().equals(Mlx5VfioPciAuxiliaryDriver.ID)) {
+                bus.auxiliary().probe(device);
+            }
+        }
+    }
+
+    /** {@inheritDoc} ENODEV for a function that no auxiliary device speaks for. */
+    @Override
+    public void probe(PciDevice device) {
+        Mlx5VfioPciDevice part = SnapClaim.of(device);
+        VfioPciCore core = VfioPciCore.create(NAME, device);
+        Mlx5Caps caps = part.firmware().caps();
+        if (caps.migration()) {
+            VhcaMigration migration = new VhcaMigration(core, part.firmware(), part.vhcaId());
+            core.setMigration(migration);
+            core.onReset(migration::reset);
+        }
+        if (caps.advVirtualization()) {
+            core.setLogging(new PageTracking(part.firmware(), part.vhcaId()));
+        }
+        VfioPciRegistration.register(this, device, core, core);
+    }
+
+    @Override
+    public void remove(PciDevice device) {
+        remove(device, PciBus.FOREVER);
+    }
+
+    @Override
+    public void remove(PciDevice device, Duration limit) {
+        device.driverData(VfioPciRegistration.class).unregister(limit);
+    }
+}
