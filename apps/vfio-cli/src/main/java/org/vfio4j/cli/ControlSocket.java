@@ -43,7 +43,10 @@ final class ControlSocket implements AutoCloseable {
     private volatile boolean closing;
 
     private ControlSocket(
-            Fd listening, UnaryOperator<String> answer, Function<String, Optional<Conversation>> conversations, String busy) {
+            Fd listening,
+            UnaryOperator<String> answer,
+            Function<String, Optional<Conversation>> conversations,
+            String busy) {
         this.listening = listening;
         this.answer = answer;
         this.conversations = conversations;
@@ -62,7 +65,10 @@ final class ControlSocket implements AutoCloseable {
      * @throws ErrnoException what bind says; ENAMETOOLONG for a runtime directory far down
      */
     static ControlSocket listen(
-            Path path, UnaryOperator<String> answer, Function<String, Optional<Conversation>> conversations, String busy) {
+            Path path,
+            UnaryOperator<String> answer,
+            Function<String, Optional<Conversation>> conversations,
+            String busy) {
         Fd listening = UnixSocket.listen(path, MAX_CONNECTIONS);
         try {
             Files.setPosixFilePermissions(path, PosixFilePermissions.fromString("rw-------"));

@@ -147,8 +147,7 @@ final class MachineFunction implements AutoCloseable {
             LocalDeviceFile file = open();
             try {
                 inspection = Inspection.of(file);
-                VfioUserServer taken =
-                        VfioUserServer.takeOver(machine.eventLoop(), from.server(), file, how.options());
+                VfioUserServer taken = VfioUserServer.takeOver(machine.eventLoop(), from.server(), file, how.options());
                 server = Optional.of(taken);
                 served = Optional.of(file);
             } catch (RuntimeException e) {
@@ -171,7 +170,8 @@ final class MachineFunction implements AutoCloseable {
     }
 
     private FunctionState functionState() {
-        if (device.function().bars().stream().anyMatch(bar -> device.function().barMemory(bar.index()).isPresent())) {
+        if (device.function().bars().stream()
+                .anyMatch(bar -> device.function().barMemory(bar.index()).isPresent())) {
             throw new ErrnoException(EOPNOTSUPP, "hand over " + device + ", whose doorbells its client has mapped");
         }
         return device.function()

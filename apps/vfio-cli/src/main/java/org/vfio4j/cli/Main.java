@@ -49,7 +49,8 @@ public final class Main {
     static int run(PrintWriter out, PrintWriter err, String... args) {
         List<List<String>> groups = ServeCommand.groups(args);
         List<String> words = groups.getFirst();
-        CommandLine line = new CommandLine(new VfioCommand(), new Commands(groups.subList(1, groups.size()), List.of(args)));
+        CommandLine line =
+                new CommandLine(new VfioCommand(), new Commands(groups.subList(1, groups.size()), List.of(args)));
         commands(words).forEach(line::addSubcommand);
         Optional.ofNullable(line.getSubcommands().get(ServeCommand.NAME))
                 .ifPresent(serve -> serve.getCommandSpec().usageMessage().footer(ServeCommand.footer()));

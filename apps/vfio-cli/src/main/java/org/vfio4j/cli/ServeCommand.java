@@ -173,8 +173,7 @@ final class ServeCommand implements Callable<Integer> {
                             from.offer().functions(),
                             pauseNs / 1e6);
         } catch (ErrnoException e) {
-            throw new CliException(
-                    ExitCode.of(e.errno()), e.getMessage() + "; the other process serves on", "vfio ls");
+            throw new CliException(ExitCode.of(e.errno()), e.getMessage() + "; the other process serves on", "vfio ls");
         }
     }
 

@@ -56,19 +56,30 @@ final class Takeover implements AutoCloseable {
      */
     static Takeover of(long pid) {
         FdChannel channel = connect(pid);
+        try {
+            return over(channel);
+        } catch (ErrnoException | JacksonException e) {
+            throw new CliException(
+                    ExitCode.UNREACHABLE, "process " + pid + " does not hand over: " + e.getMessage(), "vfio ls");
+        }
+    }
+
+    /**
+     * The same over a connection on which it has been asked.
+     *
+     * @param channel owned by this, also when it throws
+     */
+    static Takeover over(FdChannel channel) {
         try (FdChannel.Packet packet = channel.receive(MAX_OFFER_BYTES, LIMIT.toNanos())) {
             JsonNode reply = JSON.readTree(new String(packet.bytes(), StandardCharsets.UTF_8));
             checkNoError(reply);
             UpgradeOffer offer = JSON.treeToValue(reply.path("items").path(0), UpgradeOffer.class);
             if (packet.fds().size() != offer.memories().size()) {
-                throw new ErrnoException(EPROTO, "take over process " + pid + ": descriptors are missing");
+                throw new ErrnoException(EPROTO, "take over: descriptors are missing");
             }
-            return new Takeover(channel, offer, packet.fds().stream().map(Fd::dup).toList());
-        } catch (ErrnoException | JacksonException e) {
-            channel.close();
-            throw new CliException(
-                    ExitCode.UNREACHABLE, "process " + pid + " does not hand over: " + e.getMessage(), "vfio ls");
-        } catch (CliException e) {
+            return new Takeover(
+                    channel, offer, packet.fds().stream().map(Fd::dup).toList());
+        } catch (RuntimeException e) {
             channel.close();
             throw e;
         }
@@ -205,7 +216,9 @@ final class Takeover implements AutoCloseable {
         JsonNode item = reply.path("items").path(0);
         if (reply.path("kind").asString("").equals(ControlRequest.ERROR)) {
             throw new CliException(
-                    ExitCode.of(item.path("errno").asInt()), item.path("message").asString(""), "vfio ls");
+                    ExitCode.of(item.path("errno").asInt()),
+                    item.path("message").asString(""),
+                    "vfio ls");
         }
     }
 }

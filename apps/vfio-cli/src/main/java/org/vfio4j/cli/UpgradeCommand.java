@@ -43,8 +43,8 @@ final class UpgradeCommand implements Callable<Integer> {
             checkDirectory(from, offer.directory());
             Rehearsal.run();
             List<List<String>> groups = ServeCommand.groups(offer.arguments().toArray(String[]::new));
-            ServeCommand serve = new ServeCommand(
-                    groups.subList(1, groups.size()), offer.arguments(), Optional.of(takeover));
+            ServeCommand serve =
+                    new ServeCommand(groups.subList(1, groups.size()), offer.arguments(), Optional.of(takeover));
             CommandLine line = new CommandLine(serve);
             line.setOut(spec.commandLine().getOut()).setErr(spec.commandLine().getErr());
             List<String> words = groups.getFirst();
@@ -65,7 +65,8 @@ final class UpgradeCommand implements Callable<Integer> {
         }
         if (servers.size() > 1) {
             throw CliException.usage(
-                    servers.size() + " processes serve", "vfio upgrade " + servers.getFirst().pid());
+                    servers.size() + " processes serve",
+                    "vfio upgrade " + servers.getFirst().pid());
         }
         return servers.getFirst().pid();
     }

@@ -11,8 +11,7 @@ import java.util.List;
  * @param functions how many functions are served
  * @param memories disks in memory, in the order in which their descriptors come
  */
-record UpgradeOffer(
-        String version, String directory, List<String> arguments, int functions, List<Memory> memories) {
+record UpgradeOffer(String version, String directory, List<String> arguments, int functions, List<Memory> memories) {
 
     /**
      * A disk in memory.

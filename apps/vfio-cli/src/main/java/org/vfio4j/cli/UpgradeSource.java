@@ -122,8 +122,7 @@ final class UpgradeSource implements ControlSocket.Conversation {
                 for (int i = 0; i < storages.size(); i++) {
                     Optional<Fd> memory = storages.get(i).shareMemory();
                     if (memory.isPresent()) {
-                        memories.add(
-                                new UpgradeOffer.Memory(function.device().toString(), i));
+                        memories.add(new UpgradeOffer.Memory(function.device().toString(), i));
                         fds.add(memory.get());
                     }
                 }

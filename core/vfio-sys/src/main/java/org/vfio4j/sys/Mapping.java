@@ -63,7 +63,10 @@ public final class Mapping implements AutoCloseable {
     /** Maps {@code size} bytes of zeroes that take memory only where they are touched. */
     public static Mapping anonymous(long size) {
         int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-        return new Mapping(mmap(size, PROT_READ | PROT_WRITE, flags, NO_FD, 0, "mmap anonymous size=" + size), size, MADV_DONTNEED);
+        return new Mapping(
+                mmap(size, PROT_READ | PROT_WRITE, flags, NO_FD, 0, "mmap anonymous size=" + size),
+                size,
+                MADV_DONTNEED);
     }
 
     public long address() {
