@@ -61,7 +61,7 @@ final class Rehearsal {
 
     private static Machine handOver(Machine from, Path socket) {
         UnixSocket.Pair pair = UnixSocket.pair();
-        UpgradeSource source = new UpgradeSource(from, List.of(ServeCommand.NAME), () -> {});
+        UpgradeSource source = new UpgradeSource(from, List.of(ServeCommand.NAME), () -> {}, () -> {});
         Thread giving = Thread.ofPlatform().daemon().name("vfio-rehearsal").start(() -> {
             try (FdChannel channel = new FdChannel(pair.first())) {
                 source.hold(channel);

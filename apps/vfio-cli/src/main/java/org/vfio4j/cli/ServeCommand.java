@@ -154,7 +154,7 @@ final class ServeCommand implements Callable<Integer> {
             plan.plugInto(machine, serverOptions(plan));
             takeover.ifPresent(from -> takeOver(from, machine));
             Optional<ControlSocket.Conversation> upgrade =
-                    run == null ? Optional.of(new UpgradeSource(machine, arguments, stop::stop)) : Optional.empty();
+                    run == null ? Optional.of(new UpgradeSource(machine, arguments, Rehearsal::run, stop::stop)) : Optional.empty();
             try (ServerControl control = inDirectory(() -> ServerControl.start(machine, directory, view, upgrade))) {
                 ServerState state = control.state();
                 announce(state);

@@ -45,16 +45,19 @@ final class UpgradeSource implements ControlSocket.Conversation {
 
     private final Machine machine;
     private final List<String> arguments;
+    private final Runnable warmUp;
     private final Runnable gone;
     private final AtomicBoolean running = new AtomicBoolean();
 
     /**
      * @param arguments of {@code vfio}, as this process got them
+     * @param warmUp what to do while the other process warms up
      * @param gone what to do when another process has everything
      */
-    UpgradeSource(Machine machine, List<String> arguments, Runnable gone) {
+    UpgradeSource(Machine machine, List<String> arguments, Runnable warmUp, Runnable gone) {
         this.machine = machine;
         this.arguments = List.copyOf(arguments);
+        this.warmUp = warmUp;
         this.gone = gone;
     }
 
@@ -82,6 +85,7 @@ final class UpgradeSource implements ControlSocket.Conversation {
         List<MachineFunction> served =
                 machine.functions().stream().filter(MachineFunction::isServed).toList();
         offer(channel, served.size());
+        warmUp.run();
         expect(channel, READY, START_LIMIT);
         List<MachineFunction> stopped = new ArrayList<>();
         List<MovingFunction> moving = new ArrayList<>();

@@ -168,7 +168,7 @@ class UpgradeTest {
     }
 
     private Thread give(UnixSocket.Pair pair) {
-        UpgradeSource source = new UpgradeSource(now, List.of("serve"), gone::incrementAndGet);
+        UpgradeSource source = new UpgradeSource(now, List.of("serve"), () -> {}, gone::incrementAndGet);
         return Thread.ofPlatform().start(() -> {
             try (FdChannel channel = new FdChannel(pair.first())) {
                 source.hold(channel);
