@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import org.vfio4j.bus.PciAddress;
+import org.vfio4j.sys.Nice;
 import org.vfio4j.sys.UnixSocket;
 import org.vfio4j.userspace.virtioblk.VirtioBlkDriver;
 import org.vfio4j.userspace.virtioblk.VirtioBlkOptions;
@@ -19,15 +20,27 @@ import org.vfio4j.vfiouser.VfioUserServerOptions;
  */
 final class Rehearsal {
 
-    private static final int TURNS = 40;
+    private static final int TURNS = 30;
     private static final PciAddress ADDRESS = PciAddress.parse("0000:00:01.0");
     private static final List<String> DEVICE = List.of("virtio-blk", "memory=1M");
 
     private Rehearsal() {}
 
-    /** Does it. One that fails is no reason not to try the real thing. */
+    /**
+     * Does it, in threads that give way to those that serve guests meanwhile. One that fails is no reason not to try the real thing.
+     */
     static void run() {
+        Thread quietly = Thread.ofPlatform().daemon().name("vfio-rehearsal").start(Rehearsal::rehearse);
         try {
+            quietly.join();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private static void rehearse() {
+        try {
+            Nice.giveWay();
             Path directory = Files.createTempDirectory("vfio4j-rehearsal");
             try {
                 rehearse(directory.resolve("s"));
@@ -62,11 +75,14 @@ final class Rehearsal {
     private static Machine handOver(Machine from, Path socket) {
         UnixSocket.Pair pair = UnixSocket.pair();
         UpgradeSource source = new UpgradeSource(from, List.of(ServeCommand.NAME), () -> {}, () -> {});
-        Thread giving = Thread.ofPlatform().daemon().name("vfio-rehearsal").start(() -> {
-            try (FdChannel channel = new FdChannel(pair.first())) {
-                source.hold(channel);
-            }
-        });
+        Thread giving = Thread.ofPlatform()
+                .daemon()
+                .name("vfio-rehearsal-source")
+                .start(() -> {
+                    try (FdChannel channel = new FdChannel(pair.first())) {
+                        source.hold(channel);
+                    }
+                });
         Machine to = new Machine();
         try (Takeover takeover = Takeover.over(new FdChannel(pair.second()))) {
             to.setTakingOver(true);

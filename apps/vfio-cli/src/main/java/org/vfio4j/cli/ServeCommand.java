@@ -153,8 +153,9 @@ final class ServeCommand implements Callable<Integer> {
                     .toAbsolutePath();
             plan.plugInto(machine, serverOptions(plan));
             takeover.ifPresent(from -> takeOver(from, machine));
-            Optional<ControlSocket.Conversation> upgrade =
-                    run == null ? Optional.of(new UpgradeSource(machine, arguments, Rehearsal::run, stop::stop)) : Optional.empty();
+            Optional<ControlSocket.Conversation> upgrade = run == null
+                    ? Optional.of(new UpgradeSource(machine, arguments, Rehearsal::run, stop::stop))
+                    : Optional.empty();
             try (ServerControl control = inDirectory(() -> ServerControl.start(machine, directory, view, upgrade))) {
                 ServerState state = control.state();
                 announce(state);
