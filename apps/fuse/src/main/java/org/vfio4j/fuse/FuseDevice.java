@@ -90,7 +90,11 @@ final class FuseDevice {
         }
         try {
             new ProcessBuilder(
-                            FUSERMOUNT, "-u", "-z", "--", directory.toAbsolutePath().toString())
+                            FUSERMOUNT,
+                            "-u",
+                            "-z",
+                            "--",
+                            directory.toAbsolutePath().toString())
                     .redirectErrorStream(true)
                     .redirectOutput(ProcessBuilder.Redirect.DISCARD)
                     .start()

@@ -13,7 +13,6 @@ import java.util.stream.Stream;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.EventFd;
 import org.vfio4j.sys.Fd;
-import org.vfio4j.sys.FileIo;
 import org.vfio4j.sys.FileStat;
 
 /** A file system of this process at a directory, from its making to its closing. One thread makes and closes it. */

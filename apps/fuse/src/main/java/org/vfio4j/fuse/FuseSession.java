@@ -4,9 +4,9 @@ import static org.vfio4j.sys.Errno.EACCES;
 import static org.vfio4j.sys.Errno.EAGAIN;
 import static org.vfio4j.sys.Errno.EBADF;
 import static org.vfio4j.sys.Errno.EINTR;
+import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.EIO;
 import static org.vfio4j.sys.Errno.EISDIR;
-import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.ENODEV;
 import static org.vfio4j.sys.Errno.ENOENT;
 import static org.vfio4j.sys.Errno.ENOSYS;
@@ -190,7 +190,13 @@ final class FuseSession implements Runnable {
         int major = request.intAt(0);
         int minor = request.intAt(4);
         if (major < MAJOR || (major == MAJOR && minor < OLDEST_MINOR)) {
-            LOG.log(Level.WARNING, "the kernel speaks FUSE {0}.{1}: {2}.{3} is needed", major, minor, MAJOR, OLDEST_MINOR);
+            LOG.log(
+                    Level.WARNING,
+                    "the kernel speaks FUSE {0}.{1}: {2}.{3} is needed",
+                    major,
+                    minor,
+                    MAJOR,
+                    OLDEST_MINOR);
             throw new ErrnoException(EINVAL, "FUSE " + major + "." + minor);
         }
         reply.u32(MAJOR).u32(MINOR);

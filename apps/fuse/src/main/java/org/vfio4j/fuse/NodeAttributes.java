@@ -37,7 +37,11 @@ final class NodeAttributes {
 
     /** {@code struct fuse_kstatfs}: a file system without blocks. */
     static void putStatfs(FuseReply reply) {
-        reply.zeroes(5 * Long.BYTES).u32(BLOCK_BYTES).u32(NAME_MAX).u32(BLOCK_BYTES).zeroes(7 * Integer.BYTES);
+        reply.zeroes(5 * Long.BYTES)
+                .u32(BLOCK_BYTES)
+                .u32(NAME_MAX)
+                .u32(BLOCK_BYTES)
+                .zeroes(7 * Integer.BYTES);
     }
 
     private void put(FuseReply reply, long id, FuseNode node) {

@@ -211,8 +211,7 @@ class FuseMountTest {
         }
     }
 
-    private record Text(Supplier<String> show, Consumer<String> store)
-            implements FuseNode.File, FuseNode.Handle {
+    private record Text(Supplier<String> show, Consumer<String> store) implements FuseNode.File, FuseNode.Handle {
 
         @Override
         public int mode() {

@@ -47,7 +47,9 @@ record ConfigSpace(PciDevice device) implements FuseNode.File, FuseNode.Handle {
     public int write(long offset, byte[] data) {
         if (device.driver().isPresent()) {
             throw new ErrnoException(
-                    EBUSY, "write config of " + device + ", which " + device.driver().get().name() + " has");
+                    EBUSY,
+                    "write config of " + device + ", which "
+                            + device.driver().get().name() + " has");
         }
         int end = end(offset, data.length);
         int at = (int) Math.min(offset, end);

@@ -26,29 +26,39 @@ record DriverDirectories(PciBus bus, MdevBus mdevs, SysfsActions actions) {
     private static final int ID_FIELDS = 6;
 
     FuseNode pci() {
-        return new Entries().with(() -> bus.drivers().stream().map(PciDriver::name).toList(), name -> bus.drivers().stream()
-                .filter(driver -> driver.name().equals(name))
-                .findFirst()
-                .map(this::of));
+        return new Entries()
+                .with(
+                        () -> bus.drivers().stream().map(PciDriver::name).toList(),
+                        name -> bus.drivers().stream()
+                                .filter(driver -> driver.name().equals(name))
+                                .findFirst()
+                                .map(this::of));
     }
 
     FuseNode auxiliary() {
-        return new Entries().with(
-                () -> bus.auxiliary().drivers().stream().map(AuxiliaryDriver::name).toList(),
-                name -> bus.auxiliary().drivers().stream()
-                        .filter(driver -> driver.name().equals(name))
-                        .findFirst()
-                        .map(this::of));
+        return new Entries()
+                .with(
+                        () -> bus.auxiliary().drivers().stream()
+                                .map(AuxiliaryDriver::name)
+                                .toList(),
+                        name -> bus.auxiliary().drivers().stream()
+                                .filter(driver -> driver.name().equals(name))
+                                .findFirst()
+                                .map(this::of));
     }
 
     FuseNode mdev() {
         TreePath here = MdevDirectory.driver();
-        return new Entries().with(String.valueOf(here.path().getFileName()), () -> new Entries()
+        return new Entries()
                 .with(
-                        () -> mdevs.devices().stream()
-                                .map(device -> device.uuid().toString())
-                                .toList(),
-                        name -> Lookup.mdev(mdevs, name).map(device -> here.linkTo(MdevDirectory.path(device)))));
+                        String.valueOf(here.path().getFileName()),
+                        () -> new Entries()
+                                .with(
+                                        () -> mdevs.devices().stream()
+                                                .map(device -> device.uuid().toString())
+                                                .toList(),
+                                        name -> Lookup.mdev(mdevs, name)
+                                                .map(device -> here.linkTo(MdevDirectory.path(device)))));
     }
 
     /** Lets the drivers see a function that has none. */
@@ -59,8 +69,10 @@ record DriverDirectories(PciBus bus, MdevBus mdevs, SysfsActions actions) {
     private FuseNode of(PciDriver driver) {
         TreePath here = TreePath.of("bus/pci/drivers").in(driver.name());
         return new Entries()
-                .with("bind", () -> Attribute.writable(text -> asForAnUnknown(() ->
-                        actions.bind(device(text), driver.name()))))
+                .with(
+                        "bind",
+                        () -> Attribute.writable(
+                                text -> asForAnUnknown(() -> actions.bind(device(text), driver.name()))))
                 .with("unbind", () -> Attribute.writable(text -> actions.unbind(device(text, driver))))
                 .with("new_id", () -> ids(fields -> bus.addId(driver.name(), PciDeviceId.parse(fields))))
                 .with("remove_id", () -> ids(fields -> bus.removeId(driver.name(), PciDeviceId.parse(fields))))
@@ -83,19 +95,26 @@ record DriverDirectories(PciBus bus, MdevBus mdevs, SysfsActions actions) {
         Function<String, AuxiliaryDevice> byName = name -> Lookup.auxiliary(bus, name)
                 .orElseThrow(() -> new ErrnoException(ENODEV, "auxiliary device '" + name + "'"));
         return new Entries()
-                .with("bind", () -> Attribute.writable(text -> asForAnUnknown(() ->
-                        bus.auxiliary().bind(byName.apply(text), driver.name()))))
-                .with("unbind", () -> Attribute.writable(text -> {
-                    AuxiliaryDevice device = byName.apply(text);
-                    if (!own.get().contains(device)) {
-                        throw new ErrnoException(ENODEV, "unbind " + device + ", which " + driver.name() + " has not");
-                    }
-                    bus.auxiliary().unbind(device);
-                }))
-                .with(() -> own.get().stream().map(AuxiliaryDevice::name).toList(), name -> own.get().stream()
-                        .filter(device -> device.name().equals(name))
-                        .findFirst()
-                        .map(device -> here.linkTo(TreePath.of(device))));
+                .with(
+                        "bind",
+                        () -> Attribute.writable(
+                                text -> asForAnUnknown(() -> bus.auxiliary().bind(byName.apply(text), driver.name()))))
+                .with(
+                        "unbind",
+                        () -> Attribute.writable(text -> {
+                            AuxiliaryDevice device = byName.apply(text);
+                            if (!own.get().contains(device)) {
+                                throw new ErrnoException(
+                                        ENODEV, "unbind " + device + ", which " + driver.name() + " has not");
+                            }
+                            bus.auxiliary().unbind(device);
+                        }))
+                .with(
+                        () -> own.get().stream().map(AuxiliaryDevice::name).toList(),
+                        name -> own.get().stream()
+                                .filter(device -> device.name().equals(name))
+                                .findFirst()
+                                .map(device -> here.linkTo(TreePath.of(device))));
     }
 
     /** A file that takes ids: hexadecimal fields with spaces between. */
@@ -125,7 +144,8 @@ record DriverDirectories(PciBus bus, MdevBus mdevs, SysfsActions actions) {
     private PciDevice device(String name, PciDriver driver) {
         return Optional.of(device(name))
                 .filter(device -> has(driver, device))
-                .orElseThrow(() -> new ErrnoException(ENODEV, "unbind " + name + ", which " + driver.name() + " has not"));
+                .orElseThrow(
+                        () -> new ErrnoException(ENODEV, "unbind " + name + ", which " + driver.name() + " has not"));
     }
 
     private static boolean has(PciDriver driver, PciDevice device) {

@@ -17,7 +17,8 @@ final class Lookup {
 
     static Optional<PciDevice> pci(PciBus bus, String name) {
         try {
-            return Optional.of(bus.device(PciAddress.parse(name))).filter(device -> device.name().equals(name));
+            return Optional.of(bus.device(PciAddress.parse(name)))
+                    .filter(device -> device.name().equals(name));
         } catch (IllegalArgumentException | ErrnoException e) {
             return Optional.empty();
         }

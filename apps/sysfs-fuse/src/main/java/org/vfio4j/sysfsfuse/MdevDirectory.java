@@ -100,24 +100,24 @@ record MdevDirectory(MdevBus mdevs, SysfsActions actions) {
     private FuseNode of(MdevParent parent, MdevType type) {
         TreePath devices = path(parent).in(TYPES).in(type.name()).in("devices");
         Entries entries = new Entries()
-                .with(
-                        "create",
-                        () -> Attribute.writable(text -> actions.create(parent, type, MdevUuid.parse(text))))
+                .with("create", () -> Attribute.writable(text -> actions.create(parent, type, MdevUuid.parse(text))))
                 .with("name", () -> Attribute.readable(type::prettyName))
                 .with("device_api", () -> Attribute.readable(type::deviceApi))
                 .with(
                         "available_instances",
                         () -> Attribute.readable(() -> Integer.toString(parent.availableInstances(type))))
-                .with("devices", () -> new Entries()
-                        .with(
-                                () -> mdevs.devices(parent).stream()
-                                        .filter(device -> device.type().equals(type))
-                                        .map(device -> device.uuid().toString())
-                                        .toList(),
-                                name -> Lookup.mdev(mdevs, name)
-                                        .filter(device -> device.parent() == parent
-                                                && device.type().equals(type))
-                                        .map(device -> devices.linkTo(path(device)))));
+                .with(
+                        "devices",
+                        () -> new Entries()
+                                .with(
+                                        () -> mdevs.devices(parent).stream()
+                                                .filter(device -> device.type().equals(type))
+                                                .map(device -> device.uuid().toString())
+                                                .toList(),
+                                        name -> Lookup.mdev(mdevs, name)
+                                                .filter(device -> device.parent() == parent
+                                                        && device.type().equals(type))
+                                                .map(device -> devices.linkTo(path(device)))));
         type.description()
                 .ifPresent(description -> entries.with("description", () -> Attribute.readable(() -> description)));
         return entries;
@@ -126,13 +126,18 @@ record MdevDirectory(MdevBus mdevs, SysfsActions actions) {
     private FuseNode of(MdevDevice device) {
         TreePath here = path(device);
         return new Entries()
-                .with("remove", () -> Attribute.writable(text -> {
-                    if (Numbers.parse(text, Integer.MAX_VALUE) != 0) {
-                        actions.remove(device);
-                    }
-                }))
+                .with(
+                        "remove",
+                        () -> Attribute.writable(text -> {
+                            if (Numbers.parse(text, Integer.MAX_VALUE) != 0) {
+                                actions.remove(device);
+                            }
+                        }))
                 .with("uevent", () -> Attribute.readable(() -> "DRIVER=" + DRIVER))
-                .link(here, "mdev_type", path(device.parent()).in(TYPES).in(device.type().name()))
+                .link(
+                        here,
+                        "mdev_type",
+                        path(device.parent()).in(TYPES).in(device.type().name()))
                 .link(here, "subsystem", TreePath.of("bus/mdev"))
                 .link(here, "driver", driver())
                 .with(attributes(device, ""));

@@ -42,8 +42,8 @@ record PciDirectory(PciBus bus, MdevDirectory mdev) {
             return Optional.empty();
         }
         // What it says may be gone with the device by the time that it is read.
-        Attribute readable = Attribute.readable(
-                () -> PciAttributes.find(device, name).orElseThrow());
+        Attribute readable =
+                Attribute.readable(() -> PciAttributes.find(device, name).orElseThrow());
         return Optional.of(
                 switch (name) {
                     case "driver_override" ->
@@ -68,7 +68,8 @@ record PciDirectory(PciBus bus, MdevDirectory mdev) {
         }
         if (device.driver().isPresent()) {
             throw new ErrnoException(
-                    EBUSY, "reset " + device + ", which " + device.driver().get().name() + " has");
+                    EBUSY,
+                    "reset " + device + ", which " + device.driver().get().name() + " has");
         }
         device.function().reset();
     }
@@ -149,16 +150,20 @@ record PciDirectory(PciBus bus, MdevDirectory mdev) {
     private FuseNode of(AuxiliaryDevice device) {
         TreePath here = TreePath.of(device);
         return new Entries()
-                .with("uevent", () -> Attribute.readable(() -> device.driver()
-                                .map(driver -> "DRIVER=" + driver.name() + "\n")
-                                .orElse("")
-                        + "MODALIAS=" + device.modalias()))
+                .with(
+                        "uevent",
+                        () -> Attribute.readable(() -> device.driver()
+                                        .map(driver -> "DRIVER=" + driver.name() + "\n")
+                                        .orElse("")
+                                + "MODALIAS=" + device.modalias()))
                 .link(here, "subsystem", TreePath.of("bus/auxiliary"))
-                .with(() -> device.driver().map(driver -> List.of("driver")).orElse(List.of()), name -> device.driver()
-                        .filter(driver -> name.equals("driver"))
-                        .map(AuxiliaryDriver::name)
-                        .map(driver ->
-                                here.linkTo(TreePath.of("bus/auxiliary/drivers").in(driver))))
+                .with(
+                        () -> device.driver().map(driver -> List.of("driver")).orElse(List.of()),
+                        name -> device.driver()
+                                .filter(driver -> name.equals("driver"))
+                                .map(AuxiliaryDriver::name)
+                                .map(driver -> here.linkTo(
+                                        TreePath.of("bus/auxiliary/drivers").in(driver))))
                 .with(() -> childNames(device), name -> child(device, name));
     }
 }

@@ -51,12 +51,15 @@ public final class SysfsTree {
     private FuseNode pciBus() {
         TreePath devices = TreePath.of("bus/pci/devices");
         return new Entries()
-                .with("devices", () -> new Entries()
-                        .with(
-                                () -> bus.devices().stream()
-                                        .map(device -> device.name())
-                                        .toList(),
-                                name -> Lookup.pci(bus, name).map(device -> devices.linkTo(TreePath.of(device)))))
+                .with(
+                        "devices",
+                        () -> new Entries()
+                                .with(
+                                        () -> bus.devices().stream()
+                                                .map(device -> device.name())
+                                                .toList(),
+                                        name -> Lookup.pci(bus, name)
+                                                .map(device -> devices.linkTo(TreePath.of(device)))))
                 .with("drivers", drivers::pci)
                 .with("drivers_probe", drivers::pciProbe);
     }
@@ -64,41 +67,53 @@ public final class SysfsTree {
     private FuseNode auxiliaryBus() {
         TreePath devices = TreePath.of("bus/auxiliary/devices");
         return new Entries()
-                .with("devices", () -> new Entries()
-                        .with(
-                                () -> bus.auxiliary().devices().stream()
-                                        .map(AuxiliaryDevice::name)
-                                        .toList(),
-                                name -> Lookup.auxiliary(bus, name).map(device -> devices.linkTo(TreePath.of(device)))))
+                .with(
+                        "devices",
+                        () -> new Entries()
+                                .with(
+                                        () -> bus.auxiliary().devices().stream()
+                                                .map(AuxiliaryDevice::name)
+                                                .toList(),
+                                        name -> Lookup.auxiliary(bus, name)
+                                                .map(device -> devices.linkTo(TreePath.of(device)))))
                 .with("drivers", drivers::auxiliary);
     }
 
     private FuseNode mdevBus() {
         TreePath devices = TreePath.of("bus/mdev/devices");
         return new Entries()
-                .with("devices", () -> new Entries()
-                        .with(
-                                () -> mdevs.devices().stream()
-                                        .map(device -> device.uuid().toString())
-                                        .toList(),
-                                name -> Lookup.mdev(mdevs, name)
-                                        .map(device -> devices.linkTo(MdevDirectory.path(device)))))
+                .with(
+                        "devices",
+                        () -> new Entries()
+                                .with(
+                                        () -> mdevs.devices().stream()
+                                                .map(device -> device.uuid().toString())
+                                                .toList(),
+                                        name -> Lookup.mdev(mdevs, name)
+                                                .map(device -> devices.linkTo(MdevDirectory.path(device)))))
                 .with("drivers", drivers::mdev);
     }
 
     private FuseNode classes() {
         TreePath parents = TreePath.of("class/mdev_bus");
-        return new Entries().with("mdev_bus", () -> new Entries()
+        return new Entries()
                 .with(
-                        () -> mdevs.parents().stream().map(MdevParent::name).toList(),
-                        name -> mdevs.findParent(name).map(parent -> parents.linkTo(MdevDirectory.path(parent)))));
+                        "mdev_bus",
+                        () -> new Entries()
+                                .with(
+                                        () -> mdevs.parents().stream()
+                                                .map(MdevParent::name)
+                                                .toList(),
+                                        name -> mdevs.findParent(name)
+                                                .map(parent -> parents.linkTo(MdevDirectory.path(parent)))));
     }
 
     // Under the driver's own name, by which tools ask whether it is there.
     private FuseNode modules() {
-        return new Entries().with(this::moduleNames, name -> moduleNames().contains(name)
-                ? Optional.of(new Entries())
-                : Optional.empty());
+        return new Entries()
+                .with(
+                        this::moduleNames,
+                        name -> moduleNames().contains(name) ? Optional.of(new Entries()) : Optional.empty());
     }
 
     private List<String> moduleNames() {

@@ -41,8 +41,7 @@ class SysfsTreeTest {
     private final PciBus bus = new PciBus();
     private final MdevBus mdevs = new MdevBus();
     private final PlainFunction function = new PlainFunction(0x1af4, 0x1042);
-    private final Walk tree =
-            new Walk(new SysfsTree(bus, mdevs, SysfsActions.on(bus, mdevs)).root());
+    private final Walk tree = new Walk(new SysfsTree(bus, mdevs, SysfsActions.on(bus, mdevs)).root());
 
     private record NamedDriver(String name, List<PciDeviceId> idTable) implements PciDriver {
         @Override
@@ -74,7 +73,9 @@ class SysfsTreeTest {
                         "/devices/virtual/card/card/" + A + "/mdev_type",
                         "/devices/virtual/card/card/mdev_supported_types/port-1/devices/" + A)
                 .allSatisfy(path -> assertThat(tree.find(path)).as(path).isPresent());
-        assertThat(tree.list(DEVICE)).contains("vendor", "config", "driver", "subsystem").doesNotHaveDuplicates();
+        assertThat(tree.list(DEVICE))
+                .contains("vendor", "config", "driver", "subsystem")
+                .doesNotHaveDuplicates();
     }
 
     @Test
@@ -186,7 +187,20 @@ class SysfsTreeTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"1,1", "0x1F,31", "010,8", "+7,7", "0,0", "4294967295,-34", "99999999999999999999,-34", "08,-22", "-1,-22", "x,-22", "'',-22", "1 2,-22"})
+    @CsvSource({
+        "1,1",
+        "0x1F,31",
+        "010,8",
+        "+7,7",
+        "0,0",
+        "4294967295,-34",
+        "99999999999999999999,-34",
+        "08,-22",
+        "-1,-22",
+        "x,-22",
+        "'',-22",
+        "1 2,-22"
+    })
     void numbersAreReadAsTheKernelReadsThem(String text, int expected) {
         if (expected < 0) {
             assertFails(expected == -ERANGE ? ERANGE : EINVAL, () -> Numbers.parse(text, 1 << 30));

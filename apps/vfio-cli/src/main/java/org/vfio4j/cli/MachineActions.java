@@ -43,9 +43,7 @@ record MachineActions(Machine machine, Runnable changed) implements SysfsActions
     @Override
     public void create(MdevParent parent, MdevType type, UUID uuid) {
         machine.mdevs()
-                .start(
-                        new MdevDefinition(parent.name(), uuid, type.name(), false, List.of()),
-                        MdevSockets.path(uuid));
+                .start(new MdevDefinition(parent.name(), uuid, type.name(), false, List.of()), MdevSockets.path(uuid));
         changed.run();
     }
 

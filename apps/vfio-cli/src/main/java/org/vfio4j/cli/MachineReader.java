@@ -147,8 +147,7 @@ final class MachineReader {
 
     private void function(YamlValue value, Map<String, YamlValue> keys, Optional<MachineConfig.Bridge> upstream) {
         PciAddress address = address(value, keys, upstream);
-        DevicePlan plan =
-                plan(required(value, keys, "device"), Optional.ofNullable(keys.get("settings")), kinds::plan);
+        DevicePlan plan = plan(required(value, keys, "device"), Optional.ofNullable(keys.get("settings")), kinds::plan);
         planned(required(value, keys, "address"), upstream, () -> bus.add(address), address);
         YamlValue socket = keys.get("socket-path");
         if (socket != null) {

@@ -40,7 +40,8 @@ final class MdevHost implements AutoCloseable {
     private final VfioUserServerOptions options;
 
     /** An mdev that is served, and whether somebody is about to stop it. */
-    private record Service(MdevDevice device, String socket, VfioUserServer server, Inspection seen, AtomicBoolean stopping) {}
+    private record Service(
+            MdevDevice device, String socket, VfioUserServer server, Inspection seen, AtomicBoolean stopping) {}
 
     /**
      * @param loop makes the machine's event loop, once

@@ -45,6 +45,5 @@ final class Output {
 
     record Envelope(String apiVersion, String kind, List<?> items) {}
 
-    record Devices(
-            String apiVersion, String kind, List<ServerQuery.Found> items, List<ServerQuery.FoundMdev> mdevs) {}
+    record Devices(String apiVersion, String kind, List<ServerQuery.Found> items, List<ServerQuery.FoundMdev> mdevs) {}
 }

@@ -29,8 +29,18 @@ final class ServeCommand implements Callable<Integer> {
     static final String NAME = "serve";
 
     private static final String NEXT_DEVICE = "+";
-    private static final Set<String> PROCESS_OPTIONS =
-            Set.of("--config", "-f", "--sysfs", "--sysfs-fuse", "--run", "--print", "--vfio-pci", "--facts", "--definitions", "-o", "--output");
+    private static final Set<String> PROCESS_OPTIONS = Set.of(
+            "--config",
+            "-f",
+            "--sysfs",
+            "--sysfs-fuse",
+            "--run",
+            "--print",
+            "--vfio-pci",
+            "--facts",
+            "--definitions",
+            "-o",
+            "--output");
     private static final Set<String> PROCESS_FLAGS = Set.of("--trust-client", "-h", "--help", "-V", "--version");
 
     private final List<List<String>> furtherDevices;
@@ -58,7 +68,8 @@ final class ServeCommand implements Callable<Integer> {
     @Option(
             names = "--sysfs-fuse",
             paramLabel = "DIR",
-            description = "Mount a tree like /sys here, in which writes act: bind, unbind, create, remove, ... It needs FUSE.")
+            description =
+                    "Mount a tree like /sys here, in which writes act: bind, unbind, create, remove, ... It needs FUSE.")
     private @Nullable Path sysfsFuse;
 
     @Option(

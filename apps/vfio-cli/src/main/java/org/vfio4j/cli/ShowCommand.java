@@ -13,7 +13,8 @@ import picocli.CommandLine.Mixin;
 /** Shows one function, or another device. */
 @Command(
         name = "show",
-        description = "Shows a function: its place, configuration space, regions, interrupts; an auxiliary device, or an mdev.",
+        description =
+                "Shows a function: its place, configuration space, regions, interrupts; an auxiliary device, or an mdev.",
         mixinStandardHelpOptions = true,
         footer = {"", "Examples:", "  vfio show 0000:00:01.0", "  vfio show mlx5_core.vfio_pci.2048"})
 final class ShowCommand implements Runnable {

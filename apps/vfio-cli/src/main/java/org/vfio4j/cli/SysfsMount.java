@@ -23,7 +23,8 @@ record SysfsMount(Optional<FuseMount> mount) implements AutoCloseable {
      * @throws CliException with advice, when it cannot be mounted there
      */
     static SysfsMount open(Machine machine, ServerControl control, Optional<Path> directory, Path view) {
-        return new SysfsMount(directory.map(path -> open(machine, control, path.toAbsolutePath().normalize(), view)));
+        return new SysfsMount(directory.map(
+                path -> open(machine, control, path.toAbsolutePath().normalize(), view)));
     }
 
     private static FuseMount open(Machine machine, ServerControl control, Path directory, Path view) {

@@ -45,8 +45,7 @@ final class TreeText {
     /** A process and all that it has, with lines that {@code charset} has letters for. */
     static String of(ServerState server, Charset charset) {
         Glyphs glyphs = charset.equals(StandardCharsets.UTF_8) ? UNICODE : ASCII;
-        TreeText tree =
-                new TreeText(glyphs, server.functions(), server.bridges(), server.auxiliary(), server.mdevs());
+        TreeText tree = new TreeText(glyphs, server.functions(), server.bridges(), server.auxiliary(), server.mdevs());
         return tree.render("pid " + server.pid());
     }
 

@@ -137,8 +137,9 @@ class MachineReaderTest {
     void aParentOfMdevsIsOnNoBus() {
         MachineConfig machine = read(GOOD + "  - device: mtty\n");
         assertThat(machine.devices()).hasSameSizeAs(read(GOOD).devices());
-        assertThat(machine.parents()).singleElement().satisfies(parent -> assertThat(parent.where())
-                .isEqualTo("m.yaml:31:5"));
+        assertThat(machine.parents())
+                .singleElement()
+                .satisfies(parent -> assertThat(parent.where()).isEqualTo("m.yaml:31:5"));
         assertThatThrownBy(() -> read(GOOD + "  - device: mtty\n    settings: {ports: 3}\n"))
                 .hasMessageStartingWith("m.yaml:32:23: mtty has no setting 'ports'");
         assertThatThrownBy(() -> read(GOOD + "  - device: mtty\n    address: 00:04.0\n"))
