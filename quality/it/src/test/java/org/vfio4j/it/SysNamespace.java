@@ -31,7 +31,8 @@ record SysNamespace(Path sys, Path etc) {
     /** Skips the test, and says why, where such a namespace cannot be had or one of these programs is not installed. */
     static void assumePossible(String... programs) throws IOException, InterruptedException {
         assumeTrue(
-                Files.isWritable(Path.of("/dev/fuse")) && System.getProperty("user.name").equals("root"),
+                Files.isWritable(Path.of("/dev/fuse"))
+                        && System.getProperty("user.name").equals("root"),
                 "SKIPPED: root and /dev/fuse are needed to put a tree in the place of /sys");
         for (String program : programs) {
             assumeTrue(
@@ -39,7 +40,8 @@ record SysNamespace(Path sys, Path etc) {
                     "SKIPPED: " + program + " is NOT INSTALLED, so the tree is not held against it: apt-get install "
                             + program);
         }
-        Process unshare = new ProcessBuilder("unshare", "-m", "true").inheritIO().start();
+        Process unshare =
+                new ProcessBuilder("unshare", "-m", "true").inheritIO().start();
         assumeTrue(unshare.waitFor() == 0, "SKIPPED: this machine lets nobody make a mount namespace");
     }
 
