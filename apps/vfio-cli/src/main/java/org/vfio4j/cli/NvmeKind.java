@@ -12,6 +12,7 @@ import org.vfio4j.bus.PciAddress;
 import org.vfio4j.devicemodel.DeviceLimits;
 import org.vfio4j.devicemodel.DeviceRecorder;
 import org.vfio4j.devicemodel.QueuePolling;
+import org.vfio4j.mlx5.SnapFunction;
 import org.vfio4j.nvme.NamespaceOptions;
 import org.vfio4j.nvme.Nvme;
 import org.vfio4j.nvme.NvmeIdentity;
@@ -134,6 +135,11 @@ final class NvmeKind implements DeviceKind {
 
         ControllerPlan(Storage opener) {
             this.opener = opener;
+        }
+
+        @Override
+        public Optional<SnapFunction.Protocol> snapProtocol() {
+            return Optional.of(SnapFunction.Protocol.NVME);
         }
 
         @Override
