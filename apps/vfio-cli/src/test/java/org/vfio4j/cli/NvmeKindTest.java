@@ -63,9 +63,9 @@ class NvmeKindTest {
             assertThat(device.description()).startsWith("2 MiB, ").endsWith(", 500 requests/s, 1 MiB/s");
             assertThat(Files.size(image)).isEqualTo(2 << 20);
             assertThatThrownBy(() -> device.tuning().resize(1 << 20)).hasMessageContaining("EINVAL");
-            assertThat(device.function().platform(DeviceStatistics.class)).hasValueSatisfying(statistics -> assertThat(
-                            statistics.slowNs())
-                    .isEqualTo(1_000_000));
+            assertThat(device.function().platform(DeviceStatistics.class))
+                    .hasValueSatisfying(
+                            statistics -> assertThat(statistics.slowNs()).isEqualTo(1_000_000));
         }
         try (EmulatedDevice two = open("memory=1M", "memory=1M")) {
             assertThatThrownBy(() -> two.tuning().resize(2 << 20)).hasMessageContaining("2 namespaces");
