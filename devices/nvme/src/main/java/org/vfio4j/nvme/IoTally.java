@@ -42,7 +42,12 @@ final class IoTally {
     static void answered(QueueStatistics queue, int opcode, long slba, int status, long bytes, long latencyNs) {
         boolean worked = status == NvmeStatus.SUCCESSFUL_COMPLETION;
         if (queue.completed(kind(opcode), bytes, latencyNs, worked)) {
-            queue.slow(name(opcode), opcode == FLUSH || opcode == DATASET_MANAGEMENT ? -1 : slba, bytes, latencyNs, status);
+            queue.slow(
+                    name(opcode),
+                    opcode == FLUSH || opcode == DATASET_MANAGEMENT ? -1 : slba,
+                    bytes,
+                    latencyNs,
+                    status);
         }
     }
 

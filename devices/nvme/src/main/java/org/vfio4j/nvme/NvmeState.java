@@ -119,8 +119,8 @@ record NvmeState(
         for (Submissions saved : submissions) {
             CompletionQueue own = queues.completion(saved.cqid);
             if (own != null) {
-                SubmissionQueue queue = new SubmissionQueue(
-                        saved.id, saved.iova, saved.entries, own, controller.statistics(saved.id));
+                SubmissionQueue queue =
+                        new SubmissionQueue(saved.id, saved.iova, saved.entries, own, controller.statistics(saved.id));
                 queue.head = saved.head;
                 queue.tail = saved.tail;
                 queues.add(queue);

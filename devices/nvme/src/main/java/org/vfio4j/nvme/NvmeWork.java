@@ -410,7 +410,8 @@ final class NvmeWork implements QueueWork {
 
     private int post(SubmissionQueue queue, DmaWindow window, long dw0, int cid, int status) {
         if (queue.completions.isRemote()) {
-            int error = queue.completions.postRemote(window, scratch() + SQE_SIZE, dw0, queue.id, queue.head, cid, status);
+            int error =
+                    queue.completions.postRemote(window, scratch() + SQE_SIZE, dw0, queue.id, queue.head, cid, status);
             forgetAll();
             return error;
         }
@@ -467,9 +468,7 @@ final class NvmeWork implements QueueWork {
     }
 
     private int doorbell(int index, boolean shadowed) {
-        return shadowed
-                ? shadow.get(index)
-                : controller.doorbells().get(index);
+        return shadowed ? shadow.get(index) : controller.doorbells().get(index);
     }
 
     private boolean locateShadow(DmaWindow window) {

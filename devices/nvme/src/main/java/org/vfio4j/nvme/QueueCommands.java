@@ -60,7 +60,11 @@ final class QueueCommands {
         return SUCCESSFUL_COMPLETION;
     }
 
-    /** After {@link #prepare}, where there are several queue threads with all of them quiesced. @return a status, or {@link AdminHandler#HELD} */
+    /**
+     * After {@link #prepare}; where there are several queue threads, with all of them quiesced.
+     *
+     * @return a status, or {@link AdminHandler#HELD}
+     */
     int execute(AdminCommand command) {
         return switch (command.opcode()) {
             case CREATE_IO_COMPLETION_QUEUE -> createCompletion(command);

@@ -67,7 +67,8 @@ class ControllerLifeTest {
             int configured = (int) fixture.driver.read(CC, 4);
             fixture.driver.write(CC, 4, configured | (15 << 7) | (7 << 4) | (7 << 11));
             assertThat(fixture.driver.read(CC, 4)).isEqualTo(configured);
-            assertThat(fixture.io(NvmeCommand.READ, 0, 8, fixture.pages(1), 0).status()).isZero();
+            assertThat(fixture.io(NvmeCommand.READ, 0, 8, fixture.pages(1), 0).status())
+                    .isZero();
             fixture.driver.write(CC, 4, 1 << 7);
             assertThat(fixture.driver.read(CC, 4)).isEqualTo(1 << 7);
         }

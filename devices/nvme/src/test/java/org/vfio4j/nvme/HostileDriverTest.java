@@ -89,7 +89,8 @@ class HostileDriverTest {
                 for (int i = 0; i < 16; i++) {
                     fixture.admin.await();
                 }
-                waits = Math.max(waits, fixture.nvme.controller().heldCompletions().size());
+                waits = Math.max(
+                        waits, fixture.nvme.controller().heldCompletions().size());
             }
             assertThat(waits).isLessThanOrEqualTo(1);
             restart(fixture);

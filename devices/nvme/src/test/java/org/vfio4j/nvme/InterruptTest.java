@@ -46,7 +46,10 @@ class InterruptTest {
         fixture.start();
         fixture.io.submit(NvmeCommand.io(READ, 1, 0, 1).prp(fixture.pages(1)));
         await("completion", fixture.io::isDone);
-        assertThat(fixture.admin.run(new NvmeCommand(NvmeCommand.DELETE_SQ).cdw(10, 1)).status()).isZero();
+        assertThat(fixture.admin
+                        .run(new NvmeCommand(NvmeCommand.DELETE_SQ).cdw(10, 1))
+                        .status())
+                .isZero();
         await("INTx", () -> fixture.intx);
         assertThat(fixture.io.peek()).isPresent();
         fixture.io.consumed();

@@ -53,7 +53,8 @@ class NvmeDirtyLogTest {
             startLog(fixture);
             assertThat(fixture.io(WRITE, 0, 8, page, 0).status()).isZero();
             assertDirty(List.of(fixture.io.cq()));
-            assertThat(fixture.io(READ, NvmeFixture.DISK_BYTES, 8, page, 0).status()).isNotZero();
+            assertThat(fixture.io(READ, NvmeFixture.DISK_BYTES, 8, page, 0).status())
+                    .isNotZero();
             assertDirty(List.of(fixture.io.cq()));
             assertThat(fixture.io(VERIFY, 0, 8, 0, 0).status()).isZero();
             assertDirty(List.of(fixture.io.cq()));
@@ -65,7 +66,8 @@ class NvmeDirtyLogTest {
         try (NvmeFixture fixture = new NvmeFixture().start()) {
             long page = fixture.pages(2);
             startLog(fixture);
-            assertThat(fixture.admin.run(new NvmeCommand(IDENTIFY).prp(page)).status()).isZero();
+            assertThat(fixture.admin.run(new NvmeCommand(IDENTIFY).prp(page)).status())
+                    .isZero();
             assertDirty(List.of(page, fixture.admin.cq()));
         }
     }
@@ -76,7 +78,9 @@ class NvmeDirtyLogTest {
             long shadow = fixture.pages(1);
             long events = fixture.pages(1);
             startLog(fixture);
-            assertThat(fixture.admin.run(new NvmeCommand(DOORBELL_BUFFER).prp(shadow, events)).status())
+            assertThat(fixture.admin
+                            .run(new NvmeCommand(DOORBELL_BUFFER).prp(shadow, events))
+                            .status())
                     .isZero();
             assertDirty(List.of(shadow, events, fixture.admin.cq()));
         }
@@ -121,7 +125,8 @@ class NvmeDirtyLogTest {
                 pages.add(at & -PAGE);
             }
             long second = pages.size() > 1 ? pages.last() : 0;
-            assertThat(fixture.io(READ, random.nextInt(1000), blocks, buffer + offset, second).status())
+            assertThat(fixture.io(READ, random.nextInt(1000), blocks, buffer + offset, second)
+                            .status())
                     .isZero();
             List<Long> expected = new ArrayList<>(pages);
             expected.add(fixture.io.cq());

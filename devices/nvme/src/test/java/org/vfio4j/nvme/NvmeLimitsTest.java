@@ -61,7 +61,8 @@ class NvmeLimitsTest {
             clients.forEach(client -> client.done = 0);
             run(clients, SECOND);
             double mean = clients.stream().mapToLong(client -> client.done).sum() / 4.0;
-            assertThat(clients).allSatisfy(client -> assertThat((double) client.done).isBetween(0.7 * mean, 1.3 * mean));
+            assertThat(clients)
+                    .allSatisfy(client -> assertThat((double) client.done).isBetween(0.7 * mean, 1.3 * mean));
         }
     }
 
@@ -91,7 +92,8 @@ class NvmeLimitsTest {
             clients.forEach(client -> client.submit(30));
             NvmeDriver.await("a first", () -> clients.stream().anyMatch(client -> client.queue.isDone()));
             long before = System.nanoTime();
-            assertThat(fixture.admin.run(new NvmeCommand(0x0a).cdw(11, 7)).dw0()).isEqualTo(7);
+            assertThat(fixture.admin.run(new NvmeCommand(0x0a).cdw(11, 7)).dw0())
+                    .isEqualTo(7);
             fixture.nvme.function().reset();
             assertThat(System.nanoTime() - before).isLessThan(SECOND / 2);
             clients.forEach(Client::takeAll);
@@ -101,8 +103,8 @@ class NvmeLimitsTest {
 
     @Test
     void waitingCostsLittleProcessorEvenWhilePolling() {
-        try (NvmeFixture fixture = fixture(
-                builder -> builder.name("slow-one").limits(50, 0).poll(QueuePolling.ALWAYS))) {
+        try (NvmeFixture fixture =
+                fixture(builder -> builder.name("slow-one").limits(50, 0).poll(QueuePolling.ALWAYS))) {
             List<Client> clients = start(fixture, 1, false);
             run(clients, SECOND / 2);
             Thread thread = ThreadUse.threadNamed("slow-one");

@@ -72,7 +72,8 @@ class NvmeMoveTest {
         }
         assertThat(load.failure).isNull();
         assertThat(load.completed).isEqualTo(load.submitted);
-        long written = controllers[0].counters().writes() + controllers[1].counters().writes();
+        long written =
+                controllers[0].counters().writes() + controllers[1].counters().writes();
         assertThat(written).isEqualTo(load.submitted);
         assertThat(controllers[0].counters().writes()).isPositive();
         assertThat(controllers[1].counters().writes()).isPositive();
@@ -148,11 +149,16 @@ class NvmeMoveTest {
             long shadow = page();
             long events = page();
             if (shadowed) {
-                assertThat(admin.run(new NvmeCommand(DOORBELL_BUFFER).prp(shadow, events)).status()).isZero();
+                assertThat(admin.run(new NvmeCommand(DOORBELL_BUFFER).prp(shadow, events))
+                                .status())
+                        .isZero();
             }
             for (int q = 0; q < QUEUES; q++) {
                 NvmeQueue queue = driver.create(admin, q + 1, ENTRIES, false);
-                queue.ringBy(shadowed ? (index, value) -> ringShadow(shadow, events, index, value) : NvmeMoveTest.this::ring);
+                queue.ringBy(
+                        shadowed
+                                ? (index, value) -> ringShadow(shadow, events, index, value)
+                                : NvmeMoveTest.this::ring);
                 queues.add(queue);
                 busySlots.add(new BitSet());
                 slotOf.add(new int[1 << 16]);
@@ -210,7 +216,8 @@ class NvmeMoveTest {
                         known++;
                         assertThat(reader.io(READ, i, 1, page, 0).status()).isZero();
                         assertThat(RawMemory.getLong(reader.memory.host(page))).isEqualTo(expected[i]);
-                        assertThat(RawMemory.getLong(reader.memory.host(page) + BLOCK - 8)).isEqualTo(expected[i]);
+                        assertThat(RawMemory.getLong(reader.memory.host(page) + BLOCK - 8))
+                                .isEqualTo(expected[i]);
                     }
                 }
                 assertThat(known).isGreaterThan(BLOCKS / 2);

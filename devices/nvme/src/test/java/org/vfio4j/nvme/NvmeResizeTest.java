@@ -55,17 +55,21 @@ class NvmeResizeTest {
                             .status())
                     .isZero();
             int event = admin.submit(new NvmeCommand(ASYNC_EVENT));
-            assertThat(io.run(NvmeCommand.io(READ, 1, 2048, 1).prp(page)).code()).isEqualTo(0x080);
+            assertThat(io.run(NvmeCommand.io(READ, 1, 2048, 1).prp(page)).code())
+                    .isEqualTo(0x080);
 
             nvme.resize(1, 2 << 20);
             var told = admin.await();
             assertThat(told.cid()).isEqualTo(event);
             assertThat(told.dw0()).isEqualTo(NAMESPACE_ATTRIBUTE_CHANGED);
-            assertThat(admin.run(new NvmeCommand(IDENTIFY).nsid(1).prp(page)).status()).isZero();
+            assertThat(admin.run(new NvmeCommand(IDENTIFY).nsid(1).prp(page)).status())
+                    .isZero();
             assertThat(RawMemory.getLong(memory.host(page))).as("NSZE").isEqualTo(4096);
             memory.fill(page, 4096, 0x7e);
-            assertThat(io.run(NvmeCommand.io(WRITE, 1, 4095, 1).prp(page)).status()).isZero();
-            assertThat(io.run(NvmeCommand.io(READ, 1, 4096, 1).prp(page)).code()).isEqualTo(0x080);
+            assertThat(io.run(NvmeCommand.io(WRITE, 1, 4095, 1).prp(page)).status())
+                    .isZero();
+            assertThat(io.run(NvmeCommand.io(READ, 1, 4096, 1).prp(page)).code())
+                    .isEqualTo(0x080);
 
             assertThatThrownBy(() -> nvme.resize(1, 1 << 20)).hasMessageContaining("EINVAL");
             assertThatThrownBy(() -> nvme.resize(2, 4 << 20)).hasMessageContaining("ENODEV");

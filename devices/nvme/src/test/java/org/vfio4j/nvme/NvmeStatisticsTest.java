@@ -52,7 +52,9 @@ class NvmeStatisticsTest {
             assertThat(queue.notifications()).isEqualTo(7);
             assertThat(queue.readLatency().count()).isEqualTo(3);
             assertThat(queue.readLatency().maxNs()).isBetween(1L, 60_000_000_000L);
-            assertThat(queue(fixture, 0).others()).as("queues that were created").isEqualTo(2);
+            assertThat(queue(fixture, 0).others())
+                    .as("queues that were created")
+                    .isEqualTo(2);
             assertThat(statistics(fixture).cpuNs()).isPositive();
         }
     }

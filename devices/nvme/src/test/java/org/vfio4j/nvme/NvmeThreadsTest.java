@@ -90,16 +90,23 @@ class NvmeThreadsTest {
             long page = fixture.page();
             for (NvmeQueue queue : fixture.io) {
                 fixture.memory.fill(page, 4096, queue.id());
-                assertThat(queue.run(NvmeCommand.io(WRITE, 1, 8 * queue.id(), 8).prp(page)).status()).isZero();
+                assertThat(queue.run(NvmeCommand.io(WRITE, 1, 8 * queue.id(), 8).prp(page))
+                                .status())
+                        .isZero();
                 fixture.memory.fill(page, 4096, 0);
-                assertThat(queue.run(NvmeCommand.io(READ, 1, 8 * queue.id(), 8).prp(page)).status()).isZero();
+                assertThat(queue.run(NvmeCommand.io(READ, 1, 8 * queue.id(), 8).prp(page))
+                                .status())
+                        .isZero();
                 assertThat(fixture.memory.get(page, 4096)).containsOnly(queue.id());
             }
             for (int i = 0; i < threads; i++) {
                 ThreadUse.threadNamed("threads-" + i);
             }
-            List<QueueSnapshot> queues =
-                    fixture.nvme.function().platform(DeviceStatistics.class).orElseThrow().queues();
+            List<QueueSnapshot> queues = fixture.nvme
+                    .function()
+                    .platform(DeviceStatistics.class)
+                    .orElseThrow()
+                    .queues();
             assertThat(queues).extracting(QueueSnapshot::queue).containsExactly(0, 1, 2, 3, 4);
             assertThat(queues.subList(1, 5)).allSatisfy(queue -> {
                 assertThat(queue.reads()).isEqualTo(1);
@@ -163,16 +170,31 @@ class NvmeThreadsTest {
                 }
             });
             for (int i = 0; i < 150; i++) {
-                assertThat(fixture.admin.run(new NvmeCommand(DELETE_SQ).cdw(10, PAIRS)).status()).isZero();
-                assertThat(fixture.admin.run(new NvmeCommand(DELETE_CQ).cdw(10, PAIRS)).status()).isZero();
-                assertThat(fixture.admin.run(new NvmeCommand(SET_FEATURES).cdw(10, 6).cdw(11, i & 1)).status())
+                assertThat(fixture.admin
+                                .run(new NvmeCommand(DELETE_SQ).cdw(10, PAIRS))
+                                .status())
+                        .isZero();
+                assertThat(fixture.admin
+                                .run(new NvmeCommand(DELETE_CQ).cdw(10, PAIRS))
+                                .status())
+                        .isZero();
+                assertThat(fixture.admin
+                                .run(new NvmeCommand(SET_FEATURES).cdw(10, 6).cdw(11, i & 1))
+                                .status())
                         .isZero();
                 if (i % 50 == 0) {
-                    assertThat(fixture.admin.run(new NvmeCommand(FORMAT_NVM).nsid(2)).status()).isZero();
+                    assertThat(fixture.admin
+                                    .run(new NvmeCommand(FORMAT_NVM).nsid(2))
+                                    .status())
+                            .isZero();
                 }
                 NvmeQueue last = fixture.driver.queue(PAIRS, ENTRIES, false);
-                assertThat(fixture.admin.run(NvmeDriver.createCompletions(last, 1)).status()).isZero();
-                assertThat(fixture.admin.run(NvmeDriver.createSubmissions(last)).status()).isZero();
+                assertThat(fixture.admin
+                                .run(NvmeDriver.createCompletions(last, 1))
+                                .status())
+                        .isZero();
+                assertThat(fixture.admin.run(NvmeDriver.createSubmissions(last)).status())
+                        .isZero();
             }
             synchronized (stop) {
                 stop[0] = true;
@@ -194,7 +216,8 @@ class NvmeThreadsTest {
                 long page = fixture.page();
                 for (NvmeQueue queue : fixture.io) {
                     for (int i = 0; i < ENTRIES - 1; i++) {
-                        queue.put(NvmeCommand.io(READ, 1, random.nextInt(1000), 8).prp(page));
+                        queue.put(
+                                NvmeCommand.io(READ, 1, random.nextInt(1000), 8).prp(page));
                     }
                     queue.ring();
                 }
@@ -210,9 +233,16 @@ class NvmeThreadsTest {
                 }
             }
             fixture.start();
-            assertThat(fixture.io.getLast().run(NvmeCommand.io(READ, 1, 0, 1).prp(fixture.page())).status())
+            assertThat(fixture.io
+                            .getLast()
+                            .run(NvmeCommand.io(READ, 1, 0, 1).prp(fixture.page()))
+                            .status())
                     .isZero();
-            assertThat(fixture.nvme.function().platform(DeviceStatistics.class).orElseThrow().queues())
+            assertThat(fixture.nvme
+                            .function()
+                            .platform(DeviceStatistics.class)
+                            .orElseThrow()
+                            .queues())
                     .allSatisfy(queue -> assertThat(queue.inFlight()).isZero());
         }
     }
@@ -227,9 +257,14 @@ class NvmeThreadsTest {
             assertThat(given.dw0()).isEqualTo(1 | (2 << 16));
             NvmeQueue third = fixture.driver.queue(3, ENTRIES, false);
             NvmeQueue fourth = fixture.driver.queue(4, ENTRIES, false);
-            assertThat(fixture.admin.run(NvmeDriver.createCompletions(fourth, 1)).code()).isEqualTo(0x101);
-            assertThat(fixture.admin.run(NvmeDriver.createCompletions(third, 1)).status()).isZero();
-            assertThat(fixture.admin.run(NvmeDriver.createSubmissions(third)).code()).isEqualTo(0x101);
+            assertThat(fixture.admin
+                            .run(NvmeDriver.createCompletions(fourth, 1))
+                            .code())
+                    .isEqualTo(0x101);
+            assertThat(fixture.admin.run(NvmeDriver.createCompletions(third, 1)).status())
+                    .isZero();
+            assertThat(fixture.admin.run(NvmeDriver.createSubmissions(third)).code())
+                    .isEqualTo(0x101);
             fixture.start();
         }
     }
@@ -257,7 +292,8 @@ class NvmeThreadsTest {
                 stopping = stop[0];
             }
             while (!stopping && under < ENTRIES - 1) {
-                queue.submit(NvmeCommand.io(random.nextBoolean() ? READ : WRITE, 1, random.nextInt(1000), 4).prp(page));
+                queue.submit(NvmeCommand.io(random.nextBoolean() ? READ : WRITE, 1, random.nextInt(1000), 4)
+                        .prp(page));
                 under++;
             }
             assertThat(queue.await().status()).isZero();
