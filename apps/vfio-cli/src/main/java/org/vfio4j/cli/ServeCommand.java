@@ -166,12 +166,16 @@ final class ServeCommand implements Callable<Integer> {
             plan.plugInto(machine, serverOptions(plan));
             machine.mdevs().startDefined(definitions.definitions());
             try (ServerControl control = inDirectory(() -> ServerControl.start(machine, directory, view));
-                    SysfsMount mount = SysfsMount.open(machine, control, Optional.ofNullable(sysfsFuse), view)) {
+                    SysfsMount mount = SysfsMount.open(machine, control, fuseDirectory(plan), view)) {
                 ServerState state = control.state();
                 announce(state, machine.mdevs(), mount);
                 return run == null ? stop.await() : stop.awaitOr(command(run, state));
             }
         }
+    }
+
+    private Optional<Path> fuseDirectory(ServePlan plan) {
+        return Optional.ofNullable(sysfsFuse).or(() -> plan.options().sysfsFuse());
     }
 
     private ServePlan plan() {
