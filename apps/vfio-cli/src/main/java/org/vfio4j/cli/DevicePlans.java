@@ -21,8 +21,7 @@ record DevicePlans(List<Planned> devices, List<MdevParentKind.Plan> parents) imp
 
     private record Planned(DeviceGroup group, DevicePlan plan) {}
 
-    static DevicePlans of(List<DeviceGroup> groups) {
-        DeviceKinds kinds = new DeviceKinds();
+    static DevicePlans of(List<DeviceGroup> groups, DeviceKinds kinds) {
         List<Planned> planned = new ArrayList<>();
         List<MdevParentKind.Plan> parents = new ArrayList<>();
         for (DeviceGroup group : groups) {

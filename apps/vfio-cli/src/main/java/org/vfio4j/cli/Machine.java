@@ -36,6 +36,7 @@ final class Machine implements AutoCloseable {
     private final List<MachineFunction> functions = new CopyOnWriteArrayList<>();
     private final VfioUserServerOptions defaults;
     private final MdevHost mdevs;
+    private volatile boolean takingOver;
     private Optional<SysfsView> view = Optional.empty();
     private Optional<EventLoop> loop = Optional.empty();
 
@@ -75,6 +76,15 @@ final class Machine implements AutoCloseable {
     /** Its mediated devices. */
     MdevHost mdevs() {
         return mdevs;
+    }
+
+    /** Whether its functions wait for what another process gives them, and are not served meanwhile. */
+    boolean isTakingOver() {
+        return takingOver;
+    }
+
+    void setTakingOver(boolean waits) {
+        takingOver = waits;
     }
 
     List<MachineFunction> functions() {

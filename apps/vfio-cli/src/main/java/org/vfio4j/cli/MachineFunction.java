@@ -1,13 +1,16 @@
 package org.vfio4j.cli;
 
 import static org.vfio4j.sys.Errno.EBUSY;
+import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.ENODEV;
+import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
+import org.vfio4j.block.BlockBackend;
 import org.vfio4j.bus.AuxiliaryDevice;
 import org.vfio4j.bus.AuxiliaryDriver;
 import org.vfio4j.bus.BusDevice;
@@ -16,6 +19,7 @@ import org.vfio4j.bus.PciBus;
 import org.vfio4j.bus.PciDevice;
 import org.vfio4j.bus.PciDriver;
 import org.vfio4j.devicemodel.DeviceStatistics;
+import org.vfio4j.devicemodel.FunctionState;
 import org.vfio4j.devicemodel.QueueSnapshot;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.vfio.LocalDeviceFile;
@@ -65,7 +69,7 @@ final class MachineFunction implements AutoCloseable {
                 .open();
     }
 
-    /** Serves it from now on, whenever it has a driver. */
+    /** Serves it from now on, whenever it has a driver; a machine that takes over serves nothing before it has. */
     void serve(Endpoint endpoint, VfioUserServerOptions options) {
         exclusively("serve", List.of(this), () -> {
             service = Optional.of(new Service(endpoint, options));
@@ -73,6 +77,107 @@ final class MachineFunction implements AutoCloseable {
                 startServer();
             }
         });
+    }
+
+    /** Whether it is served now. */
+    boolean isServed() {
+        return server.isPresent();
+    }
+
+    /** What it stands on. */
+    List<BlockBackend> storages() {
+        return emulated.storages();
+    }
+
+    /**
+     * Stops it for another process to go on with it, between two messages of its client and with no request under way. After this comes
+     * {@link #goOn} or {@link #leaveToOther}, from the same thread: nobody else changes it meanwhile.
+     *
+     * @param limit how long the client may keep it busy
+     * @throws ErrnoException EOPNOTSUPP when it cannot be handed over, EBUSY, ETIMEDOUT: it works as before then
+     */
+    MovingFunction handOver(Duration limit) {
+        if (!change.tryLock()) {
+            throw new ErrnoException(EBUSY, "hand over " + device + ": it is being bound or unbound");
+        }
+        try {
+            VfioUserServer serving = server.orElseThrow(
+                    () -> new ErrnoException(EOPNOTSUPP, "hand over " + device + ", which is not served"));
+            FunctionState state = functionState();
+            state.suspend();
+            try {
+                return MovingFunction.of(device.toString(), serving.handOver(limit), state.save());
+            } catch (RuntimeException e) {
+                state.resume();
+                throw e;
+            }
+        } catch (RuntimeException e) {
+            change.unlock();
+            throw e;
+        }
+    }
+
+    /** Takes {@link #handOver} back. */
+    void goOn() {
+        functionState().resume();
+        server.ifPresent(VfioUserServer::goOn);
+        change.unlock();
+    }
+
+    /** Another process has it. */
+    void leaveToOther() {
+        server.ifPresent(VfioUserServer::leaveToOther);
+        server = Optional.empty();
+        served = Optional.empty();
+        service = Optional.empty();
+        change.unlock();
+    }
+
+    /**
+     * Goes on where another process stopped. It serves nobody before {@link #startTakenOver}.
+     *
+     * @throws ErrnoException EINVAL when it is another function, or set up otherwise
+     */
+    void takeOver(MovingFunction from) {
+        exclusively("take over", List.of(this), () -> {
+            Service how = service.orElseThrow(
+                    () -> new ErrnoException(EINVAL, "take over " + device + ", which is not served here"));
+            FunctionState state = functionState();
+            state.suspend();
+            LocalDeviceFile file = open();
+            try {
+                inspection = Inspection.of(file);
+                VfioUserServer taken = VfioUserServer.takeOver(machine.eventLoop(), from.server(), file, how.options());
+                server = Optional.of(taken);
+                served = Optional.of(file);
+            } catch (RuntimeException e) {
+                file.close();
+                throw e;
+            }
+            state.load(from.state());
+        });
+    }
+
+    /** Works, and serves its client. */
+    void startTakenOver() {
+        functionState().resume();
+        server.ifPresent(VfioUserServer::startTakenOver);
+    }
+
+    /** Serves it, when nobody did where it comes from. */
+    void serveIfBound() {
+        exclusively("serve", List.of(this), this::serveAgain);
+    }
+
+    private FunctionState functionState() {
+        if (device.function().bars().stream()
+                .anyMatch(bar -> device.function().barMemory(bar.index()).isPresent())) {
+            throw new ErrnoException(EOPNOTSUPP, "hand over " + device + ", whose doorbells its client has mapped");
+        }
+        return device.function()
+                .platform(FunctionState.class)
+                .orElseThrow(() -> new ErrnoException(
+                        EOPNOTSUPP, "hand over " + device + ": a " + emulated.kind() + " cannot be"));
     }
 
     /**
@@ -337,6 +442,9 @@ final class MachineFunction implements AutoCloseable {
     }
 
     private void startServer() {
+        if (machine.isTakingOver()) {
+            return;
+        }
         Service how = service.orElseThrow();
         LocalDeviceFile file = open();
         try {

@@ -5,9 +5,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.vfio4j.block.BlockBackend;
-import org.vfio4j.block.FileBackend;
+import org.vfio4j.block.FileCaching;
 import org.vfio4j.block.FileIoMode;
-import org.vfio4j.block.MemoryBackend;
 import org.vfio4j.block.NullBackend;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.devicemodel.QueuePolling;
@@ -24,6 +23,16 @@ final class NvmeKind implements DeviceKind {
     private static final String EXAMPLE = "vfio serve nvme memory=512M --socket-path /tmp/nvme.sock";
     private static final List<String> KEYS = List.of(
             "file", "memory", "null", "readonly", "block", "serial", "subnqn", "queues", "poll", "doorbells", "io");
+
+    private final Storage opener;
+
+    NvmeKind() {
+        this(Storage.ANEW);
+    }
+
+    NvmeKind(Storage opener) {
+        this.opener = opener;
+    }
 
     @Override
     public String name() {
@@ -48,7 +57,7 @@ final class NvmeKind implements DeviceKind {
 
     @Override
     public DevicePlan plan(List<Setting> settings) {
-        ControllerPlan plan = new ControllerPlan();
+        ControllerPlan plan = new ControllerPlan(opener);
         settings.forEach(plan::set);
         if (plan.storages.isEmpty()) {
             throw CliException.usage(
@@ -70,6 +79,7 @@ final class NvmeKind implements DeviceKind {
     /** The settings of one controller, checked one by one as they come. */
     private static final class ControllerPlan implements DevicePlan {
 
+        private final Storage opener;
         private final List<StoragePlan> storages = new ArrayList<>();
         private boolean readOnly;
         private int blockBytes = 512;
@@ -80,13 +90,17 @@ final class NvmeKind implements DeviceKind {
         private Optional<Boolean> mapped = Optional.empty();
         private FileIoMode io = FileIoMode.AUTO;
 
+        ControllerPlan(Storage opener) {
+            this.opener = opener;
+        }
+
         @Override
         public EmulatedDevice open(PciAddress address) {
             List<AutoCloseable> parts = new ArrayList<>();
             try {
                 List<BlockBackend> backends = new ArrayList<>();
                 for (StoragePlan storage : storages) {
-                    BlockBackend backend = open(storage);
+                    BlockBackend backend = open(storage, address, backends.size());
                     parts.add(backend);
                     backends.add(backend);
                 }
@@ -137,11 +151,11 @@ final class NvmeKind implements DeviceKind {
                             .toList());
         }
 
-        private BlockBackend open(StoragePlan storage) {
+        private BlockBackend open(StoragePlan storage, PciAddress address, int index) {
             try {
                 return switch (storage) {
-                    case StoragePlan.File file -> FileBackend.open(file.path(), readOnly, io);
-                    case StoragePlan.Memory memory -> new MemoryBackend(memory.sizeBytes());
+                    case StoragePlan.File file -> opener.file(file.path(), readOnly, io, FileCaching.PAGE_CACHE);
+                    case StoragePlan.Memory memory -> opener.memory(address, index, memory.sizeBytes());
                     case StoragePlan.Null nothing -> new NullBackend(nothing.sizeBytes());
                 };
             } catch (ErrnoException e) {

@@ -5,6 +5,7 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -44,6 +45,8 @@ final class ServeCommand implements Callable<Integer> {
     private static final Set<String> PROCESS_FLAGS = Set.of("--trust-client", "-h", "--help", "-V", "--version");
 
     private final List<List<String>> furtherDevices;
+    private final List<String> arguments;
+    private final Optional<Takeover> takeover;
 
     @Mixin
     private DeviceGroup first = new DeviceGroup();
@@ -101,9 +104,15 @@ final class ServeCommand implements Callable<Integer> {
     @Mixin
     private OutputOption output = new OutputOption();
 
-    /** @param furtherDevices the words behind each + */
-    ServeCommand(List<List<String>> furtherDevices) {
+    /**
+     * @param furtherDevices the words behind each +
+     * @param arguments the whole command line
+     * @param takeover from another process, whose command line it is; empty for a new one
+     */
+    ServeCommand(List<List<String>> furtherDevices, List<String> arguments, Optional<Takeover> takeover) {
         this.furtherDevices = furtherDevices;
+        this.arguments = List.copyOf(arguments);
+        this.takeover = takeover;
     }
 
     /**
@@ -158,6 +167,7 @@ final class ServeCommand implements Callable<Integer> {
         StopSignal stop = StopSignal.install();
         try (ServerDirectory directory = inDirectory(ServerDirectory::create);
                 Machine machine = machine(options, plan)) {
+            machine.setTakingOver(takeover.isPresent());
             // Others read its name, from other directories.
             Path view = Optional.ofNullable(sysfs)
                     .or(() -> plan.options().sysfs())
@@ -165,7 +175,10 @@ final class ServeCommand implements Callable<Integer> {
                     .toAbsolutePath();
             plan.plugInto(machine, serverOptions(plan));
             machine.mdevs().startDefined(definitions.definitions());
-            try (ServerControl control = inDirectory(() -> ServerControl.start(machine, directory, view));
+            takeover.ifPresent(from -> takeOver(from, machine));
+            UpgradeSource upgrade =
+                    new UpgradeSource(machine, arguments, () -> obstacle(machine, plan), Rehearsal::run, stop::stop);
+            try (ServerControl control = inDirectory(() -> ServerControl.start(machine, directory, view, upgrade));
                     SysfsMount mount = SysfsMount.open(machine, control, fuseDirectory(plan), view)) {
                 ServerState state = control.state();
                 announce(state, machine.mdevs(), mount);
@@ -178,18 +191,46 @@ final class ServeCommand implements Callable<Integer> {
         return Optional.ofNullable(sysfsFuse).or(() -> plan.options().sysfsFuse());
     }
 
+    /** Why another process cannot take over from this one; empty when it can. */
+    private Optional<String> obstacle(Machine machine, ServePlan plan) {
+        if (run != null) {
+            return Optional.of("it ends with the command of --run");
+        }
+        if (fuseDirectory(plan).isPresent()) {
+            return Optional.of("its --sysfs-fuse is its own");
+        }
+        return machine.mdevs().bus().parents().isEmpty()
+                ? Optional.empty()
+                : Optional.of("its mediated devices cannot be handed over");
+    }
+
+    private void takeOver(Takeover from, Machine machine) {
+        try (from) {
+            long pauseNs = from.finish(machine);
+            output.err()
+                    .printf(
+                            Locale.ROOT,
+                            "took over %d functions; their clients waited for %.1f ms%n",
+                            from.offer().functions(),
+                            pauseNs / 1e6);
+        } catch (ErrnoException e) {
+            throw new CliException(ExitCode.of(e.errno()), e.getMessage() + "; the other process serves on", "vfio ls");
+        }
+    }
+
     private ServePlan plan() {
+        DeviceKinds kinds = new DeviceKinds(takeover.map(Takeover::storage).orElse(Storage.ANEW));
         if (config == null) {
             List<DeviceGroup> groups = new ArrayList<>(List.of(first));
             furtherDevices.forEach(words -> groups.add(DeviceGroup.parse(words)));
-            return DevicePlans.of(groups);
+            return DevicePlans.of(groups, kinds);
         }
         if (!first.isEmpty() || !furtherDevices.isEmpty()) {
             throw CliException.usage(
                     "--config " + config + " describes all devices: no other goes with it",
                     "vfio config print " + config);
         }
-        return new MachinePlan(MachineFile.read(config).machine());
+        return new MachinePlan(MachineFile.read(config).machine(kinds));
     }
 
     private Machine machine(VfioPciOptions options, ServePlan plan) {

@@ -37,7 +37,7 @@ final class ServerControl implements AutoCloseable {
     private final ControlSocket socket;
     private volatile boolean closing;
 
-    private ServerControl(Machine machine, ServerDirectory directory, Path sysfs) {
+    private ServerControl(Machine machine, ServerDirectory directory, Path sysfs, ControlSocket.Conversation upgrade) {
         this.machine = machine;
         this.directory = directory;
         this.sysfs = sysfs;
@@ -45,6 +45,7 @@ final class ServerControl implements AutoCloseable {
         socket = ControlSocket.listen(
                 directory.control(),
                 this::answer,
+                line -> line.equals(ControlRequest.UPGRADE) ? Optional.of(upgrade) : Optional.empty(),
                 failure(EAGAIN, "the process takes " + ControlSocket.MAX_CONNECTIONS + " requests at a time"));
     }
 
@@ -52,11 +53,13 @@ final class ServerControl implements AutoCloseable {
      * Begins: makes the view of the bus, publishes the state and listens.
      *
      * @param sysfs where the view goes
+     * @param upgrade hands everything to another process that asks for it
      * @throws ErrnoException when the directory cannot be written
      */
-    static ServerControl start(Machine machine, ServerDirectory directory, Path sysfs) {
+    static ServerControl start(
+            Machine machine, ServerDirectory directory, Path sysfs, ControlSocket.Conversation upgrade) {
         machine.showIn(sysfs);
-        ServerControl control = new ServerControl(machine, directory, sysfs);
+        ServerControl control = new ServerControl(machine, directory, sysfs, upgrade);
         try {
             control.publish();
             return control;
@@ -136,7 +139,7 @@ final class ServerControl implements AutoCloseable {
         } catch (JacksonException e) {
             return failure(EINVAL, "a request that is none: " + e.getOriginalMessage() + ": " + Errno.describe(EINVAL));
         } catch (ErrnoException e) {
-            return failure(e.errno(), String.valueOf(e.getMessage()));
+            return failure(e);
         } catch (RuntimeException e) {
             LOG.log(Level.ERROR, "a request failed", e);
             return failure(EIO, e.toString());
@@ -225,6 +228,11 @@ final class ServerControl implements AutoCloseable {
         } catch (ErrnoException e) {
             LOG.log(Level.WARNING, "what vfio ls shows is out of date: {0}", e.getMessage());
         }
+    }
+
+    /** How a failure is told. */
+    static String failure(ErrnoException e) {
+        return failure(e.errno(), String.valueOf(e.getMessage()));
     }
 
     private static String failure(int errno, String message) {

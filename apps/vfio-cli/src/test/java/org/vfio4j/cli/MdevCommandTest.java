@@ -50,7 +50,7 @@ class MdevCommandTest {
         running.add(machine);
         machine.mdevs().add(new MttyKind().plan(List.of()));
         machine.mdevs().startDefined(new MdevDefinitions(definitions));
-        running.add(ServerControl.start(machine, own, own.sysfs()));
+        running.add(ServerControl.start(machine, own, own.sysfs(), channel -> {}));
     }
 
     private void stop() {

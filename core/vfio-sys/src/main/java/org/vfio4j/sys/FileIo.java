@@ -28,6 +28,7 @@ public final class FileIo {
     public static final int LOCK_SH = 1;
     public static final int LOCK_EX = 2;
     public static final int LOCK_NB = 4;
+    public static final int LOCK_UN = 8;
 
     private static final int O_CLOEXEC = 0x80000;
     private static final long BLKGETSIZE64 = 0x80081272L;
