@@ -27,7 +27,7 @@ final class DirectoryEntries {
         for (int i = (int) Math.min(Math.max(offset, 0), count); i < count; i++) {
             boolean isDot = i < DOTS.size();
             byte[] name = (isDot ? DOTS.get(i) : names.get(i - DOTS.size())).getBytes(StandardCharsets.UTF_8);
-            int padded = DIRENT_BYTES + name.length + 7 & ~7;
+            int padded = (DIRENT_BYTES + name.length + 7) & ~7;
             if (reply.bodyBytes() + padded > room) {
                 return;
             }

@@ -49,7 +49,8 @@ final class FuseDevice {
         return mountByFusermount(directory, source);
     }
 
-    private static Fd mountByFusermount(Path directory, String source) {
+    /** The same by fusermount3. */
+    static Fd mountByFusermount(Path directory, String source) {
         UnixSocket.Pair sockets = UnixSocket.pair();
         try (Fd own = sockets.first();
                 Fd its = sockets.second()) {

@@ -50,7 +50,11 @@ public final class FuseMount implements AutoCloseable {
      */
     public static FuseMount open(Path directory, FuseNode.Directory root, String source) {
         boolean made = prepare(directory);
-        Fd device = FuseDevice.mount(DEVICE, directory, source);
+        return serve(directory, made, FuseDevice.mount(DEVICE, directory, source), root);
+    }
+
+    /** Serves what is mounted through {@code device}, which is its own from now on. */
+    static FuseMount serve(Path directory, boolean made, Fd device, FuseNode.Directory root) {
         device.setNonBlocking(true);
         Fd stop = EventFd.create();
         FuseMount mount = new FuseMount(directory, made, stop, new FuseSession(device, stop, root, FileOwner.self()));

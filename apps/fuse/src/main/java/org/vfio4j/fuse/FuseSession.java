@@ -94,7 +94,7 @@ final class FuseSession implements Runnable {
             MemorySegment out = arena.allocate(MAX_READ_BYTES + PAGE_BYTES, Long.BYTES);
             while (true) {
                 int ready = Poll.poll(device.value(), Poll.POLLIN, stop.value(), Poll.POLLIN, Poll.FOREVER);
-                if (ready >>> Poll.OTHER != 0 && ready > 0) {
+                if (ready > 0 && (ready >>> Poll.OTHER) != 0) {
                     return;
                 }
                 long length = FileIo.read(device.value(), in.address(), in.byteSize());

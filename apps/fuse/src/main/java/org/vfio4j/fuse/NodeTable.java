@@ -6,7 +6,6 @@ import static org.vfio4j.sys.Errno.ESTALE;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
-import org.jspecify.annotations.Nullable;
 import org.vfio4j.sys.ErrnoException;
 
 /**
@@ -102,7 +101,7 @@ final class NodeTable {
     }
 
     private void drop(Known start) {
-        @Nullable Known known = start;
+        Known known = start;
         while (known != null && known.lookups == 0 && known.children == 0) {
             byId.remove(known.id);
             byPlace.remove(known.place);

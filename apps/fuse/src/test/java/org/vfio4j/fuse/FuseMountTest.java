@@ -142,6 +142,19 @@ class FuseMountTest {
                         ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(EEXIST));
     }
 
+    @Test
+    void fusermountMountsForWhoMayNot() throws IOException {
+        assumeTrue(Files.isExecutable(Path.of("/usr/bin/fusermount3")), "SKIPPED: fusermount3 is NOT INSTALLED: fuse3");
+        Path other = Files.createDirectory(temporary.resolve("other"));
+        try (FuseMount second = FuseMount.serve(other, true, FuseDevice.mountByFusermount(other, "test"), files)) {
+            assertThat(second.directory().resolve("text")).hasContent("one");
+        }
+        assertThat(other).doesNotExist();
+        assertThatThrownBy(() -> FuseDevice.mountByFusermount(temporary.resolve("none"), "test"))
+                .isInstanceOf(ErrnoException.class)
+                .hasMessageContaining("fusermount3");
+    }
+
     private Process shell(String line) throws IOException {
         return new ProcessBuilder("/bin/sh", "-c", line)
                 .directory(top.toFile())
@@ -171,14 +184,13 @@ class FuseMountTest {
 
         @Override
         public Optional<FuseNode> find(String name) {
-            return Optional.ofNullable(
-                    switch (name) {
-                        case "text" -> new Text(() -> text, this::store);
-                        case "wait" -> new Text(() -> "", data -> await());
-                        case "link" -> new FuseNode.Link("many/7");
-                        case "many" -> new Many();
-                        default -> null;
-                    });
+            return switch (name) {
+                case "text" -> Optional.of(new Text(() -> text, this::store));
+                case "wait" -> Optional.of(new Text(() -> "", data -> await()));
+                case "link" -> Optional.of(new FuseNode.Link("many/7"));
+                case "many" -> Optional.of(new Many());
+                default -> Optional.empty();
+            };
         }
 
         private void store(String data) {

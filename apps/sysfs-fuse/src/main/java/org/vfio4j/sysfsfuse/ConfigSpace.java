@@ -36,7 +36,7 @@ record ConfigSpace(PciDevice device) implements FuseNode.File, FuseNode.Handle {
             int width = width(at + done, data.length - done);
             int value = device.configPeek(at + done, width);
             for (int i = 0; i < width; i++) {
-                data[done + i] = (byte) (value >>> Byte.SIZE * i);
+                data[done + i] = (byte) (value >>> (Byte.SIZE * i));
             }
             done += width;
         }
@@ -58,7 +58,7 @@ record ConfigSpace(PciDevice device) implements FuseNode.File, FuseNode.Handle {
             int width = width(at + done, taken - done);
             int value = 0;
             for (int i = 0; i < width; i++) {
-                value |= (data[done + i] & 0xff) << Byte.SIZE * i;
+                value |= (data[done + i] & 0xff) << (Byte.SIZE * i);
             }
             device.function().configWrite(at + done, width, value);
             done += width;

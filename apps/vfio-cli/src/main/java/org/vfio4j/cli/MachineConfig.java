@@ -21,10 +21,16 @@ record MachineConfig(Options options, List<Device> devices, List<MdevParent> par
      * @param vfioPci as {@code --vfio-pci}
      * @param facts as {@code --facts}
      * @param sysfs as {@code --sysfs}
+     * @param sysfsFuse as {@code --sysfs-fuse}
      */
-    record Options(boolean trustClient, List<String> vfioPci, List<Path> facts, Optional<Path> sysfs) {
+    record Options(
+            boolean trustClient,
+            List<String> vfioPci,
+            List<Path> facts,
+            Optional<Path> sysfs,
+            Optional<Path> sysfsFuse) {
 
-        static final Options NONE = new Options(false, List.of(), List.of(), Optional.empty());
+        static final Options NONE = new Options(false, List.of(), List.of(), Optional.empty(), Optional.empty());
     }
 
     /** One device, and where in the file it stands. */

@@ -25,7 +25,7 @@ final class MachineReader {
     private static final String KIND = "Machine";
 
     private static final List<String> TOP = List.of("apiVersion", "kind", "options", "devices");
-    private static final List<String> OPTIONS = List.of("trust-client", "vfio-pci", "facts", "sysfs");
+    private static final List<String> OPTIONS = List.of("trust-client", "vfio-pci", "facts", "sysfs", "sysfs-fuse");
     private static final List<String> OF_BRIDGE = List.of("bridge", "address", "id", "buses", "behind");
     private static final List<String> OF_DEVICE =
             List.of("device", "address", "settings", "socket-path", "driver", "emulated-by");
@@ -88,7 +88,12 @@ final class MachineReader {
                 trust != null && trust.isOn("trust-client"),
                 vfioPci(options),
                 words(options, "facts").stream().map(Path::of).toList(),
-                Optional.ofNullable(options.get("sysfs")).map(path -> Path.of(path.word("sysfs"))));
+                path(options, "sysfs"),
+                path(options, "sysfs-fuse"));
+    }
+
+    private static Optional<Path> path(Map<String, YamlValue> options, String key) {
+        return find(options, key).map(path -> Path.of(path.word(key)));
     }
 
     private static List<String> vfioPci(Map<String, YamlValue> options) {

@@ -179,9 +179,9 @@ final class ServeCommand implements Callable<Integer> {
             machine.mdevs().startDefined(definitions.definitions());
             takeover.ifPresent(from -> takeOver(from, machine));
             UpgradeSource upgrade =
-                    new UpgradeSource(machine, arguments, () -> obstacle(machine), Rehearsal::run, stop::stop);
+                    new UpgradeSource(machine, arguments, () -> obstacle(machine, plan), Rehearsal::run, stop::stop);
             try (ServerControl control = inDirectory(() -> ServerControl.start(machine, directory, view, upgrade));
-                    SysfsMount mount = SysfsMount.open(machine, control, Optional.ofNullable(sysfsFuse), view)) {
+                    SysfsMount mount = SysfsMount.open(machine, control, fuseDirectory(plan), view)) {
                 ServerState state = control.state();
                 announce(state, machine.mdevs(), mount);
                 return run == null ? stop.await() : stop.awaitOr(command(run, state));
@@ -189,12 +189,16 @@ final class ServeCommand implements Callable<Integer> {
         }
     }
 
+    private Optional<Path> fuseDirectory(ServePlan plan) {
+        return Optional.ofNullable(sysfsFuse).or(() -> plan.options().sysfsFuse());
+    }
+
     /** Why another process cannot take over from this one; empty when it can. */
-    private Optional<String> obstacle(Machine machine) {
+    private Optional<String> obstacle(Machine machine, ServePlan plan) {
         if (run != null) {
             return Optional.of("it ends with the command of --run");
         }
-        if (sysfsFuse != null) {
+        if (fuseDirectory(plan).isPresent()) {
             return Optional.of("its --sysfs-fuse is its own");
         }
         return machine.mdevs().bus().parents().isEmpty()

@@ -57,7 +57,12 @@ class MachineReaderTest {
                         true,
                         List.of("disable_vga", "ids=1af4:1042"),
                         List.of(Path.of("site.facts")),
-                        Optional.of(Path.of("/tmp/view"))));
+                        Optional.of(Path.of("/tmp/view")),
+                        Optional.empty()));
+        assertThat(read(GOOD.replace("sysfs: /tmp/view", "sysfs-fuse: /tmp/tree"))
+                        .options()
+                        .sysfsFuse())
+                .contains(Path.of("/tmp/tree"));
         assertThat(machine.devices().stream().map(MachineConfig.Device::address))
                 .extracting(PciAddress::toString)
                 .containsExactly("0000:00:02.0", "0000:05:00.0", "0000:06:01.0", "0000:08:00.0", "0000:00:03.0");

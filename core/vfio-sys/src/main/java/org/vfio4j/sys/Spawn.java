@@ -71,7 +71,7 @@ public final class Spawn {
         } while (result == -EINTR);
         ErrnoException.check(result, "wait for " + what);
         int signal = status.get(JAVA_INT, 0) & 0x7f;
-        return signal == 0 ? status.get(JAVA_INT, 0) >>> 8 & 0xff : 128 + signal;
+        return signal == 0 ? (status.get(JAVA_INT, 0) >>> 8) & 0xff : 128 + signal;
     }
 
     /** An array of addresses of strings, with a null at its end. */

@@ -142,7 +142,8 @@ final class VfioProcess implements AutoCloseable {
     /** SIGTERM: the process must have run until now, without a stack trace, and must end cleanly. */
     void stop() {
         assertThat(process.isAlive()).as("%s is alive", console).isTrue();
-        process.destroy();
+        // Process.destroy would close its output, of which all is to be read.
+        process.toHandle().destroy();
         assertThat(awaitExit()).as("exit code of %s", console).isZero();
         assertThat(console.hasPrinted("Exception"))
                 .as("a stack trace from %s", console)
