@@ -190,8 +190,8 @@ public final class PciDevice implements BusDevice {
         return address.toString();
     }
 
-    /** Which of its physical function's virtual functions it is, from 0. */
-    int virtualIndex() {
+    /** Which of its physical function's virtual functions it is, from 0; of no meaning for one that is none. */
+    public int virtualIndex() {
         return virtualIndex;
     }
 

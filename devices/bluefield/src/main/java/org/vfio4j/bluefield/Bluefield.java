@@ -129,8 +129,9 @@ public final class Bluefield implements AutoCloseable {
         Vhca vhca;
         PciDevice device;
         try {
-            vhca = new Vhca(snap, state(snap, function));
-            device = bus.add(at, new SnapPciFunction(function, vhca));
+            vhca = new Vhca(snap.vhcaId(), state(snap, function));
+            device = bus.add(
+                    at, new SnapPciFunction(function, vhca, (i, virtual) -> addVirtual(firmware, snap, i, virtual)));
         } catch (ErrnoException e) {
             backend.close();
             throw e;
@@ -138,7 +139,7 @@ public final class Bluefield implements AutoCloseable {
         synchronized (this) {
             emulated.put(snap, new Emulated(vhca, firmware, device, backend));
         }
-        firmware.add(vhca).forEach(listener -> listener.added(snap));
+        firmware.add(snap, vhca).forEach(listener -> listener.added(snap));
         return snap;
     }
 
@@ -202,6 +203,12 @@ public final class Bluefield implements AutoCloseable {
         }
         networkFunctions.reversed().forEach(bus::remove);
         networkFunctions.clear();
+    }
+
+    private Vhca addVirtual(PfFirmware firmware, SnapFunction physical, int index, PciFunction virtual) {
+        Vhca vhca = new Vhca(takeVhcaId(), state(physical, virtual));
+        firmware.addVirtual(physical.vhcaId(), index, vhca);
+        return vhca;
     }
 
     private static FunctionState state(SnapFunction snap, PciFunction function) {

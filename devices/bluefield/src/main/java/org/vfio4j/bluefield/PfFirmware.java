@@ -3,6 +3,7 @@ package org.vfio4j.bluefield;
 import static org.vfio4j.sys.Errno.EINVAL;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -24,19 +25,40 @@ final class PfFirmware implements Mlx5Firmware {
 
     private record Tracking(Vhca vhca, PageTracker tracker) {}
 
+    /** A virtual function: the VHCA of its physical one, and which it is. */
+    private record Virtual(int physical, int index) {}
+
     private final Map<Integer, Vhca> vhcas = new TreeMap<>();
+    private final Map<Integer, SnapFunction> emulated = new TreeMap<>();
+    private final Map<Virtual, Vhca> virtuals = new HashMap<>();
     private final Map<Integer, Tracking> trackers = new TreeMap<>();
     private final List<SnapListener> listeners = new ArrayList<>();
     private int nextTracker = 1;
 
     /** A function is there. Returns who has to hear of it. */
-    synchronized List<SnapListener> add(Vhca vhca) {
-        vhcas.put(vhca.snap().vhcaId(), vhca);
+    synchronized List<SnapListener> add(SnapFunction snap, Vhca vhca) {
+        vhcas.put(vhca.id(), vhca);
+        emulated.put(vhca.id(), snap);
         return List.copyOf(listeners);
     }
 
+    /** A virtual function of one is there. */
+    synchronized void addVirtual(int physical, int index, Vhca vhca) {
+        vhcas.put(vhca.id(), vhca);
+        virtuals.put(new Virtual(physical, index), vhca);
+    }
+
+    /** A function is gone, and its virtual ones. */
     synchronized void remove(Vhca vhca) {
-        vhcas.remove(vhca.snap().vhcaId());
+        vhcas.remove(vhca.id());
+        emulated.remove(vhca.id());
+        virtuals.entrySet().removeIf(virtual -> {
+            boolean isIts = virtual.getKey().physical() == vhca.id();
+            if (isIts) {
+                vhcas.remove(virtual.getValue().id());
+            }
+            return isIts;
+        });
     }
 
     synchronized List<SnapListener> listeners() {
@@ -110,7 +132,16 @@ final class PfFirmware implements Mlx5Firmware {
     @Override
     public synchronized List<SnapFunction> subscribe(SnapListener listener) {
         listeners.add(listener);
-        return vhcas.values().stream().map(Vhca::snap).toList();
+        return List.copyOf(emulated.values());
+    }
+
+    @Override
+    public synchronized int virtualVhcaId(int vhcaId, int index) {
+        Vhca found = virtuals.get(new Virtual(vhcaId, index));
+        if (found == null) {
+            throw new ErrnoException(EINVAL, "VHCA " + vhcaId + ": it has no virtual function " + index);
+        }
+        return found.id();
     }
 
     @Override

@@ -1,7 +1,9 @@
 package org.vfio4j.bluefield;
 
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
 import org.vfio4j.bus.BarMemory;
 import org.vfio4j.bus.BarNotification;
 import org.vfio4j.bus.DmaSpace;
@@ -18,10 +20,31 @@ final class SnapPciFunction implements PciFunction {
 
     private final PciFunction function;
     private final Vhca vhca;
+    private final Virtuals virtuals;
 
-    SnapPciFunction(PciFunction function, Vhca vhca) {
+    /** Makes the VHCA of a virtual function that is on for the first time. */
+    interface Virtuals {
+        Vhca of(int index, PciFunction function);
+    }
+
+    // Those that have been on, as the host sees them.
+    private final Map<Integer, PciFunction> made = new ConcurrentHashMap<>();
+
+    SnapPciFunction(PciFunction function, Vhca vhca, Virtuals virtuals) {
         this.function = function;
         this.vhca = vhca;
+        this.virtuals = virtuals;
+    }
+
+    @Override
+    public Optional<PciFunction> virtualFunction(int index) {
+        return function.virtualFunction(index).map(virtual -> made.computeIfAbsent(index, i -> snap(i, virtual)));
+    }
+
+    private PciFunction snap(int index, PciFunction virtual) {
+        return new SnapPciFunction(virtual, virtuals.of(index, virtual), (i, none) -> {
+            throw new IllegalStateException("a virtual function has none");
+        });
     }
 
     @Override

@@ -8,7 +8,6 @@ import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.devicemodel.FunctionState;
 import org.vfio4j.mlx5.PageTrackRange;
-import org.vfio4j.mlx5.SnapFunction;
 import org.vfio4j.mlx5.VhcaMigrationState;
 import org.vfio4j.mlx5.VhcaSide;
 import org.vfio4j.sys.ErrnoException;
@@ -24,7 +23,7 @@ final class Vhca {
 
     private static final byte[] NOTHING = {};
 
-    private final SnapFunction snap;
+    private final int id;
     private final FunctionState function;
     private final AtomicReference<@Nullable PageTracker> tracker = new AtomicReference<>();
 
@@ -37,13 +36,14 @@ final class Vhca {
     private byte[] loaded = NOTHING;
     private int loadedImages;
 
-    Vhca(SnapFunction snap, FunctionState function) {
-        this.snap = snap;
+    /** @param id by which commands name it */
+    Vhca(int id, FunctionState function) {
+        this.id = id;
         this.function = function;
     }
 
-    SnapFunction snap() {
-        return snap;
+    int id() {
+        return id;
     }
 
     /** What its windows look at. */
@@ -128,7 +128,7 @@ final class Vhca {
      */
     synchronized void change(Runnable work) {
         if (initiatorSuspended || savedImages > 0) {
-            throw new ErrnoException(EBUSY, "VHCA " + snap.vhcaId() + ": change it: it is being migrated");
+            throw new ErrnoException(EBUSY, "VHCA " + id + ": change it: it is being migrated");
         }
         work.run();
     }
@@ -136,7 +136,7 @@ final class Vhca {
     synchronized PageTracker track(List<PageTrackRange> ranges, int logPageSize) {
         PageTracker begun = new PageTracker(ranges, logPageSize);
         if (!tracker.compareAndSet(null, begun)) {
-            throw new ErrnoException(EBUSY, "VHCA " + snap.vhcaId() + ": create page tracker: it has one");
+            throw new ErrnoException(EBUSY, "VHCA " + id + ": create page tracker: it has one");
         }
         // A write that has not been marked yet is marked before the function stops, and sees the tracker or is older.
         if (!initiatorSuspended) {
@@ -185,7 +185,7 @@ final class Vhca {
 
     private void require(boolean holds, String what) {
         if (!holds) {
-            throw new ErrnoException(EINVAL, "VHCA " + snap.vhcaId() + ": " + what);
+            throw new ErrnoException(EINVAL, "VHCA " + id + ": " + what);
         }
     }
 }

@@ -15,6 +15,7 @@ import org.vfio4j.devicemodel.DeviceRecorder;
 import org.vfio4j.devicemodel.QueuePolling;
 import org.vfio4j.devicemodel.QueueSnapshot;
 import org.vfio4j.sys.Cpus;
+import org.vfio4j.virtio.SriovRole;
 import org.vfio4j.virtio.VirtioDevice;
 import org.vfio4j.virtio.VirtioPciFunction;
 import org.vfio4j.virtio.VirtioRequests;
@@ -53,7 +54,7 @@ public final class VirtioBlk implements AutoCloseable {
             sides.add(
                     new BlkRequests(new BlkDisk(backend, rules, config, parts.serial, parts.queueSize, limits, tally)));
         }
-        transport = new VirtioPciFunction(new Device(config, parts, sides.iterator()), parts.polling);
+        transport = new VirtioPciFunction(new Device(config, parts, sides.iterator()), parts.polling, parts.sriov);
     }
 
     /** @param backend where the bytes are; the caller closes it, after the disk */
@@ -129,6 +130,7 @@ public final class VirtioBlk implements AutoCloseable {
         private long bytesPerSecond;
         private QueuePolling polling = QueuePolling.ADAPTIVE;
         private long slowNs = DeviceRecorder.DEFAULT_SLOW_NS;
+        private SriovRole sriov = SriovRole.NONE;
 
         private Builder(BlockBackend backend) {
             this.backend = backend;
@@ -217,6 +219,22 @@ public final class VirtioBlk implements AutoCloseable {
          * @throws IllegalArgumentException for more threads than queues
          * @throws org.vfio4j.sys.ErrnoException EINVAL for a CPU that does not exist or is not allowed, or a limit less than 0
          */
+        /** It is a virtual function of another. */
+        public Builder virtualFunction() {
+            sriov = SriovRole.VIRTUAL;
+            return this;
+        }
+
+        /**
+         * It has virtual functions.
+         *
+         * @param disks what they are, each built as {@link #virtualFunction} and with as many queues as the others; the caller closes them, after this one
+         */
+        public Builder virtualFunctions(List<VirtioBlk> disks) {
+            sriov = SriovRole.physical(disks.stream().map(VirtioBlk::function).toList());
+            return this;
+        }
+
         public VirtioBlk build() {
             return new VirtioBlk(this);
         }

@@ -16,6 +16,7 @@ public final class VirtioConfig {
     public static final int VIRTIO_RING_F_EVENT_IDX = 29;
     public static final int VIRTIO_F_VERSION_1 = 32;
     public static final int VIRTIO_F_ACCESS_PLATFORM = 33;
+    public static final int VIRTIO_F_SR_IOV = 37;
 
     private VirtioConfig() {}
 

@@ -80,16 +80,20 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
     private volatile SplitQueue[] served = {};
 
     public VirtioPciFunction(VirtioDevice device, QueuePolling polling) {
+        this(device, polling, SriovRole.NONE);
+    }
+
+    /** @param role what it has to do with SR-IOV */
+    public VirtioPciFunction(VirtioDevice device, QueuePolling polling, SriovRole role) {
         this.device = device;
         statistics = new DeviceRecorder(device.name(), device.queueCount(), device.slowNs(), this::cpuNs);
-        long features = device.features() | TRANSPORT_FEATURES;
+        long features = device.features() | TRANSPORT_FEATURES | role.features();
         shape = new VirtioState.Shape(device.virtioId(), device.queueCount(), device.maxQueueSize(), features);
         int vectors = device.queueCount() + 1;
         EmulatedFunctionBuilder builder = new EmulatedFunctionBuilder(
                         PCI_VENDOR_ID_REDHAT_QUMRANET, VIRTIO_PCI_DEVICE_ID_BASE + device.virtioId())
                 .subsystem(PCI_VENDOR_ID_REDHAT_QUMRANET, SUBSYSTEM_ID)
-                .classCode(device.classCode(), REVISION)
-                .intx();
+                .classCode(device.classCode(), REVISION);
         BarHandler structures = new Structures();
         window = new PciConfigAccess(BAR, BAR_BYTES, structures);
         builder.bar(new PciBar(BAR, BAR_BYTES, PciBar.Kind.MEM64, true), structures)
@@ -104,6 +108,7 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
                 .notifications(BAR, notifications(device.queueCount()))
                 .platform(DeviceStatistics.class, statistics)
                 .platform(FunctionState.class, new State());
+        role.addTo(builder, VIRTIO_PCI_DEVICE_ID_BASE + device.virtioId());
         function = builder.build(this);
         interrupts = new VirtioInterrupts(function.interrupts(), device.queueCount(), vectors);
         common = new CommonConfig(device, features, status, interrupts, new Steps());

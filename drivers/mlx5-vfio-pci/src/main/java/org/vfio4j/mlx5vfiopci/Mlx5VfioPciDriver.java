@@ -43,10 +43,15 @@ public final class Mlx5VfioPciDriver implements PciDriver {
         }
     }
 
-    /** {@inheritDoc} ENODEV for a function that no auxiliary device speaks for. */
+    /**
+     * {@inheritDoc} ENODEV for a function that no auxiliary device speaks for: its own or, for a virtual function, that of its
+     * physical one.
+     */
     @Override
     public void probe(PciDevice device) {
-        Mlx5VfioPciDevice part = SnapClaim.of(device);
+        Mlx5VfioPciDevice part = device.physicalFunction()
+                .map(physical -> virtual(device, SnapClaim.ofPhysical(physical)))
+                .orElseGet(() -> SnapClaim.of(device));
         VfioPciCore core = VfioPciCore.create(NAME, device);
         Mlx5Caps caps = part.firmware().caps();
         if (caps.migration()) {
@@ -58,6 +63,20 @@ public final class Mlx5VfioPciDriver implements PciDriver {
             core.setLogging(new PageTracking(part.firmware(), part.vhcaId()));
         }
         VfioPciRegistration.register(this, device, core, core);
+    }
+
+    private static Mlx5VfioPciDevice virtual(PciDevice device, Mlx5VfioPciDevice physical) {
+        int vhcaId = physical.firmware().virtualVhcaId(physical.vhcaId(), device.virtualIndex());
+        return new Mlx5VfioPciDevice(device, vhcaId, physical.firmware());
+    }
+
+    /**
+     * {@inheritDoc} Virtual functions are for this driver too, and go before it loses the physical one. What they need of that
+     * one its firmware does, not its user; so there is no option to be set for it.
+     */
+    @Override
+    public void sriovConfigure(PciDevice device, int numVfs, Duration limit) {
+        device.driverData(VfioPciRegistration.class).sriovConfigure(numVfs, limit);
     }
 
     @Override

@@ -3,6 +3,7 @@ package org.vfio4j.mlx5vfiopci;
 import static org.vfio4j.sys.Errno.ENODEV;
 
 import java.util.Optional;
+import java.util.function.Predicate;
 import org.vfio4j.bus.PciDevice;
 import org.vfio4j.mlx5core.Mlx5VfioPciDevice;
 import org.vfio4j.sys.ErrnoException;
@@ -33,10 +34,22 @@ record SnapClaim(Mlx5VfioPciDevice part, Gate gate) {
      * @throws ErrnoException ENODEV when there is none that this module's auxiliary driver has
      */
     static Mlx5VfioPciDevice of(PciDevice function) {
+        return find(function, claim -> claim.gate.open);
+    }
+
+    /**
+     * The same for a physical function that this module's driver has: also while its auxiliary device is about to go, because
+     * virtual functions that gave their driver up for that get it back when a user stays.
+     */
+    static Mlx5VfioPciDevice ofPhysical(PciDevice physical) {
+        return find(physical, claim -> true);
+    }
+
+    private static Mlx5VfioPciDevice find(PciDevice function, Predicate<SnapClaim> holds) {
         return function.bus().auxiliary().devices().stream()
                 .map(device -> device.findDriverData(SnapClaim.class))
                 .flatMap(Optional::stream)
-                .filter(claim -> claim.part.function() == function && claim.gate.open)
+                .filter(claim -> claim.part.function() == function && holds.test(claim))
                 .findFirst()
                 .map(SnapClaim::part)
                 .orElseThrow(() -> new ErrnoException(

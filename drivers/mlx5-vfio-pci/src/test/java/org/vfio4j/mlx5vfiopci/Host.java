@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
+import java.util.UUID;
 import org.vfio4j.block.BlockBackend;
 import org.vfio4j.bluefield.Bluefield;
 import org.vfio4j.bluefield.SnapBackend;
@@ -33,6 +34,9 @@ import org.vfio4j.virtioblk.VirtioBlk;
 final class Host implements AutoCloseable {
 
     static final PciAddress FIRST_DISK = PciAddress.parse("08:00.0");
+
+    /** What the users of a physical function and of its virtual ones agree on. */
+    static final Optional<UUID> TOKEN = Optional.of(new UUID(1, 2));
 
     final PciBus bus = new PciBus();
     final VfioRegistry registry = new VfioRegistry();
@@ -63,6 +67,37 @@ final class Host implements AutoCloseable {
                 .build();
         disks.add(disk);
         return dpu.createVirtioBlk(networkFunction, at, disk);
+    }
+
+    /** A disk at 08:00.0 that can have virtual functions, from 08:00.1 on, each with a storage of its own. */
+    SnapFunction addDiskWithVirtualFunctions(BlockBackend storage, List<? extends BlockBackend> ofVirtuals) {
+        List<VirtioBlk> virtuals = ofVirtuals.stream()
+                .map(each -> VirtioBlk.builder(each)
+                        .queues(2)
+                        .queueSize(64)
+                        .virtualFunction()
+                        .build())
+                .toList();
+        VirtioBlk disk = VirtioBlk.builder(storage)
+                .queues(2)
+                .queueSize(64)
+                .virtualFunctions(virtuals)
+                .build();
+        disks.add(disk);
+        disks.addAll(virtuals);
+        SnapBackend backend = new SnapBackend() {
+            @Override
+            public void resize(long sizeBytes) {
+                disk.resize(sizeBytes);
+            }
+
+            @Override
+            public void close() {
+                disk.close();
+                virtuals.forEach(VirtioBlk::close);
+            }
+        };
+        return dpu.create(0, FIRST_DISK, SnapFunction.Protocol.VIRTIO_BLK, disk.function(), backend);
     }
 
     /** A controller with one namespace at 08:00.0, behind 07:00.0. */
@@ -111,6 +146,17 @@ final class Host implements AutoCloseable {
         IoAddressSpace space = new IoAddressSpace(16);
         opened.push(space);
         LocalDeviceFile file = vfioDevice("0000:08:00.0").open();
+        opened.push(file);
+        file.attach(space);
+        return file;
+    }
+
+    /** Opens a virtual function of the disk at 08:00.0, with the token that both know. */
+    LocalDeviceFile openVirtual(String address) {
+        vfioDevice("0000:08:00.0").open(TOKEN).close();
+        IoAddressSpace space = new IoAddressSpace(16);
+        opened.push(space);
+        LocalDeviceFile file = vfioDevice(address).open(TOKEN);
         opened.push(file);
         file.attach(space);
         return file;

@@ -77,6 +77,15 @@ public interface Mlx5Firmware {
     void destroyPageTracker(int tracker);
 
     /**
+     * QUERY_HCA_CAP of another function: the VHCA of a virtual function, which is there from when it is turned on for the first
+     * time until its physical function goes.
+     *
+     * @param vhcaId the physical function's
+     * @param index which of its virtual functions, from 0; the command's function_id is one more
+     */
+    int virtualVhcaId(int vhcaId, int index);
+
+    /**
      * Has a listener hear of emulated functions that come and go.
      *
      * @return those that are there now, of which it hears nothing but their end
