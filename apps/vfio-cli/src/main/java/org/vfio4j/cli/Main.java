@@ -30,6 +30,8 @@ public final class Main {
             ConfigCommand.class,
             DriversCommand.class,
             ModaliasCommand.class,
+            GuestCommand.class,
+            MigrateCommand.class,
             BenchCommand.class,
             AotTrainCommand.class);
 

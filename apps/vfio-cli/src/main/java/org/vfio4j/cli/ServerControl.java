@@ -216,7 +216,8 @@ final class ServerControl implements AutoCloseable {
         }
     }
 
-    private static String failure(int errno, String message) {
+    /** A reply that says what failed. */
+    static String failure(int errno, String message) {
         return Output.jsonLine(
                 ControlRequest.ERROR,
                 List.of(message),
