@@ -158,7 +158,7 @@ final class MigrateCommand implements Callable<Integer> {
 
     private static String hint(int errno) {
         return switch (errno) {
-            case Errno.ECONNREFUSED, Errno.ECONNRESET, Errno.EHOSTUNREACH ->
+            case Errno.ECONNREFUSED, Errno.ECONNRESET, Errno.ENOENT ->
                 "vfio migrate accept --listen tcp:HOST:PORT --socket-path PATH, there";
             case Errno.ETIMEDOUT -> "a longer --max-downtime or --timeout, or a quieter guest";
             case Errno.ECANCELED -> "the same again";

@@ -2,8 +2,8 @@ package org.vfio4j.cli;
 
 import static org.vfio4j.sys.Errno.EACCES;
 import static org.vfio4j.sys.Errno.ECONNREFUSED;
-import static org.vfio4j.sys.Errno.EHOSTUNREACH;
 import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.sys.Errno.ENOENT;
 import static org.vfio4j.sys.Errno.ETIMEDOUT;
 
 import java.io.IOException;
@@ -48,7 +48,7 @@ record MigrationTls(String keystore, String truststore, String passwordFile) {
     MigrationChannel connect(TcpAddress address) {
         InetSocketAddress resolved = address.resolved();
         if (resolved.isUnresolved()) {
-            throw new ErrnoException(EHOSTUNREACH, "connect to " + address + ", whose name nobody knows");
+            throw new ErrnoException(ENOENT, "connect to " + address + ", whose name nobody knows");
         }
         try {
             SocketChannel channel = SocketChannel.open();
