@@ -9,7 +9,7 @@ final class DeviceKinds {
     private final List<DeviceKind> kinds;
 
     DeviceKinds() {
-        this(List.of(new VirtioBlkKind(), new NvmeKind(), new I40eVfKind()));
+        this(List.of(new VirtioBlkKind(), new NvmeKind(), new I40eVfKind(), new BluefieldKind()));
     }
 
     DeviceKinds(List<DeviceKind> kinds) {

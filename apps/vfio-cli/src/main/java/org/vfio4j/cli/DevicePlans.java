@@ -27,6 +27,10 @@ record DevicePlans(List<Planned> devices) implements ServePlan {
             DevicePlan plan = group.plan(kinds);
             group.socketPath(plan);
             group.address();
+            if (group.emulatedBy().isPresent() && plan.snapProtocol().isEmpty()) {
+                throw CliException.usage(
+                        "--emulated-by: a DPU emulates virtio-blk and nvme", "vfio serve bluefield + virtio-blk ...");
+            }
             planned.add(new Planned(group, plan));
         }
         return new DevicePlans(planned);
@@ -54,7 +58,13 @@ record DevicePlans(List<Planned> devices) implements ServePlan {
 
     private static List<MachineFunction> add(Machine machine, DeviceGroup group, DevicePlan plan) {
         try {
+            if (group.emulatedBy().isPresent()) {
+                PciAddress dpu = group.emulatedBy().get();
+                return List.of(machine.emulate(
+                        new Emulation(dpu, group.address(), plan, group.driver(), Optional.empty())));
+            }
             PciAddress address = group.address().orElseGet(machine::freeAddress);
+            plan.places(address);
             return machine.addAll(plan, address, group.driver());
         } catch (ErrnoException e) {
             throw new CliException(

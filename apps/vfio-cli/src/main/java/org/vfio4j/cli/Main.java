@@ -27,6 +27,7 @@ public final class Main {
             UnbindCommand.class,
             ResizeCommand.class,
             LimitCommand.class,
+            SnapCommand.class,
             ConfigCommand.class,
             DriversCommand.class,
             ModaliasCommand.class,

@@ -11,6 +11,7 @@ import org.vfio4j.block.MemoryBackend;
 import org.vfio4j.block.NullBackend;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.devicemodel.QueuePolling;
+import org.vfio4j.mlx5.SnapFunction;
 import org.vfio4j.nvme.NamespaceOptions;
 import org.vfio4j.nvme.Nvme;
 import org.vfio4j.nvme.NvmeIdentity;
@@ -81,6 +82,11 @@ final class NvmeKind implements DeviceKind {
         private FileIoMode io = FileIoMode.AUTO;
 
         @Override
+        public Optional<SnapFunction.Protocol> snapProtocol() {
+            return Optional.of(SnapFunction.Protocol.NVME);
+        }
+
+        @Override
         public EmulatedDevice open(PciAddress address) {
             List<AutoCloseable> parts = new ArrayList<>();
             try {
@@ -92,7 +98,8 @@ final class NvmeKind implements DeviceKind {
                 }
                 Nvme nvme = build(backends, address);
                 parts.addFirst(nvme);
-                return new EmulatedDevice(NAME, describe(backends), nvme.function(), parts);
+                return new EmulatedDevice(
+                        NAME, () -> describe(backends), nvme.function(), parts, new NvmeTuning(nvme, backends));
             } catch (RuntimeException e) {
                 parts.forEach(Closing::quietly);
                 throw e;

@@ -13,6 +13,7 @@ import org.vfio4j.bus.PciAddress;
 import org.vfio4j.devicemodel.DeviceLimits;
 import org.vfio4j.devicemodel.DeviceRecorder;
 import org.vfio4j.devicemodel.QueuePolling;
+import org.vfio4j.mlx5.SnapFunction;
 import org.vfio4j.sys.Cpus;
 import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
@@ -36,10 +37,11 @@ final class VirtioBlkKind implements DeviceKind {
             "poll",
             "io",
             "direct",
+            "incoming",
             "iops",
             "bandwidth",
             "slow");
-    private static final List<String> SWITCHES = List.of("readonly", "direct");
+    private static final List<String> SWITCHES = List.of("readonly", "direct", "incoming");
 
     @Override
     public String name() {
@@ -61,6 +63,8 @@ final class VirtioBlkKind implements DeviceKind {
                 "poll=WHEN        adaptive, always, off or MICROSECONDS (default adaptive)",
                 "io=HOW           auto, uring or sync, for files (default auto)",
                 "direct           past the page cache, for files",
+                "incoming         for files: another server has it still, whose",
+                "                 guest will come; claimed at its first use",
                 "iops=N           requests in a second (default no limit)",
                 "bandwidth=SIZE   bytes in a second (default no limit)",
                 "slow=TIME        a request that takes longer is slow, or off",
@@ -82,6 +86,9 @@ final class VirtioBlkKind implements DeviceKind {
         }
         if (disk.caching == FileCaching.DIRECT && disk.file.isEmpty()) {
             throw CliException.usage("direct without a file", "file=disk.img,direct");
+        }
+        if (disk.incoming && disk.file.isEmpty()) {
+            throw CliException.usage("incoming without a file", "file=disk.img,incoming");
         }
         return disk;
     }
@@ -114,10 +121,16 @@ final class VirtioBlkKind implements DeviceKind {
         private FileIoMode io = FileIoMode.AUTO;
         private long slowNs = DeviceRecorder.DEFAULT_SLOW_NS;
         private FileCaching caching = FileCaching.PAGE_CACHE;
+        private boolean incoming;
         private int threads = 1;
         private Cpus cpus = Cpus.ANY;
         private int iops;
         private long bandwidth;
+
+        @Override
+        public Optional<SnapFunction.Protocol> snapProtocol() {
+            return Optional.of(SnapFunction.Protocol.VIRTIO_BLK);
+        }
 
         @Override
         public EmulatedDevice open(PciAddress address) {
@@ -153,7 +166,10 @@ final class VirtioBlkKind implements DeviceKind {
         private BlockBackend openStorage() {
             try {
                 return switch (storage.orElseThrow()) {
-                    case "file" -> FileBackend.open(file.orElseThrow(), readOnly, io, caching);
+                    case "file" ->
+                        incoming
+                                ? FileBackend.openUnclaimed(file.orElseThrow(), readOnly, io, caching)
+                                : FileBackend.open(file.orElseThrow(), readOnly, io, caching);
                     case "memory" -> new MemoryBackend(sizeBytes);
                     default -> new NullBackend(sizeBytes);
                 };
@@ -217,6 +233,7 @@ final class VirtioBlkKind implements DeviceKind {
                 case "io" -> io = ioMode(setting);
                 case "slow" -> slowNs = setting.isOff() ? Long.MAX_VALUE : setting.durationNs();
                 case "direct" -> caching = setting.isOn() ? FileCaching.DIRECT : FileCaching.PAGE_CACHE;
+                case "incoming" -> incoming = setting.isOn();
                 case "threads" -> threads = setting.number(1, VirtioBlk.MAX_QUEUES);
                 case "cpus" -> cpus = setting.cpus();
                 case "iops" -> iops = setting.number(0, Integer.MAX_VALUE);

@@ -2,7 +2,9 @@ package org.vfio4j.block;
 
 import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 
+import java.util.Optional;
 import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.sys.Fd;
 
 /**
  * The storage that a disk stands on. It may be shared by threads; the queues that it opens may not. Whoever opened it closes it,
@@ -29,6 +31,22 @@ public interface BlockBackend extends AutoCloseable {
      */
     default void grow(long sizeBytes) {
         throw new ErrnoException(EOPNOTSUPP, "resize of " + describe());
+    }
+
+    /**
+     * Claims it for this process, against others that would use it at the same time. Who opens it does so, unless it is opened for
+     * later.
+     *
+     * @throws ErrnoException EBUSY when another process has it
+     */
+    default void claim() {}
+
+    /** Takes the claim back: another process may have it, which this one gives way to. Its queues are idle. */
+    default void release() {}
+
+    /** Memory that it is all in, for another process to go on with; a duplicate, the caller's. Empty for other storage. */
+    default Optional<Fd> shareMemory() {
+        return Optional.empty();
     }
 
     /** What it is, for people: as {@code file disk.img (io_uring)}. */

@@ -54,6 +54,18 @@ public final class FileBackend implements BlockBackend {
      *     not offered
      */
     public static FileBackend open(Path path, boolean readOnly, FileIoMode mode, FileCaching caching) {
+        FileBackend backend = openUnclaimed(path, readOnly, mode, caching);
+        try {
+            backend.claim();
+            return backend;
+        } catch (ErrnoException e) {
+            backend.close();
+            throw e;
+        }
+    }
+
+    /** Opens a file that another server may still have, to {@link #claim} it later. */
+    public static FileBackend openUnclaimed(Path path, boolean readOnly, FileIoMode mode, FileCaching caching) {
         return open(path, readOnly, mode, caching, IoUring::create);
     }
 
@@ -71,7 +83,6 @@ public final class FileBackend implements BlockBackend {
             if (stat.isBlockDevice() && !readOnly) {
                 claim(path, file);
             }
-            lock(path, file, readOnly);
             direct = caching == FileCaching.DIRECT ? openDirect(path, file, readOnly) : null;
             return new FileBackend(new FileTarget(path, file, direct, readOnly, stat, sizeBytes), stat, mode, rings);
         } catch (ErrnoException e) {
@@ -109,8 +120,10 @@ public final class FileBackend implements BlockBackend {
         return "file " + target.path + (uring ? " (io_uring" : " (preadv") + (target.isDirect() ? ", direct)" : ")");
     }
 
+    /** {@inheritDoc} Claims the file, if nobody has yet: to use it is to claim it. */
     @Override
     public BlockQueue openQueue(int depth) {
+        claim();
         if (uring) {
             try {
                 return new UringQueue(target, rings.apply(depth), depth);
@@ -126,6 +139,20 @@ public final class FileBackend implements BlockBackend {
             }
         }
         return new SyncQueue(target, depth);
+    }
+
+    @Override
+    public void claim() {
+        int locked = FileIo.flock(target.file, (readOnly() ? FileIo.LOCK_SH : FileIo.LOCK_EX) | FileIo.LOCK_NB);
+        if (locked == -EAGAIN) {
+            throw new ErrnoException(EBUSY, "lock " + target.path + ", which another server has");
+        }
+        ErrnoException.check(locked, "lock " + target.path);
+    }
+
+    @Override
+    public void release() {
+        ErrnoException.check(FileIo.flock(target.file, FileIo.LOCK_UN), "unlock " + target.path);
     }
 
     @Override
@@ -148,14 +175,6 @@ public final class FileBackend implements BlockBackend {
         } catch (ErrnoException e) {
             throw new ErrnoException(e.errno(), "open " + path + " with O_DIRECT, which its file system may not have");
         }
-    }
-
-    private static void lock(Path path, Fd file, boolean readOnly) {
-        int locked = FileIo.flock(file, (readOnly ? FileIo.LOCK_SH : FileIo.LOCK_EX) | FileIo.LOCK_NB);
-        if (locked == -EAGAIN) {
-            throw new ErrnoException(EBUSY, "lock " + path + ", which another server has");
-        }
-        ErrnoException.check(locked, "lock " + path);
     }
 
     /** With O_EXCL a block device that is mounted, or part of another device, answers EBUSY. */

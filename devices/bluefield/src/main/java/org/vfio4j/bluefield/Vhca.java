@@ -3,6 +3,7 @@ package org.vfio4j.bluefield;
 import static org.vfio4j.sys.Errno.EBUSY;
 import static org.vfio4j.sys.Errno.EINVAL;
 
+import java.lang.System.Logger.Level;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
@@ -22,6 +23,7 @@ import org.vfio4j.sys.ErrnoException;
  */
 final class Vhca {
 
+    private static final System.Logger LOG = System.getLogger(Vhca.class.getName());
     private static final byte[] NOTHING = {};
 
     private final SnapFunction snap;
@@ -30,6 +32,9 @@ final class Vhca {
 
     private boolean initiatorSuspended;
     private boolean responderSuspended;
+
+    // What only one function can have was given up, and could not be had again.
+    private boolean released;
 
     // What the images so far add up to, and how many there are.
     private byte[] saved = NOTHING;
@@ -59,6 +64,8 @@ final class Vhca {
         } else {
             require(initiatorSuspended && !responderSuspended, "suspend responder: the initiator comes first, once");
             responderSuspended = true;
+            function.release();
+            released = true;
         }
     }
 
@@ -66,6 +73,8 @@ final class Vhca {
         if (side == VhcaSide.RESPONDER) {
             require(responderSuspended, "resume responder: it is not suspended");
             require(loadedImages == 0, "resume responder: its state has not come whole");
+            function.claim();
+            released = false;
             responderSuspended = false;
         } else {
             require(initiatorSuspended && !responderSuspended, "resume initiator: the responder comes first, once");
@@ -74,10 +83,22 @@ final class Vhca {
         }
     }
 
-    /** The function was reset: it runs, and whatever was under way is over. */
+    /**
+     * The function was reset: it runs, and whatever was under way is over. When another has its storage, because its user has moved
+     * there, it is held instead, without a word to the host: its registers live on and its queues do not.
+     */
     synchronized void reset() {
         initiatorSuspended = false;
         responderSuspended = false;
+        if (released) {
+            try {
+                function.claim();
+                released = false;
+            } catch (ErrnoException e) {
+                function.suspend();
+                LOG.log(Level.WARNING, "VHCA {0} is held until its storage is free: {1}", snap.vhcaId(), e.getMessage());
+            }
+        }
         forgetSaved();
         forgetLoaded();
     }
@@ -119,6 +140,18 @@ final class Vhca {
             forgetLoaded();
             throw e;
         }
+    }
+
+    /**
+     * Changes what its driver has been told of it, which its state says as well.
+     *
+     * @throws ErrnoException EBUSY while its state goes to another one, or another's comes
+     */
+    synchronized void change(Runnable work) {
+        if (initiatorSuspended || savedImages > 0) {
+            throw new ErrnoException(EBUSY, "VHCA " + snap.vhcaId() + ": change it: it is being migrated");
+        }
+        work.run();
     }
 
     synchronized PageTracker track(List<PageTrackRange> ranges, int logPageSize) {

@@ -311,6 +311,16 @@ public final class VirtioBlk implements AutoCloseable {
         }
 
         @Override
+        public void release() {
+            backend.release();
+        }
+
+        @Override
+        public void claim() {
+            backend.claim();
+        }
+
+        @Override
         public VirtioRequests requests() {
             return sides.next();
         }

@@ -3,12 +3,20 @@ package org.vfio4j.userspace.vmm;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.vfio4j.block.FileBackend;
+import org.vfio4j.block.FileCaching;
+import org.vfio4j.block.FileIoMode;
 import org.vfio4j.block.MemoryBackend;
 import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
@@ -57,6 +65,58 @@ class MigrationTest {
         machine = move(machine, first);
         assertThat(guest(machine).counters().moves()).isEqualTo(2);
         finish(machine);
+    }
+
+    /** Each server has the file while the guest is with it, and not before or after. */
+    @Test
+    void aFileIsWithTheGuest(@TempDir Path directory) throws IOException {
+        Path file = directory.resolve("disk.img");
+        try (RandomAccessFile image = new RandomAccessFile(file.toFile(), "rw")) {
+            image.setLength(DISK_BYTES);
+        }
+        try (FileBackend here = FileBackend.open(file, false, FileIoMode.AUTO, FileCaching.PAGE_CACHE);
+                FileBackend there = FileBackend.openUnclaimed(file, false, FileIoMode.AUTO, FileCaching.PAGE_CACHE);
+                Host source = new Host(here);
+                Host destination = new Host(there)) {
+            VirtualMachine machine = source.boot(LOAD);
+            for (int i = 0; i < 4; i++) {
+                awaitWork(machine, 200);
+                assertThatThrownBy(there::claim).isInstanceOf(ErrnoException.class);
+                machine = move(machine, destination);
+                awaitWork(machine, 200);
+                assertThatThrownBy(here::claim).isInstanceOf(ErrnoException.class);
+                // Who comes to the disk that was left finds one that answers to nothing but its registers.
+                assertThat(source.state()).isEqualTo(VfioMigrationState.RUNNING);
+                machine = move(machine, source);
+            }
+            finish(machine);
+        }
+    }
+
+    @Test
+    void aFileThatAnotherHasKeepsTheGuestHere(@TempDir Path directory) throws IOException {
+        Path file = directory.resolve("disk.img");
+        try (RandomAccessFile image = new RandomAccessFile(file.toFile(), "rw")) {
+            image.setLength(DISK_BYTES);
+        }
+        Path other = Files.copy(file, directory.resolve("other.img"));
+        try (FileBackend here = FileBackend.open(file, false, FileIoMode.AUTO, FileCaching.PAGE_CACHE);
+                FileBackend there = FileBackend.openUnclaimed(other, false, FileIoMode.AUTO, FileCaching.PAGE_CACHE);
+                Host source = new Host(here);
+                Host destination = new Host(there)) {
+            VirtualMachine machine = source.boot(LOAD);
+            try (Link link = Link.open();
+                    FileBackend third = FileBackend.open(other, false, FileIoMode.AUTO, FileCaching.PAGE_CACHE)) {
+                assertThat(third.readOnly()).isFalse();
+                Arrival arrival = new Arrival(destination, link.destination());
+                assertThatThrownBy(() -> new MigrationSource(machine, link.source(), OPTIONS, p -> {}).run())
+                        .isInstanceOfSatisfying(
+                                PeerFailure.class, e -> assertThat(e.errno()).isEqualTo(Errno.EBUSY));
+                arrival.failure();
+            }
+            goesOn(machine);
+            finish(machine);
+        }
     }
 
     @Test
