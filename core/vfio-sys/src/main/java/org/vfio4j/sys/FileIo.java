@@ -28,12 +28,15 @@ public final class FileIo {
     public static final int LOCK_SH = 1;
     public static final int LOCK_EX = 2;
     public static final int LOCK_NB = 4;
+    public static final int LOCK_UN = 8;
 
     private static final int O_CLOEXEC = 0x80000;
     private static final long BLKGETSIZE64 = 0x80081272L;
     private static final long BLKSSZGET = 0x1268L;
 
     private static final CFunction OPEN = CFunction.of("open");
+    private static final CFunction READ = CFunction.of("read");
+    private static final CFunction WRITE = CFunction.of("write");
     private static final CFunction PREAD = CFunction.of("pread");
     private static final CFunction PWRITE = CFunction.of("pwrite");
     private static final CFunction PREADV = CFunction.of("preadv");
@@ -57,6 +60,16 @@ public final class FileIo {
             int fd = OPEN.callInt(arena.allocateFrom(path.toString()).address(), flags | O_CLOEXEC, 0);
             return Fd.own((int) ErrnoException.check(fd, "open " + path));
         }
+    }
+
+    /** read(2): bytes read, 0 at the end of the file, or a negative errno. */
+    public static long read(int fd, long address, long length) {
+        return READ.call(fd, address, length);
+    }
+
+    /** write(2): bytes written or a negative errno. */
+    public static long write(int fd, long address, long length) {
+        return WRITE.call(fd, address, length);
     }
 
     /** pread(2): bytes read, 0 at the end of the file, or a negative errno. */

@@ -227,6 +227,7 @@ public final class VirtioBlk implements AutoCloseable {
 
         private final BlkConfig config;
         private final Iterator<VirtioRequests> sides;
+        private final BlockBackend backend;
         private final String name;
         private final int queues;
         private final int queueSize;
@@ -237,6 +238,7 @@ public final class VirtioBlk implements AutoCloseable {
         Device(BlkConfig config, Builder parts, Iterator<VirtioRequests> sides) {
             this.config = config;
             this.sides = sides;
+            backend = parts.backend;
             name = parts.name;
             queues = parts.queues;
             queueSize = parts.queueSize;
