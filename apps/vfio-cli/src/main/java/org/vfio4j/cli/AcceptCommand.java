@@ -26,11 +26,7 @@ import picocli.CommandLine.Option;
                 "Waits for a guest that vfio migrate sends, and runs it on a served disk to its end. An attempt that fails"
                         + " leaves nothing, and it waits for the next.",
         mixinStandardHelpOptions = true,
-        footer = {
-            "",
-            "Examples:",
-            "  vfio migrate accept --listen tcp:192.0.2.2:7000 --socket-path /tmp/disk.sock"
-        })
+        footer = {"", "Examples:", "  vfio migrate accept --listen tcp:192.0.2.2:7000 --socket-path /tmp/disk.sock"})
 final class AcceptCommand implements Callable<Integer> {
 
     private static final int BACKLOG = 4;
@@ -72,8 +68,9 @@ final class AcceptCommand implements Callable<Integer> {
                 machine = takeIn(listening, chosen, address, maxBytes);
             }
             if (machine.isPresent()) {
-                output.err().println("a guest runs on " + socketPath + ", in process "
-                        + ProcessHandle.current().pid());
+                output.err()
+                        .println("a guest runs on " + socketPath + ", in process "
+                                + ProcessHandle.current().pid());
                 new GuestRun(output, stop).run(machine.get(), socketPath, directory, seconds);
             }
             return ExitCode.OK;

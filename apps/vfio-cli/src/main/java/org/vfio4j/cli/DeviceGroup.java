@@ -57,7 +57,8 @@ final class DeviceGroup {
 
     /** Whether nothing is said of a device. */
     boolean isEmpty() {
-        return words.isEmpty() && socketPath == null
+        return words.isEmpty()
+                && socketPath == null
                 && fd == null
                 && address == null
                 && driver == null

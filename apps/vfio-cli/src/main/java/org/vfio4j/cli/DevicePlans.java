@@ -60,8 +60,8 @@ record DevicePlans(List<Planned> devices) implements ServePlan {
         try {
             if (group.emulatedBy().isPresent()) {
                 PciAddress dpu = group.emulatedBy().get();
-                return List.of(machine.emulate(
-                        new Emulation(dpu, group.address(), plan, group.driver(), Optional.empty())));
+                return List.of(
+                        machine.emulate(new Emulation(dpu, group.address(), plan, group.driver(), Optional.empty())));
             }
             PciAddress address = group.address().orElseGet(machine::freeAddress);
             plan.places(address);

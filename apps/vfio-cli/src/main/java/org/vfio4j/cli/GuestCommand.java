@@ -73,8 +73,9 @@ final class GuestCommand implements Callable<Integer> {
         StopSignal stop = StopSignal.install();
         try (ServerDirectory directory = ServerDirectory.create()) {
             VirtualMachine machine = boot(options, memoryBytes);
-            output.err().println("a guest runs on " + socketPath + ", in process "
-                    + ProcessHandle.current().pid());
+            output.err()
+                    .println("a guest runs on " + socketPath + ", in process "
+                            + ProcessHandle.current().pid());
             new GuestRun(output, stop).run(machine, socketPath, directory, seconds);
             return ExitCode.OK;
         }

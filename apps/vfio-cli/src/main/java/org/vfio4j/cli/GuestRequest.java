@@ -29,7 +29,8 @@ record GuestRequest(String kind, String destination, double maxDowntimeMs, doubl
     private static final double MAX_MS = 86_400_000;
 
     GuestRequest {
-        if (kind.equals(MIGRATE) && !(maxDowntimeMs > 0 && maxDowntimeMs <= MAX_MS && timeoutMs > 0 && timeoutMs <= MAX_MS)) {
+        if (kind.equals(MIGRATE)
+                && !(maxDowntimeMs > 0 && maxDowntimeMs <= MAX_MS && timeoutMs > 0 && timeoutMs <= MAX_MS)) {
             throw new ErrnoException(
                     EINVAL, "downtime of " + maxDowntimeMs + " ms, timeout of " + timeoutMs + " ms: at most a day");
         }
@@ -47,8 +48,7 @@ record GuestRequest(String kind, String destination, double maxDowntimeMs, doubl
         JsonNode tree = Json.MAPPER.readTree(line);
         String version = tree.path("apiVersion").asString("");
         if (!version.equals(Output.API_VERSION)) {
-            throw new ErrnoException(
-                    EPROTONOSUPPORT, "apiVersion '" + version + "': there is " + Output.API_VERSION);
+            throw new ErrnoException(EPROTONOSUPPORT, "apiVersion '" + version + "': there is " + Output.API_VERSION);
         }
         String kind = tree.path("kind").asString("");
         if (!KINDS.contains(kind)) {

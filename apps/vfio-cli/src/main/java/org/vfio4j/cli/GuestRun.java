@@ -41,7 +41,8 @@ final class GuestRun {
         try (ControlSocket control = ControlSocket.listen(
                 directory.control(),
                 session::answer,
-                ServerControl.failure(Errno.EAGAIN, "the process takes " + ControlSocket.MAX_CONNECTIONS + " requests"))) {
+                ServerControl.failure(
+                        Errno.EAGAIN, "the process takes " + ControlSocket.MAX_CONNECTIONS + " requests"))) {
             directory.publish(session.status());
             moved = session.await(stop, limitNs);
         }

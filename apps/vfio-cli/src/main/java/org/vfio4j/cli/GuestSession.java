@@ -124,13 +124,17 @@ final class GuestSession {
 
     private synchronized void migrate(GuestRequest request) {
         if (ending || mover != null || migration.phase().equals(GuestStatus.IN_DOUBT)) {
-            throw new ErrnoException(EBUSY, "migrate the guest, which is " + migration.phase() + (ending ? ", ending" : ""));
+            throw new ErrnoException(
+                    EBUSY, "migrate the guest, which is " + migration.phase() + (ending ? ", ending" : ""));
         }
         TcpAddress destination = TcpAddress.parse("destination", request.destination());
         MigrationOptions options = new MigrationOptions(
                 Math.max(1, (long) (request.maxDowntimeMs() * NS_PER_MS)), (long) (request.timeoutMs() * NS_PER_MS));
         migration = GuestStatus.Migration.of(GuestStatus.MOVING, 0, "");
-        mover = Thread.ofPlatform().daemon().name("vfio-migration").start(() -> move(destination, options, request.tls()));
+        mover = Thread.ofPlatform()
+                .daemon()
+                .name("vfio-migration")
+                .start(() -> move(destination, options, request.tls()));
     }
 
     private synchronized void cancel() {

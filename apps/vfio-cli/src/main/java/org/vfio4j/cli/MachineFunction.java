@@ -92,7 +92,12 @@ final class MachineFunction implements AutoCloseable {
      * @param by which of the DPU's functions it is behind
      */
     static MachineFunction emulated(
-            EmulatedDevice device, PciDevice plugged, Machine machine, Bluefield dpu, SnapFunction snap, PciAddress by) {
+            EmulatedDevice device,
+            PciDevice plugged,
+            Machine machine,
+            Bluefield dpu,
+            SnapFunction snap,
+            PciAddress by) {
         EmulatedDevice tuned = device.withTuning(new SnapTuning(dpu, snap, device.tuning()));
         Unplug unplug = limit -> dpu.delete(snap, limit);
         return new MachineFunction(tuned, plugged, machine, Placed.Use.VFIO, unplug, Optional.of(by));

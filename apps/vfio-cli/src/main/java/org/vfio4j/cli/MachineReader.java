@@ -27,7 +27,8 @@ final class MachineReader {
     private static final List<String> TOP = List.of("apiVersion", "kind", "options", "devices");
     private static final List<String> OPTIONS = List.of("trust-client", "vfio-pci", "facts", "sysfs");
     private static final List<String> OF_BRIDGE = List.of("bridge", "address", "id", "buses", "behind");
-    private static final List<String> OF_DEVICE = List.of("device", "address", "settings", "socket-path", "driver", "emulated-by");
+    private static final List<String> OF_DEVICE =
+            List.of("device", "address", "settings", "socket-path", "driver", "emulated-by");
 
     private static final Pattern BUSES = Pattern.compile("([0-9a-fA-F]{1,2})(?:-([0-9a-fA-F]{1,2}))?");
     private static final Pattern ID = Pattern.compile("([0-9a-fA-F]{1,4}):([0-9a-fA-F]{1,4})");

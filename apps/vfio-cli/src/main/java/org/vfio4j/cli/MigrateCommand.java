@@ -59,8 +59,9 @@ final class MigrateCommand implements Callable<Integer> {
 
     @Option(
             names = "--resume",
-            description = "Let a guest go on here that is stopped because the other side has not answered. Only when it does"
-                    + " not run there.")
+            description =
+                    "Let a guest go on here that is stopped because the other side has not answered. Only when it does"
+                            + " not run there.")
     private boolean resume;
 
     @Mixin
@@ -121,7 +122,8 @@ final class MigrateCommand implements Callable<Integer> {
         }
         if (!end.phase().equals(GuestStatus.MOVED)) {
             throw new CliException(
-                    ExitCode.of((int) end.errno()), end.message() + "; the guest goes on here", hint((int) end.errno()));
+                    ExitCode.of((int) end.errno()), end.message() + "; the guest goes on here", hint((int)
+                            end.errno()));
         }
         output.print(
                 "Migration",
@@ -141,7 +143,10 @@ final class MigrateCommand implements Callable<Integer> {
 
     private GuestStatus ask(long pid, GuestRequest request) {
         return ControlClient.guest(
-                pid, request, output.err(), errno -> errno == Errno.EBUSY ? "wait until it has ended" : "vfio migrate --help");
+                pid,
+                request,
+                output.err(),
+                errno -> errno == Errno.EBUSY ? "wait until it has ended" : "vfio migrate --help");
     }
 
     private static String describe(GuestStatus.Migration now) {

@@ -78,8 +78,8 @@ record MigrationTls(String keystore, String truststore, String passwordFile) {
     }
 
     private MigrationChannel secured(Socket socket, TcpAddress address, boolean asClient) throws IOException {
-        SSLSocket secure = (SSLSocket)
-                context().getSocketFactory().createSocket(socket, address.host(), address.port(), true);
+        SSLSocket secure =
+                (SSLSocket) context().getSocketFactory().createSocket(socket, address.host(), address.port(), true);
         secure.setUseClientMode(asClient);
         if (asClient) {
             // The certificate is that host's.
@@ -117,7 +117,11 @@ record MigrationTls(String keystore, String truststore, String passwordFile) {
             return new char[0];
         }
         try {
-            return Files.readString(Path.of(passwordFile)).lines().findFirst().orElse("").toCharArray();
+            return Files.readString(Path.of(passwordFile))
+                    .lines()
+                    .findFirst()
+                    .orElse("")
+                    .toCharArray();
         } catch (IOException e) {
             throw ErrnoException.of(e, "read " + passwordFile);
         }

@@ -9,11 +9,7 @@ import picocli.CommandLine.Spec;
         name = "snap",
         description = "Lists, creates, resizes and deletes the functions that a DPU emulates.",
         mixinStandardHelpOptions = true,
-        subcommands = {
-            SnapListCommand.class,
-            SnapCreateCommand.class,
-            SnapResizeCommand.class,
-            SnapDeleteCommand.class
+        subcommands = {SnapListCommand.class, SnapCreateCommand.class, SnapResizeCommand.class, SnapDeleteCommand.class
         },
         footer = {
             "",

@@ -7,7 +7,8 @@ import java.util.regex.Pattern;
 /** Where a hypervisor waits for guests: {@code tcp:HOST:PORT}, an IPv6 address in brackets. */
 record TcpAddress(String host, int port) {
 
-    private static final Pattern SYNTAX = Pattern.compile("tcp:(?:\\[([0-9a-fA-F:.%\\w]+)\\]|([^:\\[\\]]+)):(\\d{1,5})");
+    private static final Pattern SYNTAX =
+            Pattern.compile("tcp:(?:\\[([0-9a-fA-F:.%\\w]+)\\]|([^:\\[\\]]+)):(\\d{1,5})");
     private static final int MAX_PORT = 65535;
 
     /** @param what the option or parameter, for messages */

@@ -76,7 +76,8 @@ class BluefieldMachineTest {
 
     @Test
     void treeDrawsTheMachine() {
-        String expected = """
+        String expected =
+                """
                 pid PID
                 └─ 0000:00:02.0  [1b36:000c] root-port, buses 05-09
                    └─ 0000:05:00.0  [15b3:1978] upstream-port, buses 06-09
@@ -97,9 +98,7 @@ class BluefieldMachineTest {
                             └─ mlx5-vfio-pci of mlx5_core.vfio_pci.2304
                                └─ vfio1
                                   └─ SECOND
-                """.replace("PID", PID)
-                .replace("FIRST", first.toString())
-                .replace("SECOND", second.toString());
+                """.replace("PID", PID).replace("FIRST", first.toString()).replace("SECOND", second.toString());
         assertThat(TreeText.of(control.orElseThrow().state(), StandardCharsets.UTF_8))
                 .isEqualTo(expected);
     }
@@ -137,7 +136,14 @@ class BluefieldMachineTest {
         Path image = Files.write(directory.resolve("disk,1.img"), new byte[1 << 20]);
         Path socket = directory.resolve("new.sock");
         Cli create = on(
-                "create", "0000:07:00.0", "nvme", "file=" + image.toString().replace(",", ",,"), "--address", "08:00.1", "--socket-path", "" + socket);
+                "create",
+                "0000:07:00.0",
+                "nvme",
+                "file=" + image.toString().replace(",", ",,"),
+                "--address",
+                "08:00.1",
+                "--socket-path",
+                "" + socket);
         assertThat(create.exitCode()).as(create.err()).isZero();
         assertThat(create.out())
                 .startsWith("0000:08:00.1 nvme, 1 MiB, file " + image)
@@ -185,12 +191,18 @@ class BluefieldMachineTest {
         assertRefused(ExitCode.USAGE, "PCI address", "create", "07:00.0", "nvme", "null=1M", "--address", "8");
         assertRefused(ExitCode.UNSUPPORTED, "no DPU's network function", "create", "08:00.0", "nvme", "null=1M");
         assertRefused(ExitCode.NOT_FOUND, "no function", "create", "0a:00.0", "nvme", "null=1M");
-        assertRefused(
-                ExitCode.FAILED, "EEXIST", "create", "07:00.0", "nvme", "null=1M", "--address", "0000:08:00.0");
+        assertRefused(ExitCode.FAILED, "EEXIST", "create", "07:00.0", "nvme", "null=1M", "--address", "0000:08:00.0");
         assertRefused(ExitCode.NOT_FOUND, "/none/disk", "create", "07:00.0", "nvme", "file=/none/disk");
         Files.createFile(socket);
         assertRefused(
-                ExitCode.FAILED, socket.toString(), "create", "07:00.0", "nvme", "null=1M", "--socket-path", "" + socket);
+                ExitCode.FAILED,
+                socket.toString(),
+                "create",
+                "07:00.0",
+                "nvme",
+                "null=1M",
+                "--socket-path",
+                "" + socket);
         assertRefused(ExitCode.UNSUPPORTED, "no DPU emulates it", "resize", "0000:07:00.0", "2M");
         assertRefused(ExitCode.UNSUPPORTED, "resize of memory", "resize", "0000:08:00.0", "1M");
         assertRefused(ExitCode.UNSUPPORTED, "no DPU emulates it", "delete", "0000:07:00.1");

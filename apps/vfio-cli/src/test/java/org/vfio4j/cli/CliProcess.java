@@ -35,9 +35,8 @@ final class CliProcess implements AutoCloseable {
         try {
             out = Files.createTempFile(directory, "out", "");
             err = Files.createTempFile(directory, "err", "");
-            ProcessBuilder builder = new ProcessBuilder(command)
-                    .redirectOutput(out.toFile())
-                    .redirectError(err.toFile());
+            ProcessBuilder builder =
+                    new ProcessBuilder(command).redirectOutput(out.toFile()).redirectError(err.toFile());
             builder.environment().put("XDG_RUNTIME_DIR", directory.toString());
             process = builder.start();
         } catch (IOException e) {
@@ -80,7 +79,9 @@ final class CliProcess implements AutoCloseable {
 
     void signal(String name) {
         try {
-            new ProcessBuilder("kill", "-" + name, Long.toString(process.pid())).start().waitFor();
+            new ProcessBuilder("kill", "-" + name, Long.toString(process.pid()))
+                    .start()
+                    .waitFor();
         } catch (IOException | InterruptedException e) {
             throw new AssertionError(e);
         }

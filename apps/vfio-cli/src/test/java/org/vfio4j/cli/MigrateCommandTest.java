@@ -2,9 +2,12 @@ package org.vfio4j.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.KeyStore;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -64,11 +67,39 @@ class MigrateCommandTest {
         endsWell(guest, 3);
     }
 
+    /** Two servers of one file, which is with the guest, named by its function's address. */
+    @Test
+    void aFileGoesAlong() throws IOException {
+        Path image = directory.resolve("disk.img");
+        try (RandomAccessFile file = new RandomAccessFile(image.toFile(), "rw")) {
+            file.setLength(16 << 20);
+        }
+        Path[] sockets = {directory.resolve("here.sock"), directory.resolve("there.sock")};
+        try (CliProcess here = serve(image, "", sockets[0]);
+                CliProcess refused = serve(image, "", sockets[1])) {
+            assertThat(refused.exitCode()).isEqualTo(ExitCode.BUSY);
+            try (CliProcess there = serve(image, "incoming", sockets[1]);
+                    CliProcess guest = vfio(with(List.of("guest", "--socket-path", sockets[0].toString()), LOAD))) {
+                guest.awaitErr("a guest runs on ");
+                CliProcess second = accept(sockets[1].toString());
+                moved("0000:00:01.1", second);
+                assertThat(guest.exitCode()).isZero();
+                CliProcess third = accept(sockets[0].toString());
+                moved("0000:00:01.1", third);
+                assertThat(second.exitCode()).isZero();
+                second.close();
+                endsWell(third, 2);
+                assertThat(here.isAlive() && there.isAlive()).isTrue();
+            }
+        }
+    }
+
     @Test
     void goesOnWhenItIsCalledOff() {
         try (CliProcess guest = guest();
                 CliProcess there = accept(second);
-                CliProcess move = vfio("migrate", Long.toString(guest.pid()), address(there), "--max-downtime", ENDLESS)) {
+                CliProcess move =
+                        vfio("migrate", Long.toString(guest.pid()), address(there), "--max-downtime", ENDLESS)) {
             awaitMoving(guest);
             move.signal("INT");
             assertThat(move.exitCode()).as("%s", move).isEqualTo(ExitCode.FAILED);
@@ -115,17 +146,34 @@ class MigrateCommandTest {
         Path password = Files.writeString(directory.resolve("password"), "changeit\n");
         Path store = directory.resolve("both.p12");
         Process keytool = new ProcessBuilder(List.of(
-                        Path.of(System.getProperty("java.home"), "bin", "keytool").toString(),
-                        "-genkeypair", "-alias", "both", "-keyalg", "EC", "-dname", "CN=both",
-                        "-ext", "san=ip:127.0.0.1", "-storetype", "PKCS12", "-keystore", store.toString(),
-                        "-storepass", "changeit"))
+                        Path.of(System.getProperty("java.home"), "bin", "keytool")
+                                .toString(),
+                        "-genkeypair",
+                        "-alias",
+                        "both",
+                        "-keyalg",
+                        "EC",
+                        "-dname",
+                        "CN=both",
+                        "-ext",
+                        "san=ip:127.0.0.1",
+                        "-storetype",
+                        "PKCS12",
+                        "-keystore",
+                        store.toString(),
+                        "-storepass",
+                        "changeit"))
                 .redirectErrorStream(true)
                 .start();
         assertThat(keytool.waitFor()).isZero();
         // A key's own certificate is no anchor.
         Path trust = trusted(store);
         String[] tls = {
-            "--tls-keystore", store.toString(), "--tls-truststore", trust.toString(), "--tls-password-file",
+            "--tls-keystore",
+            store.toString(),
+            "--tls-truststore",
+            trust.toString(),
+            "--tls-password-file",
             password.toString()
         };
         try (CliProcess guest = guest();
@@ -147,12 +195,17 @@ class MigrateCommandTest {
         assertThat(Cli.run("migrate").errorLines())
                 .containsExactly(
                         "vfio: migrate: a guest and where it goes are needed", "try: vfio migrate ID tcp:HOST:PORT");
-        assertThat(Cli.run("migrate", "/no/such.sock", "tcp:127.0.0.1:1").exitCode()).isEqualTo(ExitCode.NOT_FOUND);
-        assertThat(Cli.run("migrate", "accept", "--listen", "127.0.0.1:1", "--socket-path", "x").err())
+        assertThat(Cli.run("migrate", "/no/such.sock", "tcp:127.0.0.1:1").exitCode())
+                .isEqualTo(ExitCode.NOT_FOUND);
+        assertThat(Cli.run("migrate", "accept", "--listen", "127.0.0.1:1", "--socket-path", "x")
+                        .err())
                 .contains("expected tcp:HOST:PORT");
-        assertThat(Cli.run("migrate", "accept", "--listen", "tcp:127.0.0.1:70000", "--socket-path", "x").exitCode())
+        assertThat(Cli.run("migrate", "accept", "--listen", "tcp:127.0.0.1:70000", "--socket-path", "x")
+                        .exitCode())
                 .isEqualTo(ExitCode.USAGE);
-        assertThat(Cli.run("guest", "--socket-path", "x", "--queue-depth", "1000").exitCode()).isEqualTo(ExitCode.USAGE);
+        assertThat(Cli.run("guest", "--socket-path", "x", "--queue-depth", "1000")
+                        .exitCode())
+                .isEqualTo(ExitCode.USAGE);
     }
 
     private static Path trusted(Path store) throws Exception {
@@ -174,8 +227,33 @@ class MigrateCommandTest {
     }
 
     private CliProcess accept(MigratableDisk disk, String... more) {
-        return vfio(with(
-                List.of("migrate", "accept", "--listen", "tcp:127.0.0.1:0", "--socket-path", disk.socket()), more));
+        return accept(disk.socket(), more);
+    }
+
+    private CliProcess accept(String socket, String... more) {
+        return vfio(with(List.of("migrate", "accept", "--listen", "tcp:127.0.0.1:0", "--socket-path", socket), more));
+    }
+
+    private void moved(String id, CliProcess there) {
+        try (CliProcess move = vfio("migrate", id, address(there))) {
+            assertThat(move.exitCode()).as("%s", move).isZero();
+        }
+        there.awaitErr("a guest runs on ");
+    }
+
+    /** Returns when it serves, or has ended. */
+    private CliProcess serve(Path image, String setting, Path socket) {
+        List<String> words =
+                new ArrayList<>(List.of("serve", "bluefield", "ports=1", "+", "virtio-blk", "file=" + image));
+        if (!setting.isEmpty()) {
+            words.add(setting);
+        }
+        words.addAll(List.of("--emulated-by", "0000:00:01.0", "--socket-path", socket.toString()));
+        CliProcess server = vfio(words.toArray(String[]::new));
+        while (server.isAlive() && !server.out().contains("lspci")) {
+            CliProcess.pause();
+        }
+        return server;
     }
 
     private CliProcess vfio(String... arguments) {
@@ -196,7 +274,10 @@ class MigrateCommandTest {
         while (!round.contains("\"round\":") || round.contains("\"round\":0")) {
             assertThat(System.nanoTime()).as("%s", round).isLessThan(deadline);
             CliProcess.pause();
-            Path control = directory.resolve("vfio4j").resolve(Long.toString(guest.pid())).resolve("control");
+            Path control = directory
+                    .resolve("vfio4j")
+                    .resolve(Long.toString(guest.pid()))
+                    .resolve("control");
             try (LineSocket socket = new LineSocket(UnixSocket.connect(control))) {
                 socket.write(GuestRequest.of(GuestRequest.STATUS).line(), 1_000_000_000);
                 round = socket.read(1 << 16, 5_000_000_000L, ns -> {});

@@ -61,8 +61,8 @@ public final class Bluefield implements AutoCloseable {
     public Bluefield(PciBus bus, PciAddress at) {
         this(bus, NETWORK_FUNCTIONS);
         for (int i = 0; i < NETWORK_FUNCTIONS; i++) {
-            networkFunctions.add(bus.add(
-                    new PciAddress(at.domain(), at.bus(), at.device(), at.function() + i), networkFunction(i)));
+            networkFunctions.add(
+                    bus.add(new PciAddress(at.domain(), at.bus(), at.device(), at.function() + i), networkFunction(i)));
         }
     }
 

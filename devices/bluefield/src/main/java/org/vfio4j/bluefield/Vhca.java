@@ -96,7 +96,11 @@ final class Vhca {
                 released = false;
             } catch (ErrnoException e) {
                 function.suspend();
-                LOG.log(Level.WARNING, "VHCA {0} is held until its storage is free: {1}", snap.vhcaId(), e.getMessage());
+                LOG.log(
+                        Level.WARNING,
+                        "VHCA {0} is held until its storage is free: {1}",
+                        snap.vhcaId(),
+                        e.getMessage());
             }
         }
         forgetSaved();

@@ -120,8 +120,7 @@ final class DriverRing {
         }
         ring.findFree();
         ring.suppressInterrupts();
-        device.startQueue(
-                size, memory.iova(layout.desc()), memory.iova(layout.avail()), memory.iova(layout.used()));
+        device.startQueue(size, memory.iova(layout.desc()), memory.iova(layout.avail()), memory.iova(layout.used()));
         return ring;
     }
 

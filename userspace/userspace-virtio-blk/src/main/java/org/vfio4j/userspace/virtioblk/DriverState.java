@@ -29,7 +29,9 @@ record DriverState(VirtioBlkInfo info, String serial, long bufferBytes, List<Rin
 
     byte[] toBytes() {
         byte[] name = serial.getBytes(StandardCharsets.US_ASCII);
-        int size = FIXED_BYTES + name.length + rings.stream().mapToInt(RingState::bytes).sum();
+        int size = FIXED_BYTES
+                + name.length
+                + rings.stream().mapToInt(RingState::bytes).sum();
         ByteBuffer to = ByteBuffer.allocate(size).order(ByteOrder.LITTLE_ENDIAN);
         to.putInt(VERSION).putLong(info.features()).putLong(info.capacityBytes());
         to.putInt(info.blockSize()).put((byte) (info.readOnly() ? 1 : 0)).putInt(info.maxTransferBytes());
@@ -67,7 +69,8 @@ record DriverState(VirtioBlkInfo info, String serial, long bufferBytes, List<Rin
             }
             return new DriverState(info, new String(name, StandardCharsets.US_ASCII), bufferBytes, rings);
         } catch (BufferUnderflowException e) {
-            throw new ErrnoException(EINVAL, "state of a virtio disk's driver: it ends after " + bytes.length + " bytes");
+            throw new ErrnoException(
+                    EINVAL, "state of a virtio disk's driver: it ends after " + bytes.length + " bytes");
         }
     }
 }

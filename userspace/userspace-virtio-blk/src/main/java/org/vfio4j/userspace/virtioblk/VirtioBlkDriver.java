@@ -97,9 +97,8 @@ public final class VirtioBlkDriver implements AutoCloseable {
             List<DriverRing> rings = new ArrayList<>();
             for (int i = 0; i < state.rings().size(); i++) {
                 RingState ring = state.rings().get(i);
-                Optional<Fd> interrupt = ring.interrupts() && i < interrupts.size()
-                        ? Optional.of(interrupts.get(i))
-                        : Optional.empty();
+                Optional<Fd> interrupt =
+                        ring.interrupts() && i < interrupts.size() ? Optional.of(interrupts.get(i)) : Optional.empty();
                 rings.add(DriverRing.resume(device, i, ring, info.features(), memory, interrupt));
             }
             buffers = memory.rest();
@@ -180,9 +179,7 @@ public final class VirtioBlkDriver implements AutoCloseable {
                 device.queueCount() >= wanted.rings().size(),
                 "it has " + device.queueCount() + " queues instead of "
                         + wanted.rings().size());
-        require(
-                here.equals(there),
-                "its limits for requests are others: " + here + " instead of " + there);
+        require(here.equals(there), "its limits for requests are others: " + here + " instead of " + there);
     }
 
     private static void require(boolean condition, String otherwise) {

@@ -12,9 +12,9 @@ import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.junit.jupiter.api.Test;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
@@ -70,7 +70,9 @@ class ResumeTest {
         assertThat(completed(second)).containsExactly("41: 0");
         second.queue(0).kick();
         assertThat(completed(second)).containsExactly("42: 0");
-        assertThat(second.memory().segment(buffer + 512, 512).mismatch(second.memory().segment(buffer, 512)))
+        assertThat(second.memory()
+                        .segment(buffer + 512, 512)
+                        .mismatch(second.memory().segment(buffer, 512)))
                 .isEqualTo(-1);
         // All slots are there again.
         for (int i = 0; i < second.queue(0).depth(); i++) {

@@ -65,7 +65,8 @@ final class BlockTable {
         if (foundBlock != block || foundWrite != write) {
             throw new ErrnoException(
                     EIO,
-                    what + " " + block + " has write " + foundWrite + " of " + foundBlock + " instead of its write " + write);
+                    what + " " + block + " has write " + foundWrite + " of " + foundBlock + " instead of its write "
+                            + write);
         }
         long mixed = mixed(block, write);
         for (long at = HEADER_BYTES; at < data.byteSize(); at += step) {

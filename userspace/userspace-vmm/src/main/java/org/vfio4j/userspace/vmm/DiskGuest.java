@@ -9,6 +9,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.sys.ErrnoException;
@@ -91,9 +92,9 @@ public final class DiskGuest implements Guest {
     private final Completion completion = this::complete;
 
     private long random;
-    private volatile long reads;
-    private volatile long writes;
-    private volatile long pagesWritten;
+    private final AtomicLong reads = new AtomicLong();
+    private final AtomicLong writes = new AtomicLong();
+    private final AtomicLong pagesWritten = new AtomicLong();
     private long moves;
     private long pagesDueNs;
     private volatile boolean stopping;
@@ -116,9 +117,9 @@ public final class DiskGuest implements Guest {
     private DiskGuest(GuestDevice device, GuestMemory memory, DiskGuestState state) {
         this(memory, VirtioBlkDriver.resume(device, onlyRange(memory), state.driver(), DRIVER), state.options());
         random = state.random() == 0 ? 1 : state.random();
-        reads = state.counters().reads();
-        writes = state.counters().writes();
-        pagesWritten = state.counters().pages();
+        reads.set(state.counters().reads());
+        writes.set(state.counters().writes());
+        pagesWritten.set(state.counters().pages());
         moves = state.counters().moves() + 1;
         writing.or(state.writing());
         for (int tag = 0; tag < blockOf.length; tag++) {
@@ -127,7 +128,8 @@ public final class DiskGuest implements Guest {
             if (!free && (block < 0 || block >= blocks || busyBlocks.get((int) block))) {
                 driver.forget();
                 throw new ErrnoException(
-                        EINVAL, "state of a guest with a disk: request " + tag + " for block " + block + " of " + blocks);
+                        EINVAL,
+                        "state of a guest with a disk: request " + tag + " for block " + block + " of " + blocks);
             }
             blockOf[tag] = block;
             if (!free) {
@@ -154,7 +156,8 @@ public final class DiskGuest implements Guest {
                         EINVAL, "driver of a guest's disk: it has taken " + ram.allocatedBytes() + " bytes of buffers");
             }
             if (blocks < 2L * options.depth()) {
-                throw new ErrnoException(EINVAL, "a disk of " + blocks + " blocks for " + options.depth() + " requests");
+                throw new ErrnoException(
+                        EINVAL, "a disk of " + blocks + " blocks for " + options.depth() + " requests");
             }
             long left = ram.sizeBytes() - DATA_AT - fixed - PAGE;
             pages = Math.max(0, left / (PAGE + Integer.BYTES));
@@ -216,7 +219,7 @@ public final class DiskGuest implements Guest {
 
     /** What it has done; from any thread. */
     public Counters counters() {
-        return new Counters(reads, writes, pagesWritten, moves);
+        return new Counters(reads.get(), writes.get(), pagesWritten.get(), moves);
     }
 
     /** What keeps it from going on, from any thread: wrong data, or a disk that fails. */
@@ -307,9 +310,8 @@ public final class DiskGuest implements Guest {
         if (write) {
             blockTable.paint(ram.segment(buffer, BLOCK), block, Long.BYTES);
         }
-        boolean taken = write
-                ? queue.write(block * BLOCK, buffer, BLOCK, tag)
-                : queue.read(block * BLOCK, buffer, BLOCK, tag);
+        boolean taken =
+                write ? queue.write(block * BLOCK, buffer, BLOCK, tag) : queue.read(block * BLOCK, buffer, BLOCK, tag);
         if (taken) {
             blockOf[tag] = block;
             writing.set(tag, write);
@@ -327,13 +329,18 @@ public final class DiskGuest implements Guest {
         }
         if (writing.get(tag)) {
             blockTable.written(block);
-            writes++;
+            count(writes);
         } else {
             blockTable.check(ram.segment(buffers + (long) tag * BLOCK, BLOCK), block, Long.BYTES);
-            reads++;
+            count(reads);
         }
         busyBlocks.clear((int) block);
         blockOf[tag] = DiskGuestState.NONE;
+    }
+
+    /** Others look on, but one thread counts. */
+    private static void count(AtomicLong counter) {
+        counter.lazySet(counter.getPlain() + 1);
     }
 
     /** As many as are due. */
@@ -354,7 +361,7 @@ public final class DiskGuest implements Guest {
             pageTable.paint(data, page, PAGE_STEP);
             memory.written(ram.iova(pagesAt + page * PAGE), PAGE);
             pageTable.written(page);
-            pagesWritten++;
+            count(pagesWritten);
         }
     }
 
@@ -397,7 +404,10 @@ public final class DiskGuest implements Guest {
 
     private static DmaMemory onlyRange(GuestMemory memory) {
         if (memory.ranges().size() != 1) {
-            throw new ErrnoException(EINVAL, "a guest with a disk has one range of memory, not " + memory.ranges().size());
+            throw new ErrnoException(
+                    EINVAL,
+                    "a guest with a disk has one range of memory, not "
+                            + memory.ranges().size());
         }
         return memory.dma(0);
     }

@@ -35,7 +35,10 @@ record DiskGuestState(
         ByteBuffer to = ByteBuffer.allocate(size).order(ByteOrder.LITTLE_ENDIAN);
         to.putInt(VERSION).putInt(options.depth()).putInt(options.readPercent());
         to.putLong(options.dirtyBytesPerSecond()).putLong(random);
-        to.putLong(counters.reads()).putLong(counters.writes()).putLong(counters.pages()).putLong(counters.moves());
+        to.putLong(counters.reads())
+                .putLong(counters.writes())
+                .putLong(counters.pages())
+                .putLong(counters.moves());
         for (int i = 0; i < blocks.length; i++) {
             to.putLong(blocks[i]).put((byte) (writing.get(i) ? 1 : 0));
         }

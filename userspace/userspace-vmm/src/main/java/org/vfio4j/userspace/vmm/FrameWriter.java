@@ -20,7 +20,8 @@ final class FrameWriter {
     private static final long MAX_BYTES = 4 << 20;
 
     private final MigrationChannel channel;
-    private final MemorySegment headers = Arena.ofAuto().allocate((long) MAX_FRAMES * MigrationFrame.HEADER_BYTES, Long.BYTES);
+    private final MemorySegment headers =
+            Arena.ofAuto().allocate((long) MAX_FRAMES * MigrationFrame.HEADER_BYTES, Long.BYTES);
     private final List<MemorySegment> pieces = new ArrayList<>();
     private int frames;
     private long gathered;

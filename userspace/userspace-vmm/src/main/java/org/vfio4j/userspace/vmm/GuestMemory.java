@@ -90,14 +90,16 @@ public final class GuestMemory implements AutoCloseable {
 
     static void check(List<Range> ranges) {
         if (ranges.isEmpty() || ranges.size() > MAX_RANGES) {
-            throw new ErrnoException(E2BIG, ranges.size() + " ranges of guest memory: the limits are 1 and " + MAX_RANGES);
+            throw new ErrnoException(
+                    E2BIG, ranges.size() + " ranges of guest memory: the limits are 1 and " + MAX_RANGES);
         }
         List<Range> sorted =
                 ranges.stream().sorted(Comparator.comparingLong(Range::iova)).toList();
         long total = sorted.getFirst().sizeBytes();
         for (int i = 1; i < sorted.size(); i++) {
             if (sorted.get(i).iova() < sorted.get(i - 1).end()) {
-                throw new ErrnoException(EINVAL, "guest memory: " + sorted.get(i - 1) + " and " + sorted.get(i) + " overlap");
+                throw new ErrnoException(
+                        EINVAL, "guest memory: " + sorted.get(i - 1) + " and " + sorted.get(i) + " overlap");
             }
             // Each is less than 2^63 and the check below keeps the sum far from it.
             total = Math.min(total, MAX_BYTES) + Math.min(sorted.get(i).sizeBytes(), MAX_BYTES);
@@ -111,8 +113,7 @@ public final class GuestMemory implements AutoCloseable {
         Fd fd = MemFd.create("vfio4j-guest", range.sizeBytes());
         try {
             Seals.add(fd, Seals.F_SEAL_SHRINK | Seals.F_SEAL_GROW | Seals.F_SEAL_SEAL);
-            Mapping mapping =
-                    Mapping.shared(fd, 0, range.sizeBytes(), Mapping.PROT_READ | Mapping.PROT_WRITE);
+            Mapping mapping = Mapping.shared(fd, 0, range.sizeBytes(), Mapping.PROT_READ | Mapping.PROT_WRITE);
             pieces.add(new Piece(range, fd, mapping));
         } catch (RuntimeException e) {
             fd.close();
@@ -138,8 +139,8 @@ public final class GuestMemory implements AutoCloseable {
 
     /** Takes all of it from a device. */
     public void unmapFrom(VfioDeviceFile device) {
-        pieces.forEach(piece ->
-                device.dmaUnmap(piece.range().iova(), piece.range().sizeBytes()));
+        pieces.forEach(
+                piece -> device.dmaUnmap(piece.range().iova(), piece.range().sizeBytes()));
     }
 
     /** One of the ranges, for a driver to hand out from its beginning. */

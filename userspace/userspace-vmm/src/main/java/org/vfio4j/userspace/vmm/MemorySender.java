@@ -58,8 +58,7 @@ final class MemorySender {
 
     private static boolean isZero(MemorySegment memory, long at) {
         return memory.get(ValueLayout.JAVA_LONG_UNALIGNED, at) == 0
-                && MemorySegment.mismatch(
-                                memory, at, at + GuestMemory.PAGE_BYTES, ZEROES, 0, GuestMemory.PAGE_BYTES)
+                && MemorySegment.mismatch(memory, at, at + GuestMemory.PAGE_BYTES, ZEROES, 0, GuestMemory.PAGE_BYTES)
                         < 0;
     }
 }

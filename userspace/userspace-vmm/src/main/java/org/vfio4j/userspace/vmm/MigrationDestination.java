@@ -48,8 +48,7 @@ public final class MigrationDestination {
      * @param loader of the guests that are welcome
      * @param maxMemoryBytes the most that a guest may have
      */
-    public MigrationDestination(
-            GuestDevice file, MigrationChannel channel, GuestLoader loader, long maxMemoryBytes) {
+    public MigrationDestination(GuestDevice file, MigrationChannel channel, GuestLoader loader, long maxMemoryBytes) {
         this.file = file;
         this.channel = channel;
         this.loader = loader;
@@ -104,7 +103,8 @@ public final class MigrationDestination {
                 hello.ranges().stream().mapToLong(GuestMemory.Range::sizeBytes).sum();
         if (memoryBytes > maxMemoryBytes) {
             throw new ErrnoException(
-                    ENOMEM, "migration: a guest with " + memoryBytes + " bytes of memory: the limit is " + maxMemoryBytes);
+                    ENOMEM,
+                    "migration: a guest with " + memoryBytes + " bytes of memory: the limit is " + maxMemoryBytes);
         }
         loader.check(file, hello.shape());
         return hello;
@@ -162,7 +162,8 @@ public final class MigrationDestination {
     private void checkPages() {
         if (((in.value() | in.length()) & (GuestMemory.PAGE_BYTES - 1)) != 0) {
             throw new ErrnoException(
-                    EPROTO, "migration: " + in.length() + " bytes at 0x" + Long.toHexString(in.value()) + " are no pages");
+                    EPROTO,
+                    "migration: " + in.length() + " bytes at 0x" + Long.toHexString(in.value()) + " are no pages");
         }
     }
 

@@ -35,7 +35,11 @@ record MigrationHello(
 
     byte[] toBytes() {
         byte[] kind = guestKind.getBytes(StandardCharsets.UTF_8);
-        int size = 2 * Long.BYTES + 6 * Integer.BYTES + kind.length + shape.length + config.length
+        int size = 2 * Long.BYTES
+                + 6 * Integer.BYTES
+                + kind.length
+                + shape.length
+                + config.length
                 + ranges.size() * 2 * Long.BYTES;
         ByteBuffer to = ByteBuffer.allocate(size).order(ByteOrder.LITTLE_ENDIAN);
         to.putLong(MAGIC).putInt(VERSION).putInt(GuestMemory.PAGE_BYTES).putLong(migrationFlags);

@@ -9,6 +9,9 @@ public final class MigrationInDoubt extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
     MigrationInDoubt(Throwable cause) {
-        super("the other side was told to go on and has not answered (" + cause.getMessage() + "): the guest is stopped here", cause);
+        super(
+                "the other side was told to go on and has not answered (" + cause.getMessage()
+                        + "): the guest is stopped here",
+                cause);
     }
 }

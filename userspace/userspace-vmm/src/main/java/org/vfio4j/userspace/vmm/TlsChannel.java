@@ -66,7 +66,8 @@ public final class TlsChannel implements MigrationChannel {
     @Override
     public int read(MemorySegment into) {
         int most = (int) Math.min(PIECE_BYTES, into.byteSize());
-        int count = watch.call(ChannelWatch.Direction.IN, () -> socket.getInputStream().read(in, 0, most));
+        int count = watch.call(
+                ChannelWatch.Direction.IN, () -> socket.getInputStream().read(in, 0, most));
         if (count > 0) {
             MemorySegment.copy(in, 0, into, ValueLayout.JAVA_BYTE, 0, count);
         }

@@ -17,8 +17,7 @@ final class Arrival {
 
     Arrival(Host host, MigrationChannel channel, long maxMemoryBytes) {
         device = host.connect();
-        MigrationDestination destination =
-                new MigrationDestination(device, channel, DiskGuest.LOADER, maxMemoryBytes);
+        MigrationDestination destination = new MigrationDestination(device, channel, DiskGuest.LOADER, maxMemoryBytes);
         Thread.ofPlatform().name("destination").start(() -> {
             try {
                 result.complete(destination.run());

@@ -68,8 +68,7 @@ final class Host implements AutoCloseable {
 
     /** A connection to the disk: a hypervisor's. */
     GuestDevice connect() {
-        return new GuestDevice(
-                VfioUserClient.connect(socket, VfioUserClientOptions.DEFAULTS.withPostedWrites(true)));
+        return new GuestDevice(VfioUserClient.connect(socket, VfioUserClientOptions.DEFAULTS.withPostedWrites(true)));
     }
 
     /** A guest that runs on the disk. */

@@ -88,13 +88,21 @@ class HostileSourceTest {
     void memoryThatOverlapsOrIsTooMuch() {
         GuestMemory.Range range = new GuestMemory.Range(Host.IOVA, 4 << 20);
         expect(Errno.EINVAL, frame(MigrationFrame.HELLO, 0, hello(List.of(range, range))));
-        expect(Errno.EINVAL, frame(MigrationFrame.HELLO, 0, hello(List.of(range, new GuestMemory.Range(Host.IOVA + (2 << 20), 2 << 20)))));
+        expect(
+                Errno.EINVAL,
+                frame(
+                        MigrationFrame.HELLO,
+                        0,
+                        hello(List.of(range, new GuestMemory.Range(Host.IOVA + (2 << 20), 2 << 20)))));
         expect(Errno.ENOMEM, frame(MigrationFrame.HELLO, 0, hello(List.of(new GuestMemory.Range(0, 1L << 35)))));
         GuestMemory.Range half = new GuestMemory.Range(0, 1L << 62);
         expect(Errno.E2BIG, frame(MigrationFrame.HELLO, 0, hello(List.of(half))));
         expect(
                 Errno.E2BIG,
-                frame(MigrationFrame.HELLO, 0, hello(List.of(half, new GuestMemory.Range(1L << 62, (1L << 62) - (2 << 20))))));
+                frame(
+                        MigrationFrame.HELLO,
+                        0,
+                        hello(List.of(half, new GuestMemory.Range(1L << 62, (1L << 62) - (2 << 20))))));
     }
 
     @Test
@@ -151,9 +159,7 @@ class HostileSourceTest {
     private Optional<VirtualMachine> replay(byte[] stream) {
         GuestDevice device = host.connect();
         try {
-            return Optional.of(new MigrationDestination(
-                            device, new Replay(stream), DiskGuest.LOADER, 1L << 30)
-                    .run());
+            return Optional.of(new MigrationDestination(device, new Replay(stream), DiskGuest.LOADER, 1L << 30).run());
         } catch (RuntimeException e) {
             device.close();
             throw e;
@@ -189,7 +195,8 @@ class HostileSourceTest {
         }
         assertThatThrownBy(() -> replay(all.toByteArray()))
                 .isInstanceOfSatisfying(
-                        ErrnoException.class, e -> assertThat(e.errno()).as(e.getMessage()).isEqualTo(errno));
+                        ErrnoException.class,
+                        e -> assertThat(e.errno()).as(e.getMessage()).isEqualTo(errno));
     }
 
     /** A HELLO that is welcome. */
@@ -216,7 +223,10 @@ class HostileSourceTest {
 
     private static byte[] frame(int type, long value, byte[] data) {
         byte[] header = header(type, value, data.length);
-        return ByteBuffer.allocate(header.length + data.length).put(header).put(data).array();
+        return ByteBuffer.allocate(header.length + data.length)
+                .put(header)
+                .put(data)
+                .array();
     }
 
     private static byte[] header(int type, long value, long length) {

@@ -20,8 +20,7 @@ record Link(MigrationChannel source, MigrationChannel destination) implements Au
         try (ServerSocketChannel listening = ServerSocketChannel.open()) {
             listening.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0));
             SocketChannel source = SocketChannel.open(listening.getLocalAddress());
-            return new Link(
-                    new PlainChannel(source, patienceNs), new PlainChannel(listening.accept(), patienceNs));
+            return new Link(new PlainChannel(source, patienceNs), new PlainChannel(listening.accept(), patienceNs));
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

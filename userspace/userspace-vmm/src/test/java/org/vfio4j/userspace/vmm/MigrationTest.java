@@ -182,7 +182,9 @@ class MigrationTest {
         long whole;
         try (Link link = Link.open()) {
             Arrival arrival = new Arrival(second, link.destination());
-            whole = new MigrationSource(machine, link.source(), OPTIONS, p -> {}).run().sentBytes();
+            whole = new MigrationSource(machine, link.source(), OPTIONS, p -> {})
+                    .run()
+                    .sentBytes();
             leave(machine);
             machine = move(arrival.machine(), first);
         }
@@ -213,8 +215,8 @@ class MigrationTest {
         for (long cut : new long[] {0, 10, 24, 40, 100}) {
             try (Link link = Link.open()) {
                 Arrival arrival = new Arrival(second, new CutChannel(link.destination(), cut));
-                MigrationSource source =
-                        new MigrationSource(machine, link.source(), OPTIONS.withMaxDowntimeNs(1).withTimeoutNs(1), p -> {});
+                MigrationSource source = new MigrationSource(
+                        machine, link.source(), OPTIONS.withMaxDowntimeNs(1).withTimeoutNs(1), p -> {});
                 assertThatThrownBy(source::run).isInstanceOf(ErrnoException.class);
                 arrival.failure();
             }

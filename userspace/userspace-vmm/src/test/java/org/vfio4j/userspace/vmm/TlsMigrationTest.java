@@ -64,9 +64,8 @@ class TlsMigrationTest {
     }
 
     private static Link link(SSLContext source, SSLContext destination) throws Exception {
-        try (SSLServerSocket listening = (SSLServerSocket) destination
-                .getServerSocketFactory()
-                .createServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+        try (SSLServerSocket listening = (SSLServerSocket)
+                destination.getServerSocketFactory().createServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
             listening.setNeedClientAuth(true);
             CompletableFuture<MigrationChannel> accepted = CompletableFuture.supplyAsync(() -> {
                 try {
@@ -85,7 +84,8 @@ class TlsMigrationTest {
         Path file = directory.resolve(name + ".p12");
         if (!Files.exists(file)) {
             Process keytool = new ProcessBuilder(List.of(
-                            Path.of(System.getProperty("java.home"), "bin", "keytool").toString(),
+                            Path.of(System.getProperty("java.home"), "bin", "keytool")
+                                    .toString(),
                             "-genkeypair",
                             "-alias",
                             name,
