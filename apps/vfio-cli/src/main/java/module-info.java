@@ -29,6 +29,7 @@ module org.vfio4j.cli {
     requires org.vfio4j.vfiouser;
     requires org.vfio4j.userspace.virtioblk;
     requires org.vfio4j.userspace.nvme;
+    requires org.vfio4j.userspace.vmm;
 
     exports org.vfio4j.cli;
 

@@ -56,6 +56,11 @@ final class ControlSocket implements AutoCloseable {
         acceptor = thread("vfio-control", this::accept);
     }
 
+    /** A socket at which a line answers every request; otherwise as the other one. */
+    static ControlSocket listen(Path path, UnaryOperator<String> answer, String busy) {
+        return listen(path, answer, line -> Optional.empty(), busy);
+    }
+
     /**
      * Listens, for the owner only.
      *

@@ -96,10 +96,11 @@ final class FunctionChoice {
 
     // An empty word, as of a shell's unset variable, means none: not the one that has no VFIO device now.
     private boolean isMeant(ServerState.Function function) {
-        return !id.isEmpty() && isNamed(function);
+        return !id.isEmpty() && isNamed(function, id);
     }
 
-    private boolean isNamed(ServerState.Function function) {
+    /** Whether a function has this address, VFIO device, auxiliary device or socket. */
+    static boolean isNamed(ServerState.Function function, String id) {
         return id.equals(function.address())
                 || ("0000:" + id).equals(function.address())
                 || id.equals(function.vfioDevice())

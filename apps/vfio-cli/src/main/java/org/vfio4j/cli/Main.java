@@ -33,6 +33,8 @@ public final class Main {
             MdevCommand.class,
             DriversCommand.class,
             ModaliasCommand.class,
+            GuestCommand.class,
+            MigrateCommand.class,
             BenchCommand.class,
             AotTrainCommand.class);
 

@@ -243,7 +243,8 @@ final class ServerControl implements AutoCloseable {
         return failure(e.errno(), String.valueOf(e.getMessage()));
     }
 
-    private static String failure(int errno, String message) {
+    /** A reply that says what failed. */
+    static String failure(int errno, String message) {
         return failure(errno, message, "");
     }
 

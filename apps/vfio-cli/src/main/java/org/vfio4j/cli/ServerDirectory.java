@@ -18,6 +18,8 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.stream.Stream;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
@@ -35,6 +37,7 @@ import tools.jackson.databind.json.JsonMapper;
 final class ServerDirectory implements AutoCloseable {
 
     private static final String STATE = "server.json";
+    private static final String GUEST = "guest.json";
     private static final String LOCK = "lock";
     private static final String CONTROL = "control";
     private static final String OWNER = "unix:uid";
@@ -122,15 +125,31 @@ final class ServerDirectory implements AutoCloseable {
      * @throws ErrnoException ENOSPC and what else keeps it from being written
      */
     void publish(ServerState state) {
+        write(STATE, state::write);
+    }
+
+    private void write(String name, Consumer<JsonWriter> content) {
         try {
-            Path fresh = directory.resolve("." + STATE);
+            Path fresh = directory.resolve("." + name);
             JsonWriter json = new JsonWriter();
-            state.write(json);
+            content.accept(json);
             Files.writeString(fresh, json.toString());
-            Files.move(fresh, directory.resolve(STATE), StandardCopyOption.ATOMIC_MOVE);
+            Files.move(fresh, directory.resolve(name), StandardCopyOption.ATOMIC_MOVE);
         } catch (IOException e) {
-            throw ErrnoException.of(e, "write " + directory.resolve(STATE));
+            throw ErrnoException.of(e, "write " + directory.resolve(name));
         }
+    }
+
+    /** Tells others that this process runs a guest, and on what. */
+    void publish(GuestStatus guest) {
+        write(GUEST, guest::write);
+    }
+
+    /** The processes that run guests now, by pid. */
+    static List<GuestStatus> guests() {
+        return read(parent(), GUEST, GuestStatus::parse).stream()
+                .sorted(Comparator.comparingLong(GuestStatus::pid))
+                .toList();
     }
 
     /** What a process tells of itself. */
@@ -161,7 +180,14 @@ final class ServerDirectory implements AutoCloseable {
 
     /** @throws ErrnoException EACCES when {@code parent} belongs to another user: nothing there is believed or deleted */
     static List<ServerState> servers(Path parent) {
-        List<ServerState> found = new ArrayList<>();
+        List<ServerState> found = read(parent, STATE, ServerDirectory::parse);
+        found.sort(Comparator.comparingLong(ServerState::pid));
+        return found;
+    }
+
+    /** What all processes tell in a file of this name; not every one has it. */
+    private static <T> List<T> read(Path parent, String name, Function<String, T> parser) {
+        List<T> found = new ArrayList<>();
         if (!Files.isDirectory(parent, LinkOption.NOFOLLOW_LINKS)) {
             return found;
         }
@@ -170,14 +196,13 @@ final class ServerDirectory implements AutoCloseable {
             try (Stream<Path> directories = Files.list(parent)) {
                 for (Path candidate : directories.toList()) {
                     if (!parent.relativize(candidate).toString().startsWith(".")) {
-                        read(candidate).ifPresent(found::add);
+                        readOne(candidate, name, parser).ifPresent(found::add);
                     }
                 }
             }
         } catch (IOException e) {
             throw ErrnoException.of(e, "list " + parent);
         }
-        found.sort(Comparator.comparingLong(ServerState::pid));
         return found;
     }
 
@@ -190,15 +215,15 @@ final class ServerDirectory implements AutoCloseable {
         }
     }
 
-    private static Optional<ServerState> read(Path directory) {
+    private static <T> Optional<T> readOne(Path directory, String name, Function<String, T> parser) {
         if (isDead(directory)) {
             clear(directory);
             return Optional.empty();
         }
         try {
-            return Optional.of(parse(Files.readString(directory.resolve(STATE))));
+            return Optional.of(parser.apply(Files.readString(directory.resolve(name))));
         } catch (IOException | JacksonException e) {
-            // It begins or ends just now.
+            // It begins or ends just now, or has none.
             return Optional.empty();
         }
     }

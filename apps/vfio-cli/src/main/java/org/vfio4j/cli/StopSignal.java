@@ -2,6 +2,7 @@ package org.vfio4j.cli;
 
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import sun.misc.Signal;
 
 /** SIGTERM, SIGINT, and SIGHUP when its terminal goes: they end a serving process in good order, with exit code 0. */
@@ -29,6 +30,11 @@ final class StopSignal {
     int await() throws InterruptedException {
         stopped.await();
         return ExitCode.OK;
+    }
+
+    /** Waits for a signal, but not for long. Returns whether it has come. */
+    boolean await(long limitMs) throws InterruptedException {
+        return stopped.await(limitMs, TimeUnit.MILLISECONDS);
     }
 
     /** Waits for a signal or the end of a process, whose exit code it returns; a process that lives on is told to end. */

@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import org.vfio4j.block.BlockBackend;
+import org.vfio4j.block.FileBackend;
 import org.vfio4j.block.FileCaching;
 import org.vfio4j.block.FileIoMode;
 import org.vfio4j.block.NullBackend;
@@ -35,10 +36,11 @@ final class VirtioBlkKind implements DeviceKind {
             "poll",
             "io",
             "direct",
+            "incoming",
             "iops",
             "bandwidth",
             "slow");
-    private static final List<String> SWITCHES = List.of("readonly", "direct");
+    private static final List<String> SWITCHES = List.of("readonly", "direct", "incoming");
 
     private final Storage opener;
 
@@ -70,6 +72,8 @@ final class VirtioBlkKind implements DeviceKind {
                 "poll=WHEN        adaptive, always, off or MICROSECONDS (default adaptive)",
                 "io=HOW           auto, uring or sync, for files (default auto)",
                 "direct           past the page cache, for files",
+                "incoming         for files: another server has it still, whose",
+                "                 guest will come; claimed at its first use",
                 "iops=N           requests in a second (default no limit)",
                 "bandwidth=SIZE   bytes in a second (default no limit)",
                 "slow=TIME        a request that takes longer is slow, or off",
@@ -91,6 +95,9 @@ final class VirtioBlkKind implements DeviceKind {
         }
         if (disk.caching == FileCaching.DIRECT && disk.file.isEmpty()) {
             throw CliException.usage("direct without a file", "file=disk.img,direct");
+        }
+        if (disk.incoming && disk.file.isEmpty()) {
+            throw CliException.usage("incoming without a file", "file=disk.img,incoming");
         }
         return disk;
     }
@@ -124,6 +131,7 @@ final class VirtioBlkKind implements DeviceKind {
         private FileIoMode io = FileIoMode.AUTO;
         private long slowNs = DeviceRecorder.DEFAULT_SLOW_NS;
         private FileCaching caching = FileCaching.PAGE_CACHE;
+        private boolean incoming;
         private int threads = 1;
         private Cpus cpus = Cpus.ANY;
         private int iops;
@@ -172,7 +180,10 @@ final class VirtioBlkKind implements DeviceKind {
         private BlockBackend openStorage(PciAddress address) {
             try {
                 return switch (storage.orElseThrow()) {
-                    case "file" -> opener.file(file.orElseThrow(), readOnly, io, caching);
+                    case "file" ->
+                        incoming
+                                ? FileBackend.openUnclaimed(file.orElseThrow(), readOnly, io, caching)
+                                : opener.file(file.orElseThrow(), readOnly, io, caching);
                     case "memory" -> opener.memory(address, 0, sizeBytes);
                     default -> new NullBackend(sizeBytes);
                 };
@@ -236,6 +247,7 @@ final class VirtioBlkKind implements DeviceKind {
                 case "io" -> io = ioMode(setting);
                 case "slow" -> slowNs = setting.isOff() ? Long.MAX_VALUE : setting.durationNs();
                 case "direct" -> caching = setting.isOn() ? FileCaching.DIRECT : FileCaching.PAGE_CACHE;
+                case "incoming" -> incoming = setting.isOn();
                 case "threads" -> threads = setting.number(1, VirtioBlk.MAX_QUEUES);
                 case "cpus" -> cpus = setting.cpus();
                 case "iops" -> iops = setting.number(0, Integer.MAX_VALUE);

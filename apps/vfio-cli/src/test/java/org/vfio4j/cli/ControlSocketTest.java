@@ -11,7 +11,6 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
@@ -39,7 +38,7 @@ class ControlSocketTest {
 
     private Path listen() {
         Path path = directory.resolve("control");
-        opened.add(ControlSocket.listen(path, this::answer, line -> Optional.empty(), "busy"));
+        opened.add(ControlSocket.listen(path, this::answer, "busy"));
         return path;
     }
 

@@ -120,8 +120,10 @@ public final class FileBackend implements BlockBackend {
         return "file " + target.path + (uring ? " (io_uring" : " (preadv") + (target.isDirect() ? ", direct)" : ")");
     }
 
+    /** {@inheritDoc} Claims the file, if nobody has yet: to use it is to claim it. */
     @Override
     public BlockQueue openQueue(int depth) {
+        claim();
         if (uring) {
             try {
                 return new UringQueue(target, rings.apply(depth), depth);

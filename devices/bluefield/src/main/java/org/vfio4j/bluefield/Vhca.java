@@ -3,6 +3,7 @@ package org.vfio4j.bluefield;
 import static org.vfio4j.sys.Errno.EBUSY;
 import static org.vfio4j.sys.Errno.EINVAL;
 
+import java.lang.System.Logger.Level;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
@@ -21,6 +22,7 @@ import org.vfio4j.sys.ErrnoException;
  */
 final class Vhca {
 
+    private static final System.Logger LOG = System.getLogger(Vhca.class.getName());
     private static final byte[] NOTHING = {};
 
     private final int id;
@@ -29,6 +31,9 @@ final class Vhca {
 
     private boolean initiatorSuspended;
     private boolean responderSuspended;
+
+    // What only one function can have was given up, and could not be had again.
+    private boolean released;
 
     // What the images so far add up to, and how many there are.
     private byte[] saved = NOTHING;
@@ -59,6 +64,8 @@ final class Vhca {
         } else {
             require(initiatorSuspended && !responderSuspended, "suspend responder: the initiator comes first, once");
             responderSuspended = true;
+            function.release();
+            released = true;
         }
     }
 
@@ -66,6 +73,8 @@ final class Vhca {
         if (side == VhcaSide.RESPONDER) {
             require(responderSuspended, "resume responder: it is not suspended");
             require(loadedImages == 0, "resume responder: its state has not come whole");
+            function.claim();
+            released = false;
             responderSuspended = false;
         } else {
             require(initiatorSuspended && !responderSuspended, "resume initiator: the responder comes first, once");
@@ -74,10 +83,26 @@ final class Vhca {
         }
     }
 
-    /** The function was reset: it runs, and whatever was under way is over. */
+    /**
+     * The function was reset: it runs, and whatever was under way is over. When another has its storage, because its user has moved
+     * there, it is held instead, without a word to the host: its registers live on and its queues do not.
+     */
     synchronized void reset() {
         initiatorSuspended = false;
         responderSuspended = false;
+        if (released) {
+            try {
+                function.claim();
+                released = false;
+            } catch (ErrnoException e) {
+                function.suspend();
+                LOG.log(
+                        Level.WARNING,
+                        "VHCA {0} is held until its storage is free: {1}",
+                        id,
+                        e.getMessage());
+            }
+        }
         forgetSaved();
         forgetLoaded();
     }

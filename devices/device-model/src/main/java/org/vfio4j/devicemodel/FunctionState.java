@@ -18,6 +18,19 @@ public interface FunctionState {
     /** Lets it go on where it was. Nothing for one that runs. A reset does this as well. */
     void resume();
 
+    /**
+     * Gives up what only one function can have, such as the claim of its storage, for another to go on with it. It is suspended, and stays
+     * so until it has {@linkplain #claim claimed} it again.
+     */
+    default void release() {}
+
+    /**
+     * Takes what only one function can have, before it goes on. What it has already it keeps.
+     *
+     * @throws org.vfio4j.sys.ErrnoException EBUSY when another has it; it stays suspended then
+     */
+    default void claim() {}
+
     /** About how many bytes {@link #save} would give now. */
     int sizeBytes();
 

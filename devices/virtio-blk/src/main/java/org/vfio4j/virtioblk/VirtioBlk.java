@@ -245,6 +245,7 @@ public final class VirtioBlk implements AutoCloseable {
 
         private final BlkConfig config;
         private final Iterator<VirtioRequests> sides;
+        private final BlockBackend backend;
         private final String name;
         private final int queues;
         private final int queueSize;
@@ -255,6 +256,7 @@ public final class VirtioBlk implements AutoCloseable {
         Device(BlkConfig config, Builder parts, Iterator<VirtioRequests> sides) {
             this.config = config;
             this.sides = sides;
+            backend = parts.backend;
             name = parts.name;
             queues = parts.queues;
             queueSize = parts.queueSize;
@@ -326,6 +328,16 @@ public final class VirtioBlk implements AutoCloseable {
         @Override
         public Runnable loadState(byte[] state) {
             return config.loadState(state);
+        }
+
+        @Override
+        public void release() {
+            backend.release();
+        }
+
+        @Override
+        public void claim() {
+            backend.claim();
         }
 
         @Override

@@ -46,6 +46,12 @@ public interface VirtioDevice {
      */
     Runnable loadState(byte[] state);
 
+    /** As {@code FunctionState.release}. */
+    default void release() {}
+
+    /** As {@code FunctionState.claim}. */
+    default void claim() {}
+
     /** How many queue threads share the queues, 1 to {@link #queueCount}. */
     default int threadCount() {
         return 1;

@@ -354,6 +354,16 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
         }
 
         @Override
+        public void release() {
+            device.release();
+        }
+
+        @Override
+        public void claim() {
+            device.claim();
+        }
+
+        @Override
         public int sizeBytes() {
             return VirtioState.sizeBytes(shape, device.saveState().length);
         }

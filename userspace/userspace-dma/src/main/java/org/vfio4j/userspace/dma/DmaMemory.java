@@ -1,5 +1,6 @@
 package org.vfio4j.userspace.dma;
 
+import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.ENOMEM;
 
 import java.lang.foreign.MemorySegment;
@@ -58,6 +59,20 @@ public final class DmaMemory {
         }
     }
 
+    /**
+     * Memory that its owner has mapped for the device already, and keeps mapped as long as it is in use: a hypervisor's, that a driver
+     * gets part of.
+     *
+     * @param iova where the device sees it
+     * @param memory where this process sees it; it begins at a multiple of 4096
+     */
+    public static DmaMemory of(long iova, MemorySegment memory) {
+        if (!memory.isNative() || ((iova | memory.address()) & (PAGE - 1)) != 0) {
+            throw new ErrnoException(EINVAL, "DMA memory at iova 0x" + Long.toHexString(iova) + ": no whole pages");
+        }
+        return new DmaMemory(iova, memory.address(), memory.byteSize());
+    }
+
     /** The whole of a mapping, and its owner. */
     public record Mapped(VfioDeviceFile file, Mapping mapping, DmaMemory memory) implements AutoCloseable {
 
@@ -92,6 +107,11 @@ public final class DmaMemory {
         }
         free = at + sizeBytes;
         return at;
+    }
+
+    /** How much has been handed out, gaps included. */
+    public long allocatedBytes() {
+        return free;
     }
 
     /** A view of a piece. It must not be used any more once the driver is closed. */

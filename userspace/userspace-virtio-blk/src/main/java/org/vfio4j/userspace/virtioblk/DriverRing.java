@@ -1,5 +1,6 @@
 package org.vfio4j.userspace.virtioblk;
 
+import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.EPROTO;
 import static org.vfio4j.userspace.virtioblk.VirtioNumbers.*;
 
@@ -28,11 +29,18 @@ final class DriverRing {
     /** {@link #take}: there is no free slot. */
     static final int NONE = -1;
 
-    private static final int DESCRIPTORS = 3;
+    /** No status that a device gives. */
+    static final byte NO_STATUS = (byte) 0xff;
+
+    /** Of a slot: header, data, status. */
+    static final int DESCRIPTORS = 3;
+
+    /** What a slot has of its own: its table and its header. */
+    static final int LINE = DESCRIPTORS * VRING_DESC_SIZE + HEADER_SIZE;
+
     private static final int DATA = VRING_DESC_SIZE;
     private static final int STATUS = 2 * VRING_DESC_SIZE;
     private static final int HEADER = DESCRIPTORS * VRING_DESC_SIZE;
-    private static final int LINE = HEADER + HEADER_SIZE;
     private static final int PAGE = 4096;
     private static final long LOOK_NS = 20_000;
 
@@ -64,52 +72,101 @@ final class DriverRing {
     private int usedLength;
     private String fault = "";
 
+    private DriverRing(
+            VirtioPciDevice device,
+            int index,
+            boolean indirect,
+            boolean eventIndex,
+            RingLayout layout,
+            DmaMemory memory,
+            Optional<Fd> interrupt,
+            long doorbell) {
+        this.device = device;
+        this.index = index;
+        this.indirect = indirect;
+        this.eventIndex = eventIndex;
+        this.interrupt = interrupt;
+        this.doorbell = doorbell;
+        mask = layout.size() - 1;
+        busy = new boolean[layout.slots()];
+        free = new int[layout.slots()];
+        desc = memory.address(layout.desc());
+        avail = memory.address(layout.avail());
+        used = memory.address(layout.used());
+        usedEvent = avail + VRING_AVAIL_RING + 2L * layout.size();
+        availEvent = used + VRING_USED_RING + (long) VRING_USED_ELEM_SIZE * layout.size();
+        lines = memory.address(layout.lines());
+        statuses = memory.address(layout.statuses());
+        ranges = memory.address(layout.ranges());
+        rangesIova = memory.iova(layout.ranges());
+    }
+
     /**
-     * Builds the ring in {@code memory} and starts the device's selected queue with it.
+     * Builds a ring in {@code memory} and starts the device's selected queue with it.
      *
      * @param size entries, a power of two from 4 on
      * @param interrupt signalled by the device, when it interrupts at all
      */
-    DriverRing(VirtioPciDevice device, int index, int size, long features, DmaMemory memory, Optional<Fd> interrupt) {
-        this.device = device;
-        this.index = index;
-        this.interrupt = interrupt;
-        mask = size - 1;
-        indirect = has(features, VIRTIO_RING_F_INDIRECT_DESC);
-        eventIndex = has(features, VIRTIO_RING_F_EVENT_IDX);
-        int slots = indirect ? size : size / DESCRIPTORS;
-        busy = new boolean[slots];
-        free = new int[slots];
-        for (int i = 0; i < slots; i++) {
-            free[i] = slots - 1 - i;
+    static DriverRing start(
+            VirtioPciDevice device, int index, int size, long features, DmaMemory memory, Optional<Fd> interrupt) {
+        boolean indirect = has(features, VIRTIO_RING_F_INDIRECT_DESC);
+        boolean eventIndex = has(features, VIRTIO_RING_F_EVENT_IDX);
+        RingLayout layout = RingLayout.allocate(memory, size, indirect);
+        DriverRing ring =
+                new DriverRing(device, index, indirect, eventIndex, layout, memory, interrupt, device.doorbell());
+        for (int slot = 0; slot < layout.slots(); slot++) {
+            ring.prepare(slot, memory.iova(layout.line(slot)), memory.iova(layout.statuses() + slot));
+            ring.setStatus(slot, NO_STATUS);
         }
-        freeCount = slots;
-        long descAt = memory.allocate((long) VRING_DESC_SIZE * size, PAGE);
-        long availAt = memory.allocate(availBytes(size), PAGE);
-        long usedAt = memory.allocate(usedBytes(size), PAGE);
-        long linesAt = memory.allocate((long) LINE * slots, PAGE);
-        long statusesAt = memory.allocate(slots, LINE);
-        long rangesAt = memory.allocate((long) RANGE_SIZE * slots, LINE);
-        desc = memory.address(descAt);
-        avail = memory.address(availAt);
-        used = memory.address(usedAt);
-        usedEvent = avail + VRING_AVAIL_RING + 2L * size;
-        availEvent = used + VRING_USED_RING + (long) VRING_USED_ELEM_SIZE * size;
-        lines = memory.address(linesAt);
-        statuses = memory.address(statusesAt);
-        ranges = memory.address(rangesAt);
-        rangesIova = memory.iova(rangesAt);
-        for (int slot = 0; slot < slots; slot++) {
-            prepare(slot, memory.iova(linesAt + (long) LINE * slot), memory.iova(statusesAt + slot));
+        ring.findFree();
+        ring.suppressInterrupts();
+        device.startQueue(size, memory.iova(layout.desc()), memory.iova(layout.avail()), memory.iova(layout.used()));
+        return ring;
+    }
+
+    /**
+     * Goes on with a ring that lies in {@code memory} as it was left, and that the device knows.
+     *
+     * @throws ErrnoException EINVAL for a state that a ring cannot be in
+     */
+    static DriverRing resume(
+            VirtioPciDevice device,
+            int index,
+            RingState state,
+            long features,
+            DmaMemory memory,
+            Optional<Fd> interrupt) {
+        boolean indirect = has(features, VIRTIO_RING_F_INDIRECT_DESC);
+        boolean eventIndex = has(features, VIRTIO_RING_F_EVENT_IDX);
+        RingLayout layout = RingLayout.allocate(memory, state.size(), indirect);
+        if (state.slots() != layout.slots() || !device.isDoorbell(state.doorbell())) {
+            throw new ErrnoException(
+                    EINVAL,
+                    "virtio queue " + index + " with " + state.slots() + " slots, of " + layout.slots()
+                            + ", and a doorbell at " + state.doorbell());
         }
-        suppressInterrupts();
-        doorbell = device.startQueue(size, memory.iova(descAt), memory.iova(availAt), memory.iova(usedAt));
+        DriverRing ring =
+                new DriverRing(device, index, indirect, eventIndex, layout, memory, interrupt, state.doorbell());
+        ring.available = state.available();
+        ring.published = state.published();
+        ring.nextUsed = state.nextUsed();
+        for (int slot = 0; slot < layout.slots(); slot++) {
+            ring.busy[slot] = state.isBusy(slot);
+        }
+        ring.findFree();
+        return ring;
+    }
+
+    /** What {@link #resume} needs; {@code tags} and {@code writable} are the queue's, by slot. */
+    RingState state(int[] tags, long[] writable) {
+        return new RingState(
+                mask + 1, doorbell, interrupt.isPresent(), available, published, nextUsed, tags, writable, busy);
     }
 
     /** Memory that a ring takes at most, gaps included. */
     static long bytes(int size) {
         int perSlot = VRING_DESC_SIZE + LINE + 1 + RANGE_SIZE;
-        return (long) perSlot * size + availBytes(size) + usedBytes(size) + 6L * PAGE;
+        return (long) perSlot * size + RingLayout.availBytes(size) + RingLayout.usedBytes(size) + 6L * PAGE;
     }
 
     int slots() {
@@ -288,6 +345,14 @@ final class DriverRing {
         }
     }
 
+    private void findFree() {
+        for (int slot = busy.length - 1; slot >= 0; slot--) {
+            if (!busy[slot]) {
+                free[freeCount++] = slot;
+            }
+        }
+    }
+
     private void prepare(int slot, long lineIova, long statusIova) {
         if (indirect) {
             put(desc + (long) VRING_DESC_SIZE * slot, lineIova, HEADER, VRING_DESC_F_INDIRECT, 0);
@@ -320,13 +385,5 @@ final class DriverRing {
         RawMemory.putLong(at, iova);
         RawMemory.putInt(at + VRING_DESC_LEN, length);
         RawMemory.putInt(at + VRING_DESC_LEN + 4, flags | next << 16);
-    }
-
-    private static long availBytes(int size) {
-        return VRING_AVAIL_RING + 2L * size + 2;
-    }
-
-    private static long usedBytes(int size) {
-        return VRING_USED_RING + (long) VRING_USED_ELEM_SIZE * size + 2;
     }
 }

@@ -1,5 +1,6 @@
 package org.vfio4j.userspace.virtioblk;
 
+import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.EIO;
 import static org.vfio4j.sys.Errno.ENODEV;
 import static org.vfio4j.sys.Errno.ENOTCONN;
@@ -48,7 +49,7 @@ public final class VirtioBlkDriver implements AutoCloseable {
             | feature(VIRTIO_BLK_F_DISCARD)
             | feature(VIRTIO_BLK_F_WRITE_ZEROES);
 
-    private static final int MIN_QUEUE_SIZE = 4;
+    static final int MIN_QUEUE_SIZE = 4;
 
     /** For the serial number, and for the gap before the first buffer. */
     private static final long ID_ROOM = 8192;
@@ -64,7 +65,8 @@ public final class VirtioBlkDriver implements AutoCloseable {
     private @Nullable DmaMemory buffers;
     private boolean closed;
 
-    private VirtioBlkDriver(VfioDeviceFile file, VirtioBlkOptions options) {
+    /** Brings a disk into use. */
+    private VirtioBlkDriver(VfioDeviceFile file, Optional<DmaMemory> memory, VirtioBlkOptions options) {
         this.file = file;
         this.options = options;
         device = new VirtioPciDevice(file);
@@ -73,10 +75,40 @@ public final class VirtioBlkDriver implements AutoCloseable {
             device.addStatus(VIRTIO_CONFIG_S_ACKNOWLEDGE);
             device.addStatus(VIRTIO_CONFIG_S_DRIVER);
             info = VirtioBlkInfo.read(device, device.negotiate(SUPPORTED));
-            start();
+            start(memory);
             serial = readSerial();
         } catch (RuntimeException e) {
             close();
+            throw e;
+        }
+    }
+
+    /** Goes on with a disk that is in use. */
+    private VirtioBlkDriver(VfioDeviceFile file, DmaMemory memory, DriverState state, VirtioBlkOptions options) {
+        this.file = file;
+        this.options = options;
+        info = state.info();
+        serial = state.serial();
+        device = new VirtioPciDevice(file);
+        try {
+            if (state.rings().stream().anyMatch(RingState::interrupts)) {
+                enableInterrupts(state.rings().size());
+            }
+            List<DriverRing> rings = new ArrayList<>();
+            for (int i = 0; i < state.rings().size(); i++) {
+                RingState ring = state.rings().get(i);
+                Optional<Fd> interrupt =
+                        ring.interrupts() && i < interrupts.size() ? Optional.of(interrupts.get(i)) : Optional.empty();
+                rings.add(DriverRing.resume(device, i, ring, info.features(), memory, interrupt));
+            }
+            buffers = memory.rest();
+            buffers.allocate(state.bufferBytes(), 1);
+            for (int i = 0; i < rings.size(); i++) {
+                queues.add(new VirtioBlkQueue(
+                        info, buffers, rings.get(i), state.rings().get(i)));
+            }
+        } catch (RuntimeException e) {
+            forget();
             throw e;
         }
     }
@@ -89,7 +121,71 @@ public final class VirtioBlkDriver implements AutoCloseable {
      *     behave as one; what {@code file} says
      */
     public static VirtioBlkDriver open(VfioDeviceFile file, VirtioBlkOptions options) {
-        return new VirtioBlkDriver(file, options);
+        return new VirtioBlkDriver(file, Optional.empty(), options);
+    }
+
+    /**
+     * The same in memory that the caller has mapped for the device and keeps mapped: the driver's rings come first, and what is left is
+     * for buffers.
+     *
+     * @throws ErrnoException also ENOMEM when the rings do not fit
+     */
+    public static VirtioBlkDriver open(VfioDeviceFile file, DmaMemory memory, VirtioBlkOptions options) {
+        return new VirtioBlkDriver(file, Optional.of(memory), options);
+    }
+
+    /**
+     * Goes on with a disk that another driver has brought into use, on the same device or on one that has got its state: requests
+     * that were in flight complete here. Touches the device's interrupts and no register of it, so that it may be stopped; {@link
+     * VirtioBlkQueue#poll} finds what has completed without an interrupt that came here.
+     *
+     * @param memory what the other driver had, at the same addresses of the device, with the same contents
+     * @param state what {@link #save} gave
+     * @throws ErrnoException EINVAL for a state that no driver gives, ENOMEM for one that does not fit into the memory; what
+     *     {@code file} says
+     */
+    public static VirtioBlkDriver resume(
+            VfioDeviceFile file, DmaMemory memory, byte[] state, VirtioBlkOptions options) {
+        return new VirtioBlkDriver(file, memory, DriverState.parse(state), options);
+    }
+
+    /**
+     * What {@link #resume} needs, apart from the memory. No thread uses a queue meanwhile; requests may be in flight.
+     *
+     * <p>From then on there are two drivers of one disk, of which only one may go on: see {@link #forget}.
+     */
+    public byte[] save() {
+        List<RingState> rings = queues.stream().map(VirtioBlkQueue::state).toList();
+        return new DriverState(info, serial, memory().allocatedBytes(), rings).toBytes();
+    }
+
+    /**
+     * Whether a disk, which is not in use, could take the place of another.
+     *
+     * @param state what the other's driver has {@linkplain #save saved} at any time
+     * @throws ErrnoException EINVAL when not, with the reason
+     */
+    public static void checkFits(VfioDeviceFile file, byte[] state) {
+        DriverState wanted = DriverState.parse(state);
+        VirtioPciDevice device = new VirtioPciDevice(file);
+        VirtioBlkInfo there = wanted.info();
+        long missing = there.features() & ~device.offered();
+        VirtioBlkInfo here = VirtioBlkInfo.read(device, there.features() & ~missing);
+        require(missing == 0, "it does not offer the features 0x" + Long.toHexString(missing));
+        require(
+                here.capacityBytes() == there.capacityBytes(),
+                "it has " + here.capacityBytes() + " bytes instead of " + there.capacityBytes());
+        require(
+                device.queueCount() >= wanted.rings().size(),
+                "it has " + device.queueCount() + " queues instead of "
+                        + wanted.rings().size());
+        require(here.equals(there), "its limits for requests are others: " + here + " instead of " + there);
+    }
+
+    private static void require(boolean condition, String otherwise) {
+        if (!condition) {
+            throw new ErrnoException(EINVAL, "a virtio disk that cannot replace another: " + otherwise);
+        }
     }
 
     public VirtioBlkInfo info() {
@@ -153,10 +249,19 @@ public final class VirtioBlkDriver implements AutoCloseable {
         if (closed) {
             return;
         }
-        closed = true;
         queues.forEach(VirtioBlkQueue::close);
         release(() -> device.reset(options.timeoutNs()));
         release(device::disable);
+        forget();
+    }
+
+    /** Lets go of a disk that another driver goes on with: takes interrupts and memory from this device, and leaves it as it is. */
+    public void forget() {
+        if (closed) {
+            return;
+        }
+        closed = true;
+        queues.forEach(VirtioBlkQueue::close);
         if (!interrupts.isEmpty()) {
             int flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER;
             release(() -> file.setIrqs(VfioIrqSet.none(flags, VFIO_PCI_MSIX_IRQ_INDEX, 0, 0)));
@@ -170,15 +275,13 @@ public final class VirtioBlkDriver implements AutoCloseable {
         }
     }
 
-    private void start() {
+    private void start(Optional<DmaMemory> given) {
         int most = has(info.features(), VIRTIO_BLK_F_MQ) ? (int) device.deviceField(CONFIG_NUM_QUEUES, 2) : 1;
         int count = Math.min(options.queues(), Math.min(most, device.queueCount()));
         if (count < 1) {
             throw new ErrnoException(EPROTO, "the virtio disk has no queue");
         }
-        long ringBytes = count * DriverRing.bytes(options.queueSize());
-        mapped = DmaMemory.map(file, "vfio4j-virtio-blk", options.iova(), ringBytes + ID_ROOM + options.bufferBytes());
-        DmaMemory memory = mapped.memory();
+        DmaMemory memory = given.orElseGet(() -> mapMemory(count));
         if (options.interrupts()) {
             enableInterrupts(count);
         }
@@ -194,6 +297,14 @@ public final class VirtioBlkDriver implements AutoCloseable {
         }
         device.addStatus(VIRTIO_CONFIG_S_DRIVER_OK);
         check();
+    }
+
+    private DmaMemory mapMemory(int queueCount) {
+        long ringBytes = queueCount * DriverRing.bytes(options.queueSize());
+        long bytes = ringBytes + ID_ROOM + options.bufferBytes();
+        DmaMemory.Mapped own = DmaMemory.map(file, "vfio4j-virtio-blk", options.iova(), bytes);
+        mapped = own;
+        return own.memory();
     }
 
     private void enableInterrupts(int queueCount) {
@@ -217,7 +328,7 @@ public final class VirtioBlkDriver implements AutoCloseable {
         }
         boolean interrupted = index < interrupts.size() && device.setQueueVector(index);
         Optional<Fd> interrupt = interrupted ? Optional.of(interrupts.get(index)) : Optional.empty();
-        return new DriverRing(device, index, size, info.features(), memory, interrupt);
+        return DriverRing.start(device, index, size, info.features(), memory, interrupt);
     }
 
     private String readSerial() {

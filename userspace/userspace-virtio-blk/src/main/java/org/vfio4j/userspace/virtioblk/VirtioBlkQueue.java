@@ -20,7 +20,6 @@ import org.vfio4j.userspace.dma.DmaMemory;
  */
 public final class VirtioBlkQueue {
 
-    private static final byte NO_STATUS = (byte) 0xff;
     private static final int STATUS_BYTES = 1;
 
     private final VirtioBlkInfo disk;
@@ -37,9 +36,17 @@ public final class VirtioBlkQueue {
         this.ring = ring;
         tags = new int[ring.slots()];
         writable = new long[ring.slots()];
-        for (int slot = 0; slot < ring.slots(); slot++) {
-            ring.setStatus(slot, NO_STATUS);
-        }
+    }
+
+    /** One that goes on with what it had. */
+    VirtioBlkQueue(VirtioBlkInfo disk, DmaMemory memory, DriverRing ring, RingState state) {
+        this(disk, memory, ring);
+        System.arraycopy(state.tags(), 0, tags, 0, tags.length);
+        System.arraycopy(state.writable(), 0, writable, 0, writable.length);
+    }
+
+    RingState state() {
+        return ring.state(tags, writable);
     }
 
     /** How many requests it has room for. */
@@ -177,7 +184,7 @@ public final class VirtioBlkQueue {
             }
             int status = ring.status(slot);
             // A device that forgets the next request's status must not be taken to have succeeded.
-            ring.setStatus(slot, NO_STATUS);
+            ring.setStatus(slot, DriverRing.NO_STATUS);
             int tag = tags[slot];
             ring.give(slot);
             handler.complete(tag, result(status));

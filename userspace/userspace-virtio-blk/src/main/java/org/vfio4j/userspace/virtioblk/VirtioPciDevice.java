@@ -96,7 +96,7 @@ final class VirtioPciDevice {
      * @throws ErrnoException ENODEV without VERSION_1; EIO when the device refuses
      */
     long negotiate(long supported) {
-        long features = (featureWord(0) | featureWord(1) << Integer.SIZE) & supported;
+        long features = offered() & supported;
         if (!has(features, VIRTIO_F_VERSION_1)) {
             throw new ErrnoException(ENODEV, "the virtio device has no modern interface: VERSION_1 is not offered");
         }
@@ -108,6 +108,11 @@ final class VirtioPciDevice {
                     EIO, "the virtio device refuses the features 0x" + Long.toHexString(features) + " that it offers");
         }
         return features;
+    }
+
+    /** The features that the device offers. */
+    long offered() {
+        return featureWord(0) | featureWord(1) << Integer.SIZE;
     }
 
     int queueCount() {
@@ -131,19 +136,26 @@ final class VirtioPciDevice {
     }
 
     /**
-     * Starts the selected queue.
+     * Where the selected queue's doorbell is: an offset in the region of {@link #notifyQueue}.
      *
-     * @return the offset of its doorbell in the region of {@link #notifyQueue}
      * @throws ErrnoException EPROTO when there is no such doorbell
      */
-    long startQueue(int size, long desc, long avail, long used) {
+    long doorbell() {
+        return structures.doorbell(common(VIRTIO_PCI_COMMON_Q_NOFF, 2));
+    }
+
+    /** Whether {@link #notifyQueue} may be given this. */
+    boolean isDoorbell(long offset) {
+        return structures.isDoorbell(offset);
+    }
+
+    /** Starts the selected queue. */
+    void startQueue(int size, long desc, long avail, long used) {
         setCommon(VIRTIO_PCI_COMMON_Q_SIZE, 2, size);
         setCommonLong(VIRTIO_PCI_COMMON_Q_DESCLO, desc);
         setCommonLong(VIRTIO_PCI_COMMON_Q_AVAILLO, avail);
         setCommonLong(VIRTIO_PCI_COMMON_Q_USEDLO, used);
-        long doorbell = structures.doorbell(common(VIRTIO_PCI_COMMON_Q_NOFF, 2));
         setCommon(VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
-        return doorbell;
     }
 
     /** Rings a doorbell. Allocates nothing. */

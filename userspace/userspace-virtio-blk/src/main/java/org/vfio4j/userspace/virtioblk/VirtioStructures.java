@@ -99,6 +99,11 @@ record VirtioStructures(Structure common, Structure doorbells, Structure device,
         return doorbells.offset() + at;
     }
 
+    /** Whether that is what {@link #doorbell} may return. */
+    boolean isDoorbell(long offset) {
+        return offset >= doorbells.offset() && offset - doorbells.offset() <= doorbells.length() - DOORBELL_SIZE;
+    }
+
     private static String missing(@Nullable Structure structure, String name) {
         return structure == null ? name : "";
     }

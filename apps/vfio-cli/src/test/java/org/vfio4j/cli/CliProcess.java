@@ -1,0 +1,126 @@
+package org.vfio4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+
+/** The command line in a process of its own, which prints to files. */
+final class CliProcess implements AutoCloseable {
+
+    private static final long PATIENCE_NS = 30_000_000_000L;
+
+    private final List<String> arguments;
+    private final Process process;
+    private final Path out;
+    private final Path err;
+
+    /** @param directory for what it prints, and where processes find each other */
+    CliProcess(Path directory, String... arguments) {
+        this.arguments = List.of(arguments);
+        List<String> command = new ArrayList<>(List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-XX:+UseSerialGC",
+                "-Xmx256m",
+                "--enable-native-access=ALL-UNNAMED",
+                "-cp",
+                System.getProperty("java.class.path"),
+                Main.class.getName()));
+        command.addAll(this.arguments);
+        try {
+            out = Files.createTempFile(directory, "out", "");
+            err = Files.createTempFile(directory, "err", "");
+            ProcessBuilder builder =
+                    new ProcessBuilder(command).redirectOutput(out.toFile()).redirectError(err.toFile());
+            builder.environment().put("XDG_RUNTIME_DIR", directory.toString());
+            process = builder.start();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    String out() {
+        return read(out);
+    }
+
+    String err() {
+        return read(err);
+    }
+
+    /** Waits for words on standard error. Returns what follows them on their line. */
+    String awaitErr(String words) {
+        long deadline = System.nanoTime() + PATIENCE_NS;
+        while (true) {
+            for (String line : err().split("\n", -1)) {
+                int at = line.indexOf(words);
+                if (at >= 0 && err().contains(line + "\n")) {
+                    return line.substring(at + words.length());
+                }
+            }
+            assertThat(process.isAlive() && System.nanoTime() < deadline)
+                    .as("'%s' of %s", words, this)
+                    .isTrue();
+            pause();
+        }
+    }
+
+    long pid() {
+        return process.pid();
+    }
+
+    boolean isAlive() {
+        return process.isAlive();
+    }
+
+    void signal(String name) {
+        try {
+            new ProcessBuilder("kill", "-" + name, Long.toString(process.pid()))
+                    .start()
+                    .waitFor();
+        } catch (IOException | InterruptedException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    int exitCode() {
+        try {
+            assertThat(process.waitFor(PATIENCE_NS, TimeUnit.NANOSECONDS))
+                    .as("the end of %s", this)
+                    .isTrue();
+            return process.exitValue();
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    @Override
+    public void close() {
+        process.destroyForcibly();
+    }
+
+    @Override
+    public String toString() {
+        return String.join(" ", arguments) + ":\n" + out() + err();
+    }
+
+    static void pause() {
+        try {
+            Thread.sleep(20);
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
+    }
+
+    private static String read(Path file) {
+        try {
+            return Files.readString(file);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+}

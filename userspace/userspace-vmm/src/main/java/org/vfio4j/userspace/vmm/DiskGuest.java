@@ -1,0 +1,432 @@
+package org.vfio4j.userspace.vmm;
+
+import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.sys.Errno.EIO;
+import static org.vfio4j.sys.Errno.EPROTO;
+import static org.vfio4j.sys.Errno.ETIMEDOUT;
+
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.BitSet;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
+import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.userspace.dma.DmaMemory;
+import org.vfio4j.userspace.virtioblk.Completion;
+import org.vfio4j.userspace.virtioblk.VirtioBlkDriver;
+import org.vfio4j.userspace.virtioblk.VirtioBlkOptions;
+import org.vfio4j.userspace.virtioblk.VirtioBlkQueue;
+
+/**
+ * A guest that writes and reads blocks of a virtio disk at random, and pages of its own memory, and knows at any time what each must
+ * hold: wherever it goes on, nothing may be lost, stale or done twice.
+ *
+ * <p>Its memory is one range: the driver's rings, buffers, for each block of the disk and each page of the rest how often it was written,
+ * and that rest. One thread at a time: its own while it runs, the hypervisor's while it is stopped.
+ */
+public final class DiskGuest implements Guest {
+
+    /** Loads such guests. */
+    public static final GuestLoader LOADER = new GuestLoader() {
+        @Override
+        public String kind() {
+            return KIND;
+        }
+
+        @Override
+        public void check(GuestDevice device, byte[] shape) {
+            VirtioBlkDriver.checkFits(device, shape);
+        }
+
+        @Override
+        public Guest load(GuestDevice device, GuestMemory memory, byte[] state) {
+            return new DiskGuest(device, memory, DiskGuestState.parse(state));
+        }
+    };
+
+    private static final String KIND = "virtio-blk-verify";
+    private static final int BLOCK = 4096;
+    private static final int PAGE = GuestMemory.PAGE_BYTES;
+    private static final int PAGE_STEP = 512;
+    private static final int QUEUE_SIZE = 256;
+
+    /** Behind what the driver has taken of its buffers for itself. */
+    private static final long DATA_AT = 8192;
+
+    private static final long AWAIT_NS = 1_000_000;
+    private static final long IDLE_NS = 100_000_000;
+    private static final long PATIENCE_NS = 20_000_000_000L;
+    private static final int MOST_PAGES_AT_ONCE = 256;
+    private static final VirtioBlkOptions DRIVER =
+            VirtioBlkOptions.DEFAULTS.withQueues(1).withQueueSize(QUEUE_SIZE);
+
+    /**
+     * What a guest has done since it was made.
+     *
+     * @param pages of its memory that it has written
+     * @param moves how often it went on elsewhere
+     */
+    public record Counters(long reads, long writes, long pages, long moves) {}
+
+    private final GuestMemory memory;
+    private final DmaMemory ram;
+    private final VirtioBlkDriver driver;
+    private final VirtioBlkQueue queue;
+    private final byte[] shape;
+    private final DiskGuestOptions options;
+
+    // Where things are in its memory: offsets in the driver's.
+    private final long buffers;
+    private final long pagesAt;
+    private final long blocks;
+    private final long pages;
+    private final BlockTable blockTable;
+    private final BlockTable pageTable;
+
+    // By request; a block is in one at a time.
+    private final long[] blockOf;
+    private final BitSet writing;
+    private final BitSet busyBlocks = new BitSet();
+    private final Completion completion = this::complete;
+
+    private long random;
+    private final AtomicLong reads = new AtomicLong();
+    private final AtomicLong writes = new AtomicLong();
+    private final AtomicLong pagesWritten = new AtomicLong();
+    private long moves;
+    private long pagesDueNs;
+    private volatile boolean stopping;
+    private volatile @Nullable RuntimeException failure;
+    private @Nullable Thread thread;
+
+    /**
+     * A new one, which does not run yet.
+     *
+     * @param memory one range, which the device has
+     * @throws ErrnoException what the disk's driver says; ENOMEM when the memory is too small for the disk
+     */
+    public DiskGuest(GuestDevice device, GuestMemory memory, DiskGuestOptions options) {
+        this(memory, VirtioBlkDriver.open(device, onlyRange(memory), DRIVER), options);
+        random = 0x2545f4914f6cdd1dL;
+        Arrays.fill(blockOf, DiskGuestState.NONE);
+    }
+
+    /** One that goes on. */
+    private DiskGuest(GuestDevice device, GuestMemory memory, DiskGuestState state) {
+        this(memory, VirtioBlkDriver.resume(device, onlyRange(memory), state.driver(), DRIVER), state.options());
+        random = state.random() == 0 ? 1 : state.random();
+        reads.set(state.counters().reads());
+        writes.set(state.counters().writes());
+        pagesWritten.set(state.counters().pages());
+        moves = state.counters().moves() + 1;
+        writing.or(state.writing());
+        for (int tag = 0; tag < blockOf.length; tag++) {
+            long block = state.blocks()[tag];
+            boolean free = block == DiskGuestState.NONE;
+            if (!free && (block < 0 || block >= blocks || busyBlocks.get((int) block))) {
+                driver.forget();
+                throw new ErrnoException(
+                        EINVAL,
+                        "state of a guest with a disk: request " + tag + " for block " + block + " of " + blocks);
+            }
+            blockOf[tag] = block;
+            if (!free) {
+                busyBlocks.set((int) block);
+            }
+        }
+    }
+
+    private DiskGuest(GuestMemory memory, VirtioBlkDriver driver, DiskGuestOptions options) {
+        this.memory = memory;
+        this.driver = driver;
+        this.options = options;
+        queue = driver.queue(0);
+        ram = driver.memory();
+        shape = driver.save();
+        blocks = Math.min(driver.capacityBytes() / BLOCK, Integer.MAX_VALUE);
+        blockOf = new long[options.depth()];
+        writing = new BitSet(options.depth());
+        // Each page costs its own size and an entry.
+        long fixed = roundUp((long) options.depth() * BLOCK) + roundUp(blocks * Integer.BYTES);
+        try {
+            if (ram.allocatedBytes() > DATA_AT) {
+                throw new ErrnoException(
+                        EINVAL, "driver of a guest's disk: it has taken " + ram.allocatedBytes() + " bytes of buffers");
+            }
+            if (blocks < 2L * options.depth()) {
+                throw new ErrnoException(
+                        EINVAL, "a disk of " + blocks + " blocks for " + options.depth() + " requests");
+            }
+            long left = ram.sizeBytes() - DATA_AT - fixed - PAGE;
+            pages = Math.max(0, left / (PAGE + Integer.BYTES));
+            buffers = DATA_AT;
+            long blockTableAt = DATA_AT + roundUp((long) options.depth() * BLOCK);
+            long pageTableAt = DATA_AT + fixed;
+            pagesAt = pageTableAt + roundUp(pages * Integer.BYTES);
+            blockTable = new BlockTable("block", memory, ram.iova(blockTableAt), blocks);
+            pageTable = new BlockTable("page", memory, ram.iova(pageTableAt), pages);
+        } catch (RuntimeException e) {
+            driver.forget();
+            throw e;
+        }
+    }
+
+    @Override
+    public String kind() {
+        return KIND;
+    }
+
+    @Override
+    public byte[] shape() {
+        return shape.clone();
+    }
+
+    /** The driver writes its rings and the guest its buffers at any time; the rest it tells as it writes. */
+    @Override
+    public void tellWritten() {
+        GuestMemory.Range range = memory.ranges().getFirst();
+        memory.written(range.iova(), ram.iova(buffers) + (long) options.depth() * BLOCK - range.iova());
+    }
+
+    @Override
+    public void stop() {
+        Thread running = thread;
+        thread = null;
+        if (running != null) {
+            stopping = true;
+            LockSupport.unpark(running);
+            joinUninterruptibly(running);
+        }
+    }
+
+    @Override
+    public byte[] save() {
+        return new DiskGuestState(options, random, counters(), blockOf, writing, driver.save()).toBytes();
+    }
+
+    @Override
+    public void resume() {
+        stopping = false;
+        thread = Thread.ofPlatform().daemon().name("vfio-guest").start(this::run);
+    }
+
+    @Override
+    public void forget() {
+        driver.forget();
+    }
+
+    /** What it has done; from any thread. */
+    public Counters counters() {
+        return new Counters(reads.get(), writes.get(), pagesWritten.get(), moves);
+    }
+
+    /** What keeps it from going on, from any thread: wrong data, or a disk that fails. */
+    public Optional<RuntimeException> failure() {
+        return Optional.ofNullable(failure);
+    }
+
+    /**
+     * Ends it: waits for what is in flight, reads back all that it has ever written, and closes the disk's driver.
+     *
+     * @return how many blocks and pages were checked
+     * @throws ErrnoException EIO when something is not what was written; what has kept it from going on
+     */
+    public long finish() {
+        stop();
+        try {
+            failure().ifPresent(e -> {
+                throw e;
+            });
+            stopping = true;
+            drain();
+            long checked = 0;
+            long buffer = buffers;
+            if (options.depth() > 0) {
+                MemorySegment data = ram.segment(buffer, BLOCK);
+                for (long block = 0; block < blocks; block++) {
+                    if (blockTable.isWritten(block)) {
+                        readBack(block, buffer, data);
+                        checked++;
+                    }
+                }
+            }
+            for (long page = 0; page < pages; page++) {
+                if (pageTable.isWritten(page)) {
+                    pageTable.check(page(page), page, PAGE_STEP);
+                    checked++;
+                }
+            }
+            return checked;
+        } finally {
+            driver.close();
+        }
+    }
+
+    private void run() {
+        try {
+            pagesDueNs = System.nanoTime();
+            long lastNs = System.nanoTime();
+            queue.poll(completion);
+            while (!stopping) {
+                startAll();
+                writePages();
+                if (options.depth() == 0) {
+                    LockSupport.parkNanos(options.dirtyBytesPerSecond() > 0 ? AWAIT_NS : IDLE_NS);
+                } else if (queue.await(AWAIT_NS)) {
+                    queue.poll(completion);
+                    lastNs = System.nanoTime();
+                } else if (System.nanoTime() - lastNs > PATIENCE_NS) {
+                    driver.check();
+                    throw new ErrnoException(ETIMEDOUT, "the guest's disk completes nothing");
+                }
+            }
+        } catch (RuntimeException e) {
+            failure = e;
+        }
+    }
+
+    private void startAll() {
+        boolean any = false;
+        for (int tag = 0; tag < blockOf.length; tag++) {
+            if (blockOf[tag] == DiskGuestState.NONE) {
+                start(tag);
+                any = true;
+            }
+        }
+        if (any) {
+            queue.kick();
+        }
+    }
+
+    private void start(int tag) {
+        long block = nextRandom(blocks);
+        while (busyBlocks.get((int) block)) {
+            block = nextRandom(blocks);
+        }
+        boolean write = nextRandom(100) >= options.readPercent();
+        long buffer = buffers + (long) tag * BLOCK;
+        if (write) {
+            blockTable.paint(ram.segment(buffer, BLOCK), block, Long.BYTES);
+        }
+        boolean taken =
+                write ? queue.write(block * BLOCK, buffer, BLOCK, tag) : queue.read(block * BLOCK, buffer, BLOCK, tag);
+        if (taken) {
+            blockOf[tag] = block;
+            writing.set(tag, write);
+            busyBlocks.set((int) block);
+        }
+    }
+
+    private void complete(int tag, int result) {
+        if (tag < 0 || tag >= blockOf.length || blockOf[tag] == DiskGuestState.NONE) {
+            throw new ErrnoException(EPROTO, "the guest's disk completes request " + tag + ", which is not in flight");
+        }
+        long block = blockOf[tag];
+        if (result != 0) {
+            throw new ErrnoException(-result, "a request of the guest for block " + block);
+        }
+        if (writing.get(tag)) {
+            blockTable.written(block);
+            count(writes);
+        } else {
+            blockTable.check(ram.segment(buffers + (long) tag * BLOCK, BLOCK), block, Long.BYTES);
+            count(reads);
+        }
+        busyBlocks.clear((int) block);
+        blockOf[tag] = DiskGuestState.NONE;
+    }
+
+    /** Others look on, but one thread counts. */
+    private static void count(AtomicLong counter) {
+        counter.lazySet(counter.getPlain() + 1);
+    }
+
+    /** As many as are due. */
+    private void writePages() {
+        long rate = options.dirtyBytesPerSecond();
+        if (rate == 0 || pages == 0) {
+            return;
+        }
+        long now = System.nanoTime();
+        long perPageNs = Math.max(1, PAGE * 1_000_000_000L / rate);
+        // What could not be done in time is not caught up with.
+        pagesDueNs = Math.max(pagesDueNs, now - MOST_PAGES_AT_ONCE * perPageNs);
+        while (pagesDueNs < now) {
+            pagesDueNs += perPageNs;
+            long page = nextRandom(pages);
+            MemorySegment data = page(page);
+            pageTable.check(data, page, PAGE_STEP);
+            pageTable.paint(data, page, PAGE_STEP);
+            memory.written(ram.iova(pagesAt + page * PAGE), PAGE);
+            pageTable.written(page);
+            count(pagesWritten);
+        }
+    }
+
+    private MemorySegment page(long page) {
+        return ram.segment(pagesAt + page * PAGE, PAGE);
+    }
+
+    private void drain() {
+        long start = System.nanoTime();
+        queue.poll(completion);
+        while (queue.inFlight() > 0) {
+            if (System.nanoTime() - start > PATIENCE_NS) {
+                driver.check();
+                throw new ErrnoException(ETIMEDOUT, queue.inFlight() + " requests of the guest do not complete");
+            }
+            queue.await(AWAIT_NS);
+            queue.poll(completion);
+        }
+    }
+
+    private void readBack(long block, long buffer, MemorySegment data) {
+        data.fill((byte) 0);
+        blockOf[0] = block;
+        writing.clear(0);
+        busyBlocks.set((int) block);
+        if (!queue.read(block * BLOCK, buffer, BLOCK, 0)) {
+            throw new ErrnoException(EIO, "the guest's queue is full though nothing is in flight");
+        }
+        queue.kick();
+        drain();
+    }
+
+    /** Xorshift, scaled without a division. */
+    private long nextRandom(long bound) {
+        random ^= random << 13;
+        random ^= random >>> 7;
+        random ^= random << 17;
+        return Math.unsignedMultiplyHigh(random, bound);
+    }
+
+    private static DmaMemory onlyRange(GuestMemory memory) {
+        if (memory.ranges().size() != 1) {
+            throw new ErrnoException(
+                    EINVAL,
+                    "a guest with a disk has one range of memory, not "
+                            + memory.ranges().size());
+        }
+        return memory.dma(0);
+    }
+
+    private static long roundUp(long bytes) {
+        return (bytes + PAGE - 1) & -PAGE;
+    }
+
+    private static void joinUninterruptibly(Thread running) {
+        boolean interrupted = false;
+        while (running.isAlive()) {
+            try {
+                running.join();
+            } catch (InterruptedException e) {
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

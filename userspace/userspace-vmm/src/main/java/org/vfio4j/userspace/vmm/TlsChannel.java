@@ -1,0 +1,94 @@
+package org.vfio4j.userspace.vmm;
+
+import static org.vfio4j.sys.Errno.EACCES;
+
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.List;
+import javax.net.ssl.SSLException;
+import javax.net.ssl.SSLSocket;
+import org.vfio4j.sys.ErrnoException;
+
+/** Bytes under TLS: the JDK's, which costs copies and the processor's time. */
+public final class TlsChannel implements MigrationChannel {
+
+    private static final int PIECE_BYTES = 64 << 10;
+
+    private final SSLSocket socket;
+    private final ChannelWatch watch;
+    private final byte[] out = new byte[PIECE_BYTES];
+    private final byte[] in = new byte[PIECE_BYTES];
+
+    /**
+     * Shakes hands.
+     *
+     * @param socket connected, with its choice of who has to show a certificate; the channel's from now on
+     * @param patienceNs how long the other side may do nothing
+     * @throws ErrnoException EACCES when the sides do not trust each other
+     */
+    public TlsChannel(SSLSocket socket, long patienceNs) {
+        this.socket = socket;
+        watch = new ChannelWatch(socket, patienceNs);
+        try {
+            watch.call(ChannelWatch.Direction.IN, () -> {
+                try {
+                    socket.startHandshake();
+                    return 0;
+                } catch (SSLException e) {
+                    throw new ErrnoException(EACCES, "migration: TLS: " + e.getMessage());
+                }
+            });
+        } catch (RuntimeException e) {
+            watch.close();
+            throw e;
+        }
+    }
+
+    @Override
+    public void write(List<MemorySegment> pieces) {
+        int filled = 0;
+        for (MemorySegment piece : pieces) {
+            for (long at = 0; at < piece.byteSize(); ) {
+                int count = (int) Math.min(PIECE_BYTES - filled, piece.byteSize() - at);
+                MemorySegment.copy(piece, ValueLayout.JAVA_BYTE, at, out, filled, count);
+                filled += count;
+                at += count;
+                if (filled == PIECE_BYTES) {
+                    send(filled);
+                    filled = 0;
+                }
+            }
+        }
+        send(filled);
+    }
+
+    @Override
+    public int read(MemorySegment into) {
+        int most = (int) Math.min(PIECE_BYTES, into.byteSize());
+        int count = watch.call(
+                ChannelWatch.Direction.IN, () -> socket.getInputStream().read(in, 0, most));
+        if (count > 0) {
+            MemorySegment.copy(in, 0, into, ValueLayout.JAVA_BYTE, 0, count);
+        }
+        return count;
+    }
+
+    @Override
+    public void close() {
+        watch.close();
+    }
+
+    private void send(int count) {
+        if (count > 0) {
+            watch.call(ChannelWatch.Direction.OUT, () -> {
+                write(count);
+                return count;
+            });
+        }
+    }
+
+    private void write(int count) throws IOException {
+        socket.getOutputStream().write(out, 0, count);
+    }
+}
