@@ -21,6 +21,11 @@ module org.vfio4j.cli {
     requires org.vfio4j.mlx5core;
     requires org.vfio4j.mlx5vfiopci;
     requires org.vfio4j.bluefield;
+    requires org.vfio4j.mdevcore;
+    requires org.vfio4j.vfiomdev;
+    requires org.vfio4j.mtty;
+    requires org.vfio4j.fuse;
+    requires org.vfio4j.sysfsfuse;
     requires org.vfio4j.vfiouser;
     requires org.vfio4j.userspace.virtioblk;
     requires org.vfio4j.userspace.nvme;

@@ -77,7 +77,8 @@ final class ControlClient {
         return GuestStatus.parse(item(exchange(pid, request.line(), Duration.ZERO, err), hint));
     }
 
-    private static JsonNode item(JsonNode reply, Hint hint) {
+    /** The item of a reply. */
+    static JsonNode item(JsonNode reply, Hint hint) {
         JsonNode item = reply.path("items").path(0);
         if (reply.path("kind").asString("").equals(ControlRequest.ERROR)) {
             int errno = item.path("errno").asInt();
@@ -90,7 +91,8 @@ final class ControlClient {
         return item;
     }
 
-    private static JsonNode exchange(long pid, String request, Duration wait, PrintWriter err) {
+    /** Sends a line and waits for the reply, {@code wait} longer than it takes to answer. */
+    static JsonNode exchange(long pid, String request, Duration wait, PrintWriter err) {
         try (LineSocket socket = new LineSocket(UnixSocket.connect(ServerDirectory.control(pid)));
                 Progress progress = new Progress(err, "waiting", Math.max(1, wait.toNanos()))) {
             socket.write(request, GRACE.toNanos());

@@ -29,6 +29,9 @@ record ControlRequest(String apiVersion, String kind, String address, String dri
 
     static final List<String> KINDS = List.of(BIND, UNBIND, SHOW, STATISTICS);
 
+    /** The whole request of a process that wants to take over; what follows is {@link UpgradeSource}'s. */
+    static final String UPGRADE = "{\"apiVersion\":\"" + Output.API_VERSION + "\",\"kind\":\"Upgrade\"}";
+
     /** The kind of a reply that says what failed. */
     static final String ERROR = "Error";
 

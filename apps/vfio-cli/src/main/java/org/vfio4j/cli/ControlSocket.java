@@ -7,8 +7,10 @@ import java.lang.System.Logger.Level;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Optional;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import org.vfio4j.sys.Epoll;
 import org.vfio4j.sys.ErrnoException;
@@ -32,6 +34,7 @@ final class ControlSocket implements AutoCloseable {
 
     private final Fd listening;
     private final UnaryOperator<String> answer;
+    private final Function<String, Optional<Conversation>> conversations;
     private final String busy;
     private final Fd wakeUp = EventFd.create();
     private final Epoll epoll = Epoll.create();
@@ -39,9 +42,14 @@ final class ControlSocket implements AutoCloseable {
     private final Thread acceptor;
     private volatile boolean closing;
 
-    private ControlSocket(Fd listening, UnaryOperator<String> answer, String busy) {
+    private ControlSocket(
+            Fd listening,
+            UnaryOperator<String> answer,
+            Function<String, Optional<Conversation>> conversations,
+            String busy) {
         this.listening = listening;
         this.answer = answer;
+        this.conversations = conversations;
         this.busy = busy;
         epoll.add(wakeUp.value(), Epoll.EPOLLIN, 0);
         epoll.add(listening.value(), Epoll.EPOLLIN, 1);
@@ -52,14 +60,19 @@ final class ControlSocket implements AutoCloseable {
      * Listens, for the owner only.
      *
      * @param answer makes the reply to a request; called by several threads, and throws nothing
+     * @param conversations knows the requests that a line does not answer, and who takes the connection then
      * @param busy the reply to a client that is one too many
      * @throws ErrnoException what bind says; ENAMETOOLONG for a runtime directory far down
      */
-    static ControlSocket listen(Path path, UnaryOperator<String> answer, String busy) {
+    static ControlSocket listen(
+            Path path,
+            UnaryOperator<String> answer,
+            Function<String, Optional<Conversation>> conversations,
+            String busy) {
         Fd listening = UnixSocket.listen(path, MAX_CONNECTIONS);
         try {
             Files.setPosixFilePermissions(path, PosixFilePermissions.fromString("rw-------"));
-            return new ControlSocket(listening, answer, busy);
+            return new ControlSocket(listening, answer, conversations, busy);
         } catch (IOException e) {
             listening.close();
             throw ErrnoException.of(e, "chmod " + path);
@@ -108,7 +121,7 @@ final class ControlSocket implements AutoCloseable {
         try {
             thread("vfio-control-request", () -> {
                 try {
-                    converse(client, () -> answer.apply(client.read(MAX_REQUEST_BYTES, PATIENCE_NS, ns -> {})));
+                    attendTo(client);
                 } finally {
                     connections.release();
                 }
@@ -118,6 +131,30 @@ final class ControlSocket implements AutoCloseable {
             connections.release();
             client.close();
         }
+    }
+
+    private void attendTo(LineSocket client) {
+        String line;
+        try {
+            line = client.read(MAX_REQUEST_BYTES, PATIENCE_NS, ns -> {});
+        } catch (ErrnoException e) {
+            LOG.log(Level.DEBUG, "a client of the control socket: {0}", e.getMessage());
+            client.close();
+            return;
+        }
+        Optional<Conversation> longer = conversations.apply(line);
+        if (longer.isPresent()) {
+            try (FdChannel channel = new FdChannel(client.detach())) {
+                longer.get().hold(channel);
+            }
+        } else {
+            converse(client, () -> answer.apply(line));
+        }
+    }
+
+    /** What follows a request that a line does not answer. Throws nothing. */
+    interface Conversation {
+        void hold(FdChannel channel);
     }
 
     private interface Reply {

@@ -72,6 +72,18 @@ final class DeviceGroup {
         return kinds.plan(words);
     }
 
+    /** For a parent of mdevs: what it will be. */
+    Optional<MdevParentKind.Plan> parentPlan() {
+        Optional<MdevParentKind.Plan> plan = words.isEmpty() ? Optional.empty() : MdevParentKinds.plan(words);
+        if (plan.isPresent() && (socketPath != null || fd != null || address != null || driver != null)) {
+            throw CliException.usage(
+                    words.getFirst() + " is a parent of mdevs, each with a socket of its own: it takes none, nor an"
+                            + " address or a driver",
+                    "vfio serve " + String.join(" ", words));
+        }
+        return plan;
+    }
+
     Optional<Path> socketPath(DevicePlan plan) {
         if (plan.namesItsSockets()) {
             if (socketPath != null || fd != null) {

@@ -9,7 +9,12 @@ final class DeviceKinds {
     private final List<DeviceKind> kinds;
 
     DeviceKinds() {
-        this(List.of(new VirtioBlkKind(), new NvmeKind(), new I40eVfKind(), new BluefieldKind()));
+        this(Storage.ANEW);
+    }
+
+    /** @param storage where disks get theirs */
+    DeviceKinds(Storage storage) {
+        this(List.of(new VirtioBlkKind(storage), new NvmeKind(storage), new I40eVfKind(), new BluefieldKind()));
     }
 
     DeviceKinds(List<DeviceKind> kinds) {

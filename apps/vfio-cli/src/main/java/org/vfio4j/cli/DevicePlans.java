@@ -12,18 +12,22 @@ import org.vfio4j.sys.FileStat;
 import org.vfio4j.vfiouser.VfioUserServerOptions;
 
 /**
- * The devices of a command line, in its order.
+ * The devices of a command line, in its order, and the parents of mdevs.
  *
- * @param devices what each of them is to be
+ * @param devices what each device is to be
+ * @param parents what each parent is to be
  */
-record DevicePlans(List<Planned> devices) implements ServePlan {
+record DevicePlans(List<Planned> devices, List<MdevParentKind.Plan> parents) implements ServePlan {
 
     private record Planned(DeviceGroup group, DevicePlan plan) {}
 
-    static DevicePlans of(List<DeviceGroup> groups) {
-        DeviceKinds kinds = new DeviceKinds();
+    static DevicePlans of(List<DeviceGroup> groups, DeviceKinds kinds) {
         List<Planned> planned = new ArrayList<>();
+        List<MdevParentKind.Plan> parents = new ArrayList<>();
         for (DeviceGroup group : groups) {
+            if (group.parentPlan().map(parents::add).isPresent()) {
+                continue;
+            }
             DevicePlan plan = group.plan(kinds);
             group.socketPath(plan);
             group.address();
@@ -33,7 +37,7 @@ record DevicePlans(List<Planned> devices) implements ServePlan {
             }
             planned.add(new Planned(group, plan));
         }
-        return new DevicePlans(planned);
+        return new DevicePlans(planned, parents);
     }
 
     @Override
@@ -44,6 +48,11 @@ record DevicePlans(List<Planned> devices) implements ServePlan {
     @Override
     public void plugInto(Machine machine, VfioUserServerOptions server) {
         devices.forEach(device -> start(machine, device.group(), device.plan(), server));
+        try {
+            parents.forEach(machine.mdevs()::add);
+        } catch (ErrnoException e) {
+            throw new CliException(e, "each parent once");
+        }
     }
 
     private static void start(Machine machine, DeviceGroup group, DevicePlan plan, VfioUserServerOptions options) {

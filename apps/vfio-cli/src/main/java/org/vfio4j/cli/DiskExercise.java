@@ -116,6 +116,13 @@ final class DiskExercise {
         return new Result(requests, requests * RANDOM_BYTES, System.nanoTime() - start);
     }
 
+    /** Reads the first block, whatever is in it. */
+    void touch() {
+        int tag = take(false);
+        queue.read(0, buffers[tag], RANDOM_BYTES, tag);
+        drain(false);
+    }
+
     private Result result(long bytes, int pieceBytes, long startNs) {
         return new Result((bytes + pieceBytes - 1) / pieceBytes, bytes, System.nanoTime() - startNs);
     }

@@ -2,6 +2,7 @@ package org.vfio4j.cli;
 
 import java.util.List;
 import java.util.function.Supplier;
+import org.vfio4j.block.BlockBackend;
 import org.vfio4j.bus.PciFunction;
 
 /**
@@ -31,6 +32,14 @@ record EmulatedDevice(
     /** What it stands on, for people: {@code 512 MiB, memory}. */
     String description() {
         return says.get();
+    }
+
+    /** What it stands on. */
+    List<BlockBackend> storages() {
+        return parts.stream()
+                .filter(BlockBackend.class::isInstance)
+                .map(BlockBackend.class::cast)
+                .toList();
     }
 
     /** The same, changed by other means. */

@@ -11,7 +11,7 @@ final class FunctionChoice {
 
     @Parameters(
             paramLabel = "ID",
-            description = "Address (0000:00:01.0), VFIO device (vfio0), socket, or auxiliary device.")
+            description = "Address (0000:00:01.0), VFIO device (vfio0), socket, auxiliary device, or UUID of an mdev.")
     private String id = "";
 
     @Option(
@@ -27,6 +27,20 @@ final class FunctionChoice {
                 .filter(found -> id.equals(found.auxiliary().name()))
                 .filter(found -> functions().stream().noneMatch(of -> of.pid() == found.pid()))
                 .toList();
+    }
+
+    /** The mediated devices that are meant. */
+    List<ServerQuery.FoundMdev> mdevs() {
+        return ServerQuery.mdevs().stream()
+                .filter(found -> server == 0 || server == found.pid())
+                .filter(found -> !id.isEmpty() && isNamed(found.mdev()))
+                .toList();
+    }
+
+    private boolean isNamed(ServerState.Mdev mdev) {
+        return id.equals(mdev.uuid())
+                || id.equals(mdev.vfioDevice())
+                || Path.of(id).toAbsolutePath().toString().equals(mdev.socket());
     }
 
     /** The only one, if one is meant. */

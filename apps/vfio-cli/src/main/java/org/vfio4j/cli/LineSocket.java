@@ -88,6 +88,13 @@ final class LineSocket implements AutoCloseable {
         }
     }
 
+    /** The socket, the caller's from now on, which goes on behind the line that was read last. */
+    Fd detach() {
+        Fd detached = socket.dup();
+        close();
+        return detached;
+    }
+
     @Override
     public void close() {
         io.close();

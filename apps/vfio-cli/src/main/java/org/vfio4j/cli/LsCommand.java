@@ -1,13 +1,14 @@
 package org.vfio4j.cli;
 
 import java.util.List;
+import org.vfio4j.vfiomdev.VfioMdevDriver;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
-/** Lists functions. */
+/** Lists functions and mediated devices. */
 @Command(
         name = "ls",
-        description = "Lists the functions of this user's serving processes.",
+        description = "Lists the functions and mediated devices of this user's serving processes.",
         mixinStandardHelpOptions = true)
 final class LsCommand implements Runnable {
 
@@ -17,11 +18,17 @@ final class LsCommand implements Runnable {
     @Override
     public void run() {
         List<ServerQuery.Found> functions = ServerQuery.functions();
-        output.print("Function", functions, () -> print(functions));
+        List<ServerQuery.FoundMdev> mdevs = ServerQuery.mdevs();
+        if (output.isJson()) {
+            output.out().println(Output.json(functions, mdevs));
+        } else {
+            print(functions, mdevs);
+        }
+        output.out().flush();
     }
 
-    private void print(List<ServerQuery.Found> functions) {
-        if (functions.isEmpty()) {
+    private void print(List<ServerQuery.Found> functions, List<ServerQuery.FoundMdev> mdevs) {
+        if (functions.isEmpty() && mdevs.isEmpty()) {
             ServerQuery.explainNothing(output.err());
             return;
         }
@@ -37,6 +44,18 @@ final class LsCommand implements Runnable {
                     f.description(),
                     Long.toString(found.pid()),
                     f.where().replace("(inherited socket)", "(inherited)"));
+        }
+        for (ServerQuery.FoundMdev found : mdevs) {
+            ServerState.Mdev mdev = found.mdev();
+            table.row(
+                    mdev.uuid(),
+                    "-",
+                    VfioMdevDriver.NAME,
+                    mdev.vfioDevice(),
+                    mdev.type(),
+                    mdev.description() + ", of " + mdev.parent(),
+                    Long.toString(found.pid()),
+                    mdev.socket());
         }
         output.out().print(table);
     }

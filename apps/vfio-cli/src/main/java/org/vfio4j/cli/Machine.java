@@ -41,6 +41,8 @@ final class Machine implements AutoCloseable {
     private final VfioRegistry registry = new VfioRegistry();
     private final List<MachineFunction> functions = new CopyOnWriteArrayList<>();
     private final VfioUserServerOptions defaults;
+    private final MdevHost mdevs;
+    private volatile boolean takingOver;
     // Held while a function comes that a DPU emulates.
     private final Object growing = new Object();
     private boolean closed;
@@ -59,11 +61,12 @@ final class Machine implements AutoCloseable {
     /**
      * @param options of the driver vfio-pci
      * @param facts files of an operator's facts, behind the shipped ones
-     * @param defaults of the servers of functions that name their sockets
+     * @param defaults of the servers of mdevs, and of functions that name their sockets
      * @throws ErrnoException what {@link PciFactsTable#with(Path)} says of a file
      */
     Machine(VfioPciOptions options, List<Path> facts, VfioUserServerOptions defaults) {
         this.defaults = defaults;
+        mdevs = new MdevHost(registry, this::eventLoop, defaults);
         bus.provide(VfioRegistry.class, registry);
         bus.provide(VfioPciOptions.class, options);
         if (!facts.isEmpty()) {
@@ -78,6 +81,20 @@ final class Machine implements AutoCloseable {
 
     PciBus bus() {
         return bus;
+    }
+
+    /** Its mediated devices. */
+    MdevHost mdevs() {
+        return mdevs;
+    }
+
+    /** Whether its functions wait for what another process gives them, and are not served meanwhile. */
+    boolean isTakingOver() {
+        return takingOver;
+    }
+
+    void setTakingOver(boolean waits) {
+        takingOver = waits;
     }
 
     List<MachineFunction> functions() {
@@ -243,6 +260,7 @@ final class Machine implements AutoCloseable {
             closed = true;
         }
         view.ifPresent(Closing::quietly);
+        Closing.quietly(mdevs);
         // First all of them: a function that waits for its client may keep the bus from the next.
         functions.forEach(MachineFunction::hangUp);
         functions.reversed().forEach(Closing::quietly);
@@ -254,7 +272,7 @@ final class Machine implements AutoCloseable {
         loop.ifPresent(Closing::quietly);
     }
 
-    /** The event loop of all servers, made at the first call. */
+    /** The event loop of all servers, made at the first call: the first to be served may be what another process asks for. */
     synchronized EventLoop eventLoop() {
         EventLoop found = loop.orElseGet(EventLoop::new);
         loop = Optional.of(found);

@@ -10,8 +10,9 @@ import org.vfio4j.bus.PciAddress;
  *
  * @param options of the whole process
  * @param devices in the order in which they are plugged in: a bridge before what is behind it
+ * @param parents of mdevs
  */
-record MachineConfig(Options options, List<Device> devices) {
+record MachineConfig(Options options, List<Device> devices, List<MdevParent> parents) {
 
     /**
      * What {@code vfio serve} has options for.
@@ -50,4 +51,7 @@ record MachineConfig(Options options, List<Device> devices) {
             Optional<String> driver,
             Optional<PciAddress> emulatedBy)
             implements Device {}
+
+    /** A parent of mdevs, and where in the file it stands. It is nowhere on the bus. */
+    record MdevParent(String where, MdevParentKind.Plan plan) {}
 }

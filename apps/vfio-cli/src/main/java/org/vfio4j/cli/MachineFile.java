@@ -35,7 +35,12 @@ record MachineFile(String name, String text) {
 
     /** The machine that it describes. */
     MachineConfig machine() {
-        return new MachineReader(new DeviceKinds()).read(name, text);
+        return machine(new DeviceKinds());
+    }
+
+    /** The same with these kinds of devices. */
+    MachineConfig machine(DeviceKinds kinds) {
+        return new MachineReader(kinds).read(name, text);
     }
 
     private static String text(Path path) {

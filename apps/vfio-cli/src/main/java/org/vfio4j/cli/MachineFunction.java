@@ -1,6 +1,7 @@
 package org.vfio4j.cli;
 
 import static org.vfio4j.sys.Errno.EBUSY;
+import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.ENODEV;
 import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 
@@ -9,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
+import org.vfio4j.block.BlockBackend;
 import org.vfio4j.bluefield.Bluefield;
 import org.vfio4j.bus.AuxiliaryDevice;
 import org.vfio4j.bus.AuxiliaryDriver;
@@ -19,6 +21,7 @@ import org.vfio4j.bus.PciBus;
 import org.vfio4j.bus.PciDevice;
 import org.vfio4j.bus.PciDriver;
 import org.vfio4j.devicemodel.DeviceStatistics;
+import org.vfio4j.devicemodel.FunctionState;
 import org.vfio4j.devicemodel.QueueSnapshot;
 import org.vfio4j.mlx5.SnapFunction;
 import org.vfio4j.sys.ErrnoException;
@@ -113,7 +116,7 @@ final class MachineFunction implements AutoCloseable {
                 .open();
     }
 
-    /** Serves it from now on, whenever it has a driver. */
+    /** Serves it from now on, whenever it has a driver; a machine that takes over serves nothing before it has. */
     void serve(Endpoint endpoint, VfioUserServerOptions options) {
         exclusively("serve", List.of(this), () -> {
             service = Optional.of(new Service(endpoint, options));
@@ -121,6 +124,107 @@ final class MachineFunction implements AutoCloseable {
                 startServer();
             }
         });
+    }
+
+    /** Whether it is served now. */
+    boolean isServed() {
+        return server.isPresent();
+    }
+
+    /** What it stands on. */
+    List<BlockBackend> storages() {
+        return emulated.storages();
+    }
+
+    /**
+     * Stops it for another process to go on with it, between two messages of its client and with no request under way. After this comes
+     * {@link #goOn} or {@link #leaveToOther}, from the same thread: nobody else changes it meanwhile.
+     *
+     * @param limit how long the client may keep it busy
+     * @throws ErrnoException EOPNOTSUPP when it cannot be handed over, EBUSY, ETIMEDOUT: it works as before then
+     */
+    MovingFunction handOver(Duration limit) {
+        if (!change.tryLock()) {
+            throw new ErrnoException(EBUSY, "hand over " + device + ": it is being bound or unbound");
+        }
+        try {
+            VfioUserServer serving = server.orElseThrow(
+                    () -> new ErrnoException(EOPNOTSUPP, "hand over " + device + ", which is not served"));
+            FunctionState state = functionState();
+            state.suspend();
+            try {
+                return MovingFunction.of(device.toString(), serving.handOver(limit), state.save());
+            } catch (RuntimeException e) {
+                state.resume();
+                throw e;
+            }
+        } catch (RuntimeException e) {
+            change.unlock();
+            throw e;
+        }
+    }
+
+    /** Takes {@link #handOver} back. */
+    void goOn() {
+        functionState().resume();
+        server.ifPresent(VfioUserServer::goOn);
+        change.unlock();
+    }
+
+    /** Another process has it. */
+    void leaveToOther() {
+        server.ifPresent(VfioUserServer::leaveToOther);
+        server = Optional.empty();
+        served = Optional.empty();
+        service = Optional.empty();
+        change.unlock();
+    }
+
+    /**
+     * Goes on where another process stopped. It serves nobody before {@link #startTakenOver}.
+     *
+     * @throws ErrnoException EINVAL when it is another function, or set up otherwise
+     */
+    void takeOver(MovingFunction from) {
+        exclusively("take over", List.of(this), () -> {
+            Service how = service.orElseThrow(
+                    () -> new ErrnoException(EINVAL, "take over " + device + ", which is not served here"));
+            FunctionState state = functionState();
+            state.suspend();
+            LocalDeviceFile file = open();
+            try {
+                inspection = Inspection.of(file);
+                VfioUserServer taken = VfioUserServer.takeOver(machine.eventLoop(), from.server(), file, how.options());
+                server = Optional.of(taken);
+                served = Optional.of(file);
+            } catch (RuntimeException e) {
+                file.close();
+                throw e;
+            }
+            state.load(from.state());
+        });
+    }
+
+    /** Works, and serves its client. */
+    void startTakenOver() {
+        functionState().resume();
+        server.ifPresent(VfioUserServer::startTakenOver);
+    }
+
+    /** Serves it, when nobody did where it comes from. */
+    void serveIfBound() {
+        exclusively("serve", List.of(this), this::serveAgain);
+    }
+
+    private FunctionState functionState() {
+        if (device.function().bars().stream()
+                .anyMatch(bar -> device.function().barMemory(bar.index()).isPresent())) {
+            throw new ErrnoException(EOPNOTSUPP, "hand over " + device + ", whose doorbells its client has mapped");
+        }
+        return device.function()
+                .platform(FunctionState.class)
+                .orElseThrow(() -> new ErrnoException(
+                        EOPNOTSUPP, "hand over " + device + ": a " + emulated.kind() + " cannot be"));
     }
 
     /**
@@ -136,7 +240,23 @@ final class MachineFunction implements AutoCloseable {
     }
 
     /**
-     * The same for a function that has just been plugged in, which a driver may have taken by itself: that one keeps it when it is
+     * Has the bus do what may give it a driver, and serves it if that is one of VFIO's: unlike {@link #bind}, the driver need not be
+     * named by driver_override.
+     *
+     * @throws ErrnoException EBUSY when another request is at it; what {@code onBus} and the socket's path say
+     */
+    void attach(Runnable onBus) {
+        exclusively("bind", List.of(this), () -> {
+            onBus.run();
+            if (vfio.isEmpty() && findVfioDevice().isPresent()) {
+                startOrUnbind();
+            }
+        });
+        machine.dependents(device).forEach(MachineFunction::serveWhatIsBound);
+    }
+
+    /**
+     * As {@link #bind}, for a function that has just been plugged in, which a driver may have taken by itself: that one keeps it when it is
      * one of VFIO's, and no other is wanted.
      */
     void bindFirst(Optional<String> wanted) {
@@ -408,6 +528,9 @@ final class MachineFunction implements AutoCloseable {
     }
 
     private void startServer() {
+        if (machine.isTakingOver()) {
+            return;
+        }
         Service how = service.orElseThrow();
         LocalDeviceFile file = open();
         try {

@@ -31,6 +31,15 @@ record MachinePlan(MachineConfig config) implements ServePlan {
                 throw new CliException(ExitCode.of(e.errno()), device.where() + ": " + e.getMessage(), "vfio drivers");
             }
         }
+        config.parents().forEach(parent -> add(machine, parent));
+    }
+
+    private static void add(Machine machine, MachineConfig.MdevParent parent) {
+        try {
+            machine.mdevs().add(parent.plan());
+        } catch (ErrnoException e) {
+            throw new CliException(ExitCode.of(e.errno()), parent.where() + ": " + e.getMessage(), "each parent once");
+        }
     }
 
     private static void start(Machine machine, MachineConfig.Function device, VfioUserServerOptions server) {

@@ -29,6 +29,7 @@ final class MachineReader {
     private static final List<String> OF_BRIDGE = List.of("bridge", "address", "id", "buses", "behind");
     private static final List<String> OF_DEVICE =
             List.of("device", "address", "settings", "socket-path", "driver", "emulated-by");
+    private static final List<String> OF_PARENT = List.of("device", "settings");
 
     private static final Pattern BUSES = Pattern.compile("([0-9a-fA-F]{1,2})(?:-([0-9a-fA-F]{1,2}))?");
     private static final Pattern ID = Pattern.compile("([0-9a-fA-F]{1,4}):([0-9a-fA-F]{1,4})");
@@ -36,6 +37,7 @@ final class MachineReader {
     private final DeviceKinds kinds;
     private final PlannedBus bus = new PlannedBus();
     private final List<MachineConfig.Device> devices = new ArrayList<>();
+    private final List<MachineConfig.MdevParent> parents = new ArrayList<>();
     private final Map<Path, String> sockets = new HashMap<>();
 
     // Of the DPUs so far.
@@ -61,7 +63,7 @@ final class MachineReader {
         for (YamlValue device : required(document, top, "devices").list()) {
             device(device, Optional.empty());
         }
-        return new MachineConfig(options, List.copyOf(devices));
+        return new MachineConfig(options, List.copyOf(devices), List.copyOf(parents));
     }
 
     private static void expect(YamlValue in, Map<String, YamlValue> values, String key, String only) {
@@ -113,6 +115,8 @@ final class MachineReader {
         }
         if (any.containsKey("bridge")) {
             bridge(value, value.map(OF_BRIDGE), upstream);
+        } else if (MdevParentKinds.isOne(required(value, any, "device").text())) {
+            parent(value, value.map(OF_PARENT), upstream);
         } else {
             function(value, value.map(OF_DEVICE), upstream);
         }
@@ -149,7 +153,7 @@ final class MachineReader {
 
     private void function(YamlValue value, Map<String, YamlValue> keys, Optional<MachineConfig.Bridge> upstream) {
         PciAddress address = address(value, keys, upstream);
-        DevicePlan plan = plan(required(value, keys, "device"), Optional.ofNullable(keys.get("settings")));
+        DevicePlan plan = plan(required(value, keys, "device"), Optional.ofNullable(keys.get("settings")), kinds::plan);
         YamlValue place = required(value, keys, "address");
         List<PciAddress> places = places(place, plan, address);
         places.forEach(each -> planned(place, upstream, () -> bus.add(each), each));
@@ -191,6 +195,15 @@ final class MachineReader {
             throw by.wrong("emulated-by " + address + ": no network function of a bluefield before it is there");
         }
         return address;
+    }
+
+    private void parent(YamlValue value, Map<String, YamlValue> keys, Optional<MachineConfig.Bridge> upstream) {
+        YamlValue device = required(value, keys, "device");
+        if (upstream.isPresent()) {
+            throw device.wrong(device.text() + " is a parent of mdevs: it is on no bus, and so behind no bridge");
+        }
+        MdevParentKind.Plan plan = plan(device, Optional.ofNullable(keys.get("settings")), MdevParentKinds::plan);
+        parents.add(new MachineConfig.MdevParent(value.where(), plan));
     }
 
     private void checkSocket(YamlValue socket, DevicePlan plan) {
@@ -240,7 +253,12 @@ final class MachineReader {
         }
     }
 
-    private DevicePlan plan(YamlValue device, Optional<YamlValue> settings) {
+    /** Makes of the name of a kind and settings what it will be. */
+    private interface Planner<T> {
+        T plan(String kind, List<Setting> settings);
+    }
+
+    private static <T> T plan(YamlValue device, Optional<YamlValue> settings, Planner<T> kinds) {
         String kind = device.word("device");
         List<Setting> words = new ArrayList<>();
         List<YamlValue> values = new ArrayList<>();
@@ -251,14 +269,15 @@ final class MachineReader {
         try {
             return kinds.plan(kind, words);
         } catch (CliException e) {
-            throw culprit(kind, words, values, String.valueOf(e.getMessage()))
+            throw culprit(kinds, kind, words, values, String.valueOf(e.getMessage()))
                     .orElse(device)
                     .wrong(String.valueOf(e.getMessage()), e.hint());
         }
     }
 
     // Which setting it is that a kind does not take: the last of the fewest that it takes as badly.
-    private Optional<YamlValue> culprit(String kind, List<Setting> words, List<YamlValue> values, String message) {
+    private static Optional<YamlValue> culprit(
+            Planner<?> kinds, String kind, List<Setting> words, List<YamlValue> values, String message) {
         for (int i = 0; i <= words.size(); i++) {
             try {
                 kinds.plan(kind, words.subList(0, i));

@@ -27,8 +27,10 @@ public final class Main {
             UnbindCommand.class,
             ResizeCommand.class,
             LimitCommand.class,
+            UpgradeCommand.class,
             SnapCommand.class,
             ConfigCommand.class,
+            MdevCommand.class,
             DriversCommand.class,
             ModaliasCommand.class,
             GuestCommand.class,
@@ -39,7 +41,7 @@ public final class Main {
     private Main() {}
 
     public static void main(String[] args) {
-        if (args.length > 0 && args[0].equals(ServeCommand.NAME)) {
+        if (args.length > 0 && List.of(ServeCommand.NAME, UpgradeCommand.NAME).contains(args[0])) {
             Preload.start();
         }
         PrintWriter out = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
@@ -51,7 +53,8 @@ public final class Main {
     static int run(PrintWriter out, PrintWriter err, String... args) {
         List<List<String>> groups = ServeCommand.groups(args);
         List<String> words = groups.getFirst();
-        CommandLine line = new CommandLine(new VfioCommand(), new Commands(groups.subList(1, groups.size())));
+        CommandLine line =
+                new CommandLine(new VfioCommand(), new Commands(groups.subList(1, groups.size()), List.of(args)));
         commands(words).forEach(line::addSubcommand);
         Optional.ofNullable(line.getSubcommands().get(ServeCommand.NAME))
                 .ifPresent(serve -> serve.getCommandSpec().usageMessage().footer(ServeCommand.footer()));
@@ -79,11 +82,11 @@ public final class Main {
     }
 
     /** Makes the commands; serve gets its further devices, which are no business of the parser's. */
-    private record Commands(List<List<String>> furtherDevices) implements CommandLine.IFactory {
+    private record Commands(List<List<String>> furtherDevices, List<String> arguments) implements CommandLine.IFactory {
         @Override
         public <K> K create(Class<K> type) throws Exception {
             return type == ServeCommand.class
-                    ? type.cast(new ServeCommand(furtherDevices))
+                    ? type.cast(new ServeCommand(furtherDevices, arguments, Optional.empty()))
                     : CommandLine.defaultFactory().create(type);
         }
     }
@@ -110,7 +113,8 @@ public final class Main {
                         "a path that this locale has no letters for: " + e.getInput(), "LC_ALL=C.UTF-8 vfio ...");
             default -> throw failure;
         };
-        command.getErr().println("vfio: " + command.getCommandName() + ": " + told.getMessage());
+        String name = command.getCommandSpec().qualifiedName().replaceFirst("^vfio ", "");
+        command.getErr().println("vfio: " + name + ": " + told.getMessage());
         command.getErr().println("try: " + told.hint());
         return told.exitCode();
     }

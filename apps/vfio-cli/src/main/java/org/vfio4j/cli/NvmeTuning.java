@@ -2,25 +2,30 @@ package org.vfio4j.cli;
 
 import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 
-import java.util.List;
-import org.vfio4j.block.BlockBackend;
+import org.vfio4j.devicemodel.DeviceLimits;
 import org.vfio4j.nvme.Nvme;
 import org.vfio4j.sys.ErrnoException;
 
-/** What can be changed of an NVMe controller while it is used: the size of its namespace, if it has one only. */
-record NvmeTuning(Nvme nvme, List<BlockBackend> namespaces) implements DeviceTuning {
+/**
+ * What can be changed of an NVMe controller while it is used.
+ *
+ * @param namespaces how many it has; a size says of which only when there is one
+ */
+record NvmeTuning(Nvme nvme, int namespaces) implements DeviceTuning {
 
-    private static final int FIRST = 1;
-
-    /** {@inheritDoc} The driver hears of it by an asynchronous event (Namespace Attribute Changed). */
     @Override
     public void resize(long sizeBytes) {
-        if (namespaces.size() != 1) {
-            throw new ErrnoException(
-                    EOPNOTSUPP, "resize of a controller with " + namespaces.size() + " namespaces: the limit is 1");
+        if (namespaces != 1) {
+            throw new ErrnoException(EOPNOTSUPP, "resize of a controller with " + namespaces + " namespaces");
         }
-        BlockBackend storage = namespaces.getFirst();
-        storage.grow(sizeBytes);
-        nvme.setStorage(FIRST, storage);
+        nvme.resize(1, sizeBytes);
+    }
+
+    @Override
+    public void limit(long requestsPerSecond, long bytesPerSecond) {
+        DeviceLimits now = nvme.limits();
+        nvme.setLimits(
+                requestsPerSecond == UNCHANGED ? now.requestsPerSecond() : requestsPerSecond,
+                bytesPerSecond == UNCHANGED ? now.bytesPerSecond() : bytesPerSecond);
     }
 }

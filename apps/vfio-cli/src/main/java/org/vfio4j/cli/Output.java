@@ -19,10 +19,16 @@ final class Output {
 
     /** {@code {"apiVersion": ..., "kind": ..., "items": [...]}}, without a line end. */
     static String json(String kind, List<?> items) {
-        return JsonMapper.builder()
-                .build()
-                .writerWithDefaultPrettyPrinter()
-                .writeValueAsString(new Envelope(API_VERSION, kind, items));
+        return json(new Envelope(API_VERSION, kind, items));
+    }
+
+    /** The same of functions, with mediated devices in {@code mdevs} beside them. */
+    static String json(List<ServerQuery.Found> functions, List<ServerQuery.FoundMdev> mdevs) {
+        return json(new Devices(API_VERSION, "Function", functions, mdevs));
+    }
+
+    private static String json(Object value) {
+        return JsonMapper.builder().build().writerWithDefaultPrettyPrinter().writeValueAsString(value);
     }
 
     /**
@@ -38,4 +44,6 @@ final class Output {
     }
 
     record Envelope(String apiVersion, String kind, List<?> items) {}
+
+    record Devices(String apiVersion, String kind, List<ServerQuery.Found> items, List<ServerQuery.FoundMdev> mdevs) {}
 }

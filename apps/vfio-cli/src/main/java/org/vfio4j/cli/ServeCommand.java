@@ -5,6 +5,7 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -29,11 +30,23 @@ final class ServeCommand implements Callable<Integer> {
     static final String NAME = "serve";
 
     private static final String NEXT_DEVICE = "+";
-    private static final Set<String> PROCESS_OPTIONS =
-            Set.of("--config", "-f", "--sysfs", "--run", "--print", "--vfio-pci", "--facts", "-o", "--output");
+    private static final Set<String> PROCESS_OPTIONS = Set.of(
+            "--config",
+            "-f",
+            "--sysfs",
+            "--sysfs-fuse",
+            "--run",
+            "--print",
+            "--vfio-pci",
+            "--facts",
+            "--definitions",
+            "-o",
+            "--output");
     private static final Set<String> PROCESS_FLAGS = Set.of("--trust-client", "-h", "--help", "-V", "--version");
 
     private final List<List<String>> furtherDevices;
+    private final List<String> arguments;
+    private final Optional<Takeover> takeover;
 
     @Mixin
     private DeviceGroup first = new DeviceGroup();
@@ -56,6 +69,13 @@ final class ServeCommand implements Callable<Integer> {
     private @Nullable Path sysfs;
 
     @Option(
+            names = "--sysfs-fuse",
+            paramLabel = "DIR",
+            description =
+                    "Mount a tree like /sys here, in which writes act: bind, unbind, create, remove, ... It needs FUSE.")
+    private @Nullable Path sysfsFuse;
+
+    @Option(
             names = "--run",
             paramLabel = "COMMAND",
             description = "Run this in a shell, with VFIO_SOCKET set, and end with its exit code.")
@@ -75,15 +95,24 @@ final class ServeCommand implements Callable<Integer> {
             description = "What is known of functions by their ids, or a directory of *.facts; behind what is shipped.")
     private List<Path> facts = List.of();
 
+    @Mixin
+    private MdevDefinitionsOption definitions = new MdevDefinitionsOption();
+
     @Option(names = "--print", paramLabel = "qemu", description = "Print only QEMU's options, for scripts.")
     private @Nullable String print;
 
     @Mixin
     private OutputOption output = new OutputOption();
 
-    /** @param furtherDevices the words behind each + */
-    ServeCommand(List<List<String>> furtherDevices) {
+    /**
+     * @param furtherDevices the words behind each +
+     * @param arguments the whole command line
+     * @param takeover from another process, whose command line it is; empty for a new one
+     */
+    ServeCommand(List<List<String>> furtherDevices, List<String> arguments, Optional<Takeover> takeover) {
         this.furtherDevices = furtherDevices;
+        this.arguments = List.copyOf(arguments);
+        this.takeover = takeover;
     }
 
     /**
@@ -113,6 +142,7 @@ final class ServeCommand implements Callable<Integer> {
     static String[] footer() {
         List<String> lines = new ArrayList<>(List.of("", "Devices:"));
         lines.addAll(new DeviceKinds().help());
+        lines.addAll(MdevParentKinds.help());
         lines.addAll(List.of(
                 "",
                 "Examples:",
@@ -123,7 +153,8 @@ final class ServeCommand implements Callable<Integer> {
                 "           + i40e-vf link=net0 --socket-path /tmp/b.sock",
                 "  vfio serve bluefield --address 0000:07:00.0 \\",
                 "           + virtio-blk memory=64M --emulated-by 0000:07:00.0 --socket-path /tmp/a.sock",
-                "  vfio serve --config machine.yaml"));
+                "  vfio serve --config machine.yaml",
+                "  vfio serve mtty"));
         return lines.toArray(String[]::new);
     }
 
@@ -138,32 +169,66 @@ final class ServeCommand implements Callable<Integer> {
         StopSignal stop = StopSignal.install();
         try (ServerDirectory directory = inDirectory(ServerDirectory::create);
                 Machine machine = machine(options, plan)) {
+            machine.setTakingOver(takeover.isPresent());
             // Others read its name, from other directories.
             Path view = Optional.ofNullable(sysfs)
                     .or(() -> plan.options().sysfs())
                     .orElse(directory.sysfs())
                     .toAbsolutePath();
             plan.plugInto(machine, serverOptions(plan));
-            try (ServerControl control = inDirectory(() -> ServerControl.start(machine, directory, view))) {
+            machine.mdevs().startDefined(definitions.definitions());
+            takeover.ifPresent(from -> takeOver(from, machine));
+            UpgradeSource upgrade =
+                    new UpgradeSource(machine, arguments, () -> obstacle(machine), Rehearsal::run, stop::stop);
+            try (ServerControl control = inDirectory(() -> ServerControl.start(machine, directory, view, upgrade));
+                    SysfsMount mount = SysfsMount.open(machine, control, Optional.ofNullable(sysfsFuse), view)) {
                 ServerState state = control.state();
-                announce(state);
+                announce(state, machine.mdevs(), mount);
                 return run == null ? stop.await() : stop.awaitOr(command(run, state));
             }
         }
     }
 
+    /** Why another process cannot take over from this one; empty when it can. */
+    private Optional<String> obstacle(Machine machine) {
+        if (run != null) {
+            return Optional.of("it ends with the command of --run");
+        }
+        if (sysfsFuse != null) {
+            return Optional.of("its --sysfs-fuse is its own");
+        }
+        return machine.mdevs().bus().parents().isEmpty()
+                ? Optional.empty()
+                : Optional.of("its mediated devices cannot be handed over");
+    }
+
+    private void takeOver(Takeover from, Machine machine) {
+        try (from) {
+            long pauseNs = from.finish(machine);
+            output.err()
+                    .printf(
+                            Locale.ROOT,
+                            "took over %d functions; their clients waited for %.1f ms%n",
+                            from.offer().functions(),
+                            pauseNs / 1e6);
+        } catch (ErrnoException e) {
+            throw new CliException(ExitCode.of(e.errno()), e.getMessage() + "; the other process serves on", "vfio ls");
+        }
+    }
+
     private ServePlan plan() {
+        DeviceKinds kinds = new DeviceKinds(takeover.map(Takeover::storage).orElse(Storage.ANEW));
         if (config == null) {
             List<DeviceGroup> groups = new ArrayList<>(List.of(first));
             furtherDevices.forEach(words -> groups.add(DeviceGroup.parse(words)));
-            return DevicePlans.of(groups);
+            return DevicePlans.of(groups, kinds);
         }
         if (!first.isEmpty() || !furtherDevices.isEmpty()) {
             throw CliException.usage(
                     "--config " + config + " describes all devices: no other goes with it",
                     "vfio config print " + config);
         }
-        return new MachinePlan(MachineFile.read(config).machine());
+        return new MachinePlan(MachineFile.read(config).machine(kinds));
     }
 
     private Machine machine(VfioPciOptions options, ServePlan plan) {
@@ -198,7 +263,7 @@ final class ServeCommand implements Callable<Integer> {
         }
     }
 
-    private void announce(ServerState state) {
+    private void announce(ServerState state, MdevHost mdevs, SysfsMount mount) {
         PrintWriter out = output.out();
         if (print != null) {
             out.print(QemuLine.MEMORY);
@@ -213,13 +278,27 @@ final class ServeCommand implements Callable<Integer> {
                 out.println(where(function) + ": " + function.address() + " " + function.kind() + ", "
                         + function.description());
             }
+            announce(mdevs, out);
             out.println("qemu: " + QemuLine.MEMORY);
             state.functions().stream()
                     .filter(function -> !function.socket().isEmpty())
                     .forEach(function -> out.println("      " + QemuLine.device(function.socket())));
+            mdevs.states().forEach(mdev -> out.println("      " + QemuLine.device(mdev.socket())));
+            mount.directory().ifPresent(path -> out.println("sysfs: " + path));
             out.println("lspci: lspci -A linux-sysfs -O sysfs.path=" + state.sysfs() + " -vv");
         }
         out.flush();
+    }
+
+    private static void announce(MdevHost mdevs, PrintWriter out) {
+        for (MdevState mdev : mdevs.states()) {
+            out.println(
+                    "listening on " + mdev.socket() + ": " + mdev.uuid() + " " + mdev.type() + " of " + mdev.parent());
+        }
+        for (MdevTypeState type : mdevs.types()) {
+            out.println("mdev type " + type.type() + " of " + type.parent() + ": " + type.availableInstances()
+                    + " available, " + type.name());
+        }
     }
 
     private static String where(ServerState.Function function) {

@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.vfio4j.bus.AuxiliaryBus;
 import org.vfio4j.bus.AuxiliaryDevice;
 import org.vfio4j.bus.AuxiliaryDriver;
@@ -23,7 +24,7 @@ import tools.jackson.core.JacksonException;
 
 /**
  * What other processes of the user can see of a serving process and ask of it: its state in a file, always the newest, and the
- * requests of {@link ControlRequest}, {@link TuneRequest} and {@link SnapRequest}. Any thread may call it.
+ * requests of {@link ControlRequest}, {@link TuneRequest}, {@link MdevRequest} and {@link SnapRequest}. Any thread may call it.
  */
 final class ServerControl implements AutoCloseable {
 
@@ -32,16 +33,19 @@ final class ServerControl implements AutoCloseable {
     private final Machine machine;
     private final ServerDirectory directory;
     private final Path sysfs;
+    private final MdevControl mdevs;
     private final ControlSocket socket;
     private volatile boolean closing;
 
-    private ServerControl(Machine machine, ServerDirectory directory, Path sysfs) {
+    private ServerControl(Machine machine, ServerDirectory directory, Path sysfs, ControlSocket.Conversation upgrade) {
         this.machine = machine;
         this.directory = directory;
         this.sysfs = sysfs;
+        mdevs = new MdevControl(machine.mdevs());
         socket = ControlSocket.listen(
                 directory.control(),
                 this::answer,
+                line -> line.equals(ControlRequest.UPGRADE) ? Optional.of(upgrade) : Optional.empty(),
                 failure(EAGAIN, "the process takes " + ControlSocket.MAX_CONNECTIONS + " requests at a time"));
     }
 
@@ -49,11 +53,13 @@ final class ServerControl implements AutoCloseable {
      * Begins: makes the view of the bus, publishes the state and listens.
      *
      * @param sysfs where the view goes
+     * @param upgrade hands everything to another process that asks for it
      * @throws ErrnoException when the directory cannot be written
      */
-    static ServerControl start(Machine machine, ServerDirectory directory, Path sysfs) {
+    static ServerControl start(
+            Machine machine, ServerDirectory directory, Path sysfs, ControlSocket.Conversation upgrade) {
         machine.showIn(sysfs);
-        ServerControl control = new ServerControl(machine, directory, sysfs);
+        ServerControl control = new ServerControl(machine, directory, sysfs, upgrade);
         try {
             control.publish();
             return control;
@@ -67,8 +73,10 @@ final class ServerControl implements AutoCloseable {
     ServerState state() {
         List<ServerState.Function> functions =
                 machine.functions().stream().map(MachineFunction::state).toList();
-        List<String> sockets = functions.stream()
-                .map(ServerState.Function::socket)
+        List<ServerState.Mdev> made = machine.mdevs().devices();
+        List<String> sockets = Stream.concat(
+                        functions.stream().map(ServerState.Function::socket),
+                        made.stream().map(ServerState.Mdev::socket))
                 .filter(path -> !path.isEmpty())
                 .toList();
         return new ServerState(
@@ -77,7 +85,8 @@ final class ServerControl implements AutoCloseable {
                 QemuLine.arguments(sockets),
                 functions,
                 MachineState.bridges(machine.bus()),
-                MachineState.auxiliary(machine.bus()));
+                MachineState.auxiliary(machine.bus()),
+                made);
     }
 
     @Override
@@ -93,6 +102,11 @@ final class ServerControl implements AutoCloseable {
     /** The reply to a request: a line of JSON for a line of JSON. */
     private String answer(String line) {
         try {
+            if (MdevRequest.isOne(line)) {
+                String reply = mdevs.answer(MdevRequest.parse(line));
+                publishChange();
+                return reply;
+            }
             Optional<TuneRequest> tune = TuneRequest.find(line);
             if (tune.isPresent()) {
                 MachineFunction function = function(tune.get().address());
@@ -131,7 +145,7 @@ final class ServerControl implements AutoCloseable {
         } catch (JacksonException e) {
             return failure(EINVAL, "a request that is none: " + e.getOriginalMessage() + ": " + Errno.describe(EINVAL));
         } catch (ErrnoException e) {
-            return failure(e.errno(), String.valueOf(e.getMessage()));
+            return failure(e);
         } catch (CliException e) {
             return failure(e.errno(), String.valueOf(e.getMessage()), e.hint());
         } catch (RuntimeException e) {
@@ -213,7 +227,7 @@ final class ServerControl implements AutoCloseable {
     }
 
     // What was asked for is done: a file that cannot be written is no reason to say that it is not.
-    private void publishChange() {
+    void publishChange() {
         if (closing) {
             return;
         }
@@ -222,6 +236,11 @@ final class ServerControl implements AutoCloseable {
         } catch (ErrnoException e) {
             LOG.log(Level.WARNING, "what vfio ls shows is out of date: {0}", e.getMessage());
         }
+    }
+
+    /** How a failure is told. */
+    static String failure(ErrnoException e) {
+        return failure(e.errno(), String.valueOf(e.getMessage()));
     }
 
     /** A reply that says what failed. */

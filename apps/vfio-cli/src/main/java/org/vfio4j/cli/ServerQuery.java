@@ -17,6 +17,18 @@ final class ServerQuery {
     /** An auxiliary device and the process that has it. */
     record FoundPart(long pid, String sysfs, ServerState.Auxiliary auxiliary) {}
 
+    /** A mediated device and the process that has it. */
+    record FoundMdev(long pid, String sysfs, ServerState.Mdev mdev) {}
+
+    /** All mediated devices of all serving processes. */
+    static List<FoundMdev> mdevs() {
+        List<FoundMdev> found = new ArrayList<>();
+        for (ServerState server : ServerDirectory.servers()) {
+            server.mdevs().forEach(mdev -> found.add(new FoundMdev(server.pid(), server.sysfs(), mdev)));
+        }
+        return found;
+    }
+
     /** All auxiliary devices of all serving processes. */
     static List<FoundPart> parts() {
         List<FoundPart> found = new ArrayList<>();

@@ -11,6 +11,7 @@ import java.util.List;
  * @param functions what it has on its bus, bridges apart
  * @param bridges what the functions sit behind
  * @param auxiliary what its drivers have handed to the auxiliary bus
+ * @param mdevs the mediated devices of its parents
  */
 record ServerState(
         long pid,
@@ -18,7 +19,8 @@ record ServerState(
         List<String> qemu,
         List<Function> functions,
         List<Bridge> bridges,
-        List<Auxiliary> auxiliary) {
+        List<Auxiliary> auxiliary,
+        List<Mdev> mdevs) {
 
     /**
      * A function on a serving process's bus.
@@ -129,6 +131,45 @@ record ServerState(
     }
 
     /**
+     * A mediated device.
+     *
+     * @param uuid its name
+     * @param parent of which it is made
+     * @param type as {@code mtty-2}
+     * @param description its type, for people
+     * @param vfioDevice as {@code vfio0}
+     * @param socket where it is served
+     * @param regions those that exist
+     * @param irqs those that exist
+     * @param features those of {@code VFIO_DEVICE_FEATURE} that it has
+     * @param migration what it can do of live migration, empty for nothing
+     */
+    record Mdev(
+            String uuid,
+            String parent,
+            String type,
+            String description,
+            String vfioDevice,
+            String socket,
+            List<Region> regions,
+            List<Irq> irqs,
+            List<Feature> features,
+            List<String> migration) {
+
+        void write(JsonWriter json) {
+            json.object().field("uuid", uuid).field("parent", parent).field("type", type);
+            json.field("description", description).field("vfioDevice", vfioDevice);
+            json.field("socket", socket).array("regions");
+            regions.forEach(region -> region.write(json));
+            json.endArray().array("irqs");
+            irqs.forEach(irq -> irq.write(json));
+            json.endArray().array("features");
+            features.forEach(feature -> feature.write(json));
+            json.endArray().field("migration", migration).end();
+        }
+    }
+
+    /**
      * A region that exists.
      *
      * @param name as {@code BAR0}
@@ -204,6 +245,8 @@ record ServerState(
         bridges.forEach(bridge -> bridge.write(json));
         json.endArray().array("auxiliary");
         auxiliary.forEach(device -> device.write(json));
+        json.endArray().array("mdevs");
+        mdevs.forEach(device -> device.write(json));
         json.endArray().end();
     }
 }

@@ -6,15 +6,15 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
-import java.util.StringJoiner;
-import org.vfio4j.uapi.Vfio;
+import org.vfio4j.vfiomdev.VfioMdevDriver;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
-/** Shows one function. */
+/** Shows one function, or another device. */
 @Command(
         name = "show",
-        description = "Shows a function: its place, configuration space, regions, interrupts; or an auxiliary device.",
+        description =
+                "Shows a function: its place, configuration space, regions, interrupts; an auxiliary device, or an mdev.",
         mixinStandardHelpOptions = true,
         footer = {"", "Examples:", "  vfio show 0000:00:01.0", "  vfio show mlx5_core.vfio_pci.2048"})
 final class ShowCommand implements Runnable {
@@ -30,6 +30,11 @@ final class ShowCommand implements Runnable {
         List<ServerQuery.FoundPart> parts = choice.parts();
         if (!parts.isEmpty()) {
             output.print("AuxiliaryDevice", parts, () -> parts.forEach(part -> print(output.out(), part)));
+            return;
+        }
+        List<ServerQuery.FoundMdev> mdevs = choice.mdevs();
+        if (!mdevs.isEmpty()) {
+            output.print("MdevDevice", mdevs, () -> mdevs.forEach(mdev -> print(output.out(), mdev)));
             return;
         }
         List<ServerQuery.Found> matching =
@@ -62,6 +67,15 @@ final class ShowCommand implements Runnable {
         }
     }
 
+    private static void print(PrintWriter out, ServerQuery.FoundMdev found) {
+        ServerState.Mdev mdev = found.mdev();
+        out.println(mdev.uuid() + " " + mdev.type() + ", " + mdev.description());
+        out.println("  driver " + VfioMdevDriver.NAME + ", device " + mdev.vfioDevice() + ", pid " + found.pid());
+        out.println("  made of " + mdev.parent());
+        out.println("  socket " + mdev.socket());
+        DeviceText.print(out, new Inspection(mdev.regions(), mdev.irqs(), mdev.features(), mdev.migration()), "");
+    }
+
     private static void print(PrintWriter out, ServerQuery.Found found) {
         ServerState.Function f = found.function();
         out.println(f.address() + " " + f.kind() + ", " + f.description());
@@ -88,7 +102,8 @@ final class ShowCommand implements Runnable {
         }
         config(found).forEach(line -> out.println("  " + line));
         if (!f.vfioDevice().isEmpty()) {
-            device(out, f);
+            String state = f.migrationState().isEmpty() ? "" : ", now " + f.migrationState();
+            DeviceText.print(out, new Inspection(f.regions(), f.irqs(), f.features(), f.migration()), state);
         }
     }
 
@@ -102,53 +117,6 @@ final class ShowCommand implements Runnable {
                 .orElse("");
     }
 
-    private static void device(PrintWriter out, ServerState.Function f) {
-        Table regions = new Table("  REGION", "NAME", "SIZE", "ACCESS", "CAPABILITIES");
-        for (ServerState.Region region : f.regions()) {
-            regions.row(
-                    "  " + region.index(),
-                    region.name(),
-                    Sizes.format(region.sizeBytes()),
-                    access(region.flags()),
-                    capabilities(region));
-        }
-        out.print(regions);
-        Table irqs = new Table("  IRQ", "NAME", "COUNT", "FLAGS");
-        for (ServerState.Irq irq : f.irqs()) {
-            String flags = irqFlags(irq.flags()) + type(irq.type(), irq.subtype());
-            irqs.row("  " + irq.index(), irq.name(), Integer.toString(irq.count()), flags);
-        }
-        out.print(irqs);
-        Table features = new Table("  FEATURE", "NAME", "OPERATIONS");
-        for (ServerState.Feature feature : f.features()) {
-            features.row("  " + feature.index(), feature.name(), String.join(" ", feature.operations()));
-        }
-        out.print(features);
-        if (!f.migration().isEmpty()) {
-            String state = f.migrationState().isEmpty() ? "" : ", now " + f.migrationState();
-            out.println("  migration: " + String.join(", ", f.migration()) + state);
-        }
-    }
-
-    private static String access(int flags) {
-        return ((flags & Vfio.VFIO_REGION_INFO_FLAG_READ) != 0 ? "r" : "-")
-                + ((flags & Vfio.VFIO_REGION_INFO_FLAG_WRITE) != 0 ? "w" : "-")
-                + ((flags & Vfio.VFIO_REGION_INFO_FLAG_MMAP) != 0 ? "m" : "-");
-    }
-
-    private static String capabilities(ServerState.Region region) {
-        StringBuilder text = new StringBuilder(String.join(" ", region.capabilities()));
-        text.append(type(region.type(), region.subtype()));
-        for (ServerState.Area area : region.areas()) {
-            text.append(String.format(Locale.ROOT, " 0x%x+0x%x", area.offset(), area.sizeBytes()));
-        }
-        return text.toString();
-    }
-
-    private static String type(long type, long subtype) {
-        return type == 0 ? "" : String.format(Locale.ROOT, " type 0x%x:0x%x", type, subtype);
-    }
-
     private static List<String> config(ServerQuery.Found found) {
         Path file = Path.of(found.sysfs(), "devices", found.function().address(), "config");
         try {
@@ -156,22 +124,5 @@ final class ShowCommand implements Runnable {
         } catch (IOException e) {
             return List.of(String.format(Locale.ROOT, "configuration space: %s cannot be read", file));
         }
-    }
-
-    private static String irqFlags(int flags) {
-        StringJoiner names = new StringJoiner(" ");
-        if ((flags & Vfio.VFIO_IRQ_INFO_EVENTFD) != 0) {
-            names.add("eventfd");
-        }
-        if ((flags & Vfio.VFIO_IRQ_INFO_MASKABLE) != 0) {
-            names.add("maskable");
-        }
-        if ((flags & Vfio.VFIO_IRQ_INFO_AUTOMASKED) != 0) {
-            names.add("automasked");
-        }
-        if ((flags & Vfio.VFIO_IRQ_INFO_NORESIZE) != 0) {
-            names.add("noresize");
-        }
-        return names.toString();
     }
 }

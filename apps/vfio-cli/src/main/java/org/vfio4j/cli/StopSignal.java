@@ -21,6 +21,11 @@ final class StopSignal {
         return stop;
     }
 
+    /** As if a signal had come. */
+    void stop() {
+        stopped.countDown();
+    }
+
     /** Waits for a signal. */
     int await() throws InterruptedException {
         stopped.await();

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
+import org.vfio4j.vfiomdev.VfioMdevDriver;
 
 /**
  * A machine as a tree of text: bridges, what sits behind each, the parts of each function, and who has and serves it. A part that is
@@ -22,6 +23,7 @@ final class TreeText {
     private final List<ServerState.Function> functions;
     private final List<ServerState.Bridge> bridges;
     private final List<ServerState.Auxiliary> auxiliary;
+    private final List<ServerState.Mdev> mdevs;
     private final StringBuilder text = new StringBuilder();
 
     /** A line and what stands below it. */
@@ -31,24 +33,26 @@ final class TreeText {
             Glyphs glyphs,
             List<ServerState.Function> functions,
             List<ServerState.Bridge> bridges,
-            List<ServerState.Auxiliary> auxiliary) {
+            List<ServerState.Auxiliary> auxiliary,
+            List<ServerState.Mdev> mdevs) {
         this.glyphs = glyphs;
         this.functions = functions;
         this.bridges = bridges;
         this.auxiliary = auxiliary;
+        this.mdevs = mdevs;
     }
 
     /** A process and all that it has, with lines that {@code charset} has letters for. */
     static String of(ServerState server, Charset charset) {
         Glyphs glyphs = charset.equals(StandardCharsets.UTF_8) ? UNICODE : ASCII;
-        TreeText tree = new TreeText(glyphs, server.functions(), server.bridges(), server.auxiliary());
+        TreeText tree = new TreeText(glyphs, server.functions(), server.bridges(), server.auxiliary(), server.mdevs());
         return tree.render("pid " + server.pid());
     }
 
     /** Functions below a root of any name. */
     static String of(String root, List<ServerState.Function> functions, Charset charset) {
         Glyphs glyphs = charset.equals(StandardCharsets.UTF_8) ? UNICODE : ASCII;
-        return new TreeText(glyphs, functions, List.of(), List.of()).render(root);
+        return new TreeText(glyphs, functions, List.of(), List.of(), List.of()).render(root);
     }
 
     /** What the user's locale writes with. */
@@ -59,7 +63,9 @@ final class TreeText {
 
     private String render(String root) {
         text.append(root).append('\n');
-        print(behind(""), "");
+        List<Node> nodes = new ArrayList<>(behind(""));
+        nodes.addAll(parents());
+        print(nodes, "");
         return text.toString();
     }
 
@@ -87,6 +93,28 @@ final class TreeText {
         // Addresses have leading zeroes: they sort as text.
         nodes.sort(Comparator.comparing(Node::line));
         return nodes;
+    }
+
+    /** Parents of mdevs, with what is made of each. */
+    private List<Node> parents() {
+        return mdevs.stream()
+                .map(ServerState.Mdev::parent)
+                .distinct()
+                .map(parent -> new Node(
+                        parent + ", parent of mdevs",
+                        mdevs.stream()
+                                .filter(mdev -> mdev.parent().equals(parent))
+                                .map(TreeText::node)
+                                .toList()))
+                .toList();
+    }
+
+    private static Node node(ServerState.Mdev mdev) {
+        Node where = new Node(mdev.socket(), List.of());
+        Node device = new Node(mdev.vfioDevice(), List.of(where));
+        return new Node(
+                mdev.uuid() + "  " + mdev.type() + ", " + mdev.description(),
+                List.of(new Node(VfioMdevDriver.NAME, List.of(device))));
     }
 
     private Node node(ServerState.Bridge bridge) {

@@ -7,7 +7,6 @@ import org.vfio4j.block.BlockBackend;
 import org.vfio4j.block.FileBackend;
 import org.vfio4j.block.FileCaching;
 import org.vfio4j.block.FileIoMode;
-import org.vfio4j.block.MemoryBackend;
 import org.vfio4j.block.NullBackend;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.devicemodel.DeviceLimits;
@@ -43,6 +42,16 @@ final class VirtioBlkKind implements DeviceKind {
             "slow");
     private static final List<String> SWITCHES = List.of("readonly", "direct", "incoming");
 
+    private final Storage opener;
+
+    VirtioBlkKind() {
+        this(Storage.ANEW);
+    }
+
+    VirtioBlkKind(Storage opener) {
+        this.opener = opener;
+    }
+
     @Override
     public String name() {
         return NAME;
@@ -73,7 +82,7 @@ final class VirtioBlkKind implements DeviceKind {
 
     @Override
     public DevicePlan plan(List<Setting> settings) {
-        Disk disk = new Disk();
+        Disk disk = new Disk(opener);
         settings.forEach(disk::set);
         if (disk.storage.isEmpty()) {
             throw CliException.usage(
@@ -110,6 +119,7 @@ final class VirtioBlkKind implements DeviceKind {
     /** The settings of one disk, checked one by one as they come. */
     private static final class Disk implements DevicePlan {
 
+        private final Storage opener;
         private Optional<String> storage = Optional.empty();
         private Optional<Path> file = Optional.empty();
         private long sizeBytes;
@@ -127,6 +137,10 @@ final class VirtioBlkKind implements DeviceKind {
         private int iops;
         private long bandwidth;
 
+        Disk(Storage opener) {
+            this.opener = opener;
+        }
+
         @Override
         public Optional<SnapFunction.Protocol> snapProtocol() {
             return Optional.of(SnapFunction.Protocol.VIRTIO_BLK);
@@ -134,7 +148,7 @@ final class VirtioBlkKind implements DeviceKind {
 
         @Override
         public EmulatedDevice open(PciAddress address) {
-            BlockBackend backend = openStorage();
+            BlockBackend backend = openStorage(address);
             try {
                 VirtioBlk disk = build(backend, NAME + "-" + address);
                 return new EmulatedDevice(
@@ -163,14 +177,14 @@ final class VirtioBlkKind implements DeviceKind {
             return (readOnly ? builder.readOnly() : builder).build();
         }
 
-        private BlockBackend openStorage() {
+        private BlockBackend openStorage(PciAddress address) {
             try {
                 return switch (storage.orElseThrow()) {
                     case "file" ->
                         incoming
                                 ? FileBackend.openUnclaimed(file.orElseThrow(), readOnly, io, caching)
-                                : FileBackend.open(file.orElseThrow(), readOnly, io, caching);
-                    case "memory" -> new MemoryBackend(sizeBytes);
+                                : opener.file(file.orElseThrow(), readOnly, io, caching);
+                    case "memory" -> opener.memory(address, 0, sizeBytes);
                     default -> new NullBackend(sizeBytes);
                 };
             } catch (ErrnoException e) {

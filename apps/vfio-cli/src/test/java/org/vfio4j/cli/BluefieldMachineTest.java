@@ -46,7 +46,7 @@ class BluefieldMachineTest {
                 .replace("snap-1.sock", second.toString());
         new MachinePlan(new MachineReader(new DeviceKinds()).read("m.yaml", text))
                 .plugInto(machine, VfioUserServerOptions.DEFAULTS);
-        control = Optional.of(ServerControl.start(machine, own, own.sysfs()));
+        control = Optional.of(ServerControl.start(machine, own, own.sysfs(), channel -> {}));
     }
 
     @AfterEach
@@ -229,15 +229,17 @@ class BluefieldMachineTest {
     void aDpuIsServedFromTheCommandLineToo() {
         try (Machine other = new Machine()) {
             Path socket = directory.resolve("line.sock");
-            DevicePlans.of(List.of(
-                            DeviceGroup.parse(List.of("bluefield", "ports=1")),
-                            DeviceGroup.parse(List.of(
-                                    "virtio-blk",
-                                    "memory=1M",
-                                    "--emulated-by",
-                                    "0000:00:01.0",
-                                    "--socket-path",
-                                    socket.toString()))))
+            DevicePlans.of(
+                            List.of(
+                                    DeviceGroup.parse(List.of("bluefield", "ports=1")),
+                                    DeviceGroup.parse(List.of(
+                                            "virtio-blk",
+                                            "memory=1M",
+                                            "--emulated-by",
+                                            "0000:00:01.0",
+                                            "--socket-path",
+                                            socket.toString()))),
+                            new DeviceKinds())
                     .plugInto(other, VfioUserServerOptions.DEFAULTS);
             assertThat(other.functions())
                     .extracting(function -> function.device().toString())

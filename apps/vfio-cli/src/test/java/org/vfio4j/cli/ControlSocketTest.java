@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
@@ -38,7 +39,7 @@ class ControlSocketTest {
 
     private Path listen() {
         Path path = directory.resolve("control");
-        opened.add(ControlSocket.listen(path, this::answer, "busy"));
+        opened.add(ControlSocket.listen(path, this::answer, line -> Optional.empty(), "busy"));
         return path;
     }
 

@@ -71,7 +71,18 @@ class JsonWriterTest {
                 List.of("-m", "2G"),
                 List.of(function, function),
                 List.of(new ServerState.Bridge("0000:06:00.0", "1b36:000c", "root-port", 7, 9, "")),
-                List.of(new ServerState.Auxiliary("mlx5_core.vfio_pci.8", "0000:07:00.0", "mlx5", "0000:00:01.0")));
+                List.of(new ServerState.Auxiliary("mlx5_core.vfio_pci.8", "0000:07:00.0", "mlx5", "0000:00:01.0")),
+                List.of(new ServerState.Mdev(
+                        "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001",
+                        "mtty",
+                        "mtty-2",
+                        "Dual port serial",
+                        "vfio3",
+                        "/tmp/m",
+                        List.of(region),
+                        List.of(),
+                        List.of(new ServerState.Feature(1, "migration", List.of("get"))),
+                        List.of("stop-copy"))));
         JsonWriter json = new JsonWriter();
         state.write(json);
         assertThat(ServerDirectory.parse(json.toString())).isEqualTo(state);
@@ -85,6 +96,7 @@ class JsonWriterTest {
         assertThat(old.functions().getFirst().features()).isEmpty();
         assertThat(old.bridges()).isEmpty();
         assertThat(old.auxiliary()).isEmpty();
+        assertThat(old.mdevs()).isEmpty();
         assertThat(old.functions().getFirst().parent()).isEmpty();
         assertThat(old.functions().getFirst().where()).isEqualTo("(inherited socket)");
     }

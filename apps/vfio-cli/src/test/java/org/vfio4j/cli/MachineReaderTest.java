@@ -135,6 +135,29 @@ class MachineReaderTest {
     }
 
     @Test
+    void aParentOfMdevsIsOnNoBus() {
+        MachineConfig machine = read(GOOD + "  - device: mtty\n");
+        assertThat(machine.devices()).hasSameSizeAs(read(GOOD).devices());
+        assertThat(machine.parents())
+                .singleElement()
+                .satisfies(parent -> assertThat(parent.where()).isEqualTo("m.yaml:31:5"));
+        assertThatThrownBy(() -> read(GOOD + "  - device: mtty\n    settings: {ports: 3}\n"))
+                .hasMessageStartingWith("m.yaml:32:23: mtty has no setting 'ports'");
+        assertThatThrownBy(() -> read(GOOD + "  - device: mtty\n    address: 00:04.0\n"))
+                .hasMessageStartingWith("m.yaml:32:5: unknown key 'address'");
+        assertThatThrownBy(() -> read("""
+                apiVersion: vfio4j/v1
+                kind: Machine
+                devices:
+                  - bridge: root-port
+                    address: 0000:00:02.0
+                    buses: 05-09
+                    behind:
+                      - device: mtty
+                """)).hasMessageStartingWith("m.yaml:8:17: mtty is a parent of mdevs");
+    }
+
+    @Test
     void refusesASocketThatAnotherDeviceHas() {
         String bad = GOOD + "    socket-path: ./disk.sock\n";
         assertThatThrownBy(() -> read(bad))

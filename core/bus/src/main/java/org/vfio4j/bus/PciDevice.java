@@ -110,6 +110,14 @@ public final class PciDevice implements BusDevice {
         return function;
     }
 
+    /**
+     * Looks at the configuration space as the function itself has it, of a virtual function too, whose ids read as 0xffff then: what
+     * {@code config} in /sys shows. Arguments as for {@link PciFunction#configPeek}.
+     */
+    public int configPeek(int offset, int width) {
+        return hardware.configPeek(offset, width);
+    }
+
     /** What its BARs decode, by ascending index. */
     public List<Resource> resources() {
         return resources;

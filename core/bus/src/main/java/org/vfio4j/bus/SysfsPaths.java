@@ -9,7 +9,7 @@ import java.util.Locale;
  *
  * @param top what stands for /sys
  */
-record SysfsPaths(Path top) {
+public record SysfsPaths(Path top) {
 
     static final String PCI = "pci";
     static final String AUXILIARY = "auxiliary";
@@ -18,7 +18,7 @@ record SysfsPaths(Path top) {
     static final String[] BUSES = {PCI, AUXILIARY};
 
     /** A device's own directory. */
-    Path of(BusDevice device) {
+    public Path of(BusDevice device) {
         Path in = device.parent().map(this::of).orElseGet(() -> root(device));
         return in.resolve(device.name());
     }

@@ -1,17 +1,10 @@
 package org.vfio4j.bus;
 
-import static org.vfio4j.uapi.PciRegs.PCI_CLASS_REVISION;
-import static org.vfio4j.uapi.PciRegs.PCI_COMMAND;
-import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_MEMORY;
-import static org.vfio4j.uapi.PciRegs.PCI_DEVICE_ID;
-import static org.vfio4j.uapi.PciRegs.PCI_INTERRUPT_LINE;
-import static org.vfio4j.uapi.PciRegs.PCI_VENDOR_ID;
-
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
-import java.util.Locale;
+import java.util.List;
 import java.util.Map;
 import org.vfio4j.sys.ErrnoException;
 
@@ -68,22 +61,7 @@ public final class SysfsView implements PciBusListener, AuxiliaryBusListener, Au
     public synchronized void added(PciDevice device) {
         attempt(device, () -> {
             Path path = links.added(device);
-            PciFunction function = device.function();
-            write(path, "vendor", hex(function.configRead(PCI_VENDOR_ID, 2), 4));
-            write(path, "device", hex(function.configRead(PCI_DEVICE_ID, 2), 4));
-            write(path, "subsystem_vendor", hex(SubsystemIds.vendor(function), 4));
-            write(path, "subsystem_device", hex(SubsystemIds.device(function), 4));
-            write(path, "class", hex(function.configRead(PCI_CLASS_REVISION, 4) >>> 8, 6));
-            write(path, "revision", hex(function.configRead(PCI_CLASS_REVISION, 1), 2));
-            write(path, "irq", Integer.toString(function.configRead(PCI_INTERRUPT_LINE, 1)));
-            write(path, "modalias", device.modalias());
-            write(path, "numa_node", "-1");
-            write(path, "resource", ResourceText.of(device));
-            if (device.bridge().isPresent()) {
-                PciBridge bridge = device.bridge().get();
-                write(path, "secondary_bus_number", Integer.toString(bridge.secondaryBus()));
-                write(path, "subordinate_bus_number", Integer.toString(bridge.subordinateBus()));
-            }
+            write(path, device, PciAttributes.fixed(device));
             configs.put(device, ConfigFile.create(path.resolve("config"), device.hardware()));
             writeChanging(device);
             SriovFiles.added(paths, device);
@@ -149,25 +127,21 @@ public final class SysfsView implements PciBusListener, AuxiliaryBusListener, Au
 
     private void writeChanging(PciDevice device) throws IOException {
         Path path = paths.of(device);
-        SriovFiles.changed(path, device);
-        write(path, "driver_override", device.driverOverride().orElse("(null)"));
-        write(path, "enable", (device.function().configRead(PCI_COMMAND, 2) & PCI_COMMAND_MEMORY) != 0 ? "1" : "0");
+        write(path, device, PciAttributes.changing(device));
         links.driverChanged(device, device.driver().map(PciDriver::name));
     }
 
     private void writeChanging(AuxiliaryDevice device) throws IOException {
         String driver =
                 device.driver().map(has -> "DRIVER=" + has.name() + "\n").orElse("");
-        write(paths.of(device), "uevent", driver + "MODALIAS=" + device.modalias());
+        SysfsFiles.write(paths.of(device), "uevent", driver + "MODALIAS=" + device.modalias());
         links.driverChanged(device, device.driver().map(AuxiliaryDriver::name));
     }
 
-    private static void write(Path path, String name, String text) throws IOException {
-        SysfsFiles.write(path, name, text);
-    }
-
-    private static String hex(int value, int digits) {
-        return String.format(Locale.ROOT, "0x%0" + digits + "x", value);
+    private static void write(Path path, PciDevice device, List<String> attributes) throws IOException {
+        for (String name : attributes) {
+            SysfsFiles.write(path, name, PciAttributes.text(device, name));
+        }
     }
 
     private void attempt(BusDevice device, SysfsFiles.Step step) {

@@ -24,6 +24,7 @@ record IdsOnly(int vendor, int device, int subvendor, int subdevice, int classCo
             case 0x00 -> vendor;
             case 0x02 -> device;
             case 0x08 -> classCode << 8;
+            case 0x0e -> 0;
             case 0x2c -> subvendor;
             case 0x2e -> subdevice;
             default -> throw new AssertionError("the ids were enough so far, not offset " + offset);

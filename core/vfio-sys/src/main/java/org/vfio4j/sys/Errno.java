@@ -62,6 +62,7 @@ public final class Errno {
     public static final int ECONNREFUSED = 111;
     public static final int EALREADY = 114;
     public static final int EINPROGRESS = 115;
+    public static final int ESTALE = 116;
     public static final int EDQUOT = 122;
     public static final int ECANCELED = 125;
     public static final int ENOTSUP = EOPNOTSUPP;
@@ -131,6 +132,7 @@ public final class Errno {
             case ECONNREFUSED -> "ECONNREFUSED";
             case EALREADY -> "EALREADY";
             case EINPROGRESS -> "EINPROGRESS";
+            case ESTALE -> "ESTALE";
             case EDQUOT -> "EDQUOT";
             case ECANCELED -> "ECANCELED";
             default -> Integer.toString(errno);

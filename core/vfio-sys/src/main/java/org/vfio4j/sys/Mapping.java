@@ -15,6 +15,7 @@ public final class Mapping implements AutoCloseable {
     private static final int MAP_ANONYMOUS = 0x20;
     private static final int MAP_NORESERVE = 0x4000;
     private static final int MADV_DONTNEED = 4;
+    private static final int MADV_REMOVE = 9;
     private static final int NO_FD = -1;
 
     private static final int SC_PAGESIZE = 30;
@@ -31,11 +32,13 @@ public final class Mapping implements AutoCloseable {
 
     private final long address;
     private final long size;
+    private final int discardAdvice;
     private final AtomicBoolean open = new AtomicBoolean(true);
 
-    private Mapping(long address, long size) {
+    private Mapping(long address, long size, int discardAdvice) {
         this.address = address;
         this.size = size;
+        this.discardAdvice = discardAdvice;
         OPEN.incrementAndGet();
     }
 
@@ -54,13 +57,16 @@ public final class Mapping implements AutoCloseable {
      */
     public static Mapping shared(Fd fd, long offset, long size, int prot) {
         String what = "mmap " + fd + " offset=" + offset + " size=" + size;
-        return new Mapping(mmap(size, prot, MAP_SHARED, fd.value(), offset, what), size);
+        return new Mapping(mmap(size, prot, MAP_SHARED, fd.value(), offset, what), size, MADV_REMOVE);
     }
 
     /** Maps {@code size} bytes of zeroes that take memory only where they are touched. */
     public static Mapping anonymous(long size) {
         int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-        return new Mapping(mmap(size, PROT_READ | PROT_WRITE, flags, NO_FD, 0, "mmap anonymous size=" + size), size);
+        return new Mapping(
+                mmap(size, PROT_READ | PROT_WRITE, flags, NO_FD, 0, "mmap anonymous size=" + size),
+                size,
+                MADV_DONTNEED);
     }
 
     public long address() {
@@ -77,14 +83,14 @@ public final class Mapping implements AutoCloseable {
     }
 
     /**
-     * Gives whole pages of anonymous memory back: they read as zeroes.
+     * Gives whole pages of anonymous memory or of a memfd back: they read as zeroes.
      *
      * @param offset a multiple of {@link #PAGE_BYTES}
      * @param length a multiple of {@link #PAGE_BYTES}
      * @return 0 or a negative errno
      */
     public int discard(long offset, long length) {
-        return MADVISE.callInt(address + offset, length, MADV_DONTNEED);
+        return MADVISE.callInt(address + offset, length, discardAdvice);
     }
 
     /** Unmaps it; later calls do nothing. */

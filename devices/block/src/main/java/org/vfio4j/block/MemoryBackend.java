@@ -2,22 +2,64 @@ package org.vfio4j.block;
 
 import static org.vfio4j.sys.Errno.EINVAL;
 
+import java.util.Optional;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.FileStat;
 import org.vfio4j.sys.Mapping;
+import org.vfio4j.sys.MemFd;
 import org.vfio4j.sys.RawMemory;
+import org.vfio4j.sys.Seals;
 
 /** Storage in this process's memory, zeroes at first. It takes memory only where it was written, and gives back what is discarded. */
 public final class MemoryBackend implements BlockBackend {
 
     private final Mapping memory;
+    private final Fd shared;
+
+    private MemoryBackend(Mapping memory, Fd shared) {
+        this.memory = memory;
+        this.shared = shared;
+    }
 
     /**
+     * Memory that is this process's alone.
+     *
      * @param sizeBytes a multiple of {@link #SECTOR_BYTES}, greater than 0
      * @throws ErrnoException EINVAL for another size, ENOMEM
      */
     public MemoryBackend(long sizeBytes) {
-        memory = Mapping.anonymous(checkedSize(sizeBytes));
+        this(Mapping.anonymous(checkedSize(sizeBytes)), Fd.none());
+    }
+
+    /**
+     * Memory with a descriptor, by which another process can go on with it: {@link #shareMemory}.
+     *
+     * @throws ErrnoException as {@link #MemoryBackend(long)}
+     */
+    public static MemoryBackend shareable(long sizeBytes) {
+        return shared(MemFd.create("vfio4j-disk", checkedSize(sizeBytes)), sizeBytes);
+    }
+
+    /**
+     * Goes on with what another process has shared.
+     *
+     * @param memory owned by this, also when it throws
+     * @throws ErrnoException EINVAL when it is no memfd of {@code sizeBytes} bytes
+     */
+    public static MemoryBackend shared(Fd memory, long sizeBytes) {
+        try {
+            Seals.add(memory, Seals.F_SEAL_SHRINK);
+            long has = FileStat.of(memory).size();
+            if (has != checkedSize(sizeBytes)) {
+                throw new ErrnoException(EINVAL, "a memory disk of " + sizeBytes + " bytes in memory of " + has);
+            }
+            int prot = Mapping.PROT_READ | Mapping.PROT_WRITE;
+            return new MemoryBackend(Mapping.shared(memory, 0, sizeBytes, prot), memory);
+        } catch (ErrnoException e) {
+            memory.close();
+            throw e;
+        }
     }
 
     @Override
@@ -46,8 +88,14 @@ public final class MemoryBackend implements BlockBackend {
     }
 
     @Override
+    public Optional<Fd> shareMemory() {
+        return shared.isOpen() ? Optional.of(shared.dup()) : Optional.empty();
+    }
+
+    @Override
     public void close() {
         memory.close();
+        shared.close();
     }
 
     static long checkedSize(long sizeBytes) {

@@ -37,6 +37,7 @@ final class VfWork implements QueueWork {
     private volatile boolean masters;
     private volatile boolean quiesced;
     private volatile boolean broken;
+    private boolean faulted;
     private boolean later;
 
     VfWork(
@@ -128,6 +129,7 @@ final class VfWork implements QueueWork {
     @Override
     public int poll(DmaWindow window) {
         later = false;
+        faulted = false;
         int did = admin.poll(window);
         later |= admin.isStuck();
         if (!config.isStarted()) {
@@ -138,6 +140,10 @@ final class VfWork implements QueueWork {
             later = true;
         }
         interrupt();
+        if (faulted) {
+            // The driver hears of it in the next pass, which must not wait for anything.
+            return did + 1;
+        }
         return did == 0 && later ? QueueWork.LATER : did;
     }
 
@@ -250,6 +256,7 @@ final class VfWork implements QueueWork {
 
     /** The queue stands still: the driver is asked to reset the function. */
     private void fault() {
+        faulted = true;
         counters.add(VfCounters.FAULTS, 1);
         config.resetEvent = true;
     }

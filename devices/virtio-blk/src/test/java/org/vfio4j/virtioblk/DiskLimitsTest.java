@@ -20,6 +20,9 @@ class DiskLimitsTest {
     private static final int BLOCK = 4096;
     private static final int DEPTH = 64;
     private static final int ATTEMPTS = 4;
+    /** What a disk that has done less than it may saves, in seconds. */
+    private static final double BURST = 0.1;
+
     private static final double TOLERANCE = 0.02;
     private static final long SECOND = 1_000_000_000;
 
@@ -33,13 +36,14 @@ class DiskLimitsTest {
                 DiskQueuesTest.fixture(queues, threads, builder -> builder.limits(iops, bandwidth))) {
             List<QueueClient> clients = DiskQueuesTest.start(fixture, queues, 256, false);
             run(clients, SECOND / 5);
-            double best = 0;
-            for (int i = 0; i < ATTEMPTS && best < 1 - TOLERANCE; i++) {
+            double nearest = 0;
+            for (int i = 0; i < ATTEMPTS && Math.abs(nearest - 1) > TOLERANCE; i++) {
                 double share = run(clients, SECOND) / limit;
-                assertThat(share).isLessThan(1 + TOLERANCE);
-                best = Math.max(best, share);
+                // A machine that had no time for this process before leaves it a burst.
+                assertThat(share).isLessThan(1 + TOLERANCE + BURST);
+                nearest = Math.abs(share - 1) < Math.abs(nearest - 1) ? share : nearest;
             }
-            assertThat(best).isGreaterThan(1 - TOLERANCE);
+            assertThat(nearest).isBetween(1 - TOLERANCE, 1 + TOLERANCE);
         }
     }
 

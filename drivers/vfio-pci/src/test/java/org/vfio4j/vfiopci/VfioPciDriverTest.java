@@ -47,7 +47,10 @@ class VfioPciDriverTest {
     @Test
     void refusesABridge() {
         bus.loadDrivers();
-        PciDevice device = bus.add(PciAddress.parse("08:00.0"), new PlainFunction(1));
+        PlainFunction bridge = new PlainFunction(1);
+        // From bus 8 to bus 9, the last behind it.
+        bridge.configWrite(0x18, 4, 0x090908);
+        PciDevice device = bus.add(PciAddress.parse("08:00.0"), bridge);
         bus.setDriverOverride(device, Optional.of("vfio-pci"));
         assertErrno(Errno.EINVAL, () -> bus.bind(device, "vfio-pci"));
         assertThat(registry.devices()).isEmpty();

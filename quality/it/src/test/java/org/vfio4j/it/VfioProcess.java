@@ -89,6 +89,24 @@ final class VfioProcess implements AutoCloseable {
         }
     }
 
+    /** Another command, which may go on for long. */
+    static VfioProcess start(List<String> arguments) {
+        return vfio(arguments);
+    }
+
+    long pid() {
+        return process.pid();
+    }
+
+    /** It ends by itself, and well. */
+    void expectEnd() {
+        assertThat(awaitExit()).as("exit code of %s", console).isZero();
+        assertThat(console.hasPrinted("Exception"))
+                .as("a stack trace from %s", console)
+                .isFalse();
+        ended = true;
+    }
+
     private static VfioProcess vfio(List<String> arguments) {
         List<String> command = new ArrayList<>(List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),

@@ -217,6 +217,11 @@ final class Connection implements EventSource {
         watch();
     }
 
+    /** Lets go of a client that was taken over and is not served: the other server still has it. */
+    void giveUp() {
+        letGo();
+    }
+
     private void watch() {
         state = State.WATCHED;
         interest = EPOLLIN;

@@ -58,6 +58,7 @@ public final class VfioUserServer implements AutoCloseable {
     // Of a client that was taken over, until it is served.
     private volatile @Nullable Connection takenOver;
     private volatile Optional<Fd> takenTwin = Optional.empty();
+    private volatile Optional<SocketPath> takenFile = Optional.empty();
 
     private VfioUserServer(
             EventLoop loop,
@@ -100,7 +101,7 @@ public final class VfioUserServer implements AutoCloseable {
     /**
      * Goes on where another server stopped ({@link #handOver}): its client is connected, with its memory, interrupts and
      * configuration, and notices nothing. Nothing is served before {@link #startTakenOver}: until then the device can be given its
-     * state.
+     * state, and a server that is closed leaves everything to the other one.
      *
      * @param handover this method's in any case
      * @param file a device of the same kind that has no state of its own; otherwise as for {@link #listen}
@@ -114,7 +115,7 @@ public final class VfioUserServer implements AutoCloseable {
             if (!taken.config().fits(file)) {
                 throw HandoverRecord.Reader.invalid(file.device().parentName() + " is another kind of device");
             }
-            VfioUserServer server = new VfioUserServer(loop, taken.listening(), taken.socketFile(), file, options);
+            VfioUserServer server = new VfioUserServer(loop, taken.listening(), Optional.empty(), file, options);
             server.takeOver(taken);
             return server;
         } catch (RuntimeException e) {
@@ -124,6 +125,7 @@ public final class VfioUserServer implements AutoCloseable {
     }
 
     private void takeOver(Taken taken) {
+        takenFile = taken.socketFile();
         if (taken.client().isEmpty()) {
             taken.config().restore(file);
             taken.config().restoreCommand(file);
@@ -143,6 +145,8 @@ public final class VfioUserServer implements AutoCloseable {
         loop.execute(() -> {
             Connection client = takenOver;
             takenOver = null;
+            // Until now it was the other server's.
+            socketFile = takenFile;
             if (client == null) {
                 accept();
             } else {
@@ -320,6 +324,10 @@ public final class VfioUserServer implements AutoCloseable {
     private void finishClosing() {
         loop.executeWaiting(() -> {
             try {
+                Connection never = takenOver;
+                if (never != null) {
+                    never.giveUp();
+                }
                 listening.close();
                 socketFile.ifPresent(SocketPath::removeIfSame);
                 file.close();

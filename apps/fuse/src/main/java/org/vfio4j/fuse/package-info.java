@@ -1,0 +1,4 @@
+@NullMarked
+package org.vfio4j.fuse;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,57 @@
+package org.vfio4j.cli;
+
+import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.sys.Errno.EOPNOTSUPP;
+
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.UUID;
+import org.vfio4j.mdevcore.MdevUuid;
+import org.vfio4j.sys.ErrnoException;
+
+/** Answers what other processes ask about mdevs. Any thread calls. */
+final class MdevControl {
+
+    /** The kind of a reply about mdevs. */
+    static final String MDEV = "Mdev";
+
+    /** The kind of a reply about types. */
+    static final String MDEV_TYPE = "MdevType";
+
+    private final MdevHost mdevs;
+
+    MdevControl(MdevHost mdevs) {
+        this.mdevs = mdevs;
+    }
+
+    /**
+     * The reply to a request, a line of JSON.
+     *
+     * @throws ErrnoException what keeps it from being done
+     */
+    String answer(MdevRequest request) {
+        return switch (request.kind()) {
+            case MdevRequest.TYPES -> Output.jsonLine(MDEV_TYPE, mdevs.types(), MdevTypeState::write);
+            case MdevRequest.LIST -> reply(mdevs.states());
+            case MdevRequest.START -> reply(List.of(start(request)));
+            case MdevRequest.STOP ->
+                reply(List.of(mdevs.stop(MdevUuid.parse(request.uuid()), Duration.ofMillis(request.timeoutMs()))));
+            default -> throw new ErrnoException(EOPNOTSUPP, "request '" + request.kind() + "'");
+        };
+    }
+
+    private MdevState start(MdevRequest request) {
+        UUID uuid = MdevUuid.parse(request.uuid());
+        Path socket = request.socket().isEmpty() ? MdevSockets.path(uuid) : Path.of(request.socket());
+        if (!socket.isAbsolute()) {
+            throw new ErrnoException(EINVAL, "socket " + socket + ": an absolute path is needed");
+        }
+        return mdevs.start(
+                new MdevDefinition(request.parent(), uuid, request.type(), false, request.attributes()), socket);
+    }
+
+    private static String reply(List<MdevState> states) {
+        return Output.jsonLine(MDEV, states, MdevState::write);
+    }
+}

@@ -1,0 +1,45 @@
+package org.vfio4j.cli;
+
+import java.util.List;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** Takes an mdev away; what is defined stays defined. */
+@Command(
+        name = "stop",
+        description = "Takes an mdev away. Its user is asked to let go, and waited for. What is defined stays defined.",
+        mixinStandardHelpOptions = true)
+final class MdevStopCommand implements Runnable {
+
+    private static final double MS_PER_SECOND = 1000;
+
+    @Mixin
+    private MdevChoice choice = new MdevChoice();
+
+    @Option(
+            names = "--timeout",
+            paramLabel = "SECONDS",
+            description = "How long to wait for its user (default 30, at most 3600).")
+    private double timeout = 30;
+
+    @Mixin
+    private OutputOption output = new OutputOption();
+
+    @Override
+    public void run() {
+        double timeoutMs = timeout * MS_PER_SECOND;
+        if (!(timeoutMs >= 0 && timeoutMs <= ControlRequest.MAX_TIMEOUT_MS)) {
+            throw CliException.usage("--timeout " + timeout + ": the limits are 0 and 3600", "--timeout 30");
+        }
+        String uuid = choice.needUuid().toString();
+        MdevClient client = new MdevClient(output.err());
+        MdevState mdev = client.active().stream()
+                .filter(active -> choice.matches(active.uuid(), active.parent()))
+                .findFirst()
+                .orElseThrow(() ->
+                        new CliException(ExitCode.NOT_FOUND, "no serving process has mdev " + uuid, "vfio mdev list"));
+        MdevState stopped = client.stop(mdev, (long) timeoutMs);
+        output.print(MdevControl.MDEV, List.of(stopped), () -> output.out().println(stopped.uuid() + " stopped"));
+    }
+}

@@ -1,0 +1,107 @@
+package org.vfio4j.cli;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import org.vfio4j.bus.PciAddress;
+import org.vfio4j.sys.Nice;
+import org.vfio4j.sys.UnixSocket;
+import org.vfio4j.userspace.virtioblk.VirtioBlkDriver;
+import org.vfio4j.userspace.virtioblk.VirtioBlkOptions;
+import org.vfio4j.vfiouser.VfioUserClient;
+import org.vfio4j.vfiouser.VfioUserClientOptions;
+import org.vfio4j.vfiouser.VfioUserServerOptions;
+
+/**
+ * Hands a disk with a client from one machine of this process to another, again and again, before another process waits for this one to
+ * do it: what runs for the first time is slow.
+ */
+final class Rehearsal {
+
+    private static final int TURNS = 30;
+    private static final PciAddress ADDRESS = PciAddress.parse("0000:00:01.0");
+    private static final List<String> DEVICE = List.of("virtio-blk", "memory=1M");
+
+    private Rehearsal() {}
+
+    /**
+     * Does it, in threads that give way to those that serve guests meanwhile. One that fails is no reason not to try the real thing.
+     */
+    static void run() {
+        Thread quietly = Thread.ofPlatform().daemon().name("vfio-rehearsal").start(Rehearsal::rehearse);
+        try {
+            quietly.join();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private static void rehearse() {
+        try {
+            Nice.giveWay();
+            Path directory = Files.createTempDirectory("vfio4j-rehearsal");
+            try {
+                rehearse(directory.resolve("s"));
+            } finally {
+                Files.deleteIfExists(directory);
+            }
+        } catch (IOException | RuntimeException e) {
+            System.getLogger(Rehearsal.class.getName()).log(System.Logger.Level.DEBUG, "the rehearsal failed", e);
+        }
+    }
+
+    private static void rehearse(Path socket) {
+        Machine now = new Machine();
+        VirtioBlkOptions options = VirtioBlkOptions.DEFAULTS.withBufferBytes(DiskExercise.bufferBytes());
+        try {
+            served(now, socket, Storage.ANEW);
+            try (VfioUserClient client = VfioUserClient.connect(socket, VfioUserClientOptions.DEFAULTS);
+                    VirtioBlkDriver driver = VirtioBlkDriver.open(client, options)) {
+                DiskExercise disk = new DiskExercise(driver);
+                for (int turn = 0; turn < TURNS; turn++) {
+                    disk.touch();
+                    Machine before = now;
+                    now = handOver(before, socket);
+                    before.close();
+                }
+            }
+        } finally {
+            now.close();
+        }
+    }
+
+    private static Machine handOver(Machine from, Path socket) {
+        UnixSocket.Pair pair = UnixSocket.pair();
+        UpgradeSource source = new UpgradeSource(from, List.of(ServeCommand.NAME), Optional::empty, () -> {}, () -> {});
+        Thread giving = Thread.ofPlatform()
+                .daemon()
+                .name("vfio-rehearsal-source")
+                .start(() -> {
+                    try (FdChannel channel = new FdChannel(pair.first())) {
+                        source.hold(channel);
+                    }
+                });
+        Machine to = new Machine();
+        try (Takeover takeover = Takeover.over(new FdChannel(pair.second()))) {
+            to.setTakingOver(true);
+            served(to, socket, takeover.storage());
+            takeover.finish(to);
+            giving.join();
+            return to;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            to.close();
+            throw new IllegalStateException("a rehearsal was interrupted", e);
+        } catch (RuntimeException e) {
+            to.close();
+            throw e;
+        }
+    }
+
+    private static void served(Machine machine, Path socket, Storage storage) {
+        machine.add(new DeviceKinds(storage).plan(DEVICE), Optional.of(ADDRESS), Optional.empty())
+                .serve(new Endpoint.AtPath(socket), VfioUserServerOptions.DEFAULTS);
+    }
+}

@@ -1,0 +1,83 @@
+package org.vfio4j.cli;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** Becomes the process that serves, in the place of one that does. */
+@Command(
+        name = UpgradeCommand.NAME,
+        description = {
+            "Takes over what another process serves, with its clients connected, and serves until SIGTERM.",
+            "The other process ends; its virtual machines notice no more than a pause of some milliseconds. When anything fails"
+                    + " it serves on."
+        },
+        mixinStandardHelpOptions = true,
+        footer = {"", "Examples:", "  vfio upgrade", "  vfio upgrade 4711"})
+final class UpgradeCommand implements Callable<Integer> {
+
+    static final String NAME = "upgrade";
+
+    @Spec
+    @SuppressWarnings("NullAway.Init") // by picocli
+    private CommandSpec spec;
+
+    @Parameters(
+            arity = "0..1",
+            paramLabel = "PID",
+            description = "The process (default: the one that serves, if there is one).")
+    private @Nullable Long pid;
+
+    @Override
+    public Integer call() throws Exception {
+        long from = pid == null ? onlyServer() : pid;
+        try (Takeover takeover = Takeover.of(from)) {
+            UpgradeOffer offer = takeover.offer();
+            checkDirectory(from, offer.directory());
+            Rehearsal.run();
+            List<List<String>> groups = ServeCommand.groups(offer.arguments().toArray(String[]::new));
+            ServeCommand serve =
+                    new ServeCommand(groups.subList(1, groups.size()), offer.arguments(), Optional.of(takeover));
+            CommandLine line = new CommandLine(serve);
+            line.setOut(spec.commandLine().getOut()).setErr(spec.commandLine().getErr());
+            List<String> words = groups.getFirst();
+            line.parseArgs(words.subList(1, words.size()).toArray(String[]::new));
+            return serve.call();
+        } catch (CommandLine.ParameterException e) {
+            throw new CliException(
+                    ExitCode.UNSUPPORTED,
+                    "process " + from + " was started in a way that this version does not know: " + e.getMessage(),
+                    "vfio serve --help");
+        }
+    }
+
+    private static long onlyServer() {
+        List<ServerState> servers = ServerDirectory.servers();
+        if (servers.isEmpty()) {
+            throw new CliException(ExitCode.NOT_FOUND, "nobody serves anything here", ServerQuery.NOTHING_SERVED);
+        }
+        if (servers.size() > 1) {
+            throw CliException.usage(
+                    servers.size() + " processes serve",
+                    "vfio upgrade " + servers.getFirst().pid());
+        }
+        return servers.getFirst().pid();
+    }
+
+    /** Relative paths on its command line are meant from there, and a process of Java cannot go anywhere. */
+    private static void checkDirectory(long pid, String directory) {
+        Path here = Path.of("").toAbsolutePath();
+        if (!here.equals(Path.of(directory))) {
+            throw CliException.usage(
+                    "process " + pid + " was started in " + directory + ", this one in " + here,
+                    "cd " + directory + " && vfio upgrade " + pid);
+        }
+    }
+}

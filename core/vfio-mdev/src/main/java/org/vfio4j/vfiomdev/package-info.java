@@ -1,0 +1,4 @@
+@NullMarked
+package org.vfio4j.vfiomdev;
+
+import org.jspecify.annotations.NullMarked;

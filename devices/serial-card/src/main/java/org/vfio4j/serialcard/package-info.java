@@ -1,0 +1,4 @@
+@NullMarked
+package org.vfio4j.serialcard;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,4 @@
+@NullMarked
+package org.vfio4j.mtty;
+
+import org.jspecify.annotations.NullMarked;
