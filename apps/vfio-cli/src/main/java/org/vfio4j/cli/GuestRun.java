@@ -3,6 +3,7 @@ package org.vfio4j.cli;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.userspace.vmm.DiskGuest;
@@ -41,6 +42,7 @@ final class GuestRun {
         try (ControlSocket control = ControlSocket.listen(
                 directory.control(),
                 session::answer,
+                line -> Optional.empty(),
                 ServerControl.failure(
                         Errno.EAGAIN, "the process takes " + ControlSocket.MAX_CONNECTIONS + " requests"))) {
             directory.publish(session.status());
