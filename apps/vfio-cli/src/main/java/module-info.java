@@ -17,6 +17,10 @@ module org.vfio4j.cli {
     requires org.vfio4j.virtioblk;
     requires org.vfio4j.nvme;
     requires org.vfio4j.i40evf;
+    requires org.vfio4j.mlx5;
+    requires org.vfio4j.mlx5core;
+    requires org.vfio4j.mlx5vfiopci;
+    requires org.vfio4j.bluefield;
     requires org.vfio4j.mdevcore;
     requires org.vfio4j.vfiomdev;
     requires org.vfio4j.mtty;

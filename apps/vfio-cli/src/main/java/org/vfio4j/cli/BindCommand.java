@@ -47,7 +47,9 @@ final class BindCommand implements Runnable {
                 found, ControlRequest.bind(before.address(), driver), output.err(), errno -> hint(errno, before));
         output.print("Function", List.of(bound), () -> {
             ServerState.Function f = bound.function();
-            output.out().println(f.address() + " bound to " + f.driver() + " as " + f.vfioDevice());
+            output.out()
+                    .println(f.address() + " bound to " + f.driver()
+                            + (f.vfioDevice().isEmpty() ? "" : " as " + f.vfioDevice()));
             if (!f.serving().equals(ServerState.Function.UNSERVED)) {
                 output.out().println("listening on " + (f.socket().isEmpty() ? "an inherited socket" : f.socket()));
             }

@@ -1,5 +1,6 @@
 package org.vfio4j.cli;
 
+import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
 
 /** A command that failed: one line that says what, one that says what to try, and the exit code. */
@@ -8,17 +9,23 @@ final class CliException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
     private final int exitCode;
+    private final int errno;
     private final String hint;
 
     CliException(int exitCode, String what, String hint) {
+        this(exitCode, Errno.EINVAL, what, hint);
+    }
+
+    private CliException(int exitCode, int errno, String what, String hint) {
         super(what);
         this.exitCode = exitCode;
+        this.errno = errno;
         this.hint = hint;
     }
 
     /** A failed call, with advice that fits it. */
     CliException(ErrnoException cause, String hint) {
-        this(ExitCode.of(cause.errno()), String.valueOf(cause.getMessage()), hint);
+        this(ExitCode.of(cause.errno()), cause.errno(), String.valueOf(cause.getMessage()), hint);
     }
 
     /** Words that make no sense. */
@@ -28,6 +35,11 @@ final class CliException extends RuntimeException {
 
     int exitCode() {
         return exitCode;
+    }
+
+    /** Of the call that failed; EINVAL for words that make no sense. */
+    int errno() {
+        return errno;
     }
 
     String hint() {

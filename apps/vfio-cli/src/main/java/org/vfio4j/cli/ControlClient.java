@@ -38,6 +38,11 @@ final class ControlClient {
         return ask(function, request.line(), Duration.ZERO, err, hint);
     }
 
+    /** The same for a function that comes or goes: what comes, or what was there. */
+    static ServerQuery.Found ask(ServerQuery.Found function, SnapRequest request, PrintWriter err, Hint hint) {
+        return ask(function, request.line(), Duration.ofMillis(request.timeoutMs()), err, hint);
+    }
+
     private static ServerQuery.Found ask(
             ServerQuery.Found function, String request, Duration wait, PrintWriter err, Hint hint) {
         JsonNode item = item(exchange(function.pid(), request, wait, err), hint);
@@ -67,7 +72,11 @@ final class ControlClient {
         JsonNode item = reply.path("items").path(0);
         if (reply.path("kind").asString("").equals(ControlRequest.ERROR)) {
             int errno = item.path("errno").asInt();
-            throw new CliException(ExitCode.of(errno), item.path("message").asString(""), hint.forErrno(errno));
+            String told = item.path("hint").asString("");
+            throw new CliException(
+                    ExitCode.of(errno),
+                    item.path("message").asString(""),
+                    told.isEmpty() ? hint.forErrno(errno) : told);
         }
         return item;
     }

@@ -39,6 +39,12 @@ final class DeviceGroup {
             description = "Its VFIO driver (default: the one that knows it best, see vfio modalias).")
     private @Nullable String driver;
 
+    @Option(
+            names = "--emulated-by",
+            paramLabel = "BDF",
+            description = "Have a DPU emulate it, behind this network function of a bluefield before it.")
+    private @Nullable String emulatedBy;
+
     static DeviceGroup parse(List<String> arguments) {
         DeviceGroup group = new DeviceGroup();
         try {
@@ -51,7 +57,12 @@ final class DeviceGroup {
 
     /** Whether nothing is said of a device. */
     boolean isEmpty() {
-        return words.isEmpty() && socketPath == null && fd == null && address == null && driver == null;
+        return words.isEmpty()
+                && socketPath == null
+                && fd == null
+                && address == null
+                && driver == null
+                && emulatedBy == null;
     }
 
     DevicePlan plan(DeviceKinds kinds) {
@@ -74,7 +85,11 @@ final class DeviceGroup {
     }
 
     Optional<Path> socketPath(DevicePlan plan) {
-        if (plan.namesItsSockets() && socketPath == null && fd == null) {
+        if (plan.namesItsSockets()) {
+            if (socketPath != null || fd != null) {
+                throw CliException.usage(
+                        words.getFirst() + " has no socket of its own", "vfio serve " + String.join(" ", words));
+            }
             return Optional.empty();
         }
         return socketPath();
@@ -98,10 +113,19 @@ final class DeviceGroup {
     }
 
     Optional<PciAddress> address() {
+        return parse("--address", address);
+    }
+
+    /** The network function of a DPU that is to emulate it. */
+    Optional<PciAddress> emulatedBy() {
+        return parse("--emulated-by", emulatedBy);
+    }
+
+    private static Optional<PciAddress> parse(String option, @Nullable String address) {
         try {
             return Optional.ofNullable(address).map(PciAddress::parse);
         } catch (IllegalArgumentException e) {
-            throw CliException.usage(String.valueOf(e.getMessage()), "--address 0000:08:00.0");
+            throw CliException.usage(String.valueOf(e.getMessage()), option + " 0000:08:00.0");
         }
     }
 }

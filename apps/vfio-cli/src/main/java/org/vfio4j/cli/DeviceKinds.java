@@ -14,7 +14,7 @@ final class DeviceKinds {
 
     /** @param storage where disks get theirs */
     DeviceKinds(Storage storage) {
-        this(List.of(new VirtioBlkKind(storage), new NvmeKind(storage), new I40eVfKind()));
+        this(List.of(new VirtioBlkKind(storage), new NvmeKind(storage), new I40eVfKind(), new BluefieldKind()));
     }
 
     DeviceKinds(List<DeviceKind> kinds) {

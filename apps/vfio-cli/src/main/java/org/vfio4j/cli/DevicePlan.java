@@ -3,6 +3,8 @@ package org.vfio4j.cli;
 import java.util.List;
 import java.util.Optional;
 import org.vfio4j.bus.PciAddress;
+import org.vfio4j.bus.PciBus;
+import org.vfio4j.mlx5.SnapFunction;
 
 /** A device whose settings have been checked. */
 interface DevicePlan {
@@ -20,13 +22,33 @@ interface DevicePlan {
      * function, unless the device is more, such as a DPU. The caller closes it.
      *
      * @param address where it will be, or the first of it
+     * @param bus where it will be
      */
-    default List<Placed> openAll(PciAddress address) {
+    default List<Placed> openAll(PciAddress address, PciBus bus) {
         return List.of(new Placed.Function(address, open(address), Placed.Use.VFIO, Optional.empty()));
     }
 
-    /** Whether its functions say themselves where they are served, so that no socket is given with it. */
+    /**
+     * Where its functions are when the first is at {@code address}.
+     *
+     * @throws CliException when that is no place for all of them
+     */
+    default List<PciAddress> places(PciAddress address) {
+        return List.of(address);
+    }
+
+    /** Whether it has no socket of its own: its functions say themselves where they are served, or are not VFIO's. */
     default boolean namesItsSockets() {
         return false;
+    }
+
+    /** Whether its functions emulate others. */
+    default boolean emulates() {
+        return false;
+    }
+
+    /** What it is when a DPU emulates it; empty for what none emulates. */
+    default Optional<SnapFunction.Protocol> snapProtocol() {
+        return Optional.empty();
     }
 }

@@ -31,6 +31,10 @@ record DevicePlans(List<Planned> devices, List<MdevParentKind.Plan> parents) imp
             DevicePlan plan = group.plan(kinds);
             group.socketPath(plan);
             group.address();
+            if (group.emulatedBy().isPresent() && plan.snapProtocol().isEmpty()) {
+                throw CliException.usage(
+                        "--emulated-by: a DPU emulates virtio-blk and nvme", "vfio serve bluefield + virtio-blk ...");
+            }
             planned.add(new Planned(group, plan));
         }
         return new DevicePlans(planned, parents);
@@ -63,7 +67,13 @@ record DevicePlans(List<Planned> devices, List<MdevParentKind.Plan> parents) imp
 
     private static List<MachineFunction> add(Machine machine, DeviceGroup group, DevicePlan plan) {
         try {
+            if (group.emulatedBy().isPresent()) {
+                PciAddress dpu = group.emulatedBy().get();
+                return List.of(
+                        machine.emulate(new Emulation(dpu, group.address(), plan, group.driver(), Optional.empty())));
+            }
             PciAddress address = group.address().orElseGet(machine::freeAddress);
+            plan.places(address);
             return machine.addAll(plan, address, group.driver());
         } catch (ErrnoException e) {
             throw new CliException(

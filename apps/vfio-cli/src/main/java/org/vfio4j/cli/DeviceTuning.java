@@ -18,6 +18,11 @@ interface DeviceTuning {
         throw new ErrnoException(EOPNOTSUPP, "resize of a device without storage");
     }
 
+    /** @throws ErrnoException EOPNOTSUPP when it is no network function of a DPU */
+    default SnapPort snapPort() {
+        throw new ErrnoException(EOPNOTSUPP, "emulate a function behind what is no DPU's network function");
+    }
+
     /**
      * @param requestsPerSecond 0 for no limit, or {@link #UNCHANGED}
      * @param bytesPerSecond 0 for no limit, or {@link #UNCHANGED}

@@ -20,7 +20,13 @@ record EmulatedDevice(
 
     /** A device that stays as it is. */
     EmulatedDevice(String kind, String description, PciFunction function, List<AutoCloseable> parts) {
-        this(kind, () -> description, function, parts, DeviceTuning.NONE);
+        this(kind, description, function, parts, DeviceTuning.NONE);
+    }
+
+    /** A device whose description stays as it is. */
+    EmulatedDevice(
+            String kind, String description, PciFunction function, List<AutoCloseable> parts, DeviceTuning tuning) {
+        this(kind, () -> description, function, parts, tuning);
     }
 
     /** What it stands on, for people: {@code 512 MiB, memory}. */
@@ -34,6 +40,11 @@ record EmulatedDevice(
                 .filter(BlockBackend.class::isInstance)
                 .map(BlockBackend.class::cast)
                 .toList();
+    }
+
+    /** The same, changed by other means. */
+    EmulatedDevice withTuning(DeviceTuning other) {
+        return new EmulatedDevice(kind, says, function, parts, other);
     }
 
     @Override

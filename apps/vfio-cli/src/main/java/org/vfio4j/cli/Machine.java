@@ -1,6 +1,11 @@
 package org.vfio4j.cli;
 
+import static org.vfio4j.sys.Errno.ENODEV;
+import static org.vfio4j.sys.Errno.ENOSPC;
+import static org.vfio4j.sys.Errno.EOPNOTSUPP;
+
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -13,6 +18,7 @@ import org.vfio4j.bus.PciAddress;
 import org.vfio4j.bus.PciBus;
 import org.vfio4j.bus.PciDevice;
 import org.vfio4j.bus.SysfsView;
+import org.vfio4j.mlx5.SnapFunction;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.vfio.VfioRegistry;
 import org.vfio4j.vfiopcicore.VfioPciOptions;
@@ -22,7 +28,7 @@ import org.vfio4j.vfiouser.VfioUserServerOptions;
 
 /**
  * A machine of this process: a bus with functions, their drivers, the VFIO devices that these make, and the servers that offer
- * them. One thread builds it and closes it; its functions are for all threads.
+ * them. One thread builds it and closes it; its functions, and those that come and go behind a DPU, are for all threads.
  */
 final class Machine implements AutoCloseable {
 
@@ -37,6 +43,10 @@ final class Machine implements AutoCloseable {
     private final VfioUserServerOptions defaults;
     private final MdevHost mdevs;
     private volatile boolean takingOver;
+    // Held while a function comes that a DPU emulates.
+    private final Object growing = new Object();
+    private boolean closed;
+
     private Optional<SysfsView> view = Optional.empty();
     private Optional<EventLoop> loop = Optional.empty();
 
@@ -124,7 +134,7 @@ final class Machine implements AutoCloseable {
      */
     List<MachineFunction> addAll(DevicePlan plan, PciAddress address, Optional<String> wantedDriver) {
         Map<MachineFunction, Placed.Function> added = new LinkedHashMap<>();
-        List<Placed> rest = new ArrayList<>(plan.openAll(address));
+        List<Placed> rest = new ArrayList<>(plan.openAll(address, bus));
         try {
             while (!rest.isEmpty()) {
                 // Whoever plugs one in closes it when that fails.
@@ -137,9 +147,7 @@ final class Machine implements AutoCloseable {
             rest.forEach(Placed::close);
         }
         added.forEach((function, placed) -> {
-            if (placed.use() == Placed.Use.VFIO) {
-                function.bindFirst(wantedDriver);
-            }
+            function.bindFirst(wantedDriver);
             placed.socket().ifPresent(path -> Sockets.serve(function, path, defaults));
         });
         return List.copyOf(added.keySet());
@@ -158,9 +166,73 @@ final class Machine implements AutoCloseable {
             placed.close();
             throw e;
         }
-        MachineFunction function = new MachineFunction(placed.device(), device, this);
+        MachineFunction function = MachineFunction.plugged(placed, device, this);
         functions.add(function);
         return function;
+    }
+
+    /**
+     * Has a DPU emulate a function, which appears as one that is plugged in: its drivers bind it, and it is served.
+     *
+     * @throws ErrnoException ENODEV when there is no such network function; as {@link PciBus#add} and binding do
+     * @throws CliException as {@link DevicePlan#open} does, and when its socket's path cannot be taken
+     */
+    MachineFunction emulate(Emulation wanted) {
+        synchronized (growing) {
+            if (closed) {
+                throw new ErrnoException(ENODEV, "emulate a function: the process ends");
+            }
+            SnapPort port = function(wanted.networkFunction()).tuning().snapPort();
+            PciAddress at = wanted.address().orElseGet(() -> freeFunction(wanted.networkFunction()));
+            SnapFunction.Protocol protocol = wanted.plan()
+                    .snapProtocol()
+                    .orElseThrow(() -> new ErrnoException(EOPNOTSUPP, "a DPU emulates virtio-blk and nvme"));
+            EmulatedDevice device = wanted.plan().open(at);
+            SnapFunction snap = port.create(at, protocol, device);
+            MachineFunction function =
+                    MachineFunction.emulated(device, bus.device(at), this, port.dpu(), snap, wanted.networkFunction());
+            functions.add(function);
+            try {
+                function.bindFirst(wanted.driver());
+                wanted.socket().ifPresent(path -> Sockets.serve(function, path, defaults));
+            } catch (RuntimeException e) {
+                delete(function, PciBus.FOREVER);
+                throw e;
+            }
+            return function;
+        }
+    }
+
+    /**
+     * Ends a function that a DPU emulates.
+     *
+     * @param limit how long to wait for its user
+     * @throws ErrnoException EBUSY when that one has not let go by then; EOPNOTSUPP when no DPU emulates it
+     */
+    void delete(MachineFunction function, Duration limit) {
+        function.delete(limit);
+        functions.remove(function);
+    }
+
+    /** @throws ErrnoException ENODEV when there is none */
+    MachineFunction function(PciAddress address) {
+        return functions.stream()
+                .filter(found -> found.device().address().equals(address))
+                .findFirst()
+                .orElseThrow(() -> new ErrnoException(ENODEV, "function " + address));
+    }
+
+    /** The first free function beside another. */
+    private PciAddress freeFunction(PciAddress beside) {
+        List<PciAddress> taken = bus.devices().stream().map(PciDevice::address).toList();
+        for (int function = 0; function < FUNCTIONS_OF_A_SLOT; function++) {
+            PciAddress address = new PciAddress(beside.domain(), beside.bus(), beside.device(), function);
+            if (!taken.contains(address)) {
+                return address;
+            }
+        }
+        throw new ErrnoException(
+                ENOSPC, "all " + FUNCTIONS_OF_A_SLOT + " functions beside " + beside + " are there already");
     }
 
     /** The functions that the parts of a device are about: they are served while it has its driver. */
@@ -184,6 +256,9 @@ final class Machine implements AutoCloseable {
 
     @Override
     public void close() {
+        synchronized (growing) {
+            closed = true;
+        }
         view.ifPresent(Closing::quietly);
         Closing.quietly(mdevs);
         // First all of them: a function that waits for its client may keep the bus from the next.

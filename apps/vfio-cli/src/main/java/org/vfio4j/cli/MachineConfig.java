@@ -47,9 +47,15 @@ record MachineConfig(Options options, List<Device> devices, List<MdevParent> par
      *
      * @param socketPath where it is served; empty for one that is not, or that says so itself
      * @param driver its driver; empty for the one that knows it best
+     * @param emulatedBy the network function of the DPU that emulates it; empty for a device of its own
      */
     record Function(
-            String where, PciAddress address, DevicePlan plan, Optional<Path> socketPath, Optional<String> driver)
+            String where,
+            PciAddress address,
+            DevicePlan plan,
+            Optional<Path> socketPath,
+            Optional<String> driver,
+            Optional<PciAddress> emulatedBy)
             implements Device {}
 
     /** A parent of mdevs, and where in the file it stands. It is nowhere on the bus. */

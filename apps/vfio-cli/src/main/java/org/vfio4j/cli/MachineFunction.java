@@ -11,16 +11,19 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 import org.vfio4j.block.BlockBackend;
+import org.vfio4j.bluefield.Bluefield;
 import org.vfio4j.bus.AuxiliaryDevice;
 import org.vfio4j.bus.AuxiliaryDriver;
 import org.vfio4j.bus.BusDevice;
 import org.vfio4j.bus.DriverAlias;
+import org.vfio4j.bus.PciAddress;
 import org.vfio4j.bus.PciBus;
 import org.vfio4j.bus.PciDevice;
 import org.vfio4j.bus.PciDriver;
 import org.vfio4j.devicemodel.DeviceStatistics;
 import org.vfio4j.devicemodel.FunctionState;
 import org.vfio4j.devicemodel.QueueSnapshot;
+import org.vfio4j.mlx5.SnapFunction;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.vfio.LocalDeviceFile;
 import org.vfio4j.vfio.VfioDevice;
@@ -37,6 +40,9 @@ final class MachineFunction implements AutoCloseable {
     private final EmulatedDevice emulated;
     private final PciDevice device;
     private final Machine machine;
+    private final Placed.Use use;
+    private final Unplug unplug;
+    private final Optional<PciAddress> emulatedBy;
     private final ReentrantLock change = new ReentrantLock();
 
     private volatile Optional<VfioDevice> vfio = Optional.empty();
@@ -48,15 +54,56 @@ final class MachineFunction implements AutoCloseable {
     /** How it is served whenever it has a driver. */
     private record Service(Endpoint endpoint, VfioUserServerOptions options) {}
 
-    /**
-     * @param emulated closed with this
-     * @param device what it is on the bus
-     * @param machine whose it is
-     */
-    MachineFunction(EmulatedDevice emulated, PciDevice device, Machine machine) {
+    /** How it goes: waits for its user up to a limit, and closes what it stands on. */
+    private interface Unplug {
+        void within(Duration limit);
+    }
+
+    private MachineFunction(
+            EmulatedDevice emulated,
+            PciDevice device,
+            Machine machine,
+            Placed.Use use,
+            Unplug unplug,
+            Optional<PciAddress> emulatedBy) {
         this.emulated = emulated;
         this.device = device;
         this.machine = machine;
+        this.use = use;
+        this.unplug = unplug;
+        this.emulatedBy = emulatedBy;
+    }
+
+    /**
+     * One of its own.
+     *
+     * @param placed closed with it
+     * @param device what it is on the bus
+     */
+    static MachineFunction plugged(Placed.Function placed, PciDevice device, Machine machine) {
+        Unplug unplug = limit -> {
+            device.bus().remove(device, limit);
+            placed.close();
+        };
+        return new MachineFunction(placed.device(), device, machine, placed.use(), unplug, Optional.empty());
+    }
+
+    /**
+     * One that a DPU emulates and has plugged in.
+     *
+     * @param device the DPU closes it
+     * @param by which of the DPU's functions it is behind
+     */
+    static MachineFunction emulated(
+            EmulatedDevice device,
+            PciDevice plugged,
+            Machine machine,
+            Bluefield dpu,
+            SnapFunction snap,
+            PciAddress by) {
+        EmulatedDevice tuned = device.withTuning(new SnapTuning(dpu, snap, device.tuning()));
+        Unplug unplug = limit -> dpu.delete(snap, limit);
+        return new MachineFunction(tuned, plugged, machine, Placed.Use.VFIO, unplug, Optional.of(by));
     }
 
     PciDevice device() {
@@ -215,9 +262,7 @@ final class MachineFunction implements AutoCloseable {
     void bindFirst(Optional<String> wanted) {
         exclusively("bind", List.of(this), () -> {
             Optional<String> has = driverName();
-            if (has.isPresent()
-                    && wanted.orElse(has.get()).equals(has.get())
-                    && findVfioDevice().isPresent()) {
+            if (has.isPresent() && wanted.orElse(has.get()).equals(has.get()) && isItsUsers()) {
                 startOrUnbind();
                 return;
             }
@@ -229,6 +274,10 @@ final class MachineFunction implements AutoCloseable {
     }
 
     private void bindNow(Optional<String> wanted) {
+        if (use == Placed.Use.NATIVE) {
+            bindNative(wanted);
+            return;
+        }
         Optional<AuxiliaryDevice> part = part().filter(found -> found.driver().isEmpty());
         Optional<String> ofPart = part.flatMap(found -> driverOf(found, wanted));
         if (part.isPresent() && ofPart.isPresent()) {
@@ -252,6 +301,23 @@ final class MachineFunction implements AutoCloseable {
         }
     }
 
+    // Its driver has it for itself: any may, and none has to.
+    private void bindNative(Optional<String> wanted) {
+        if (wanted.isPresent()) {
+            device.bus().bind(device, wanted.get());
+            return;
+        }
+        device.driver().ifPresent(has -> {
+            throw new ErrnoException(EBUSY, "bind " + device + ": " + has.name() + " has it");
+        });
+        device.bus().probe(device);
+    }
+
+    /** Whether the driver that it has is one of those it is to have. */
+    private boolean isItsUsers() {
+        return use == Placed.Use.NATIVE || findVfioDevice().isPresent();
+    }
+
     /**
      * Takes it from its driver. Its client is asked to let go, and those of the functions that its parts are about; nobody is let in
      * any more, and the sockets go.
@@ -262,25 +328,42 @@ final class MachineFunction implements AutoCloseable {
     void unbind(Duration limit) {
         List<MachineFunction> all = new ArrayList<>(List.of(this));
         all.addAll(machine.dependents(device));
-        exclusively("unbind", all, () -> {
+        take("unbind", all, () -> takeAway(limit));
+    }
+
+    /**
+     * Ends it, when a DPU emulates it; otherwise as {@link #unbind}.
+     *
+     * @throws ErrnoException also EOPNOTSUPP when no DPU emulates it
+     */
+    void delete(Duration limit) {
+        if (emulatedBy.isEmpty()) {
+            throw new ErrnoException(EOPNOTSUPP, "delete " + device + ": no DPU emulates it");
+        }
+        take("delete", List.of(this), () -> unplug.within(limit));
+        service.ifPresent(s -> s.endpoint().close());
+    }
+
+    private static void take(String what, List<MachineFunction> all, Runnable taking) {
+        exclusively(what, all, () -> {
             all.forEach(MachineFunction::letGo);
             try {
-                takeAway(limit);
+                taking.run();
             } catch (ErrnoException e) {
                 if (!anyLostItsServer(all)) {
                     all.forEach(MachineFunction::serveAgain);
                     throw e;
                 }
                 // The client went at the last moment, and the server with it: nobody is to be waited for.
-                takeAwayOrServe(limit, all);
+                takeOrServe(taking, all);
             }
             all.forEach(MachineFunction::driverGone);
         });
     }
 
-    private void takeAwayOrServe(Duration limit, List<MachineFunction> all) {
+    private static void takeOrServe(Runnable taking, List<MachineFunction> all) {
         try {
-            takeAway(limit);
+            taking.run();
         } catch (ErrnoException e) {
             all.forEach(MachineFunction::serveAgain);
             throw e;
@@ -383,7 +466,8 @@ final class MachineFunction implements AutoCloseable {
                 device.parent().map(BusDevice::name).orElse(""),
                 part.map(AuxiliaryDevice::name).orElse(""),
                 serving(),
-                served.flatMap(LocalDeviceFile::migrationState).map(Enum::name).orElse(""));
+                served.flatMap(LocalDeviceFile::migrationState).map(Enum::name).orElse(""),
+                emulatedBy.map(PciAddress::toString).orElse(""));
     }
 
     private String serving() {
@@ -420,8 +504,7 @@ final class MachineFunction implements AutoCloseable {
         change.lock();
         try {
             stopServer();
-            device.bus().remove(device);
-            emulated.close();
+            unplug.within(PciBus.FOREVER);
             service.ifPresent(s -> s.endpoint().close());
         } finally {
             change.unlock();
@@ -429,6 +512,9 @@ final class MachineFunction implements AutoCloseable {
     }
 
     private void startOrUnbind() {
+        if (use == Placed.Use.NATIVE) {
+            return;
+        }
         try {
             vfio = Optional.of(vfioDevice());
             if (service.isPresent()) {

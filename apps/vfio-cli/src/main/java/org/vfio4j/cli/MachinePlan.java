@@ -1,6 +1,7 @@
 package org.vfio4j.cli;
 
 import java.util.List;
+import java.util.Optional;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.vfiouser.VfioUserServerOptions;
 
@@ -42,6 +43,16 @@ record MachinePlan(MachineConfig config) implements ServePlan {
     }
 
     private static void start(Machine machine, MachineConfig.Function device, VfioUserServerOptions server) {
+        if (device.emulatedBy().isPresent()) {
+            MachineFunction function = machine.emulate(new Emulation(
+                    device.emulatedBy().get(),
+                    Optional.of(device.address()),
+                    device.plan(),
+                    device.driver(),
+                    Optional.empty()));
+            device.socketPath().ifPresent(path -> Sockets.serve(function, path, server));
+            return;
+        }
         List<MachineFunction> functions = machine.addAll(device.plan(), device.address(), device.driver());
         device.socketPath().ifPresent(path -> Sockets.serve(functions.getFirst(), path, server));
     }

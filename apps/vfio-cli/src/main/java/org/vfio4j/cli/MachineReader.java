@@ -3,10 +3,12 @@ package org.vfio4j.cli;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.vfio4j.bus.PciAddress;
@@ -25,7 +27,8 @@ final class MachineReader {
     private static final List<String> TOP = List.of("apiVersion", "kind", "options", "devices");
     private static final List<String> OPTIONS = List.of("trust-client", "vfio-pci", "facts", "sysfs", "sysfs-fuse");
     private static final List<String> OF_BRIDGE = List.of("bridge", "address", "id", "buses", "behind");
-    private static final List<String> OF_DEVICE = List.of("device", "address", "settings", "socket-path", "driver");
+    private static final List<String> OF_DEVICE =
+            List.of("device", "address", "settings", "socket-path", "driver", "emulated-by");
     private static final List<String> OF_PARENT = List.of("device", "settings");
 
     private static final Pattern BUSES = Pattern.compile("([0-9a-fA-F]{1,2})(?:-([0-9a-fA-F]{1,2}))?");
@@ -36,6 +39,9 @@ final class MachineReader {
     private final List<MachineConfig.Device> devices = new ArrayList<>();
     private final List<MachineConfig.MdevParent> parents = new ArrayList<>();
     private final Map<Path, String> sockets = new HashMap<>();
+
+    // Of the DPUs so far.
+    private final Set<PciAddress> networkFunctions = new HashSet<>();
 
     MachineReader(DeviceKinds kinds) {
         this.kinds = kinds;
@@ -153,7 +159,12 @@ final class MachineReader {
     private void function(YamlValue value, Map<String, YamlValue> keys, Optional<MachineConfig.Bridge> upstream) {
         PciAddress address = address(value, keys, upstream);
         DevicePlan plan = plan(required(value, keys, "device"), Optional.ofNullable(keys.get("settings")), kinds::plan);
-        planned(required(value, keys, "address"), upstream, () -> bus.add(address), address);
+        YamlValue place = required(value, keys, "address");
+        List<PciAddress> places = places(place, plan, address);
+        places.forEach(each -> planned(place, upstream, () -> bus.add(each), each));
+        if (plan.emulates()) {
+            networkFunctions.addAll(places);
+        }
         YamlValue socket = keys.get("socket-path");
         if (socket != null) {
             checkSocket(socket, plan);
@@ -163,7 +174,32 @@ final class MachineReader {
                 address,
                 plan,
                 Optional.ofNullable(socket).map(path -> Path.of(path.text())),
-                Optional.ofNullable(keys.get("driver")).map(driver -> driver.word("driver"))));
+                Optional.ofNullable(keys.get("driver")).map(driver -> driver.word("driver")),
+                Optional.ofNullable(keys.get("emulated-by")).map(by -> emulatedBy(by, plan))));
+    }
+
+    private static List<PciAddress> places(YamlValue place, DevicePlan plan, PciAddress address) {
+        try {
+            return plan.places(address);
+        } catch (CliException e) {
+            throw place.wrong(String.valueOf(e.getMessage()), e.hint());
+        }
+    }
+
+    private PciAddress emulatedBy(YamlValue by, DevicePlan plan) {
+        if (plan.snapProtocol().isEmpty()) {
+            throw by.wrong("emulated-by: a DPU emulates virtio-blk and nvme");
+        }
+        PciAddress address;
+        try {
+            address = PciAddress.parse(by.word("emulated-by"));
+        } catch (IllegalArgumentException e) {
+            throw by.wrong(String.valueOf(e.getMessage()));
+        }
+        if (!networkFunctions.contains(address)) {
+            throw by.wrong("emulated-by " + address + ": no network function of a bluefield before it is there");
+        }
+        return address;
     }
 
     private void parent(YamlValue value, Map<String, YamlValue> keys, Optional<MachineConfig.Bridge> upstream) {
@@ -177,7 +213,7 @@ final class MachineReader {
 
     private void checkSocket(YamlValue socket, DevicePlan plan) {
         if (plan.namesItsSockets()) {
-            throw socket.wrong("socket-path: this device says in its settings where it is served");
+            throw socket.wrong("socket-path: this device has no socket of its own");
         }
         Path path = Path.of(socket.word("socket-path")).toAbsolutePath().normalize();
         Optional<String> before = Optional.ofNullable(sockets.putIfAbsent(path, socket.where()));

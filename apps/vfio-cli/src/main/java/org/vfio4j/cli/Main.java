@@ -28,6 +28,7 @@ public final class Main {
             ResizeCommand.class,
             LimitCommand.class,
             UpgradeCommand.class,
+            SnapCommand.class,
             ConfigCommand.class,
             MdevCommand.class,
             DriversCommand.class,

@@ -9,10 +9,14 @@ import org.vfio4j.block.FileCaching;
 import org.vfio4j.block.FileIoMode;
 import org.vfio4j.block.NullBackend;
 import org.vfio4j.bus.PciAddress;
+import org.vfio4j.devicemodel.DeviceLimits;
+import org.vfio4j.devicemodel.DeviceRecorder;
 import org.vfio4j.devicemodel.QueuePolling;
+import org.vfio4j.mlx5.SnapFunction;
 import org.vfio4j.nvme.NamespaceOptions;
 import org.vfio4j.nvme.Nvme;
 import org.vfio4j.nvme.NvmeIdentity;
+import org.vfio4j.sys.Cpus;
 import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
 
@@ -22,7 +26,24 @@ final class NvmeKind implements DeviceKind {
     private static final String NAME = "nvme";
     private static final String EXAMPLE = "vfio serve nvme memory=512M --socket-path /tmp/nvme.sock";
     private static final List<String> KEYS = List.of(
-            "file", "memory", "null", "readonly", "block", "serial", "subnqn", "queues", "poll", "doorbells", "io");
+            "file",
+            "memory",
+            "null",
+            "readonly",
+            "block",
+            "serial",
+            "subnqn",
+            "queues",
+            "threads",
+            "cpus",
+            "poll",
+            "doorbells",
+            "io",
+            "direct",
+            "iops",
+            "bandwidth",
+            "slow");
+    private static final List<String> SWITCHES = List.of("readonly", "direct");
 
     private final Storage opener;
 
@@ -50,9 +71,16 @@ final class NvmeKind implements DeviceKind {
                 "serial=TEXT      up to 20 characters",
                 "subnqn=NQN       name of the subsystem",
                 "queues=N         pairs, 1 to 64 (default 8)",
+                "threads=N        threads that share them, up to as many (default 1)",
+                "cpus=LIST        where these run, as 2-3 (default anywhere)",
                 "poll=WHEN        adaptive, always or off (default adaptive)",
                 "doorbells=HOW    trapped or mapped (mapped if poll=always)",
-                "io=HOW           auto, uring or sync, for files (default auto)");
+                "io=HOW           auto, uring or sync, for files (default auto)",
+                "direct           past the page cache, for files",
+                "iops=N           commands in a second (default no limit)",
+                "bandwidth=SIZE   bytes in a second (default no limit)",
+                "slow=TIME        a command that takes longer is slow, or off",
+                "                 (default 10ms)");
     }
 
     @Override
@@ -62,6 +90,15 @@ final class NvmeKind implements DeviceKind {
         if (plan.storages.isEmpty()) {
             throw CliException.usage(
                     "nvme without a namespace: file=PATH, memory=SIZE or null=SIZE is needed", EXAMPLE);
+        }
+        if (plan.threads > plan.queues) {
+            throw CliException.usage(
+                    "threads=" + plan.threads + ": more than its " + plan.queues + " queue pairs",
+                    "queues=" + plan.threads + ",threads=" + plan.threads);
+        }
+        if (plan.caching == FileCaching.DIRECT
+                && plan.storages.stream().noneMatch(StoragePlan.File.class::isInstance)) {
+            throw CliException.usage("direct without a file", "file=disk.img,direct");
         }
         return plan;
     }
@@ -89,9 +126,20 @@ final class NvmeKind implements DeviceKind {
         private QueuePolling polling = QueuePolling.ADAPTIVE;
         private Optional<Boolean> mapped = Optional.empty();
         private FileIoMode io = FileIoMode.AUTO;
+        private FileCaching caching = FileCaching.PAGE_CACHE;
+        private int threads = 1;
+        private Cpus cpus = Cpus.ANY;
+        private int iops;
+        private long bandwidth;
+        private long slowNs = DeviceRecorder.DEFAULT_SLOW_NS;
 
         ControllerPlan(Storage opener) {
             this.opener = opener;
+        }
+
+        @Override
+        public Optional<SnapFunction.Protocol> snapProtocol() {
+            return Optional.of(SnapFunction.Protocol.NVME);
         }
 
         @Override
@@ -106,7 +154,12 @@ final class NvmeKind implements DeviceKind {
                 }
                 Nvme nvme = build(backends, address);
                 parts.addFirst(nvme);
-                return new EmulatedDevice(NAME, describe(backends), nvme.function(), parts);
+                return new EmulatedDevice(
+                        NAME,
+                        () -> describe(backends, nvme.limits()),
+                        nvme.function(),
+                        parts,
+                        new NvmeTuning(nvme, backends.size()));
             } catch (RuntimeException e) {
                 parts.forEach(Closing::quietly);
                 throw e;
@@ -118,6 +171,10 @@ final class NvmeKind implements DeviceKind {
                 Nvme.Builder builder = Nvme.builder(identity(address))
                         .name(NAME + "-" + address)
                         .queuePairs(queues)
+                        .threads(threads)
+                        .cpus(cpus)
+                        .limits(iops, bandwidth)
+                        .slowNs(slowNs)
                         .poll(polling);
                 for (BlockBackend backend : backends) {
                     builder.namespace(new NamespaceOptions(backend, blockBytes, Optional.empty()));
@@ -142,6 +199,14 @@ final class NvmeKind implements DeviceKind {
                     subnqn.orElse(made.subnqn()));
         }
 
+        private static String describe(List<BlockBackend> backends, DeviceLimits limits) {
+            long requests = limits.requestsPerSecond();
+            long bytes = limits.bytesPerSecond();
+            return describe(backends)
+                    + (requests == 0 ? "" : ", " + requests + " requests/s")
+                    + (bytes == 0 ? "" : ", " + Sizes.format(bytes) + "/s");
+        }
+
         private static String describe(List<BlockBackend> backends) {
             return String.join(
                     "; ",
@@ -154,7 +219,7 @@ final class NvmeKind implements DeviceKind {
         private BlockBackend open(StoragePlan storage, PciAddress address, int index) {
             try {
                 return switch (storage) {
-                    case StoragePlan.File file -> opener.file(file.path(), readOnly, io, FileCaching.PAGE_CACHE);
+                    case StoragePlan.File file -> opener.file(file.path(), readOnly, io, caching);
                     case StoragePlan.Memory memory -> opener.memory(address, index, memory.sizeBytes());
                     case StoragePlan.Null nothing -> new NullBackend(nothing.sizeBytes());
                 };
@@ -163,7 +228,7 @@ final class NvmeKind implements DeviceKind {
             }
         }
 
-        private static String hint(StoragePlan storage, int errno) {
+        private String hint(StoragePlan storage, int errno) {
             if (!(storage instanceof StoragePlan.File(Path path))) {
                 return errno == Errno.ENOMEM ? "a smaller size, or file=PATH" : "memory=512M";
             }
@@ -171,7 +236,10 @@ final class NvmeKind implements DeviceKind {
                 case Errno.ENOENT -> "truncate -s 1G " + path;
                 case Errno.EBUSY -> "vfio ls, to see which server has it; readonly on both to share it";
                 case Errno.EISDIR -> "file=" + path + "/disk.img";
-                case Errno.EINVAL -> "truncate -s %512 " + path + ", which appends zeroes";
+                case Errno.EINVAL ->
+                    caching == FileCaching.DIRECT
+                            ? "without direct; or: truncate -s %512 " + path + ", which appends zeroes"
+                            : "truncate -s %512 " + path + ", which appends zeroes";
                 case Errno.ENOSYS -> "io=sync";
                 default -> "ls -l " + path;
             };
@@ -179,7 +247,7 @@ final class NvmeKind implements DeviceKind {
 
         private void set(Setting setting) {
             String key = setting.key();
-            if (!key.equals("readonly") && KEYS.contains(key)) {
+            if (!SWITCHES.contains(key) && KEYS.contains(key)) {
                 setting.needValue(EXAMPLE);
             }
             switch (key) {
@@ -194,6 +262,12 @@ final class NvmeKind implements DeviceKind {
                 case "poll" -> polling = setting.polling();
                 case "doorbells" -> mapped = Optional.of(isMapped(setting));
                 case "io" -> io = ioMode(setting);
+                case "threads" -> threads = setting.number(1, Nvme.MAX_QUEUE_PAIRS);
+                case "cpus" -> cpus = setting.cpus();
+                case "direct" -> caching = setting.isOn() ? FileCaching.DIRECT : FileCaching.PAGE_CACHE;
+                case "iops" -> iops = setting.number(0, Integer.MAX_VALUE);
+                case "bandwidth" -> bandwidth = Sizes.parse(key, setting.value());
+                case "slow" -> slowNs = setting.isOff() ? Long.MAX_VALUE : setting.durationNs();
                 default -> throw setting.unknown(NAME, KEYS);
             }
         }

@@ -151,6 +151,8 @@ final class ServeCommand implements Callable<Integer> {
                 "           + virtio-blk file=data.img readonly --socket-path /tmp/b.sock",
                 "  vfio serve i40e-vf link=net0 --socket-path /tmp/a.sock \\",
                 "           + i40e-vf link=net0 --socket-path /tmp/b.sock",
+                "  vfio serve bluefield --address 0000:07:00.0 \\",
+                "           + virtio-blk memory=64M --emulated-by 0000:07:00.0 --socket-path /tmp/a.sock",
                 "  vfio serve --config machine.yaml",
                 "  vfio serve mtty"));
         return lines.toArray(String[]::new);
@@ -277,10 +279,8 @@ final class ServeCommand implements Callable<Integer> {
             out.println(Output.jsonLine("Server", List.of(state), ServerState::write));
         } else {
             for (ServerState.Function function : state.functions()) {
-                boolean served = !function.serving().equals(ServerState.Function.UNSERVED);
-                String where = function.socket().isEmpty() ? "an inherited socket" : function.socket();
-                out.println((served ? "listening on " + where : "not served") + ": " + function.address() + " "
-                        + function.kind() + ", " + function.description());
+                out.println(where(function) + ": " + function.address() + " " + function.kind() + ", "
+                        + function.description());
             }
             announce(mdevs, out);
             out.println("qemu: " + QemuLine.MEMORY);
@@ -303,6 +303,14 @@ final class ServeCommand implements Callable<Integer> {
             out.println("mdev type " + type.type() + " of " + type.parent() + ": " + type.availableInstances()
                     + " available, " + type.name());
         }
+    }
+
+    private static String where(ServerState.Function function) {
+        if (!function.serving().equals(ServerState.Function.UNSERVED)) {
+            return "listening on " + (function.socket().isEmpty() ? "an inherited socket" : function.socket());
+        }
+        boolean inUse = function.vfioDevice().isEmpty() && !function.driver().isEmpty();
+        return inUse ? "used by " + function.driver() : "not served";
     }
 
     private static Process command(String line, ServerState state) throws IOException {

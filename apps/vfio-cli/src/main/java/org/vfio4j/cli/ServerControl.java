@@ -24,7 +24,7 @@ import tools.jackson.core.JacksonException;
 
 /**
  * What other processes of the user can see of a serving process and ask of it: its state in a file, always the newest, and the
- * requests of {@link ControlRequest}, {@link TuneRequest} and {@link MdevRequest}. Any thread may call it.
+ * requests of {@link ControlRequest}, {@link TuneRequest}, {@link MdevRequest} and {@link SnapRequest}. Any thread may call it.
  */
 final class ServerControl implements AutoCloseable {
 
@@ -113,6 +113,12 @@ final class ServerControl implements AutoCloseable {
                 tune.get().perform(function.tuning());
                 return changed(function);
             }
+            Optional<SnapRequest> snap = SnapRequest.find(line);
+            if (snap.isPresent()) {
+                ServerState.Function function = snap.get().perform(machine);
+                publishChange();
+                return Output.jsonLine("Function", List.of(function), ServerState.Function::write);
+            }
             ControlRequest request = ControlRequest.parse(line);
             check(request);
             if (request.kind().equals(ControlRequest.STATISTICS)) {
@@ -140,6 +146,8 @@ final class ServerControl implements AutoCloseable {
             return failure(EINVAL, "a request that is none: " + e.getOriginalMessage() + ": " + Errno.describe(EINVAL));
         } catch (ErrnoException e) {
             return failure(e);
+        } catch (CliException e) {
+            return failure(e.errno(), String.valueOf(e.getMessage()), e.hint());
         } catch (RuntimeException e) {
             LOG.log(Level.ERROR, "a request failed", e);
             return failure(EIO, e.toString());
@@ -236,12 +244,18 @@ final class ServerControl implements AutoCloseable {
     }
 
     private static String failure(int errno, String message) {
+        return failure(errno, message, "");
+    }
+
+    /** @param hint what to try, empty for what the asking process knows to */
+    private static String failure(int errno, String message, String hint) {
         return Output.jsonLine(
                 ControlRequest.ERROR,
                 List.of(message),
                 (text, json) -> json.object()
                         .field("errno", errno)
                         .field("message", text)
+                        .field("hint", hint)
                         .end());
     }
 }

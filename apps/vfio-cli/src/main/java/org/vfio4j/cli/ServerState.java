@@ -42,6 +42,7 @@ record ServerState(
      * @param auxiliary the auxiliary device that is about it, empty for none
      * @param serving {@link #AT_PATH}, {@link #INHERITED} or {@link #UNSERVED}
      * @param migrationState as {@code RUNNING}, empty when it cannot migrate
+     * @param emulatedBy the network function of the DPU that emulates it, empty for none
      */
     record Function(
             String address,
@@ -60,7 +61,8 @@ record ServerState(
             String parent,
             String auxiliary,
             String serving,
-            String migrationState) {
+            String migrationState,
+            String emulatedBy) {
 
         static final String AT_PATH = "path";
         static final String INHERITED = "inherited";
@@ -88,6 +90,7 @@ record ServerState(
             json.endArray().field("migration", migration);
             json.field("parent", parent).field("auxiliary", auxiliary);
             json.field("serving", serving).field("migrationState", migrationState);
+            json.field("emulatedBy", emulatedBy);
             json.end();
         }
     }

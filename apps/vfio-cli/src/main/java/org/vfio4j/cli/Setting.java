@@ -29,15 +29,18 @@ record Setting(String key, String value) {
         List<Setting> settings = new ArrayList<>();
         for (String word : words) {
             for (String text : word.replace(",,", "\0").split(",")) {
-                String setting = text.replace('\0', ',');
-                int equals = setting.indexOf('=');
-                settings.add(
-                        equals < 0
-                                ? new Setting(setting, "")
-                                : new Setting(setting.substring(0, equals), setting.substring(equals + 1)));
+                settings.add(of(text.replace('\0', ',')));
             }
         }
         return settings;
+    }
+
+    /** @param setting {@code key=value} or {@code key}; commas are the value's */
+    static Setting of(String setting) {
+        int equals = setting.indexOf('=');
+        return equals < 0
+                ? new Setting(setting, "")
+                : new Setting(setting.substring(0, equals), setting.substring(equals + 1));
     }
 
     /** Refuses a value that is missing. */

@@ -82,13 +82,17 @@ final class ShowCommand implements Runnable {
         if (f.driver().isEmpty()) {
             out.println("  no driver, pid " + found.pid());
         } else {
-            out.println("  driver " + f.driver() + ", device " + f.vfioDevice() + ", pid " + found.pid());
+            String device = f.vfioDevice().isEmpty() ? "" : ", device " + f.vfioDevice();
+            out.println("  driver " + f.driver() + device + ", pid " + found.pid());
         }
         if (!f.parent().isEmpty()) {
             out.println("  behind bridge " + f.parent());
         }
         if (!f.auxiliary().isEmpty()) {
-            out.println("  auxiliary device " + f.auxiliary());
+            out.println("  auxiliary device " + f.auxiliary() + parent(found));
+        }
+        if (!f.emulatedBy().isEmpty()) {
+            out.println("  emulated by " + f.emulatedBy());
         }
         String override = f.driverOverride().isEmpty() ? "none" : f.driverOverride();
         out.println(
@@ -97,10 +101,20 @@ final class ShowCommand implements Runnable {
             out.println("  socket " + f.socket() + (f.driver().isEmpty() ? ", while it has a driver" : ""));
         }
         config(found).forEach(line -> out.println("  " + line));
-        if (!f.driver().isEmpty()) {
+        if (!f.vfioDevice().isEmpty()) {
             String state = f.migrationState().isEmpty() ? "" : ", now " + f.migrationState();
             DeviceText.print(out, new Inspection(f.regions(), f.irqs(), f.features(), f.migration()), state);
         }
+    }
+
+    private static String parent(ServerQuery.Found found) {
+        return ServerQuery.parts().stream()
+                .filter(part -> part.pid() == found.pid())
+                .map(ServerQuery.FoundPart::auxiliary)
+                .filter(part -> part.name().equals(found.function().auxiliary()))
+                .map(part -> ", part of " + part.parent())
+                .findFirst()
+                .orElse("");
     }
 
     private static List<String> config(ServerQuery.Found found) {

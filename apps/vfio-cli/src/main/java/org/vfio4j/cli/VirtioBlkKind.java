@@ -11,6 +11,7 @@ import org.vfio4j.bus.PciAddress;
 import org.vfio4j.devicemodel.DeviceLimits;
 import org.vfio4j.devicemodel.DeviceRecorder;
 import org.vfio4j.devicemodel.QueuePolling;
+import org.vfio4j.mlx5.SnapFunction;
 import org.vfio4j.sys.Cpus;
 import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
@@ -130,6 +131,11 @@ final class VirtioBlkKind implements DeviceKind {
 
         Disk(Storage opener) {
             this.opener = opener;
+        }
+
+        @Override
+        public Optional<SnapFunction.Protocol> snapProtocol() {
+            return Optional.of(SnapFunction.Protocol.VIRTIO_BLK);
         }
 
         @Override

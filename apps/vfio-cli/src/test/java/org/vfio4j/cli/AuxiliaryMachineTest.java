@@ -38,8 +38,8 @@ import tools.jackson.databind.json.JsonMapper;
 class AuxiliaryMachineTest {
 
     private static final String PID = Long.toString(ProcessHandle.current().pid());
-    private static final String PART = "mlx5_core.vfio_pci.2048";
-    private static final String ALONE = "mlx5_core.eth.7";
+    private static final String PART = "core.vfio_pci.2048";
+    private static final String ALONE = "core.eth.7";
 
     @TempDir
     private Path directory;
@@ -76,13 +76,13 @@ class AuxiliaryMachineTest {
         String expected = """
                 pid PID
                 └─ 0000:00:02.0  [1b36:000c] upstream-port, buses 05-08
-                   ├─ 0000:05:00.0  [15b3:a2d6] core, a DPU
+                   ├─ 0000:05:00.0  [15b3:a2d7] core, a DPU
                    │  ├─ core
-                   │  ├─ mlx5_core.vfio_pci.2048, part-driver → 0000:08:00.0
-                   │  └─ mlx5_core.eth.7, (no driver)
+                   │  ├─ core.vfio_pci.2048, part-driver → 0000:08:00.0
+                   │  └─ core.eth.7, (no driver)
                    └─ 0000:05:01.0  [104c:8233] downstream-port, bus 08
                       └─ 0000:08:00.0  [1af4:1042] virtio-blk, 1 MiB, memory
-                         └─ vfio-pci of mlx5_core.vfio_pci.2048
+                         └─ vfio-pci of core.vfio_pci.2048
                             └─ vfio0
                                └─ SOCKET
                 """.replace("PID", PID).replace("SOCKET", socket.toString());
@@ -120,7 +120,7 @@ class AuxiliaryMachineTest {
                 .contains("behind bridge 0000:05:01.0", "auxiliary device " + PART, "socket " + socket);
         Cli alone = run("show", ALONE);
         assertThat(alone.out()).contains(ALONE + ", auxiliary device", "part of 0000:05:00.0", "no driver");
-        assertThat(run("show", "mlx5_core.eth.8").exitCode()).isEqualTo(ExitCode.NOT_FOUND);
+        assertThat(run("show", "core.eth.8").exitCode()).isEqualTo(ExitCode.NOT_FOUND);
     }
 
     @Test
@@ -142,7 +142,7 @@ class AuxiliaryMachineTest {
     @Test
     void anAuxiliaryDeviceOfNoFunctionIsBoundByItself() {
         assertThat(run("bind", ALONE).exitCode()).isEqualTo(ExitCode.NOT_FOUND);
-        assertThat(run("bind", ALONE).errorLines()[0]).contains("no driver matches auxiliary:mlx5_core.eth");
+        assertThat(run("bind", ALONE).errorLines()[0]).contains("no driver matches auxiliary:core.eth");
         machine.bus().auxiliary().register(new EthDriver());
         // What a driver did by itself is told with the next request.
         assertThat(run("unbind", PART).exitCode()).isZero();
@@ -218,7 +218,7 @@ class AuxiliaryMachineTest {
         }
 
         @Override
-        public List<Placed> openAll(PciAddress address) {
+        public List<Placed> openAll(PciAddress address, PciBus bus) {
             return List.of(
                     new Placed.Bridge(address, bridge(EmulatedBridge.Port.UPSTREAM, 0x1b36, 0xc, 0, 5, 8)),
                     new Placed.Bridge(
@@ -234,7 +234,7 @@ class AuxiliaryMachineTest {
                             new EmulatedDevice(
                                     "core",
                                     "a DPU",
-                                    new EmulatedFunctionBuilder(0x15b3, 0xa2d6).build(new Nothing()),
+                                    new EmulatedFunctionBuilder(0x15b3, 0xa2d7).build(new Nothing()),
                                     List.of()),
                             Placed.Use.NATIVE,
                             Optional.empty()));
@@ -254,15 +254,15 @@ class AuxiliaryMachineTest {
 
         @Override
         public List<PciDeviceId> idTable() {
-            return List.of(PciDeviceId.of(0x15b3, 0xa2d6));
+            return List.of(PciDeviceId.of(0x15b3, 0xa2d7));
         }
 
         @Override
         public void probe(PciDevice device) {
             PciBus bus = device.bus();
             PciDevice disk = bus.device(PciAddress.parse("08:00.0"));
-            bus.auxiliary().add(device, "mlx5_core", "vfio_pci", 2048, new Part(disk));
-            bus.auxiliary().add(device, "mlx5_core", "eth", 7, "nothing");
+            bus.auxiliary().add(device, "core", "vfio_pci", 2048, new Part(disk));
+            bus.auxiliary().add(device, "core", "eth", 7, "nothing");
         }
 
         @Override
@@ -278,7 +278,7 @@ class AuxiliaryMachineTest {
 
         @Override
         public List<AuxiliaryDeviceId> idTable() {
-            return List.of(new AuxiliaryDeviceId("mlx5_core.vfio_pci"));
+            return List.of(new AuxiliaryDeviceId("core.vfio_pci"));
         }
 
         @Override
@@ -303,7 +303,7 @@ class AuxiliaryMachineTest {
 
         @Override
         public List<AuxiliaryDeviceId> idTable() {
-            return List.of(new AuxiliaryDeviceId("mlx5_core.eth"));
+            return List.of(new AuxiliaryDeviceId("core.eth"));
         }
 
         @Override

@@ -20,7 +20,7 @@ class ConfigCommandTest {
     void checkTellsWhatTheMachineHas() {
         Cli check = Cli.run("config", "check", "shipped:bluefield");
         assertThat(check.exitCode()).as(check.err()).isZero();
-        assertThat(check.out()).isEqualTo("shipped:bluefield: a machine with 5 bridges and 2 devices\n");
+        assertThat(check.out()).isEqualTo("shipped:bluefield: a machine with 5 bridges and 3 devices\n");
         JsonNode json = JsonMapper.builder()
                 .build()
                 .readTree(Cli.run("config", "check", "shipped:bluefield", "-o", "json")

@@ -63,7 +63,8 @@ class JsonWriterTest {
                 "0000:06:00.0",
                 "mlx5_core.vfio_pci.8",
                 ServerState.Function.AT_PATH,
-                "RUNNING");
+                "RUNNING",
+                "0000:07:00.0");
         ServerState state = new ServerState(
                 7,
                 "/run/pci",

@@ -86,6 +86,7 @@ class MachineReaderTest {
                         "0000:00:02.0",
                         "0000:05:00.0",
                         "0000:06:00.0",
+                        "0000:07:00.0",
                         "0000:06:01.0",
                         "0000:08:00.0",
                         "0000:06:02.0",
@@ -167,6 +168,38 @@ class MachineReaderTest {
         assertThatThrownBy(() -> read(bad))
                 .hasMessageStartingWith("m.yaml:31:18: socket-path /")
                 .hasMessageEndingWith("disk.sock is another's already: m.yaml:27:30");
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', quoteCharacter = '`', textBlock = """
+            emulated-by: 0000:00:04.1 | emulated-by: 0000:00:04.2    | 40:18 | no network function of a bluefield before it is there
+            emulated-by: 0000:00:04.1 | emulated-by: 4.1             | 40:18 | PCI address '4.1'
+            ports: 2                  | emulated-by: 0000:00:04.1    | 34:20 | bluefield has no setting 'emulated-by'
+            address: 0000:00:04.0     | address: 0000:00:04.7        | 32:14 | a DPU with 2 network functions needs as many there
+            address: 0000:00:04.2     | address: 0000:00:04.1        | 36:14 | add 0000:00:04.1: EEXIST
+            ports: 2                  | ports: 3                     | 34:14 | ports=3: expected a number from 1 to 2
+            ports: 2                  | port: 2                      | 34:13 | bluefield has no setting 'port'
+            ports: 2                  | ports: 1                     | 40:18 | no network function of a bluefield before it is there
+            """)
+    void tellsWhatNoDpuCanBe(String line, String instead, String where, String what) {
+        String good = GOOD + """
+              - device: bluefield
+                address: 0000:00:04.0
+                settings:
+                  ports: 2
+              - device: virtio-blk
+                address: 0000:00:04.2
+                settings:
+                  memory: 64M
+                socket-path: snap.sock
+                emulated-by: 0000:00:04.1
+            """;
+        assertThat(read(good).devices()).hasSize(7);
+        assertThat(good).contains(line.strip());
+        String bad = good.replaceFirst(Pattern.quote(line.strip()), instead.strip());
+        assertThatThrownBy(() -> read(bad))
+                .hasMessageStartingWith("m.yaml:" + where + ": ")
+                .hasMessageContaining(what);
     }
 
     @Test

@@ -3,10 +3,16 @@ package org.vfio4j.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.vfio4j.bus.PciAddress;
+import org.vfio4j.devicemodel.DeviceStatistics;
 
 /** NVMe controllers on the command line. */
 class NvmeKindTest {
@@ -45,12 +51,38 @@ class NvmeKindTest {
     }
 
     @Test
+    void isTunedWhileItIsServed(@TempDir Path dir) throws IOException {
+        Path image = Files.createFile(dir.resolve("disk.img"));
+        try (RandomAccessFile file = new RandomAccessFile(image.toFile(), "rw")) {
+            file.setLength(1 << 20);
+        }
+        try (EmulatedDevice device = open("file=" + image, "queues=2", "threads=2", "iops=500", "slow=1ms")) {
+            assertThat(device.description()).startsWith("1 MiB, ").endsWith(", 500 requests/s");
+            device.tuning().limit(DeviceTuning.UNCHANGED, 1 << 20);
+            device.tuning().resize(2 << 20);
+            assertThat(device.description()).startsWith("2 MiB, ").endsWith(", 500 requests/s, 1 MiB/s");
+            assertThat(Files.size(image)).isEqualTo(2 << 20);
+            assertThatThrownBy(() -> device.tuning().resize(1 << 20)).hasMessageContaining("EINVAL");
+            assertThat(device.function().platform(DeviceStatistics.class))
+                    .hasValueSatisfying(
+                            statistics -> assertThat(statistics.slowNs()).isEqualTo(1_000_000));
+        }
+        try (EmulatedDevice two = open("memory=1M", "memory=1M")) {
+            assertThatThrownBy(() -> two.tuning().resize(2 << 20)).hasMessageContaining("2 namespaces");
+        }
+    }
+
+    @Test
     void refusesWhatMakesNoSense() {
         refuses("needed");
         refuses("block=1000", "memory=1M", "block=1000");
         refuses("queues=65", "memory=1M", "queues=65");
         refuses("doorbells=loud", "memory=1M", "doorbells=loud");
         refuses("serial=123456789012345678901", "memory=1M", "serial=123456789012345678901");
+        refuses("threads=3", "memory=1M", "queues=2", "threads=3");
+        refuses("direct without a file", "memory=1M", "direct");
+        refuses("cpus=", "memory=1M", "cpus=x");
+        refuses("iops=-1", "memory=1M", "iops=-1");
         refuses("'queue-size'", "memory=1M", "queue-size=4");
         refuses("memory needs a value", "memory");
     }

@@ -25,11 +25,11 @@ import org.vfio4j.virtioblk.VirtioBlk;
  */
 public final class Bluefield implements AutoCloseable {
 
-    /** How many network functions it has. */
+    /** The most network functions of one. */
     public static final int NETWORK_FUNCTIONS = 2;
 
     /** An emulated function with what it is made of. */
-    private record Emulated(Vhca vhca, PfFirmware firmware, PciDevice device, Runnable close) {}
+    private record Emulated(Vhca vhca, PfFirmware firmware, PciDevice device, SnapBackend backend) {}
 
     private final PciBus bus;
     private final List<PfFirmware> firmwares = new ArrayList<>();
@@ -40,23 +40,42 @@ public final class Bluefield implements AutoCloseable {
     private int nextVhcaId = NETWORK_FUNCTIONS;
 
     /**
-     * Plugs it in.
+     * One whose network functions its maker plugs in, see {@link #networkFunction}, and unplugs after it is closed.
+     *
+     * @param bus where the functions go that it emulates
+     * @param count of network functions, 1 to {@value #NETWORK_FUNCTIONS}
+     */
+    public Bluefield(PciBus bus, int count) {
+        this.bus = bus;
+        for (int i = 0; i < count; i++) {
+            firmwares.add(new PfFirmware());
+        }
+    }
+
+    /**
+     * Plugs it in, with two network functions.
      *
      * @param at where its first network function is; the other is the next function there
      * @throws ErrnoException as {@link PciBus#add} does
      */
     public Bluefield(PciBus bus, PciAddress at) {
-        this.bus = bus;
+        this(bus, NETWORK_FUNCTIONS);
         for (int i = 0; i < NETWORK_FUNCTIONS; i++) {
-            PfFirmware firmware = new PfFirmware();
-            firmwares.add(firmware);
-            networkFunctions.add(bus.add(
-                    new PciAddress(at.domain(), at.bus(), at.device(), at.function() + i),
-                    NetworkFunction.create(firmware)));
+            networkFunctions.add(
+                    bus.add(new PciAddress(at.domain(), at.bus(), at.device(), at.function() + i), networkFunction(i)));
         }
     }
 
-    /** Its network functions, on the bus. */
+    /**
+     * One of its network functions, to be plugged in once.
+     *
+     * @param number from 0
+     */
+    public PciFunction networkFunction(int number) {
+        return NetworkFunction.create(firmwares.get(number));
+    }
+
+    /** The network functions that it has plugged in. */
     public List<PciDevice> networkFunctions() {
         return List.copyOf(networkFunctions);
     }
@@ -75,7 +94,18 @@ public final class Bluefield implements AutoCloseable {
      * @throws ErrnoException as {@link PciBus#add} does; the disk is closed then
      */
     public SnapFunction createVirtioBlk(int networkFunction, PciAddress at, VirtioBlk disk) {
-        return create(networkFunction, at, SnapFunction.Protocol.VIRTIO_BLK, disk.function(), disk::close);
+        SnapBackend backend = new SnapBackend() {
+            @Override
+            public void resize(long sizeBytes) {
+                disk.resize(sizeBytes);
+            }
+
+            @Override
+            public void close() {
+                disk.close();
+            }
+        };
+        return create(networkFunction, at, SnapFunction.Protocol.VIRTIO_BLK, disk.function(), backend);
     }
 
     /**
@@ -84,11 +114,15 @@ public final class Bluefield implements AutoCloseable {
      * @param networkFunction behind which of the network functions, from 0
      * @param at where it sits
      * @param function what the DPU emulates; from now on the DPU's
-     * @param close ends it, once it is unplugged or cannot be plugged in
+     * @param backend what it stands on; the DPU's too, and closed by it even when this fails
      * @throws ErrnoException ENODEV for one without a state, and as {@link PciBus#add} does
      */
     public SnapFunction create(
-            int networkFunction, PciAddress at, SnapFunction.Protocol protocol, PciFunction function, Runnable close) {
+            int networkFunction,
+            PciAddress at,
+            SnapFunction.Protocol protocol,
+            PciFunction function,
+            SnapBackend backend) {
         PfFirmware firmware = firmwares.get(networkFunction);
         int bdf = (at.bus() << 8) | (at.device() << 3) | at.function();
         SnapFunction snap = new SnapFunction(takeVhcaId(), at.domain(), bdf, protocol);
@@ -98,14 +132,31 @@ public final class Bluefield implements AutoCloseable {
             vhca = new Vhca(snap, state(snap, function));
             device = bus.add(at, new SnapPciFunction(function, vhca));
         } catch (ErrnoException e) {
-            close.run();
+            backend.close();
             throw e;
         }
         synchronized (this) {
-            emulated.put(snap, new Emulated(vhca, firmware, device, close));
+            emulated.put(snap, new Emulated(vhca, firmware, device, backend));
         }
         firmware.add(vhca).forEach(listener -> listener.added(snap));
         return snap;
+    }
+
+    /**
+     * Makes the disk of an emulated function larger.
+     *
+     * @throws ErrnoException ENOENT when the function is gone; EBUSY while it is being migrated, because its size is part of what the
+     *     destination checks; and as {@link SnapBackend#resize} does
+     */
+    public void resize(SnapFunction snap, long sizeBytes) {
+        Emulated found;
+        synchronized (this) {
+            found = emulated.get(snap);
+        }
+        if (found == null) {
+            throw new ErrnoException(ENOENT, "resize " + snap);
+        }
+        found.vhca.change(() -> found.backend.resize(sizeBytes));
     }
 
     /**
@@ -140,7 +191,7 @@ public final class Bluefield implements AutoCloseable {
             }
         }
         ending.firmware.remove(ending.vhca);
-        ending.close.run();
+        ending.backend.close();
     }
 
     /** Unplugs it, with all that it emulates; waits for users as long as it takes. */

@@ -121,6 +121,18 @@ final class Vhca {
         }
     }
 
+    /**
+     * Changes what its driver has been told of it, which its state says as well.
+     *
+     * @throws ErrnoException EBUSY while its state goes to another one, or another's comes
+     */
+    synchronized void change(Runnable work) {
+        if (initiatorSuspended || savedImages > 0) {
+            throw new ErrnoException(EBUSY, "VHCA " + snap.vhcaId() + ": change it: it is being migrated");
+        }
+        work.run();
+    }
+
     synchronized PageTracker track(List<PageTrackRange> ranges, int logPageSize) {
         PageTracker begun = new PageTracker(ranges, logPageSize);
         if (!tracker.compareAndSet(null, begun)) {

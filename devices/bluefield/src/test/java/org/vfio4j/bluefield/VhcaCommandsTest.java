@@ -8,6 +8,7 @@ import static org.vfio4j.sys.Errno.EBUSY;
 import static org.vfio4j.sys.Errno.EEXIST;
 import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.ENOENT;
+import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 
 import java.time.Duration;
 import java.util.ArrayList;
@@ -167,6 +168,21 @@ class VhcaCommandsTest {
         dpu.delete(snap, Duration.ZERO);
         assertThat(heard.what).containsExactly("added 2049", "removing 2049", "removing 2049");
         assertThat(dpu.functions()).isEmpty();
+    }
+
+    @Test
+    void aDiskGrowsUnlessItIsBeingMigrated() {
+        // Memory does not: what the storage says is told.
+        errno(EOPNOTSUPP, () -> dpu.resize(snap, 2 << 20));
+        firmware.suspendVhca(vhca, INITIATOR);
+        errno(EBUSY, () -> dpu.resize(snap, 2 << 20));
+        firmware.resumeVhca(vhca, INITIATOR);
+        firmware.saveVhcaState(vhca, false, true);
+        errno(EBUSY, () -> dpu.resize(snap, 2 << 20));
+        bus.device(DISK).function().reset();
+        errno(EOPNOTSUPP, () -> dpu.resize(snap, 2 << 20));
+        dpu.delete(snap, Duration.ZERO);
+        errno(ENOENT, () -> dpu.resize(snap, 2 << 20));
     }
 
     private VirtioBlk disk() {

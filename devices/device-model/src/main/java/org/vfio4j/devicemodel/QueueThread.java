@@ -379,8 +379,20 @@ public final class QueueThread implements AutoCloseable {
         } catch (Throwable t) {
             fail(t);
         }
-        for (; action != null; action = nextAction()) {
-            action.run();
+        // What an action asks for comes after the queues have had a turn.
+        int more = waitingActions();
+        action.run();
+        for (int i = 0; i < more; i++) {
+            Runnable next = nextAction();
+            if (next != null) {
+                next.run();
+            }
+        }
+    }
+
+    private int waitingActions() {
+        synchronized (control) {
+            return actions.size();
         }
     }
 

@@ -14,7 +14,7 @@ import org.vfio4j.sys.Cpus;
  * come and end one by one, as {@link QueueThread} says.
  *
  * <p><b>Quiesced actions</b> run while all of them are held. Each is asked to stop; who stops last runs every action that waits,
- * and lets all go on. Only one such hold is under way at a time, so that two callers cannot wait for each other's threads, and an
+ * and lets all go on; what these actions ask for comes after the queues have had a turn. Only one such hold is under way at a time, so that two callers cannot wait for each other's threads, and an
  * action that comes meanwhile is run by it or begins the next. Nobody waits for a hold but the threads that are held, and callers
  * who asked for that.
  */
@@ -147,7 +147,7 @@ public final class QueueThreads implements AutoCloseable {
             forEach(QueueThread::release);
             boolean again;
             synchronized (control) {
-                // An action may have come since the last was run, or one has thrown.
+                // An action may have come meanwhile, or one has thrown.
                 again = !actions.isEmpty();
                 running = again ? threads.length : NO_HOLD;
             }
@@ -158,13 +158,15 @@ public final class QueueThreads implements AutoCloseable {
     }
 
     private void runActions() {
-        while (true) {
+        int waiting;
+        synchronized (control) {
+            waiting = actions.size();
+        }
+        // What an action asks for comes after the queues have had a turn.
+        for (int i = 0; i < waiting; i++) {
             Runnable action;
             synchronized (control) {
-                action = actions.poll();
-                if (action == null) {
-                    return;
-                }
+                action = actions.remove();
             }
             action.run();
         }

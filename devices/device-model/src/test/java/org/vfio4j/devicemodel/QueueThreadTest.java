@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -98,6 +99,27 @@ class QueueThreadTest {
             });
         }
         assertThat(work.done.get()).isLessThanOrEqualTo(work.offered.get());
+    }
+
+    /** Long work that is cut into actions, each of which asks for the next, does not keep the queues from theirs. */
+    @Test
+    void queuesHaveTheirTurnBetweenActionsThatAskForEachOther() {
+        thread.attach(space);
+        work.offer(1);
+        thread.wake();
+        await(() -> work.done.get() == 1);
+        AtomicBoolean stop = new AtomicBoolean();
+        AtomicReference<Runnable> again = new AtomicReference<>();
+        again.set(() -> {
+            if (!stop.get()) {
+                thread.runQuiesced(again.get());
+            }
+        });
+        thread.runQuiesced(again.get());
+        long mine = work.offer(1);
+        thread.wake();
+        await(() -> work.done.get() >= mine);
+        stop.set(true);
     }
 
     @Test

@@ -55,7 +55,7 @@ final class AdminCommands implements AdminHandler {
     public void connect(ControllerHooks controller) {
         AsyncEvents events = new AsyncEvents(controller);
         ErrorLog errors = new ErrorLog();
-        SmartLog smart = new SmartLog(controller.tally(), errors, events, nanoTime);
+        SmartLog smart = new SmartLog(controller::tally, errors, events, nanoTime);
         ChangedNamespaces changed = new ChangedNamespaces(events);
         Timestamp timestamp = new Timestamp(nanoTime);
         parts = new Parts(
@@ -153,10 +153,7 @@ final class AdminCommands implements AdminHandler {
 
     @Override
     public void setStorage(int nsid, BlockBackend backend) {
-        NvmeNamespace namespace = namespaces.allocated(nsid);
-        if (namespace == null) {
-            throw new ErrnoException(ENODEV, "namespace " + nsid + " of 1 to " + namespaces.count());
-        }
+        NvmeNamespace namespace = allocated(nsid);
         namespace.checkStorage(backend);
         parts.controller.drain();
         BlockBackend old = namespace.backend();
@@ -165,6 +162,21 @@ final class AdminCommands implements AdminHandler {
         }
         namespace.setStorage(backend, backend.sizeBytes());
         parts.changed.add(nsid);
+    }
+
+    @Override
+    public void resize(int nsid, long sizeBytes) {
+        BlockBackend backend = allocated(nsid).backend();
+        backend.grow(sizeBytes);
+        setStorage(nsid, backend);
+    }
+
+    private NvmeNamespace allocated(int nsid) {
+        NvmeNamespace namespace = namespaces.allocated(nsid);
+        if (namespace == null) {
+            throw new ErrnoException(ENODEV, "namespace " + nsid + " of 1 to " + namespaces.count());
+        }
+        return namespace;
     }
 
     @Override

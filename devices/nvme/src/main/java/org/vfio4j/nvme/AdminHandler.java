@@ -4,8 +4,9 @@ import org.vfio4j.block.BlockBackend;
 
 /**
  * The admin commands that need no queues: Identify, log pages, features, namespaces, firmware, asynchronous events. The controller
- * keeps those that create, delete, abort and shadow queues. Called on the queue thread, or while that is quiesced; allocates as it
- * likes, but never blocks.
+ * keeps those that create, delete, abort and shadow queues. Called by one thread at a time; where there are several
+ * queue threads, what changes anything but the logs and held events is called while all of them are quiesced. Allocates as it likes, but
+ * never blocks.
  */
 interface AdminHandler {
 
@@ -60,6 +61,13 @@ interface AdminHandler {
      * @throws org.vfio4j.sys.ErrnoException ENODEV when there is no such namespace, EINVAL when the storage is smaller than a block
      */
     void setStorage(int nsid, BlockBackend backend);
+
+    /**
+     * Makes a namespace's storage larger.
+     *
+     * @throws org.vfio4j.sys.ErrnoException ENODEV when there is no such namespace, or as {@link BlockBackend#grow}
+     */
+    void resize(int nsid, long sizeBytes);
 
     /** A controller level reset: held commands are gone, features are as at first. Namespaces stay. */
     void controllerReset();

@@ -18,13 +18,16 @@ final class AdminQueue implements AutoCloseable {
     private static final int DATA_AT = 8192;
 
     private final Controller controller;
+    private final Lane lane;
     private final QueueCommands queueCommands;
     private final Mapping memory = Mapping.anonymous(DATA_AT + NvmeLimits.MAX_TRANSFER_BYTES);
     private final DataPointer pointer = new DataPointer(memory.address());
     private final AdminCommand command = new AdminCommand(memory.address() + ENTRY_AT, memory.address() + DATA_AT);
+    private boolean busy;
 
     AdminQueue(Controller controller) {
         this.controller = controller;
+        lane = controller.firstLane();
         queueCommands = new QueueCommands(controller);
     }
 
@@ -37,6 +40,11 @@ final class AdminQueue implements AutoCloseable {
         return command;
     }
 
+    /** Whether the last command waits for all queue threads to be quiesced: there is no room for another one here. */
+    boolean isBusy() {
+        return busy;
+    }
+
     /**
      * Carries out the command at {@link #entry}.
      *
@@ -47,11 +55,14 @@ final class AdminQueue implements AutoCloseable {
     int execute(DmaWindow window, boolean remote) {
         command.setResult(0);
         int status = run(window, remote);
-        if (status > SUCCESSFUL_COMPLETION) {
-            controller.tally().failed(status);
-            controller.handler().failed(0, command.cid(), status, command.nsid(), 0);
-        }
+        report(status);
         return status;
+    }
+
+    private void report(int status) {
+        if (status > SUCCESSFUL_COMPLETION) {
+            controller.failed(lane, 0, command.cid(), status, command.nsid(), 0);
+        }
     }
 
     @Override
@@ -64,12 +75,13 @@ final class AdminQueue implements AutoCloseable {
             return INVALID_FIELD_IN_COMMAND | DNR;
         }
         if (QueueCommands.isOne(command.opcode())) {
-            return queueCommands.execute(command, window);
+            int refusal = queueCommands.prepare(command, window);
+            return refusal == SUCCESSFUL_COMPLETION ? carryOut() : refusal;
         }
         AdminHandler handler = controller.handler();
         int bytes = handler.dataBytes(command);
         if (bytes <= 0) {
-            return bytes == 0 ? handler.execute(command) : -bytes;
+            return bytes == 0 ? carryOut() : -bytes;
         }
         boolean toHost = handler.isToHost(command);
         int status =
@@ -81,9 +93,46 @@ final class AdminQueue implements AutoCloseable {
             status = toHost ? clear(bytes) : move(window, remote, false);
         }
         if (status == SUCCESSFUL_COMPLETION) {
-            status = handler.execute(command);
+            status = carryOut();
         }
         return status == SUCCESSFUL_COMPLETION && toHost ? move(window, remote, true) : status;
+    }
+
+    /** With its data here: carries it out at once, or as soon as that meets no other queue thread. */
+    private int carryOut() {
+        if (!controller.isShared() || isHarmless(command.opcode())) {
+            return carryOutNow();
+        }
+        busy = true;
+        int resets = controller.resets();
+        controller.quiesce(() -> {
+            busy = false;
+            if (controller.resets() == resets) {
+                int status = carryOutNow();
+                report(status);
+                if (status != AdminHandler.HELD) {
+                    controller.complete(command.cid(), command.result(), status);
+                }
+            }
+        });
+        return AdminHandler.HELD;
+    }
+
+    private int carryOutNow() {
+        if (QueueCommands.isOne(command.opcode())) {
+            return queueCommands.execute(command);
+        }
+        synchronized (controller.handlerLock()) {
+            return controller.handler().execute(command);
+        }
+    }
+
+    /** Those that change nothing that other threads look at. All that bring data to the driver are among them. */
+    private static boolean isHarmless(int opcode) {
+        return switch (opcode) {
+            case IDENTIFY, GET_LOG_PAGE, GET_FEATURES, ASYNCHRONOUS_EVENT_REQUEST, ABORT -> true;
+            default -> false;
+        };
     }
 
     private boolean isReachable(DmaWindow window, boolean toHost) {

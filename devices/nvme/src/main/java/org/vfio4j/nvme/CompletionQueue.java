@@ -4,6 +4,7 @@ import static org.vfio4j.nvme.NvmeSpec.*;
 
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.DmaWindow;
+import org.vfio4j.devicemodel.QueueStatistics;
 import org.vfio4j.sys.RawMemory;
 
 /**
@@ -20,6 +21,7 @@ final class CompletionQueue {
     final int entries;
     final int vector;
     final boolean interrupts;
+    final QueueStatistics statistics;
 
     int head;
     int tail;
@@ -41,14 +43,17 @@ final class CompletionQueue {
 
     private long host;
     private boolean located;
+
+    /** Entries put into mapped memory since {@link #markDirty}, the last of which is before the tail. */
     private int unmarked;
 
-    CompletionQueue(int id, long iova, int entries, int vector, boolean interrupts) {
+    CompletionQueue(int id, long iova, int entries, int vector, boolean interrupts, QueueStatistics statistics) {
         this.id = id;
         this.iova = iova;
         this.entries = entries;
         this.vector = vector;
         this.interrupts = interrupts;
+        this.statistics = statistics;
     }
 
     /** Entries that the driver has not consumed. */
@@ -80,7 +85,6 @@ final class CompletionQueue {
         this.head = head;
         this.tail = tail;
         this.phase = phase;
-        unmarked = tail;
     }
 
     boolean isLocated() {
@@ -111,6 +115,7 @@ final class CompletionQueue {
         RawMemory.putLongRelease(
                 at + CQE_DW2,
                 Integer.toUnsignedLong(sqhd | (sqid << 16)) | ((long) dword3(cid, status) << Integer.SIZE));
+        unmarked++;
         advance();
     }
 
@@ -132,24 +137,27 @@ final class CompletionQueue {
         }
         if (error == 0) {
             advance();
-            unmarked = tail;
         }
         return error;
     }
 
     /** Tells of the entries that were put into mapped memory since the last time. */
     void markDirty(DmaWindow window) {
-        if (unmarked == tail) {
+        if (unmarked == 0) {
             return;
         }
-        if (unmarked > tail) {
-            window.markDirty(iova + (long) unmarked * CQE_SIZE, (long) (entries - unmarked) * CQE_SIZE);
-            unmarked = 0;
+        // A driver that consumes at once may have had more of them than the queue has places.
+        int count = Math.min(unmarked, entries);
+        int first = tail - count;
+        if (first < 0) {
+            window.markDirty(iova + (long) (first + entries) * CQE_SIZE, (long) -first * CQE_SIZE);
+            count = tail;
+            first = 0;
         }
-        if (unmarked < tail) {
-            window.markDirty(iova + (long) unmarked * CQE_SIZE, (long) (tail - unmarked) * CQE_SIZE);
+        if (count > 0) {
+            window.markDirty(iova + (long) first * CQE_SIZE, (long) count * CQE_SIZE);
         }
-        unmarked = tail;
+        unmarked = 0;
     }
 
     private int dword3(int cid, int status) {

@@ -2,22 +2,33 @@ package org.vfio4j.nvme;
 
 import static org.vfio4j.nvme.NvmeSpec.*;
 
-import java.util.ArrayDeque;
-import java.util.Objects;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.function.Consumer;
-import org.jspecify.annotations.Nullable;
 import org.vfio4j.block.BlockBackend;
-import org.vfio4j.bus.DmaWindow;
+import org.vfio4j.devicemodel.DeviceLimits;
+import org.vfio4j.devicemodel.DeviceRecorder;
+import org.vfio4j.devicemodel.Interrupts;
+import org.vfio4j.devicemodel.QueueStatistics;
 import org.vfio4j.sys.EventFd;
 import org.vfio4j.sys.Fd;
 
-/** The parts of a controller, and its state from one pass of the queue thread to the next. Belongs to that thread. */
+/**
+ * The parts of a controller, and its state from one pass of its queue threads to the next. With one queue thread it belongs to that; of
+ * several each has its {@link Lane}, the first has the admin queues, and what they share changes only while all are quiesced. What failed
+ * commands leave behind, in logs and events, is under the lock of {@link #handlerLock}.
+ */
 final class Controller implements ControllerHooks {
 
-    /** What of the function's threads the controller needs. */
+    /** What of the function's threads the controller needs. From any thread. */
     interface Threads {
 
-        void wake();
+        void wake(int lane);
+
+        /** Has {@code task} run while all queue threads are quiesced, and does not wait for it. */
+        void quiesce(Runnable task);
 
         /** See {@link ControllerHooks#run}. */
         void run(Runnable task);
@@ -28,37 +39,53 @@ final class Controller implements ControllerHooks {
 
     private final NvmeRegisters registers;
     private final Doorbells doorbells;
-    private final NvmeInterrupts interrupts;
     private final AdminHandler handler;
-    private final IoTally tally;
+    private final DeviceRecorder statistics;
+    private final DeviceLimits limits;
     private final Threads threads;
     private final QueueTable queues;
-    private final ShadowDoorbells shadow;
     private final IoRules rules;
-    private final ArrayDeque<HeldCompletion> heldCompletions = new ArrayDeque<>();
+    private final List<Lane> lanes = new ArrayList<>();
+    private final int vectors;
+    private final Object handlerLock = new Object();
+    private final Queue<HeldCompletion> heldCompletions = new ConcurrentLinkedQueue<>();
+
+    private volatile boolean masters;
+    private volatile boolean stopped;
 
     private boolean writeThrough;
+    private int submissionLimit;
+    private int completionLimit;
     private int deletions;
-    private @Nullable Fd eventFd;
-    private @Nullable IoEngine engine;
+    private int resets;
 
-    Controller(
+    /** What a controller consists of beside itself. */
+    record Parts(
             NvmeRegisters registers,
             Doorbells doorbells,
-            NvmeInterrupts interrupts,
+            Interrupts interrupts,
             AdminHandler handler,
-            IoTally tally,
-            int queuePairs,
-            Threads threads) {
-        this.registers = registers;
-        this.doorbells = doorbells;
-        this.interrupts = interrupts;
-        this.handler = handler;
-        this.tally = tally;
+            DeviceRecorder statistics,
+            DeviceLimits limits) {}
+
+    /** @param laneCount how many queue threads there are */
+    Controller(Parts parts, int queuePairs, int laneCount, Threads threads) {
+        registers = parts.registers;
+        doorbells = parts.doorbells;
+        handler = parts.handler;
+        statistics = parts.statistics;
+        limits = parts.limits;
         this.threads = threads;
-        queues = new QueueTable(doorbells, queuePairs);
-        shadow = new ShadowDoorbells(queuePairs);
+        vectors = queuePairs + 1;
+        submissionLimit = queuePairs;
+        completionLimit = queuePairs;
+        queues = new QueueTable(doorbells, queuePairs, laneCount);
         rules = new IoRules(handler.namespaces());
+        NvmeInterrupts.Pin pin = new NvmeInterrupts.Pin(parts.interrupts);
+        for (int i = 0; i < laneCount; i++) {
+            NvmeInterrupts own = new NvmeInterrupts(parts.interrupts, pin, registers, vectors);
+            lanes.add(new Lane(i, this, new ShadowDoorbells(queuePairs), own));
+        }
     }
 
     NvmeRegisters registers() {
@@ -69,27 +96,48 @@ final class Controller implements ControllerHooks {
         return doorbells;
     }
 
-    NvmeInterrupts interrupts() {
-        return interrupts;
-    }
-
     AdminHandler handler() {
         return handler;
+    }
+
+    /** What whoever uses the handler holds, unless all queue threads are quiesced. */
+    Object handlerLock() {
+        return handlerLock;
     }
 
     QueueTable queues() {
         return queues;
     }
 
-    ShadowDoorbells shadow() {
-        return shadow;
+    DeviceLimits limits() {
+        return limits;
+    }
+
+    /** Counters of a queue pair, 0 for the admin queues. */
+    QueueStatistics statistics(int qid) {
+        return statistics.queue(qid);
     }
 
     IoRules rules() {
         return rules;
     }
 
-    ArrayDeque<HeldCompletion> heldCompletions() {
+    List<Lane> lanes() {
+        return lanes;
+    }
+
+    /** That of the admin queues. */
+    Lane firstLane() {
+        return lanes.getFirst();
+    }
+
+    /** Whether there are several queue threads. */
+    boolean isShared() {
+        return lanes.size() > 1;
+    }
+
+    /** The first lane's thread takes from it, any may add. */
+    Queue<HeldCompletion> heldCompletions() {
         return heldCompletions;
     }
 
@@ -101,35 +149,28 @@ final class Controller implements ControllerHooks {
         return registers.pageBytes();
     }
 
-    /** The thread has begun, with this to wake it; or ends, with null: nothing is in flight. */
-    void use(@Nullable Fd eventFd) {
-        this.eventFd = eventFd;
-        if (eventFd == null) {
-            closeEngine();
-        }
+    /** Whether the function may do DMA at all. From the function's thread. */
+    void setBusMaster(boolean enabled) {
+        masters = enabled;
     }
 
-    @Nullable
-    IoEngine engine() {
-        return engine;
+    /** Whether it is suspended. From any thread. */
+    void setStopped(boolean suspended) {
+        stopped = suspended;
     }
 
-    /** That which is there, or a new one. Only while the thread runs. */
-    IoEngine openEngine() {
-        IoEngine open = engine;
-        if (open == null) {
-            open = new IoEngine(this, Objects.requireNonNull(eventFd));
-            engine = open;
-        }
-        return open;
+    boolean isStopped() {
+        return stopped;
     }
 
-    void closeEngine() {
-        IoEngine open = engine;
-        engine = null;
-        if (open != null) {
-            open.close();
-        }
+    /** Whether its queues may run. */
+    boolean isRunning() {
+        return masters && !stopped && registers.isReady();
+    }
+
+    /** How often all queues went: a command that was begun before such a time is gone. */
+    int resets() {
+        return resets;
     }
 
     /** CC.EN was set. Quiesced, as the following. */
@@ -140,25 +181,28 @@ final class Controller implements ControllerHooks {
             registers.setStatus(CSTS_CFS);
             return;
         }
-        CompletionQueue queue = new CompletionQueue(0, registers.adminCompletion(), completions, 0, true);
+        CompletionQueue queue =
+                new CompletionQueue(0, registers.adminCompletion(), completions, 0, true, statistics.queue(0));
         queues.add(queue);
-        queues.add(new SubmissionQueue(0, registers.adminSubmission(), submissions, queue));
+        queues.add(new SubmissionQueue(0, registers.adminSubmission(), submissions, queue, statistics.queue(0)));
         registers.setStatus(CSTS_RDY);
     }
 
     /** A controller reset. */
     void disable() {
         forgetQueues();
-        interrupts.reset();
+        lanes.forEach(lane -> lane.interrupts.reset());
         writeThrough = false;
+        setNumberOfQueues(queuePairs(), queuePairs());
         handler.controllerReset();
         registers.controllerReset();
     }
 
     /** There are no queues any more, nor anything of theirs. */
     void forgetQueues() {
+        resets++;
         queues.clear();
-        shadow.reset();
+        lanes.forEach(lane -> lane.shadow.reset());
         heldCompletions.clear();
         deletions = 0;
         queuesChanged();
@@ -171,10 +215,10 @@ final class Controller implements ControllerHooks {
         registers.setShutdownStatus(CSTS_SHST_COMPLETE);
     }
 
-    /** The thread's storage, or when there is no thread some that lives as long as {@code task} runs. */
+    /** The only thread's storage; or when there is none, or another may be asking, some that lives as long as {@code task} runs. */
     private void withStorage(Consumer<Storage> task) {
-        if (eventFd != null) {
-            task.accept(openEngine().storage());
+        if (!isShared() && firstLane().isInUse()) {
+            task.accept(firstLane().openEngine().storage());
             return;
         }
         try (Fd own = EventFd.create();
@@ -198,18 +242,25 @@ final class Controller implements ControllerHooks {
         }
     }
 
-    /** A queue's shadow doorbell says what the queue does. */
-    void shadow(int doorbell, int value, DmaWindow window) {
-        if (shadow.isConfigured() && (shadow.isLocated() || shadow.locate(window))) {
-            shadow.set(doorbell, value, window);
+    void queuesChanged() {
+        for (Lane lane : lanes) {
+            IoEngine open = lane.engine();
+            if (open != null) {
+                open.queuesChanged();
+            }
         }
     }
 
-    void queuesChanged() {
-        IoEngine open = engine;
-        if (open != null) {
-            open.queuesChanged();
-        }
+    void add(CompletionQueue queue) {
+        queues.add(queue);
+        threads.wake(queues.laneOf(queue.id));
+    }
+
+    void add(SubmissionQueue queue) {
+        queues.add(queue);
+        queuesChanged();
+        // With doorbells that nobody traps its thread has to look by itself.
+        threads.wake(queues.laneOf(queue.completions.id));
     }
 
     void remove(SubmissionQueue queue) {
@@ -222,12 +273,12 @@ final class Controller implements ControllerHooks {
         deletions++;
     }
 
-    /** Deletes the queues that have become empty. */
+    /** Deletes the queues that have become empty. Of several threads none is ever deleted with commands in flight. */
     void finishDeletions() {
         if (deletions == 0) {
             return;
         }
-        for (SubmissionQueue queue : queues.submissions()) {
+        for (SubmissionQueue queue : queues.submissions(0)) {
             if (queue.deleting && queue.inFlight == 0) {
                 deletions--;
                 remove(queue);
@@ -237,9 +288,19 @@ final class Controller implements ControllerHooks {
     }
 
     /** The driver wrote a doorbell with a value that cannot be. */
-    void invalidDoorbellValue() {
-        tally.faults++;
-        handler.asynchronousEvent(EVENT_ERROR_STATUS, EVENT_INVALID_DOORBELL_WRITE_VALUE, LOG_ERROR_INFORMATION);
+    void invalidDoorbellValue(Lane lane) {
+        lane.tally.faults++;
+        synchronized (handlerLock) {
+            handler.asynchronousEvent(EVENT_ERROR_STATUS, EVENT_INVALID_DOORBELL_WRITE_VALUE, LOG_ERROR_INFORMATION);
+        }
+    }
+
+    /** A command failed. */
+    void failed(Lane lane, int sqid, int cid, int status, int nsid, long lba) {
+        lane.tally.failed(status);
+        synchronized (handlerLock) {
+            handler.failed(sqid, cid, status, nsid, lba);
+        }
     }
 
     @Override
@@ -247,10 +308,15 @@ final class Controller implements ControllerHooks {
         threads.run(task);
     }
 
+    /** As {@link #run}, also while it is suspended. */
+    void quiesce(Runnable task) {
+        threads.quiesce(task);
+    }
+
     @Override
     public void complete(int cid, int dw0, int status) {
         heldCompletions.add(new HeldCompletion(cid, dw0, status));
-        threads.wake();
+        threads.wake(0);
     }
 
     @Override
@@ -260,27 +326,45 @@ final class Controller implements ControllerHooks {
 
     @Override
     public boolean hasIoQueues() {
-        return queues.submissions().length != 0 || queues.completions().length > 1;
+        return queues.hasIoQueues();
+    }
+
+    @Override
+    public void setNumberOfQueues(int submissions, int completions) {
+        submissionLimit = submissions;
+        completionLimit = completions;
+    }
+
+    int submissionLimit() {
+        return submissionLimit;
+    }
+
+    int completionLimit() {
+        return completionLimit;
     }
 
     @Override
     public int vectors() {
-        return interrupts.vectors();
+        return vectors;
     }
 
     @Override
     public void drain() {
-        IoEngine open = engine;
-        if (open != null) {
-            open.drain();
+        for (Lane lane : lanes) {
+            IoEngine open = lane.engine();
+            if (open != null && open.inFlight() != 0) {
+                open.drain();
+            }
         }
     }
 
     @Override
     public void release(BlockBackend backend) {
-        IoEngine open = engine;
-        if (open != null) {
-            open.release(backend);
+        for (Lane lane : lanes) {
+            IoEngine open = lane.engine();
+            if (open != null) {
+                open.release(backend);
+            }
         }
     }
 
@@ -302,16 +386,18 @@ final class Controller implements ControllerHooks {
 
     @Override
     public void setCoalescing(int threshold, int time) {
-        interrupts.setCoalescing(threshold, time);
+        lanes.forEach(lane -> lane.interrupts.setCoalescing(threshold, time));
     }
 
     @Override
     public void setCoalescingDisabled(int vector, boolean disabled) {
-        interrupts.setCoalescingDisabled(vector, disabled);
+        lanes.forEach(lane -> lane.interrupts.setCoalescingDisabled(vector, disabled));
     }
 
     @Override
     public IoTally tally() {
-        return tally;
+        IoTally sum = new IoTally();
+        lanes.forEach(lane -> sum.add(lane.tally));
+        return sum;
     }
 }

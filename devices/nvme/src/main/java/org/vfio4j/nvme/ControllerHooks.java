@@ -20,6 +20,9 @@ interface ControllerHooks {
     /** Whether some I/O queue exists: Number of Queues cannot be set any more. */
     boolean hasIoQueues();
 
+    /** Number of Queues (Base 5.27.1.5): queues of a higher number cannot be created. */
+    void setNumberOfQueues(int submissions, int completions);
+
     /** Interrupt vectors, that of the admin queue included. */
     int vectors();
 
@@ -48,6 +51,6 @@ interface ControllerHooks {
     /** Interrupt Vector Configuration (Base 5.27.1.7). */
     void setCoalescingDisabled(int vector, boolean disabled);
 
-    /** What has been read and written so far. */
+    /** What has been read and written so far, of all queues. */
     IoTally tally();
 }

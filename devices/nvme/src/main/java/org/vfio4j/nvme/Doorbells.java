@@ -19,12 +19,18 @@ final class Doorbells implements AutoCloseable {
 
     static final int PAGE_BYTES = 0x1000;
 
+    /** {@link #laneOf}: a doorbell of no queue. */
+    static final int NO_QUEUE = -1;
+
     // Of the memory's two pages the second is the one with doorbells, as in the BAR.
     private final Fd fd = MemFd.create("nvme doorbells", REG_DOORBELLS + PAGE_BYTES);
     private final Mapping page;
     private final int count;
 
-    /** Those whose queue exists: set by the queue thread, asked by whoever traps a write. */
+    /**
+     * Of those whose queue exists, the thread that serves it, and one more; of others 0. Set while the queue threads are quiesced, asked
+     * by whoever traps a write.
+     */
     private final AtomicIntegerArray live;
 
     Doorbells(int queuePairs) {
@@ -61,20 +67,27 @@ final class Doorbells implements AutoCloseable {
         RawMemory.putIntRelease(at(doorbell), value);
     }
 
-    /** The queue of a doorbell comes into being, or goes. */
-    void setLive(int doorbell, boolean exists) {
+    /** The queue of a doorbell comes into being, on a thread. */
+    void begin(int doorbell, int lane) {
         set(doorbell, 0);
-        live.set(doorbell, exists ? 1 : 0);
+        live.set(doorbell, lane + 1);
     }
 
-    boolean isLive(int doorbell) {
-        return doorbell < count && live.get(doorbell) != 0;
+    /** The queue of a doorbell goes. */
+    void end(int doorbell) {
+        set(doorbell, 0);
+        live.set(doorbell, 0);
+    }
+
+    /** The thread that serves a doorbell's queue, or {@link #NO_QUEUE}. For any number that is not negative. */
+    int laneOf(int doorbell) {
+        return doorbell < count ? live.get(doorbell) - 1 : NO_QUEUE;
     }
 
     /** No queue has a doorbell. */
     void reset() {
         for (int i = 0; i < count; i++) {
-            setLive(i, false);
+            end(i);
         }
     }
 

@@ -229,6 +229,7 @@ final class Features {
         int limit = controller.queuePairs() - 1;
         int given = Math.min(submission, limit) | (Math.min(completion, limit) << 16);
         current[Feature.NUMBER_OF_QUEUES.ordinal()] = given;
+        tellController();
         command.setResult(given);
         return NvmeStatus.SUCCESSFUL_COMPLETION;
     }
@@ -300,6 +301,8 @@ final class Features {
 
     /** What changes how the controller works is its business. */
     private void tellController() {
+        int queues = current[Feature.NUMBER_OF_QUEUES.ordinal()];
+        controller.setNumberOfQueues((queues & 0xffff) + 1, (queues >>> 16) + 1);
         controller.setWriteCache(current[Feature.VOLATILE_WRITE_CACHE.ordinal()] != 0);
         int coalescing = current[Feature.INTERRUPT_COALESCING.ordinal()];
         controller.setCoalescing(coalescing & 0xff, (coalescing >>> 8) & 0xff);

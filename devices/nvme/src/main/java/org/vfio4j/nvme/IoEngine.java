@@ -11,6 +11,7 @@ import org.vfio4j.block.BlockCompletion;
 import org.vfio4j.block.BlockQueue;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.DmaWindow;
+import org.vfio4j.devicemodel.DeviceLimits;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.Mapping;
 import org.vfio4j.sys.RawMemory;
@@ -31,9 +32,11 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
 
     private static final int SCRATCH_BYTES = 4096;
 
+    private final Lane lane;
     private final Controller controller;
     private final IoRules rules;
     private final IoTally tally;
+    private final DeviceLimits limits;
     private final Storage storage;
     private final IoSlots slots = new IoSlots(DEPTH);
     private final Mapping scratch = Mapping.anonymous(SCRATCH_BYTES);
@@ -46,15 +49,28 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
     private final @Nullable BlockQueue[] queueOf = new @Nullable BlockQueue[NvmeLimits.MAX_NAMESPACES + 1];
 
     private int completed;
+
+    // When the commands that are being taken were seen, and when the completions that are being delivered: 0 for not
+    // asked yet.
+    private long seenNs;
+    private long doneNs;
+    private boolean draining;
+
+    /** What the command at hand costs of a limit on bytes. */
+    private int chargedBytes;
+
+    // That of the commands in flight.
     private @Nullable DmaWindow window;
 
-    IoEngine(Controller controller, Fd eventFd) {
-        this.controller = controller;
+    IoEngine(Lane lane, Fd eventFd) {
+        this.lane = lane;
+        controller = lane.controller();
         rules = controller.rules();
-        tally = controller.tally();
+        tally = lane.tally;
+        limits = controller.limits();
         storage = new Storage(DEPTH, eventFd);
-        slow = new SlowIo(controller, storage);
-        slots.share(controller.queues().submissions());
+        slow = new SlowIo(lane, storage);
+        slots.share(lane.submissions());
     }
 
     Storage storage() {
@@ -63,7 +79,7 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
 
     /** There are other submission queues than before. */
     void queuesChanged() {
-        slots.share(controller.queues().submissions());
+        slots.share(lane.submissions());
     }
 
     /**
@@ -74,17 +90,29 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
         this.window = window;
         int limit = Math.min(Math.min(queue.waiting(), BATCH), queue.completions.room());
         limit = Math.min(limit, slots.available(queue));
+        if (limit <= 0) {
+            return 0;
+        }
+        boolean limited = limits.isSet();
         int taken = 0;
-        while (taken < limit) {
+        seenNs = System.nanoTime();
+        // One that ends while it is taken asks for itself.
+        doneNs = 0;
+        while (taken < limit && (!limited || limits.waitNs() == 0)) {
             command.load(queue.headAddress());
             queue.take();
+            chargedBytes = 0;
             if (!start(queue, window)) {
                 queue.putBack();
                 queue.slowly = true;
                 break;
             }
             taken++;
+            if (limited) {
+                limits.charge(chargedBytes);
+            }
         }
+        queue.statistics.started(taken);
         return taken;
     }
 
@@ -93,23 +121,26 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
      *
      * @return its status, or {@link DataPointer#CUT_SHORT}
      */
-    int serveSlowly(int sqid, long entry, DmaWindow window) {
+    int serveSlowly(SubmissionQueue queue, long entry, DmaWindow window) {
+        long startNs = System.nanoTime();
         command.load(entry);
         int status = slow.run(command, window);
         if (status != DataPointer.CUT_SHORT) {
             tally.slow++;
-            report(sqid, command.cid, status, command.nsid, command.slba());
+            report(queue.id, command.cid, status, command.nsid, command.slba());
+            int bytes = slow.movedBytes();
+            limits.charge(bytes);
+            queue.statistics.started(1);
+            long latencyNs = System.nanoTime() - startNs;
+            IoTally.answered(queue.statistics, command.opcode, command.slba(), status, bytes, latencyNs);
         }
         return status;
-    }
-
-    int cid() {
-        return command.cid;
     }
 
     /** Completes what the storage has done. Returns how many commands that were. */
     int complete() {
         completed = 0;
+        doneNs = 0;
         storage.poll(this);
         return completed;
     }
@@ -119,7 +150,9 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
     }
 
     void drain() {
+        draining = true;
         storage.awaitAll(this);
+        draining = false;
     }
 
     /** From now on completions wake the thread. Returns true when there is one already. */
@@ -355,9 +388,12 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
         slots.namespace[slot] = namespace;
         slots.blocks[slot] = queueOf(command.nsid, namespace);
         slots.cid[slot] = command.cid;
+        slots.nsid[slot] = command.nsid;
+        slots.startNs[slot] = seenNs;
         slots.opcode[slot] = command.opcode;
         slots.slba[slot] = command.slba();
         slots.bytes[slot] = bytes;
+        chargedBytes = bytes;
         slots.expected[slot] = 0;
         slots.writtenPieces[slot] = 0;
         slots.flushes[slot] = false;
@@ -390,6 +426,7 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
 
     private boolean refuse(SubmissionQueue queue, int status) {
         report(queue.id, command.cid, status, command.nsid, command.slba());
+        IoTally.answered(queue.statistics, command.opcode, command.slba(), status, 0, 0);
         queue.inFlight--;
         queue.completions.post(0, queue.id, queue.head, command.cid, status);
         completed++;
@@ -398,13 +435,19 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
 
     private void finish(int slot, int status) {
         completed++;
+        // One question for all that a look at the storage finds. A wait for everything looks more than once.
+        if (doneNs == 0 || draining) {
+            doneNs = System.nanoTime();
+        }
         markDirty(slot);
         SubmissionQueue queue = Objects.requireNonNull(slots.queue[slot]);
         if (status == SUCCESSFUL_COMPLETION) {
             tally.done(slots.opcode[slot], slots.bytes[slot]);
         } else {
-            report(queue.id, slots.cid[slot], status, 0, slots.slba[slot]);
+            report(queue.id, slots.cid[slot], status, slots.nsid[slot], slots.slba[slot]);
         }
+        long latencyNs = doneNs - slots.startNs[slot];
+        IoTally.answered(queue.statistics, slots.opcode[slot], slots.slba[slot], status, slots.bytes[slot], latencyNs);
         queue.inFlight--;
         queue.completions.post(0, queue.id, queue.head, slots.cid[slot], status);
         slots.give(slot, queue);
@@ -412,8 +455,7 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
 
     private void report(int sqid, int cid, int status, int nsid, long slba) {
         if (status != SUCCESSFUL_COMPLETION) {
-            tally.failed(status);
-            controller.handler().failed(sqid, cid, status, nsid, slba);
+            controller.failed(lane, sqid, cid, status, nsid, slba);
         }
     }
 

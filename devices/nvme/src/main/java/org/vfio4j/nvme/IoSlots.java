@@ -26,6 +26,11 @@ final class IoSlots implements AutoCloseable {
     final @Nullable BlockQueue[] blocks;
     final @Nullable Namespace[] namespace;
     final int[] cid;
+    final int[] nsid;
+
+    /** When its command was seen. */
+    final long[] startNs;
+
     final int[] opcode;
     final long[] slba;
     final int[] bytes;
@@ -51,6 +56,8 @@ final class IoSlots implements AutoCloseable {
         blocks = new @Nullable BlockQueue[count];
         namespace = new @Nullable Namespace[count];
         cid = new int[count];
+        nsid = new int[count];
+        startNs = new long[count];
         opcode = new int[count];
         slba = new long[count];
         bytes = new int[count];

@@ -1,11 +1,11 @@
 package org.vfio4j.nvme;
 
-import static org.vfio4j.nvme.NvmeSpec.COMPARE;
-import static org.vfio4j.nvme.NvmeSpec.FLUSH;
-import static org.vfio4j.nvme.NvmeSpec.READ;
-import static org.vfio4j.nvme.NvmeSpec.WRITE;
+import static org.vfio4j.nvme.NvmeSpec.*;
 
-/** Counts commands and bytes. Written by the queue thread; plain fields, since nothing depends on how fresh a reader sees them. */
+import org.vfio4j.devicemodel.CommandKind;
+import org.vfio4j.devicemodel.QueueStatistics;
+
+/** Counts commands and bytes. Written by one queue thread; plain fields, since nothing depends on how fresh a reader sees them. */
 final class IoTally {
 
     private static final int STATUS_CODE_TYPE = 0x700;
@@ -33,6 +33,43 @@ final class IoTally {
     long interrupts;
     long faults;
 
+    /**
+     * An I/O command was answered, with success or without: counts it for its queue, and tells of it when that took long.
+     *
+     * @param bytes of data that it moved
+     * @param latencyNs since it was seen
+     */
+    static void answered(QueueStatistics queue, int opcode, long slba, int status, long bytes, long latencyNs) {
+        boolean worked = status == NvmeStatus.SUCCESSFUL_COMPLETION;
+        if (queue.completed(kind(opcode), bytes, latencyNs, worked)) {
+            queue.slow(name(opcode), opcode == FLUSH || opcode == DATASET_MANAGEMENT ? -1 : slba, bytes, latencyNs, status);
+        }
+    }
+
+    private static CommandKind kind(int opcode) {
+        return switch (opcode) {
+            case READ -> CommandKind.READ;
+            case WRITE -> CommandKind.WRITE;
+            case FLUSH -> CommandKind.FLUSH;
+            case DATASET_MANAGEMENT, WRITE_ZEROES -> CommandKind.DISCARD;
+            default -> CommandKind.OTHER;
+        };
+    }
+
+    private static String name(int opcode) {
+        return switch (opcode) {
+            case FLUSH -> "Flush";
+            case WRITE -> "Write";
+            case READ -> "Read";
+            case COMPARE -> "Compare";
+            case WRITE_ZEROES -> "Write Zeroes";
+            case DATASET_MANAGEMENT -> "Dataset Management";
+            case VERIFY -> "Verify";
+            case COPY -> "Copy";
+            default -> "unknown";
+        };
+    }
+
     /** An I/O command succeeded. */
     void done(int opcode, int bytes) {
         switch (opcode) {
@@ -48,6 +85,23 @@ final class IoTally {
             case COMPARE -> compares++;
             default -> others++;
         }
+    }
+
+    /** Adds what another has counted, which may go on counting. */
+    void add(IoTally other) {
+        reads += other.reads;
+        writes += other.writes;
+        flushes += other.flushes;
+        compares += other.compares;
+        others += other.others;
+        readBytes += other.readBytes;
+        writtenBytes += other.writtenBytes;
+        adminCommands += other.adminCommands;
+        errors += other.errors;
+        mediaErrors += other.mediaErrors;
+        slow += other.slow;
+        interrupts += other.interrupts;
+        faults += other.faults;
     }
 
     void failed(int status) {

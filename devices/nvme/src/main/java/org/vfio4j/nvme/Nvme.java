@@ -16,12 +16,16 @@ import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.PciBar;
 import org.vfio4j.bus.PciFunction;
 import org.vfio4j.devicemodel.BarHandler;
+import org.vfio4j.devicemodel.DeviceLimits;
+import org.vfio4j.devicemodel.DeviceRecorder;
+import org.vfio4j.devicemodel.DeviceStatistics;
 import org.vfio4j.devicemodel.DeviceModel;
 import org.vfio4j.devicemodel.EmulatedFunction;
 import org.vfio4j.devicemodel.EmulatedFunctionBuilder;
 import org.vfio4j.devicemodel.FunctionState;
 import org.vfio4j.devicemodel.QueuePolling;
-import org.vfio4j.devicemodel.QueueThread;
+import org.vfio4j.devicemodel.QueueThreads;
+import org.vfio4j.sys.Cpus;
 import org.vfio4j.sys.ErrnoException;
 
 /**
@@ -59,18 +63,26 @@ public final class Nvme implements DeviceModel, AutoCloseable {
     private final Doorbells doorbells;
     private final EmulatedFunction function;
     private final NvmeRegisters registers = new NvmeRegisters(new Steps());
-    private final IoTally tally = new IoTally();
     private final AdminHandler handler;
     private final Controller controller;
-    private final NvmeWork work;
-    private final QueueThread thread;
+    private final List<NvmeWork> works = new ArrayList<>();
+    private final QueueThreads threads;
+    private final DeviceRecorder statistics;
+    private final DeviceLimits limits = new DeviceLimits();
     private final AtomicLong doorbellCount = new AtomicLong();
     private final AtomicBoolean invalidDoorbell = new AtomicBoolean();
     private final Queue<Runnable> postponed = new ConcurrentLinkedQueue<>();
     private final AtomicBoolean closed = new AtomicBoolean();
 
     private Nvme(Builder parts, AdminHandler handler) {
+        if (parts.threads > parts.queuePairs) {
+            throw new IllegalArgumentException(parts.threads + " threads for " + parts.queuePairs + " queue pairs");
+        }
+        parts.cpus.checkAllowed();
+        limits.set(parts.requestsPerSecond, parts.bytesPerSecond);
         this.handler = handler;
+        // The admin queues are number 0.
+        statistics = new DeviceRecorder(parts.name, parts.queuePairs + 1, parts.slowNs, this::cpuNs);
         doorbells = new Doorbells(parts.queuePairs);
         int vectors = parts.queuePairs + 1;
         EmulatedFunctionBuilder builder = new EmulatedFunctionBuilder(PCI_VENDOR_ID_MELLANOX, PCI_DEVICE_ID_NVME_SNAP)
@@ -81,20 +93,30 @@ public final class Nvme implements DeviceModel, AutoCloseable {
                 .msix(vectors, MSIX_BAR)
                 .powerManagement()
                 .pciExpress()
-                .platform(FunctionState.class, new NvmeFunctionState(this));
+                .platform(FunctionState.class, new NvmeFunctionState(this))
+                .platform(DeviceStatistics.class, statistics);
         if (parts.mappable) {
             builder.barMemory(REGISTER_BAR, doorbells.memory());
         }
         function = builder.build(this);
-        NvmeInterrupts interrupts = new NvmeInterrupts(function.interrupts(), registers, tally, vectors);
-        controller =
-                new Controller(registers, doorbells, interrupts, handler, tally, parts.queuePairs, new OwnThreads());
-        boolean naps = parts.mappable && !parts.polling.always();
-        work = new NvmeWork(
-                parts.name, controller, parts.polling.always(), naps ? parts.polling.spinNs() : NvmeWork.NEVER);
+        controller = new Controller(
+                new Controller.Parts(registers, doorbells, function.interrupts(), handler, statistics, limits),
+                parts.queuePairs,
+                parts.threads,
+                new OwnThreads());
+        boolean always = parts.polling.always();
+        boolean naps = parts.mappable && !always;
+        for (Lane lane : controller.lanes()) {
+            long napAfterNs = naps ? parts.polling.spinNs() : NvmeWork.NEVER;
+            works.add(new NvmeWork(parts.name, lane, always, !parts.mappable, napAfterNs));
+        }
         QueuePolling polling = naps ? new QueuePolling(QueuePolling.FOR_EVER, parts.polling.idleNs()) : parts.polling;
-        thread = new QueueThread(parts.name, work, polling);
+        threads = new QueueThreads(parts.name, works, polling, parts.cpus);
         handler.connect(controller);
+    }
+
+    private long cpuNs() {
+        return threads.cpuNs();
     }
 
     /** @param identity who it is; namespaces and the rest are said to the builder */
@@ -108,6 +130,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
 
     /** What it has done so far. */
     public NvmeCounters counters() {
+        IoTally tally = controller.tally();
         return new NvmeCounters(
                 tally.reads,
                 tally.writes,
@@ -130,10 +153,41 @@ public final class Nvme implements DeviceModel, AutoCloseable {
      * @throws ErrnoException ENODEV when there is no such namespace, EINVAL when the storage is smaller than a block
      */
     public void setStorage(int nsid, BlockBackend backend) {
+        change(() -> handler.setStorage(nsid, backend));
+    }
+
+    /**
+     * Makes a namespace larger while it is used, and tells the driver. From any thread.
+     *
+     * @param sizeBytes a multiple of {@link BlockBackend#SECTOR_BYTES}, no less than now
+     * @throws ErrnoException ENODEV when there is no such namespace, or as {@link BlockBackend#grow}
+     */
+    public void resize(int nsid, long sizeBytes) {
+        change(() -> handler.resize(nsid, sizeBytes));
+    }
+
+    /**
+     * Other limits from now on, over all queues and threads: see {@link DeviceLimits}. From any thread, while it works.
+     *
+     * @param requestsPerSecond I/O commands of any kind; 0 for no limit
+     * @param bytesPerSecond read or written; 0 for no limit
+     * @throws ErrnoException EINVAL for less than 0
+     */
+    public void setLimits(long requestsPerSecond, long bytesPerSecond) {
+        limits.set(requestsPerSecond, bytesPerSecond);
+        threads.wakeAll();
+    }
+
+    /** Its limits as they are now, to look at: they are changed by {@link #setLimits}. */
+    public DeviceLimits limits() {
+        return limits;
+    }
+
+    private void change(Runnable what) {
         AtomicReference<@Nullable ErrnoException> refused = new AtomicReference<>();
-        thread.callQuiesced(() -> {
+        threads.callQuiesced(() -> {
             try {
-                handler.setStorage(nsid, backend);
+                what.run();
             } catch (ErrnoException e) {
                 refused.set(e);
             }
@@ -146,29 +200,29 @@ public final class Nvme implements DeviceModel, AutoCloseable {
 
     /** Whether it has a thread now. */
     public boolean isBusy() {
-        return thread.isRunning();
+        return threads.isRunning();
     }
 
     @Override
     public void attachDma(DmaSpace space) {
-        thread.attach(space);
+        threads.attach(space);
         wakeIfReady();
     }
 
     @Override
     public void detachDma() {
-        thread.detach();
+        threads.detach();
     }
 
     @Override
     public void busMasterChanged(boolean enabled) {
-        work.setBusMaster(enabled);
+        controller.setBusMaster(enabled);
         wakeIfReady();
     }
 
     @Override
     public void reset() {
-        thread.callQuiesced(this::resetQuiesced);
+        threads.callQuiesced(this::resetQuiesced);
         resume();
     }
 
@@ -177,7 +231,8 @@ public final class Nvme implements DeviceModel, AutoCloseable {
     public void close() {
         if (!closed.getAndSet(true)) {
             reset();
-            thread.close();
+            threads.close();
+            works.forEach(NvmeWork::close);
             doorbells.close();
         }
     }
@@ -188,25 +243,25 @@ public final class Nvme implements DeviceModel, AutoCloseable {
 
     /** See {@link FunctionState#suspend}. */
     void suspend() {
-        work.setStopped(true);
-        thread.callQuiesced(controller::finishDeletions);
+        controller.setStopped(true);
+        threads.callQuiesced(controller::finishDeletions);
     }
 
     /** See {@link FunctionState#resume}. */
     void resume() {
-        work.setStopped(false);
+        controller.setStopped(false);
         for (Runnable task = postponed.poll(); task != null; task = postponed.poll()) {
-            thread.runQuiesced(task);
+            threads.runQuiesced(task);
         }
         wakeIfReady();
     }
 
     boolean isSuspended() {
-        return work.isStopped();
+        return controller.isStopped();
     }
 
-    QueueThread thread() {
-        return thread;
+    QueueThreads threads() {
+        return threads;
     }
 
     private void resetQuiesced() {
@@ -216,7 +271,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
 
     private void wakeIfReady() {
         if (registers.isReady()) {
-            thread.wake();
+            threads.wakeAll();
         }
     }
 
@@ -246,22 +301,26 @@ public final class Nvme implements DeviceModel, AutoCloseable {
             if (!registers.isReady()) {
                 return;
             }
-            if (!doorbells.isLive(doorbell)) {
+            int lane = doorbells.laneOf(doorbell);
+            if (lane == Doorbells.NO_QUEUE) {
                 reportInvalid();
                 return;
             }
             doorbells.set(doorbell, value);
             doorbellCount.incrementAndGet();
-            work.doorbellRung();
-            thread.wake();
+            if (doorbell % 2 == 0) {
+                controller.statistics(doorbell / 2).notified();
+            }
+            works.get(lane).doorbellRung();
+            threads.wake(lane);
         }
 
         /** Once, until the queue thread has heard of it. */
         private void reportInvalid() {
             if (!invalidDoorbell.getAndSet(true)) {
-                thread.runQuiesced(() -> {
+                threads.runQuiesced(() -> {
                     invalidDoorbell.set(false);
-                    tally.faults++;
+                    controller.firstLane().tally.faults++;
                     handler.asynchronousEvent(
                             EVENT_ERROR_STATUS, EVENT_WRITE_TO_INVALID_DOORBELL_REGISTER, LOG_ERROR_INFORMATION);
                 });
@@ -273,21 +332,21 @@ public final class Nvme implements DeviceModel, AutoCloseable {
 
         @Override
         public void enable() {
-            thread.runQuiesced(controller::enable, RESET_WAIT_NS);
-            thread.wake();
+            threads.runQuiesced(controller::enable, RESET_WAIT_NS);
+            threads.wakeAll();
         }
 
         @Override
         public void disable() {
-            thread.runQuiesced(controller::disable, RESET_WAIT_NS);
+            threads.runQuiesced(controller::disable, RESET_WAIT_NS);
         }
 
         @Override
         public void shutdown() {
             registers.setShutdownStatus(CSTS_SHST_OCCURRING);
             // On the thread, since storage may take its time: a write of a register must not.
-            thread.wake();
-            thread.runQuiesced(controller::shutdown);
+            threads.wakeAll();
+            threads.runQuiesced(controller::shutdown);
         }
 
         @Override
@@ -299,14 +358,19 @@ public final class Nvme implements DeviceModel, AutoCloseable {
     private final class OwnThreads implements Controller.Threads {
 
         @Override
-        public void wake() {
-            thread.wake();
+        public void wake(int lane) {
+            threads.wake(lane);
+        }
+
+        @Override
+        public void quiesce(Runnable task) {
+            threads.runQuiesced(task);
         }
 
         @Override
         public void run(Runnable task) {
-            thread.runQuiesced(() -> {
-                if (work.isStopped()) {
+            threads.runQuiesced(() -> {
+                if (controller.isStopped()) {
                     // Another controller may be going on with it.
                     postponed.add(task);
                 } else {
@@ -328,6 +392,11 @@ public final class Nvme implements DeviceModel, AutoCloseable {
         private int queuePairs = DEFAULT_QUEUE_PAIRS;
         private QueuePolling polling = QueuePolling.ADAPTIVE;
         private boolean mappable;
+        private int threads = 1;
+        private Cpus cpus = Cpus.ANY;
+        private long requestsPerSecond;
+        private long bytesPerSecond;
+        private long slowNs = DeviceRecorder.DEFAULT_SLOW_NS;
 
         private Builder(NvmeIdentity identity) {
             handler = parts -> new AdminCommands(
@@ -342,7 +411,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
             handler = parts -> other;
         }
 
-        /** What its thread and its log lines are called. */
+        /** What its threads and its log lines are called. */
         public Builder name(String name) {
             this.name = name;
             return this;
@@ -377,7 +446,42 @@ public final class Nvme implements DeviceModel, AutoCloseable {
             return this;
         }
 
-        /** @throws org.vfio4j.sys.ErrnoException E2BIG for more than 256 namespaces */
+        /**
+         * How many threads serve the queues, no more than there are pairs: completion queue i, and what completes there, is thread i - 1
+         * modulo that. The first has the admin queues as well.
+         */
+        public Builder threads(int count) {
+            if (count < 1 || count > MAX_QUEUE_PAIRS) {
+                throw new IllegalArgumentException(count + " threads: the limits are 1 and " + MAX_QUEUE_PAIRS);
+            }
+            threads = count;
+            return this;
+        }
+
+        /** Where its threads run: the first on the first of these, and so on in turn. */
+        public Builder cpus(Cpus cpus) {
+            this.cpus = cpus;
+            return this;
+        }
+
+        /** What it begins with of {@link Nvme#setLimits}. */
+        public Builder limits(long requestsPerSecond, long bytesPerSecond) {
+            this.requestsPerSecond = requestsPerSecond;
+            this.bytesPerSecond = bytesPerSecond;
+            return this;
+        }
+
+        /** How long a command may take before it counts as slow; {@link Long#MAX_VALUE} for without end. */
+        public Builder slowNs(long limit) {
+            slowNs = limit;
+            return this;
+        }
+
+        /**
+         * @throws IllegalArgumentException for more threads than queue pairs
+         * @throws org.vfio4j.sys.ErrnoException E2BIG for more than 256 namespaces, EINVAL for a CPU that does not exist or is not
+         *     allowed, or a limit less than 0
+         */
         public Nvme build() {
             return new Nvme(this, handler.apply(this));
         }

@@ -37,7 +37,7 @@ final class NvmeFunctionState implements FunctionState {
         requireSuspended("save");
         byte[][] saved = new byte[1][];
         Controller controller = nvme.controller();
-        nvme.thread().callQuiesced(() -> saved[0] = NvmeState.take(controller).toBytes(controller.queuePairs()));
+        nvme.threads().callQuiesced(() -> saved[0] = NvmeState.take(controller).toBytes(controller.queuePairs()));
         return saved[0];
     }
 
@@ -46,7 +46,7 @@ final class NvmeFunctionState implements FunctionState {
         requireSuspended("load");
         NvmeState state = NvmeState.parse(bytes, nvme.controller().queuePairs());
         ErrnoException[] refusal = new ErrnoException[1];
-        nvme.thread().callQuiesced(() -> {
+        nvme.threads().callQuiesced(() -> {
             try {
                 state.put(nvme.controller());
             } catch (ErrnoException e) {

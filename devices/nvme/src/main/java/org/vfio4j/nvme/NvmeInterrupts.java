@@ -14,22 +14,38 @@ final class NvmeInterrupts {
 
     private final Interrupts interrupts;
     private final NvmeRegisters registers;
-    private final IoTally tally;
+    private final Pin pin;
 
     private int threshold;
     private long timeNs;
     private final boolean[] notCoalesced;
     private boolean pinAsserted;
 
-    NvmeInterrupts(Interrupts interrupts, NvmeRegisters registers, IoTally tally, int vectors) {
-        this.interrupts = interrupts;
-        this.registers = registers;
-        this.tally = tally;
-        notCoalesced = new boolean[vectors];
+    /** INTx of the whole function: asserted while some thread's queues want that. */
+    static final class Pin {
+
+        private final Interrupts interrupts;
+        private int asserting;
+
+        Pin(Interrupts interrupts) {
+            this.interrupts = interrupts;
+        }
+
+        /** One more thread, or one less, that wants it. */
+        private synchronized void change(boolean asserted) {
+            int before = asserting;
+            asserting += asserted ? 1 : -1;
+            if ((before == 0) != (asserting == 0)) {
+                interrupts.intx(asserted);
+            }
+        }
     }
 
-    int vectors() {
-        return notCoalesced.length;
+    NvmeInterrupts(Interrupts interrupts, Pin pin, NvmeRegisters registers, int vectors) {
+        this.interrupts = interrupts;
+        this.pin = pin;
+        this.registers = registers;
+        notCoalesced = new boolean[vectors];
     }
 
     boolean isPin() {
@@ -52,7 +68,10 @@ final class NvmeInterrupts {
         threshold = 0;
         timeNs = 0;
         Arrays.fill(notCoalesced, false);
-        setPin(false);
+        if (pinAsserted) {
+            pinAsserted = false;
+            pin.change(false);
+        }
     }
 
     /**
@@ -61,24 +80,24 @@ final class NvmeInterrupts {
      * @param now whether entries that wait to become more are reported as well
      * @return whether some entries go on waiting
      */
-    boolean deliver(CompletionQueue[] queues, boolean now) {
+    boolean deliver(CompletionQueue[] queues, boolean now, IoTally tally) {
         if (isPin()) {
-            deliverPin(queues);
+            deliverPin(queues, tally);
             return false;
         }
         if (pinAsserted) {
-            setPin(false);
+            setPin(false, tally);
         }
         boolean waits = false;
         for (CompletionQueue queue : queues) {
             if (queue.unreported != 0) {
-                waits |= !report(queue, now);
+                waits |= !report(queue, now, tally);
             }
         }
         return waits;
     }
 
-    private boolean report(CompletionQueue queue, boolean now) {
+    private boolean report(CompletionQueue queue, boolean now, IoTally tally) {
         if (!now && isTooEarly(queue)) {
             return false;
         }
@@ -86,6 +105,7 @@ final class NvmeInterrupts {
         queue.unreportedSinceNs = 0;
         if (queue.interrupts) {
             tally.interrupts++;
+            queue.statistics.interrupted();
             interrupts.message(queue.vector);
         }
         return true;
@@ -106,23 +126,23 @@ final class NvmeInterrupts {
         return time - queue.unreportedSinceNs < timeNs;
     }
 
-    private void deliverPin(CompletionQueue[] queues) {
+    private void deliverPin(CompletionQueue[] queues, IoTally tally) {
         boolean level = false;
         boolean masked = (registers.interruptMask() & 1) != 0;
         for (CompletionQueue queue : queues) {
             queue.unreported = 0;
             level |= queue.interrupts && queue.used() != 0;
         }
-        setPin(level && !masked);
+        setPin(level && !masked, tally);
     }
 
-    private void setPin(boolean level) {
+    private void setPin(boolean level, IoTally tally) {
         if (level != pinAsserted) {
             pinAsserted = level;
             if (level) {
                 tally.interrupts++;
             }
-            interrupts.intx(level);
+            pin.change(level);
         }
     }
 }

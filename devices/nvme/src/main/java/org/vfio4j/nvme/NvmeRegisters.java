@@ -37,6 +37,10 @@ final class NvmeRegisters implements BarHandler {
 
     private static final int MPSMAX_SHIFT = 52;
 
+    /** What of CC is as it was when EN was set. */
+    private static final int CC_FIXED =
+            (CC_CSS_MASK << CC_CSS_SHIFT) | (CC_MPS_MASK << CC_MPS_SHIFT) | (CC_AMS_MASK << CC_AMS_SHIFT);
+
     private final Effects effects;
     private final RegisterSet registers;
     private final AtomicInteger status = new AtomicInteger();
@@ -181,8 +185,11 @@ final class NvmeRegisters implements BarHandler {
 
     private void configure(int value) {
         int before = configuration;
-        configuration = value;
-        int changed = before ^ value;
+        int kept = before & value & CC_EN;
+        // Base 3.1.3.5: these are not changed while EN is 1, and queues and data stand on them.
+        int after = kept == 0 ? value : (value & ~CC_FIXED) | (before & CC_FIXED);
+        configuration = after;
+        int changed = before ^ after;
         if ((changed & CC_EN) != 0) {
             if ((value & CC_EN) != 0) {
                 effects.enable();

@@ -59,12 +59,15 @@ record NvmeState(
     static NvmeState take(Controller controller) {
         NvmeRegisters registers = controller.registers();
         QueueTable queues = controller.queues();
-        ShadowDoorbells shadow = controller.shadow();
+        ShadowDoorbells shadow = controller.firstLane().shadow;
         List<Completions> completions = new ArrayList<>();
-        for (CompletionQueue q : queues.completions()) {
-            int doorbell = controller.doorbells().get(Doorbells.headOf(q.id));
-            completions.add(new Completions(
-                    q.id, q.iova, q.entries, q.vector, q.interrupts, q.head, q.tail, q.phase, doorbell));
+        for (int id = 0; id <= queues.queuePairs(); id++) {
+            CompletionQueue q = queues.completion(id);
+            if (q != null) {
+                int doorbell = controller.doorbells().get(Doorbells.headOf(id));
+                completions.add(new Completions(
+                        id, q.iova, q.entries, q.vector, q.interrupts, q.head, q.tail, q.phase, doorbell));
+            }
         }
         List<Submissions> submissions = new ArrayList<>();
         for (int id = 0; id <= queues.queuePairs(); id++) {
@@ -102,8 +105,13 @@ record NvmeState(
         controller.registers().setStatus(csts);
         QueueTable queues = controller.queues();
         for (Completions saved : completions) {
-            CompletionQueue queue =
-                    new CompletionQueue(saved.id, saved.iova, saved.entries, saved.vector, saved.interrupts);
+            CompletionQueue queue = new CompletionQueue(
+                    saved.id,
+                    saved.iova,
+                    saved.entries,
+                    saved.vector,
+                    saved.interrupts,
+                    controller.statistics(saved.id));
             queue.load(saved.head, saved.tail, saved.phase);
             queues.add(queue);
             controller.doorbells().set(Doorbells.headOf(saved.id), saved.doorbell);
@@ -111,7 +119,8 @@ record NvmeState(
         for (Submissions saved : submissions) {
             CompletionQueue own = queues.completion(saved.cqid);
             if (own != null) {
-                SubmissionQueue queue = new SubmissionQueue(saved.id, saved.iova, saved.entries, own);
+                SubmissionQueue queue = new SubmissionQueue(
+                        saved.id, saved.iova, saved.entries, own, controller.statistics(saved.id));
                 queue.head = saved.head;
                 queue.tail = saved.tail;
                 queues.add(queue);
@@ -119,7 +128,7 @@ record NvmeState(
             }
         }
         if (shadowed) {
-            controller.shadow().configure(shadowIova, eventIova);
+            controller.lanes().forEach(lane -> lane.shadow.configure(shadowIova, eventIova));
         }
         controller.heldCompletions().addAll(held);
         controller.queuesChanged();

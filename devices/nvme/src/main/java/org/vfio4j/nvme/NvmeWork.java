@@ -9,6 +9,8 @@ import java.lang.System.Logger.Level;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.DmaWindow;
+import org.vfio4j.devicemodel.CommandKind;
+import org.vfio4j.devicemodel.DeviceLimits;
 import org.vfio4j.devicemodel.QueueWork;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.Mapping;
@@ -32,16 +34,21 @@ final class NvmeWork implements QueueWork {
     /** How often a queue is looked for that has commands but whose memory is not there: for about 0.1 s. */
     private static final int TRIES = 100;
 
+    /** How long one that doorbells do not wake sleeps at most. */
+    private static final long MAPPED_WAIT_NS = 1_000_000;
+
     private final String name;
+    private final Lane lane;
     private final Controller controller;
-    private final QueueTable queues;
+    private final ShadowDoorbells shadow;
+    private final DeviceLimits limits;
     private final boolean pollsAlways;
+    private final boolean trapped;
     private final long napAfterNs;
 
-    private volatile boolean masters;
-    private volatile boolean stopped;
     private volatile boolean knocked;
 
+    // Of the first lane, once there is a thread: until the controller is closed, since a command may be under way.
     private @Nullable AdminQueue admin;
     private @Nullable Mapping scratch;
     private boolean lost;
@@ -49,32 +56,26 @@ final class NvmeWork implements QueueWork {
     private boolean wanted;
     private int triesLeft = TRIES;
     private long idleSinceNs;
+    private long waitNs = NOTHING;
+
+    /** The place of the submission queue that has its turn first: behind the one that was served last. */
+    private int first;
 
     /**
      * @param pollsAlways whether the thread polls for ever
+     * @param trapped whether a driver's doorbells always wake the thread
      * @param napAfterNs after how long without work a thread that would poll for ever sleeps for a moment between two looks; {@link
      *     #NEVER} for one that does not
      */
-    NvmeWork(String name, Controller controller, boolean pollsAlways, long napAfterNs) {
+    NvmeWork(String name, Lane lane, boolean pollsAlways, boolean trapped, long napAfterNs) {
         this.name = name;
-        this.controller = controller;
-        queues = controller.queues();
+        this.lane = lane;
+        controller = lane.controller();
+        shadow = lane.shadow;
+        limits = controller.limits();
         this.pollsAlways = pollsAlways;
+        this.trapped = trapped;
         this.napAfterNs = napAfterNs;
-    }
-
-    /** Whether the function may do DMA at all. From the function's thread. */
-    void setBusMaster(boolean enabled) {
-        masters = enabled;
-    }
-
-    /** Whether it is suspended. From any thread. */
-    void setStopped(boolean suspended) {
-        stopped = suspended;
-    }
-
-    boolean isStopped() {
-        return stopped;
     }
 
     /** A doorbell was rung in a way that was seen. From any thread. */
@@ -84,22 +85,19 @@ final class NvmeWork implements QueueWork {
 
     @Override
     public boolean ready() {
-        return masters && !stopped && controller.registers().isReady();
+        return controller.isRunning() && lane.completions().length != 0;
     }
 
     @Override
     public void begin(Fd eventFd) {
-        controller.use(eventFd);
-        admin = new AdminQueue(controller);
+        lane.use(eventFd);
         scratch = Mapping.anonymous(SQE_SIZE + CQE_SIZE);
     }
 
     @Override
     public void end() {
-        controller.use(null);
-        Objects.requireNonNull(admin).close();
+        lane.use(null);
         Objects.requireNonNull(scratch).close();
-        admin = null;
         scratch = null;
     }
 
@@ -116,14 +114,19 @@ final class NvmeWork implements QueueWork {
         }
         lost = false;
         cutShort = false;
+        waitNs = NOTHING;
         int did = complete();
-        did += pollAdmin(window);
-        did += postHeld(window);
-        for (SubmissionQueue queue : queues.submissions()) {
-            did += poll(queue, window);
+        if (lane.index == 0) {
+            did += pollAdmin(window);
         }
+        did += pollAll(window);
         did += complete();
-        controller.finishDeletions();
+        if (lane.index == 0) {
+            controller.finishDeletions();
+        }
+        if (lane.interrupts.isPin()) {
+            takeAllHeads(window);
+        }
         deliver(window, false);
         if (lost) {
             return searchOn(did);
@@ -134,33 +137,38 @@ final class NvmeWork implements QueueWork {
     }
 
     @Override
+    public long waitNs() {
+        // A doorbell that nobody traps wakes nobody.
+        return trapped || waitNs == NOTHING ? waitNs : Math.min(waitNs, MAPPED_WAIT_NS);
+    }
+
+    @Override
     public boolean arm(DmaWindow window) {
-        IoEngine engine = controller.engine();
+        IoEngine engine = lane.engine();
         if (engine != null && engine.arm()) {
             return true;
         }
         deliver(window, true);
-        ShadowDoorbells shadow = controller.shadow();
         if (!shadow.isConfigured() || !locateShadow(window)) {
             // Every doorbell wakes the thread.
             return false;
         }
-        for (SubmissionQueue queue : queues.submissions()) {
+        for (SubmissionQueue queue : lane.submissions()) {
             shadow.setEvent(Doorbells.tailOf(queue.id), queue.tail, window);
         }
-        for (CompletionQueue queue : queues.completions()) {
+        for (CompletionQueue queue : lane.completions()) {
             if (queue.id != 0) {
                 shadow.setEvent(Doorbells.headOf(queue.id), queue.head, window);
             }
         }
         // The driver writes its doorbell and then looks at the index; this looks the other way round.
         RawMemory.fullFence();
-        return ready() && hasShadowNews(shadow);
+        return ready() && hasShadowNews();
     }
 
     @Override
     public void disarm(DmaWindow window) {
-        IoEngine engine = controller.engine();
+        IoEngine engine = lane.engine();
         if (engine != null) {
             engine.disarm();
         }
@@ -168,13 +176,13 @@ final class NvmeWork implements QueueWork {
 
     @Override
     public int inFlight() {
-        IoEngine engine = controller.engine();
+        IoEngine engine = lane.engine();
         return engine == null ? 0 : engine.inFlight();
     }
 
     @Override
     public void drain(DmaWindow window) {
-        IoEngine engine = controller.engine();
+        IoEngine engine = lane.engine();
         if (engine != null && engine.inFlight() != 0) {
             engine.drain();
         }
@@ -185,12 +193,59 @@ final class NvmeWork implements QueueWork {
     public void failed(Throwable cause) {
         LOG.log(Level.ERROR, name + ": the controller stops until it is reset", cause);
         fail();
-        controller.closeEngine();
+        lane.closeEngine();
+        for (SubmissionQueue queue : lane.submissions()) {
+            queue.statistics.abandoned();
+        }
+    }
+
+    /** After the thread has ended for good. */
+    void close() {
+        AdminQueue open = admin;
+        admin = null;
+        if (open != null) {
+            open.close();
+        }
+    }
+
+    private AdminQueue openAdmin() {
+        AdminQueue open = admin;
+        if (open == null) {
+            open = new AdminQueue(controller);
+            admin = open;
+        }
+        return open;
+    }
+
+    private long scratch() {
+        return Objects.requireNonNull(scratch).address();
+    }
+
+    /** An admin command was answered at once. */
+    private static void count(SubmissionQueue queue, int status, long startNs) {
+        queue.statistics.started(1);
+        boolean worked = status == NvmeStatus.SUCCESSFUL_COMPLETION;
+        queue.statistics.completed(CommandKind.OTHER, 0, System.nanoTime() - startNs, worked);
     }
 
     private int complete() {
-        IoEngine engine = controller.engine();
+        IoEngine engine = lane.engine();
         return engine == null ? 0 : engine.complete();
+    }
+
+    private int pollAll(DmaWindow window) {
+        SubmissionQueue[] queues = lane.submissions();
+        int did = 0;
+        int at = first < queues.length ? first : 0;
+        for (int i = 0; i < queues.length; i++) {
+            int took = poll(queues[at], window);
+            at = at + 1 == queues.length ? 0 : at + 1;
+            if (took > 0) {
+                first = at;
+            }
+            did += took;
+        }
+        return did;
     }
 
     private int poll(SubmissionQueue queue, DmaWindow window) {
@@ -202,22 +257,31 @@ final class NvmeWork implements QueueWork {
             lost = true;
             return 0;
         }
+        long time = limits.waitNs();
+        if (time > 0) {
+            waitNs = time;
+            return 0;
+        }
         if (queue.isRemote()) {
             return serveSlowly(queue, window);
         }
-        IoEngine engine = controller.openEngine();
-        int taken = engine.serve(queue, window);
+        int taken = lane.openEngine().serve(queue, window);
         return queue.slowly ? taken + serveSlowly(queue, window) : taken;
     }
 
     private int pollAdmin(DmaWindow window) {
-        SubmissionQueue queue = queues.admin();
+        SubmissionQueue queue = controller.queues().admin();
         if (queue == null) {
             return 0;
         }
         takeDoorbells(queue, window);
-        int taken = 0;
-        while (queue.waiting() != 0 && queue.completions.room() > 0) {
+        int taken = postHeld(queue, window);
+        AdminQueue own = openAdmin();
+        // One that is done has its completion before another is taken: those that are held would become ever more.
+        while (queue.waiting() != 0
+                && queue.completions.room() > 0
+                && !own.isBusy()
+                && controller.heldCompletions().isEmpty()) {
             if (!queue.isLocated() && !queue.locate(window)) {
                 lost = true;
                 return taken;
@@ -226,13 +290,14 @@ final class NvmeWork implements QueueWork {
             if (served == 0) {
                 return taken;
             }
-            taken += served;
+            taken += served + postHeld(queue, window);
         }
         return taken;
     }
 
     private int serveAdmin(SubmissionQueue queue, DmaWindow window) {
-        AdminQueue own = Objects.requireNonNull(admin);
+        AdminQueue own = openAdmin();
+        long startNs = System.nanoTime();
         RawMemory.copy(queue.headAddress(), own.entry(), SQE_SIZE);
         queue.take();
         int status = own.execute(window, false);
@@ -240,11 +305,12 @@ final class NvmeWork implements QueueWork {
             queue.putBack();
             return serveSlowly(queue, window);
         }
-        controller.tally().adminCommands++;
+        lane.tally.adminCommands++;
         queue.inFlight--;
         if (status == AdminHandler.HELD) {
             queue.completions.reserved--;
         } else {
+            count(queue, status, startNs);
             queue.completions.post(
                     Integer.toUnsignedLong(own.command().result()),
                     0,
@@ -270,15 +336,16 @@ final class NvmeWork implements QueueWork {
         if (queue.completions.room() <= 0) {
             return 0;
         }
-        AdminQueue own = Objects.requireNonNull(admin);
-        int error = window.read(queue.headIova(), own.entry(), SQE_SIZE);
+        long startNs = System.nanoTime();
+        long entry = queue.id == 0 ? openAdmin().entry() : scratch();
+        int error = window.read(queue.headIova(), entry, SQE_SIZE);
         if (error != 0) {
             return lose(error);
         }
         queue.take();
         int status = queue.id == 0
-                ? own.execute(window, true)
-                : controller.openEngine().serveSlowly(queue.id, own.entry(), window);
+                ? openAdmin().execute(window, true)
+                : lane.openEngine().serveSlowly(queue, entry, window);
         forgetAll();
         // Carrying it out twice does no harm: nobody has been told that it is done.
         if (status == DataPointer.CUT_SHORT || !queue.locate(window)) {
@@ -290,8 +357,21 @@ final class NvmeWork implements QueueWork {
             queue.completions.reserved--;
             return 1;
         }
-        long dw0 = queue.id == 0 ? Integer.toUnsignedLong(own.command().result()) : 0;
-        error = post(queue, window, dw0, own.command().cid(), status);
+        int cid = RawMemory.getInt(entry) >>> CID_SHIFT;
+        int dw0 = 0;
+        if (queue.id == 0) {
+            lane.tally.adminCommands++;
+            count(queue, status, startNs);
+            dw0 = openAdmin().command().result();
+        }
+        error = post(queue, window, Integer.toUnsignedLong(dw0), cid, status);
+        if (error != 0 && queue.id == 0) {
+            // Not again: a queue that was created is there.
+            queue.completions.reserved--;
+            controller.complete(cid, dw0, status);
+            lose(error);
+            return 1;
+        }
         if (error != 0) {
             queue.inFlight++;
             queue.putBack();
@@ -301,10 +381,9 @@ final class NvmeWork implements QueueWork {
     }
 
     /** Completions of commands that were held, as far as there is room. */
-    private int postHeld(DmaWindow window) {
-        SubmissionQueue queue = queues.admin();
+    private int postHeld(SubmissionQueue queue, DmaWindow window) {
         int posted = 0;
-        while (queue != null && !controller.heldCompletions().isEmpty() && queue.completions.room() > 0) {
+        while (!controller.heldCompletions().isEmpty() && queue.completions.room() > 0) {
             if (!queue.isLocated() && !queue.locate(window)) {
                 lost = true;
                 return posted;
@@ -331,8 +410,7 @@ final class NvmeWork implements QueueWork {
 
     private int post(SubmissionQueue queue, DmaWindow window, long dw0, int cid, int status) {
         if (queue.completions.isRemote()) {
-            long at = Objects.requireNonNull(scratch).address();
-            int error = queue.completions.postRemote(window, at, dw0, queue.id, queue.head, cid, status);
+            int error = queue.completions.postRemote(window, scratch() + SQE_SIZE, dw0, queue.id, queue.head, cid, status);
             forgetAll();
             return error;
         }
@@ -348,7 +426,7 @@ final class NvmeWork implements QueueWork {
 
     /** What the driver has written: how far the queue is filled, and its completions consumed. */
     private void takeDoorbells(SubmissionQueue queue, DmaWindow window) {
-        boolean shadowed = queue.id != 0 && controller.shadow().isConfigured();
+        boolean shadowed = queue.id != 0 && shadow.isConfigured();
         if (shadowed && !locateShadow(window)) {
             lost = true;
             return;
@@ -358,13 +436,22 @@ final class NvmeWork implements QueueWork {
             boolean makesSense = queue.submit(tail);
             queue.badTail = makesSense ? -1 : tail;
             if (!makesSense) {
-                controller.invalidDoorbellValue();
+                controller.invalidDoorbellValue(lane);
             }
         }
         if (queue.waiting() != 0
-                || controller.interrupts().isPin()
-                || !controller.heldCompletions().isEmpty()) {
+                || (queue.id == 0 && !controller.heldCompletions().isEmpty())) {
             takeHead(queue.completions, shadowed);
+        }
+    }
+
+    /** INTx stands for what was not consumed, also of a completion queue that no submission queue has any more. */
+    private void takeAllHeads(DmaWindow window) {
+        for (CompletionQueue queue : lane.completions()) {
+            boolean shadowed = queue.id != 0 && shadow.isConfigured();
+            if (!shadowed || locateShadow(window)) {
+                takeHead(queue, shadowed);
+            }
         }
     }
 
@@ -374,46 +461,55 @@ final class NvmeWork implements QueueWork {
             boolean makesSense = queue.consume(head);
             queue.badHead = makesSense ? -1 : head;
             if (!makesSense) {
-                controller.invalidDoorbellValue();
+                controller.invalidDoorbellValue(lane);
             }
         }
     }
 
     private int doorbell(int index, boolean shadowed) {
         return shadowed
-                ? controller.shadow().get(index)
+                ? shadow.get(index)
                 : controller.doorbells().get(index);
     }
 
     private boolean locateShadow(DmaWindow window) {
-        ShadowDoorbells shadow = controller.shadow();
         return shadow.isLocated() || shadow.locate(window);
     }
 
-    private boolean hasShadowNews(ShadowDoorbells shadow) {
-        for (SubmissionQueue queue : queues.submissions()) {
+    private boolean hasShadowNews() {
+        for (SubmissionQueue queue : lane.submissions()) {
             int tail = shadow.get(Doorbells.tailOf(queue.id));
-            int head = shadow.get(Doorbells.headOf(queue.completions.id));
             if ((tail != queue.tail && tail != queue.badTail)
-                    || (head != queue.completions.head
-                            && head != queue.completions.badHead
-                            && (queue.waiting() != 0 || controller.interrupts().isPin()))) {
+                    || (queue.waiting() != 0 && hasNewHead(queue.completions))) {
                 return true;
+            }
+        }
+        if (lane.interrupts.isPin()) {
+            for (CompletionQueue queue : lane.completions()) {
+                if (queue.id != 0 && hasNewHead(queue)) {
+                    return true;
+                }
             }
         }
         return false;
     }
 
+    private boolean hasNewHead(CompletionQueue queue) {
+        int head = shadow.get(Doorbells.headOf(queue.id));
+        return head != queue.head && head != queue.badHead;
+    }
+
     private void deliver(DmaWindow window, boolean now) {
-        for (CompletionQueue queue : queues.completions()) {
+        CompletionQueue[] queues = lane.completions();
+        for (CompletionQueue queue : queues) {
             queue.markDirty(window);
         }
-        controller.interrupts().deliver(queues.completions(), now);
+        lane.interrupts.deliver(queues, now, lane.tally);
     }
 
     private void forgetAll() {
-        queues.forget();
-        controller.shadow().forget();
+        controller.queues().forget(lane.index);
+        shadow.forget();
     }
 
     private int busy(int did) {
@@ -443,7 +539,7 @@ final class NvmeWork implements QueueWork {
         }
         // Cut short: whoever did that is about to take the memory away or to reset the device. With shadow doorbells
         // nobody may ring.
-        if (pollsAlways || cutShort || controller.shadow().isConfigured()) {
+        if (pollsAlways || cutShort || shadow.isConfigured()) {
             return LATER;
         }
         if (!wanted) {
@@ -460,7 +556,7 @@ final class NvmeWork implements QueueWork {
     private void fail() {
         wanted = false;
         triesLeft = TRIES;
-        controller.tally().faults++;
+        lane.tally.faults++;
         controller.registers().addStatus(CSTS_CFS);
     }
 }

@@ -5,6 +5,7 @@ import static org.vfio4j.nvme.NvmeStatus.*;
 
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.DmaWindow;
+import org.vfio4j.devicemodel.QueueStatistics;
 
 /**
  * The admin commands about queues: create and delete them (NVM Express Base 2.0, 5.4 to 5.7 of PCIe controllers), Abort (5.1), Doorbell
@@ -32,21 +33,48 @@ final class QueueCommands {
         };
     }
 
-    /** @return a status, or {@link AdminHandler#HELD} */
-    int execute(AdminCommand command, DmaWindow window) {
+    /**
+     * What of a command needs the driver's memory, and comes before: the shadow doorbells of queues that are to be begin at 0, before the
+     * driver writes there.
+     *
+     * @return a status
+     */
+    int prepare(AdminCommand command, DmaWindow window) {
+        int qid = low(command.cdw10());
+        switch (command.opcode()) {
+            case CREATE_IO_COMPLETION_QUEUE -> {
+                if (isNew(qid, queues.completion(qid))) {
+                    shadow(Doorbells.headOf(qid), window);
+                }
+            }
+            case CREATE_IO_SUBMISSION_QUEUE -> {
+                if (isNew(qid, queues.submission(qid))) {
+                    shadow(Doorbells.tailOf(qid), window);
+                }
+            }
+            case DOORBELL_BUFFER_CONFIG -> {
+                return prepareDoorbells(command, window);
+            }
+            default -> {}
+        }
+        return SUCCESSFUL_COMPLETION;
+    }
+
+    /** After {@link #prepare}, where there are several queue threads with all of them quiesced. @return a status, or {@link AdminHandler#HELD} */
+    int execute(AdminCommand command) {
         return switch (command.opcode()) {
-            case CREATE_IO_COMPLETION_QUEUE -> createCompletion(command, window);
-            case CREATE_IO_SUBMISSION_QUEUE -> createSubmission(command, window);
+            case CREATE_IO_COMPLETION_QUEUE -> createCompletion(command);
+            case CREATE_IO_SUBMISSION_QUEUE -> createSubmission(command);
             case DELETE_IO_COMPLETION_QUEUE -> deleteCompletion(command);
             case DELETE_IO_SUBMISSION_QUEUE -> deleteSubmission(command);
             case ABORT -> abort(command);
-            default -> configureDoorbells(command, window);
+            default -> configureDoorbells(command);
         };
     }
 
-    private int createCompletion(AdminCommand command, DmaWindow window) {
+    private int createCompletion(AdminCommand command) {
         int qid = low(command.cdw10());
-        if (!isNew(qid, queues.completion(qid))) {
+        if (!isNew(qid, queues.completion(qid)) || qid > controller.completionLimit()) {
             return INVALID_QUEUE_IDENTIFIER | DNR;
         }
         int refusal = layout(command, CC_IOCQES_SHIFT, CQE_SIZE_SHIFT);
@@ -58,15 +86,15 @@ final class QueueCommands {
             return INVALID_INTERRUPT_VECTOR | DNR;
         }
         boolean interrupts = (command.cdw11() & QUEUE_IEN) != 0;
-        CompletionQueue queue = new CompletionQueue(qid, command.prp1(), high(command.cdw10()) + 1, vector, interrupts);
-        queues.add(queue);
-        controller.shadow(Doorbells.headOf(qid), 0, window);
+        int entries = high(command.cdw10()) + 1;
+        QueueStatistics statistics = controller.statistics(qid);
+        controller.add(new CompletionQueue(qid, command.prp1(), entries, vector, interrupts, statistics));
         return SUCCESSFUL_COMPLETION;
     }
 
-    private int createSubmission(AdminCommand command, DmaWindow window) {
+    private int createSubmission(AdminCommand command) {
         int qid = low(command.cdw10());
-        if (!isNew(qid, queues.submission(qid))) {
+        if (!isNew(qid, queues.submission(qid)) || qid > controller.submissionLimit()) {
             return INVALID_QUEUE_IDENTIFIER | DNR;
         }
         int cqid = high(command.cdw11());
@@ -81,9 +109,9 @@ final class QueueCommands {
         if (refusal != SUCCESSFUL_COMPLETION) {
             return refusal;
         }
-        queues.add(new SubmissionQueue(qid, command.prp1(), high(command.cdw10()) + 1, completions));
-        controller.shadow(Doorbells.tailOf(qid), 0, window);
-        controller.queuesChanged();
+        int entries = high(command.cdw10()) + 1;
+        QueueStatistics statistics = controller.statistics(qid);
+        controller.add(new SubmissionQueue(qid, command.prp1(), entries, completions, statistics));
         return SUCCESSFUL_COMPLETION;
     }
 
@@ -134,7 +162,10 @@ final class QueueCommands {
     /** Commands that the storage has go on: only those that are held can be aborted. */
     private int abort(AdminCommand command) {
         int cid = high(command.cdw10());
-        boolean aborted = low(command.cdw10()) == 0 && controller.handler().abortHeld(cid);
+        boolean aborted;
+        synchronized (controller.handlerLock()) {
+            aborted = low(command.cdw10()) == 0 && controller.handler().abortHeld(cid);
+        }
         if (aborted) {
             controller.complete(cid, 0, COMMAND_ABORT_REQUESTED);
         }
@@ -142,26 +173,47 @@ final class QueueCommands {
         return SUCCESSFUL_COMPLETION;
     }
 
-    private int configureDoorbells(AdminCommand command, DmaWindow window) {
+    /** The buffers say where each queue stands, as its doorbell does. */
+    private int prepareDoorbells(AdminCommand command, DmaWindow window) {
         long page = controller.pageBytes() - 1L;
         if (((command.prp1() | command.prp2()) & page) != 0) {
             return INVALID_FIELD_IN_COMMAND | DNR;
         }
-        ShadowDoorbells shadow = controller.shadow();
+        ShadowDoorbells shadow = new ShadowDoorbells(queues.queuePairs());
         shadow.configure(command.prp1(), command.prp2());
         if (!shadow.locate(window)) {
-            shadow.reset();
             return INVALID_FIELD_IN_COMMAND | DNR;
         }
-        for (SubmissionQueue queue : queues.submissions()) {
-            shadow.set(Doorbells.tailOf(queue.id), queue.tail, window);
-        }
-        for (CompletionQueue queue : queues.completions()) {
-            if (queue.id != 0) {
-                shadow.set(Doorbells.headOf(queue.id), queue.head, window);
+        ShadowDoorbells before = controller.firstLane().shadow;
+        boolean shadowed = before.isConfigured() && (before.isLocated() || before.locate(window));
+        for (int id = 1; id <= queues.queuePairs(); id++) {
+            if (queues.submission(id) != null) {
+                copy(Doorbells.tailOf(id), shadowed ? before : null, shadow, window);
+            }
+            if (queues.completion(id) != null) {
+                copy(Doorbells.headOf(id), shadowed ? before : null, shadow, window);
             }
         }
         return SUCCESSFUL_COMPLETION;
+    }
+
+    private void copy(int doorbell, @Nullable ShadowDoorbells from, ShadowDoorbells to, DmaWindow window) {
+        int value = from == null ? controller.doorbells().get(doorbell) : from.get(doorbell);
+        to.set(doorbell, value, window);
+    }
+
+    private int configureDoorbells(AdminCommand command) {
+        for (Lane lane : controller.lanes()) {
+            lane.shadow.configure(command.prp1(), command.prp2());
+        }
+        return SUCCESSFUL_COMPLETION;
+    }
+
+    private void shadow(int doorbell, DmaWindow window) {
+        ShadowDoorbells shadow = controller.firstLane().shadow;
+        if (shadow.isConfigured() && (shadow.isLocated() || shadow.locate(window))) {
+            shadow.set(doorbell, 0, window);
+        }
     }
 
     private boolean isNew(int qid, @Nullable Object existing) {

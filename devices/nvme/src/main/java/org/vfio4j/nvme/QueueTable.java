@@ -1,21 +1,25 @@
 package org.vfio4j.nvme;
 
 import java.util.Arrays;
-import java.util.Objects;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
-/** The queues that exist, and their doorbells. Belongs to the queue thread. */
+/**
+ * The queues that exist, their doorbells, and which queue thread has which: a completion queue belongs to one, and with it the submission
+ * queues that complete there. Changed by the only queue thread, or while all of several are quiesced.
+ */
 final class QueueTable {
 
     private final Doorbells doorbells;
     private final @Nullable SubmissionQueue[] submission;
     private final @Nullable CompletionQueue[] completion;
-    private SubmissionQueue[] submissions = {};
-    private CompletionQueue[] completions = {};
+    private final SubmissionQueue[][] submissions;
+    private final CompletionQueue[][] completions;
 
-    QueueTable(Doorbells doorbells, int queuePairs) {
+    QueueTable(Doorbells doorbells, int queuePairs, int lanes) {
         this.doorbells = doorbells;
+        submissions = new SubmissionQueue[lanes][0];
+        completions = new CompletionQueue[lanes][0];
         submission = new @Nullable SubmissionQueue[queuePairs + 1];
         completion = new @Nullable CompletionQueue[queuePairs + 1];
     }
@@ -24,14 +28,28 @@ final class QueueTable {
         return submission.length - 1;
     }
 
-    /** Those for I/O, by their identifiers. */
-    SubmissionQueue[] submissions() {
-        return submissions;
+    /** Those for I/O of one thread, by their identifiers. */
+    SubmissionQueue[] submissions(int lane) {
+        return submissions[lane];
     }
 
-    /** That of the admin queue is the first. */
-    CompletionQueue[] completions() {
-        return completions;
+    /** Those of one thread. That of the admin queue is the first. */
+    CompletionQueue[] completions(int lane) {
+        return completions[lane];
+    }
+
+    /** The thread that has a completion queue. */
+    int laneOf(int cqid) {
+        return cqid == 0 ? 0 : (cqid - 1) % submissions.length;
+    }
+
+    boolean hasIoQueues() {
+        for (int id = 1; id < submission.length; id++) {
+            if (submission[id] != null || completion[id] != null) {
+                return true;
+            }
+        }
+        return false;
     }
 
     @Nullable
@@ -53,40 +71,40 @@ final class QueueTable {
 
     void add(CompletionQueue queue) {
         completion[queue.id] = queue;
-        doorbells.setLive(Doorbells.headOf(queue.id), true);
+        doorbells.begin(Doorbells.headOf(queue.id), laneOf(queue.id));
         list();
     }
 
     void add(SubmissionQueue queue) {
         submission[queue.id] = queue;
         queue.completions.users++;
-        doorbells.setLive(Doorbells.tailOf(queue.id), true);
+        doorbells.begin(Doorbells.tailOf(queue.id), laneOf(queue.completions.id));
         list();
     }
 
     void remove(CompletionQueue queue) {
         completion[queue.id] = null;
-        doorbells.setLive(Doorbells.headOf(queue.id), false);
+        doorbells.end(Doorbells.headOf(queue.id));
         list();
     }
 
     void remove(SubmissionQueue queue) {
         submission[queue.id] = null;
         queue.completions.users--;
-        doorbells.setLive(Doorbells.tailOf(queue.id), false);
+        doorbells.end(Doorbells.tailOf(queue.id));
         list();
     }
 
-    /** What the window has translated is void. */
-    void forget() {
-        for (SubmissionQueue queue : submissions) {
+    /** What a thread's window has translated is void. */
+    void forget(int lane) {
+        for (SubmissionQueue queue : submissions[lane]) {
             queue.forget();
         }
-        for (CompletionQueue queue : completions) {
+        for (CompletionQueue queue : completions[lane]) {
             queue.forget();
         }
         SubmissionQueue admin = admin();
-        if (admin != null) {
+        if (lane == 0 && admin != null) {
             admin.forget();
         }
     }
@@ -99,7 +117,15 @@ final class QueueTable {
     }
 
     private void list() {
-        submissions = Stream.of(submission).skip(1).filter(Objects::nonNull).toArray(SubmissionQueue[]::new);
-        completions = Stream.of(completion).filter(Objects::nonNull).toArray(CompletionQueue[]::new);
+        for (int i = 0; i < submissions.length; i++) {
+            int lane = i;
+            submissions[i] = Stream.of(submission)
+                    .skip(1)
+                    .filter(queue -> queue != null && laneOf(queue.completions.id) == lane)
+                    .toArray(SubmissionQueue[]::new);
+            completions[i] = Stream.of(completion)
+                    .filter(queue -> queue != null && laneOf(queue.id) == lane)
+                    .toArray(CompletionQueue[]::new);
+        }
     }
 }

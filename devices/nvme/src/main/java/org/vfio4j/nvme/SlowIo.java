@@ -25,21 +25,25 @@ final class SlowIo implements BlockCompletion, AutoCloseable {
 
     private static final int TAG = 0;
 
+    private final Lane lane;
     private final Controller controller;
     private final IoRules rules;
     private final Storage storage;
     private @Nullable Mapping bounce;
     private @Nullable DataPointer pointer;
     private int result;
+    private int movedBytes;
 
-    SlowIo(Controller controller, Storage storage) {
-        this.controller = controller;
+    SlowIo(Lane lane, Storage storage) {
+        this.lane = lane;
+        controller = lane.controller();
         rules = controller.rules();
         this.storage = storage;
     }
 
     /** @return the command's status, or {@link DataPointer#CUT_SHORT} */
     int run(IoCommand command, DmaWindow window) {
+        movedBytes = 0;
         int refusal = IoRules.form(command);
         if (refusal != SUCCESSFUL_COMPLETION) {
             return refusal;
@@ -66,9 +70,15 @@ final class SlowIo implements BlockCompletion, AutoCloseable {
         };
         if (status == SUCCESSFUL_COMPLETION) {
             boolean moves = command.opcode == READ || command.opcode == WRITE;
-            controller.tally().done(command.opcode, moves ? bytes(command, namespace) : 0);
+            movedBytes = moves ? bytes(command, namespace) : 0;
+            lane.tally.done(command.opcode, movedBytes);
         }
         return status;
+    }
+
+    /** Bytes between the driver and the storage that the last command has moved. */
+    int movedBytes() {
+        return movedBytes;
     }
 
     @Override
@@ -123,7 +133,7 @@ final class SlowIo implements BlockCompletion, AutoCloseable {
             }
         }
         if (status == SUCCESSFUL_COMPLETION) {
-            controller.tally().done(FLUSH, 0);
+            lane.tally.done(FLUSH, 0);
         }
         return status;
     }

@@ -3,6 +3,7 @@ package org.vfio4j.nvme;
 import java.nio.ByteBuffer;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
+import java.util.function.Supplier;
 
 /**
  * The SMART / Health Information log (Base 5.16.1.3). It has no thermometer and does not wear out: the temperature is a room's until
@@ -40,7 +41,7 @@ final class SmartLog {
     private static final int ALL_SPARE_PERCENT = 100;
     private static final int SPARE_THRESHOLD_PERCENT = 10;
 
-    private final IoTally tally;
+    private final Supplier<IoTally> tallies;
     private final ErrorLog errors;
     private final AsyncEvents events;
     private final LongSupplier nanoTime;
@@ -64,9 +65,12 @@ final class SmartLog {
             long powerCycles,
             long poweredOnSeconds) {}
 
-    /** @param nanoTime a clock that only goes forward */
-    SmartLog(IoTally tally, ErrorLog errors, AsyncEvents events, LongSupplier nanoTime) {
-        this.tally = tally;
+    /**
+     * @param tallies what has been counted so far
+     * @param nanoTime a clock that only goes forward
+     */
+    SmartLog(Supplier<IoTally> tallies, ErrorLog errors, AsyncEvents events, LongSupplier nanoTime) {
+        this.tallies = tallies;
         this.errors = errors;
         this.events = events;
         this.nanoTime = nanoTime;
@@ -128,6 +132,7 @@ final class SmartLog {
 
     /** What has been counted, for {@link #load}. */
     Counters counters() {
+        IoTally tally = tallies.get();
         return new Counters(
                 before.readBytes + tally.readBytes,
                 before.writtenBytes + tally.writtenBytes,

@@ -4,6 +4,7 @@ import static org.vfio4j.nvme.NvmeSpec.SQE_SIZE;
 
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.DmaWindow;
+import org.vfio4j.devicemodel.QueueStatistics;
 
 /** A submission queue (NVM Express Base 2.0, 3.3.1.1). Belongs to the queue thread. */
 final class SubmissionQueue {
@@ -12,6 +13,7 @@ final class SubmissionQueue {
     final long iova;
     final int entries;
     final CompletionQueue completions;
+    final QueueStatistics statistics;
 
     int head;
 
@@ -36,11 +38,12 @@ final class SubmissionQueue {
     private long host;
     private boolean located;
 
-    SubmissionQueue(int id, long iova, int entries, CompletionQueue completions) {
+    SubmissionQueue(int id, long iova, int entries, CompletionQueue completions, QueueStatistics statistics) {
         this.id = id;
         this.iova = iova;
         this.entries = entries;
         this.completions = completions;
+        this.statistics = statistics;
     }
 
     /** Commands that the driver has put in and that are not taken. */

@@ -182,6 +182,11 @@ final class AdminFixture implements AutoCloseable {
         }
 
         @Override
+        public void setNumberOfQueues(int submissions, int completions) {
+            calls.add("queues " + submissions + " " + completions);
+        }
+
+        @Override
         public int vectors() {
             return VECTORS;
         }

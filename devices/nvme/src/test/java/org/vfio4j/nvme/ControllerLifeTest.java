@@ -60,6 +60,19 @@ class ControllerLifeTest {
         }
     }
 
+    /** Base 3.1.3.5: what says how memory is read is not changed while EN is 1. */
+    @Test
+    void theSizeOfPagesStaysWhileEnabled() {
+        try (NvmeFixture fixture = new NvmeFixture().start()) {
+            int configured = (int) fixture.driver.read(CC, 4);
+            fixture.driver.write(CC, 4, configured | (15 << 7) | (7 << 4) | (7 << 11));
+            assertThat(fixture.driver.read(CC, 4)).isEqualTo(configured);
+            assertThat(fixture.io(NvmeCommand.READ, 0, 8, fixture.pages(1), 0).status()).isZero();
+            fixture.driver.write(CC, 4, 1 << 7);
+            assertThat(fixture.driver.read(CC, 4)).isEqualTo(1 << 7);
+        }
+    }
+
     @Test
     void aResetForgetsQueuesButNotTheAdminRegisters() {
         try (NvmeFixture fixture = new NvmeFixture().start()) {

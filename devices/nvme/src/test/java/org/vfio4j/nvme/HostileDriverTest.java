@@ -74,6 +74,28 @@ class HostileDriverTest {
         }
     }
 
+    /** Requests that are held and aborted leave two completions each: the controller takes no more than it can tell of. */
+    @Test
+    void heldCompletionsDoNotPileUp() {
+        try (NvmeFixture fixture = new NvmeFixture().start()) {
+            int waits = 0;
+            for (int round = 0; round < 300; round++) {
+                for (int i = 0; i < 8; i++) {
+                    int cid = fixture.admin.put(new NvmeCommand(NvmeCommand.ASYNC_EVENT));
+                    fixture.admin.put(new NvmeCommand(NvmeCommand.ABORT).cdw(10, cid << 16));
+                }
+                fixture.admin.ring();
+                // Of 16 completions half are consumed, and the same again for those that wait.
+                for (int i = 0; i < 16; i++) {
+                    fixture.admin.await();
+                }
+                waits = Math.max(waits, fixture.nvme.controller().heldCompletions().size());
+            }
+            assertThat(waits).isLessThanOrEqualTo(1);
+            restart(fixture);
+        }
+    }
+
     private static void restart(NvmeFixture fixture) {
         fixture.nvme.function().reset();
         NvmeQueue admin = fixture.driver.enable(32);

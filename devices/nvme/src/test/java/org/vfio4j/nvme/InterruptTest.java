@@ -40,6 +40,19 @@ class InterruptTest {
         assertThat(fixture.messages).isEmpty();
     }
 
+    /** What a deleted submission queue has completed is consumed all the same. */
+    @Test
+    void thePinFollowsACompletionQueueWithoutSubmissionQueues() {
+        fixture.start();
+        fixture.io.submit(NvmeCommand.io(READ, 1, 0, 1).prp(fixture.pages(1)));
+        await("completion", fixture.io::isDone);
+        assertThat(fixture.admin.run(new NvmeCommand(NvmeCommand.DELETE_SQ).cdw(10, 1)).status()).isZero();
+        await("INTx", () -> fixture.intx);
+        assertThat(fixture.io.peek()).isPresent();
+        fixture.io.consumed();
+        await("no INTx", () -> !fixture.intx);
+    }
+
     @Test
     void aMaskedPinIsNotAsserted() throws InterruptedException {
         fixture.start();

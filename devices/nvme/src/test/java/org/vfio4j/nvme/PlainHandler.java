@@ -104,6 +104,11 @@ final class PlainHandler implements AdminHandler, Namespaces {
     }
 
     @Override
+    public void resize(int nsid, long sizeBytes) {
+        events.add("resize of " + nsid);
+    }
+
+    @Override
     public void controllerReset() {
         held.clear();
         resets.incrementAndGet();

@@ -8,9 +8,6 @@ import java.util.BitSet;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
-import org.vfio4j.userspace.virtioblk.VirtioBlkDriver;
-import org.vfio4j.userspace.virtioblk.VirtioBlkOptions;
-import org.vfio4j.userspace.virtioblk.VirtioBlkQueue;
 import org.vfio4j.vfio.VfioDeviceFile;
 
 /**
@@ -21,8 +18,7 @@ final class Guest implements AutoCloseable {
     private static final int BLOCK = 4096;
     private static final int SLOTS = 16;
 
-    private final VirtioBlkDriver driver;
-    private final VirtioBlkQueue queue;
+    private final GuestDisk disk;
     private final Random random;
     private final long[] buffer = new long[SLOTS];
     private final int[] block = new int[SLOTS];
@@ -37,14 +33,16 @@ final class Guest implements AutoCloseable {
     private volatile @Nullable Throwable failure;
 
     Guest(VfioDeviceFile file, long seed) {
-        driver = VirtioBlkDriver.open(
-                file, VirtioBlkOptions.DEFAULTS.withQueues(1).withQueueSize(64).withInterrupts(false));
-        queue = driver.queue(0);
+        this(GuestDisk.virtioBlk(file), seed);
+    }
+
+    Guest(GuestDisk disk, long seed) {
+        this.disk = disk;
         random = new Random(seed);
-        blocks = (int) (driver.capacityBytes() / BLOCK);
+        blocks = (int) (disk.capacityBytes() / BLOCK);
         expected = new long[blocks];
         for (int i = 0; i < SLOTS; i++) {
-            buffer[i] = driver.memory().allocate(BLOCK, BLOCK);
+            buffer[i] = disk.memory().allocate(BLOCK, BLOCK);
         }
         thread = Thread.ofPlatform().name("guest").start(this::run);
     }
@@ -77,10 +75,10 @@ final class Guest implements AutoCloseable {
         int checked = 0;
         for (int i = 0; i < blocks; i++) {
             if (expected[i] != 0) {
-                MemorySegment data = driver.memory().segment(buffer[0], BLOCK);
+                MemorySegment data = disk.memory().segment(buffer[0], BLOCK);
                 data.fill((byte) 0);
-                assertThat(queue.read((long) i * BLOCK, buffer[0], BLOCK, 0)).isTrue();
-                queue.kick();
+                assertThat(disk.read((long) i * BLOCK, buffer[0], BLOCK, 0)).isTrue();
+                disk.kick();
                 awaitOne();
                 assertThat(data.get(ValueLayout.JAVA_LONG_UNALIGNED, 0)).isEqualTo(expected[i]);
                 assertThat(data.get(ValueLayout.JAVA_LONG_UNALIGNED, BLOCK - 8)).isEqualTo(expected[i]);
@@ -99,13 +97,13 @@ final class Guest implements AutoCloseable {
         } catch (InterruptedException e) {
             throw new AssertionError(e);
         }
-        driver.close();
+        disk.close();
     }
 
     private void awaitOne() {
         long deadline = System.nanoTime() + 10_000_000_000L;
         int[] result = {1};
-        while (queue.poll((tag, outcome) -> result[0] = outcome) == 0) {
+        while (disk.poll((tag, outcome) -> result[0] = outcome) == 0) {
             assertThat(System.nanoTime()).isLessThan(deadline);
             Thread.yield();
         }
@@ -116,11 +114,11 @@ final class Guest implements AutoCloseable {
         try {
             long lastNs = System.nanoTime();
             while (!stop || !busySlots.isEmpty()) {
-                int done = queue.poll(this::complete);
+                int done = disk.poll(this::complete);
                 int slot = busySlots.nextClearBit(0);
                 boolean submits = !stop && slot < SLOTS && submit(slot);
                 if (submits) {
-                    queue.kick();
+                    disk.kick();
                 } else {
                     Thread.yield();
                 }
@@ -141,11 +139,11 @@ final class Guest implements AutoCloseable {
             to = random.nextInt(blocks);
         } while (busyBlocks.get(to));
         long number = submitted + 1;
-        MemorySegment data = driver.memory().segment(buffer[slot], BLOCK);
+        MemorySegment data = disk.memory().segment(buffer[slot], BLOCK);
         for (int i = 0; i < BLOCK; i += Long.BYTES) {
             data.set(ValueLayout.JAVA_LONG_UNALIGNED, i, number);
         }
-        if (!queue.write((long) to * BLOCK, buffer[slot], BLOCK, slot)) {
+        if (!disk.write((long) to * BLOCK, buffer[slot], BLOCK, slot)) {
             return false;
         }
         block[slot] = to;

@@ -9,12 +9,17 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.Optional;
 import org.vfio4j.block.BlockBackend;
 import org.vfio4j.bluefield.Bluefield;
+import org.vfio4j.bluefield.SnapBackend;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.bus.PciBus;
 import org.vfio4j.mlx5.SnapFunction;
 import org.vfio4j.mlx5core.Mlx5CoreDriver;
+import org.vfio4j.nvme.NamespaceOptions;
+import org.vfio4j.nvme.Nvme;
+import org.vfio4j.nvme.NvmeIdentity;
 import org.vfio4j.vfio.IoAddressSpace;
 import org.vfio4j.vfio.LocalDeviceFile;
 import org.vfio4j.vfio.VfioDevice;
@@ -33,6 +38,7 @@ final class Host implements AutoCloseable {
     final VfioRegistry registry = new VfioRegistry();
     final Bluefield dpu;
     private final List<VirtioBlk> disks = new ArrayList<>();
+    private final List<Nvme> controllers = new ArrayList<>();
     private final Deque<AutoCloseable> opened = new ArrayDeque<>();
 
     Host() {
@@ -57,6 +63,34 @@ final class Host implements AutoCloseable {
                 .build();
         disks.add(disk);
         return dpu.createVirtioBlk(networkFunction, at, disk);
+    }
+
+    /** A controller with one namespace at 08:00.0, behind 07:00.0. */
+    SnapFunction addNvme(BlockBackend storage) {
+        Nvme nvme = Nvme.builder(NvmeIdentity.of("SNAP"))
+                .name("nvme-8")
+                .queuePairs(2)
+                .namespace(new NamespaceOptions(storage, 512, Optional.empty()))
+                .build();
+        controllers.add(nvme);
+        SnapBackend backend = new SnapBackend() {
+            @Override
+            public void resize(long sizeBytes) {
+                storage.grow(sizeBytes);
+                nvme.setStorage(1, storage);
+            }
+
+            @Override
+            public void close() {
+                nvme.close();
+            }
+        };
+        return dpu.create(0, FIRST_DISK, SnapFunction.Protocol.NVME, nvme.function(), backend);
+    }
+
+    /** The controllers that were added, by order. */
+    List<Nvme> controllers() {
+        return controllers;
     }
 
     /** The disks that were added, by order. */

@@ -40,7 +40,7 @@ class MigrationUnderLoadTest {
                 for (int i = 0; i < MOVES; i++) {
                     guest.awaitMore(300);
                     int from = i % 2;
-                    move(moving, files[1 - from], precopies, guest);
+                    Moves.move(moving, files[1 - from], precopies, guest);
                     // The next user of the one that was left finds it as after a reset.
                     files[from].close();
                     files[from] = connect(sockets[from]);
@@ -124,33 +124,6 @@ class MigrationUnderLoadTest {
             long expected = Vmm.stopCopyLength(file);
             Vmm.go(file, STOP_COPY);
             assertThat((long) Vmm.readAll(file).length).isPositive().isLessThanOrEqualTo(expected);
-        }
-    }
-
-    private static void move(MovingFile moving, VfioDeviceFile target, boolean precopies, Guest guest) {
-        VfioDeviceFile source = moving.seen();
-        Vmm.go(target, RESUMING);
-        if (precopies) {
-            Vmm.go(source, PRE_COPY);
-            for (int i = 0; i < 3; i++) {
-                transfer(source, target);
-                guest.awaitMore(20);
-                Vmm.precopyInfo(source);
-            }
-            transfer(source, target);
-        }
-        moving.locked(() -> {
-            Vmm.go(source, STOP_COPY);
-            transfer(source, target);
-            moving.moveTo(target);
-            Vmm.go(target, RUNNING);
-        });
-    }
-
-    private static void transfer(VfioDeviceFile source, VfioDeviceFile target) {
-        byte[] state = Vmm.readAll(source);
-        if (state.length > 0) {
-            Vmm.writeAll(target, state);
         }
     }
 

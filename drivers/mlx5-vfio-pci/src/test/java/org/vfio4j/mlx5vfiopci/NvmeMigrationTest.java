@@ -1,0 +1,125 @@
+package org.vfio4j.mlx5vfiopci;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.vfio4j.sys.Errno.EBUSY;
+import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.vfio.VfioMigrationState.PRE_COPY;
+import static org.vfio4j.vfio.VfioMigrationState.RESUMING;
+import static org.vfio4j.vfio.VfioMigrationState.RUNNING;
+import static org.vfio4j.vfio.VfioMigrationState.STOP_COPY;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.vfio4j.block.FileBackend;
+import org.vfio4j.block.FileIoMode;
+import org.vfio4j.block.MemoryBackend;
+import org.vfio4j.mlx5.SnapFunction;
+import org.vfio4j.testkit.VfioPciConformance;
+import org.vfio4j.userspace.nvme.NvmeOptions;
+import org.vfio4j.vfio.VfioDeviceFile;
+import org.vfio4j.vfiouser.VfioUserClient;
+import org.vfio4j.vfiouser.VfioUserClientOptions;
+
+/** An NVMe function that a DPU emulates: it migrates while a guest writes to it, as a virtio disk does. */
+class NvmeMigrationTest {
+
+    private static final int MOVES = 10;
+    private static final long DISK_BYTES = 8 << 20;
+
+    @TempDir
+    private Path directory;
+
+    @ParameterizedTest
+    @CsvSource({"WRITTEN, false", "WRITTEN, true", "SHADOW, false", "SHADOW, true"})
+    void eachCommandCompletesOnce(NvmeOptions.Doorbells doorbells, boolean precopies) {
+        try (MemoryBackend storage = new MemoryBackend(DISK_BYTES);
+                Host first = new Host();
+                Host second = new Host()) {
+            first.addNvme(storage);
+            second.addNvme(storage);
+            Path[] sockets = {first.serve(), second.serve()};
+            VfioDeviceFile[] files = {connect(sockets[0]), connect(sockets[1])};
+            MovingFile moving = new MovingFile(files[0]);
+            long requests;
+            try (Guest guest = new Guest(GuestDisk.nvme(moving.seen(), doorbells), 11)) {
+                for (int i = 0; i < MOVES; i++) {
+                    guest.awaitMore(300);
+                    int from = i % 2;
+                    Moves.move(moving, files[1 - from], precopies, guest);
+                    files[from].close();
+                    files[from] = connect(sockets[from]);
+                }
+                guest.awaitMore(300);
+                requests = guest.finish();
+            }
+            long served = first.controllers().get(0).counters().writes()
+                    + second.controllers().get(0).counters().writes();
+            assertThat(served).isEqualTo(requests);
+            assertThat(first.controllers().get(0).counters().faults()
+                            + second.controllers().get(0).counters().faults())
+                    .isZero();
+            files[0].close();
+            files[1].close();
+        }
+    }
+
+    @Test
+    void aVirtioDiskDoesNotTakeItsState() {
+        try (MemoryBackend storage = new MemoryBackend(DISK_BYTES);
+                Host first = new Host();
+                Host second = new Host()) {
+            first.addNvme(storage);
+            second.addDisk(storage);
+            VfioDeviceFile source = first.open();
+            VfioDeviceFile target = second.open();
+            byte[] state = Vmm.save(source);
+            Vmm.go(target, RESUMING);
+            SnapBindingTest.assertErrno(EINVAL, () -> Vmm.writeAll(target, state));
+        }
+    }
+
+    @Test
+    void itsSizeStaysWhileItIsMigrated() throws IOException {
+        Path image = Files.write(directory.resolve("disk.img"), new byte[(int) DISK_BYTES]);
+        try (FileBackend storage = FileBackend.open(image, false, FileIoMode.AUTO);
+                Host host = new Host()) {
+            SnapFunction snap = host.addNvme(storage);
+            VfioDeviceFile file = host.open();
+            Vmm.go(file, PRE_COPY);
+            SnapBindingTest.assertErrno(EBUSY, () -> host.dpu.resize(snap, 2 * DISK_BYTES));
+            Vmm.go(file, STOP_COPY);
+            SnapBindingTest.assertErrno(EBUSY, () -> host.dpu.resize(snap, 2 * DISK_BYTES));
+            assertThat(storage.sizeBytes()).isEqualTo(DISK_BYTES);
+            Vmm.go(file, RUNNING);
+            host.dpu.resize(snap, 2 * DISK_BYTES);
+            assertThat(storage.sizeBytes()).isEqualTo(2 * DISK_BYTES);
+            try (GuestDisk disk = GuestDisk.nvme(file, NvmeOptions.Doorbells.WRITTEN)) {
+                assertThat(disk.capacityBytes()).isEqualTo(2 * DISK_BYTES);
+            }
+        }
+    }
+
+    @Test
+    void keepsTheContractOfVfioPciDevices() {
+        try (MemoryBackend storage = new MemoryBackend(1 << 20);
+                Host host = new Host()) {
+            host.addNvme(storage);
+            Path socket = host.serve();
+            VfioPciConformance.Report report = VfioPciConformance.check(() -> connect(socket));
+            assertThat(report.broken()).isEmpty();
+            assertThat(report.held())
+                    .anyMatch(rule -> rule.startsWith("logging."))
+                    .contains("migration.everyPairOfStatesAsTheTableSays", "migration.refusesACutStream")
+                    .doesNotContain("migration.aDeviceWithoutItSaysENOTTY");
+        }
+    }
+
+    private static VfioDeviceFile connect(Path socket) {
+        return VfioUserClient.connect(socket, VfioUserClientOptions.DEFAULTS);
+    }
+}
