@@ -98,7 +98,7 @@ record DriverDirectories(PciBus bus, MdevBus mdevs, SysfsActions actions) {
                 .with(
                         "bind",
                         () -> Attribute.writable(
-                                text -> asForAnUnknown(() -> bus.auxiliary().bind(byName.apply(text), driver.name()))))
+                                text -> asForAnUnknown(() -> actions.bind(byName.apply(text), driver.name()))))
                 .with(
                         "unbind",
                         () -> Attribute.writable(text -> {
@@ -107,7 +107,7 @@ record DriverDirectories(PciBus bus, MdevBus mdevs, SysfsActions actions) {
                                 throw new ErrnoException(
                                         ENODEV, "unbind " + device + ", which " + driver.name() + " has not");
                             }
-                            bus.auxiliary().unbind(device);
+                            actions.unbind(device);
                         }))
                 .with(
                         () -> own.get().stream().map(AuxiliaryDevice::name).toList(),

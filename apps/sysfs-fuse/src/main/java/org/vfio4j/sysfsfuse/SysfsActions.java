@@ -1,6 +1,7 @@
 package org.vfio4j.sysfsfuse;
 
 import java.util.UUID;
+import org.vfio4j.bus.AuxiliaryDevice;
 import org.vfio4j.bus.PciBus;
 import org.vfio4j.bus.PciDevice;
 import org.vfio4j.mdevcore.MdevBus;
@@ -22,6 +23,12 @@ public interface SysfsActions {
 
     /** Lets the drivers see it: {@code drivers_probe}. */
     void probe(PciDevice device);
+
+    /** Gives an auxiliary device to a driver: {@code bind}. */
+    void bind(AuxiliaryDevice device, String driver);
+
+    /** Takes it from its driver: {@code unbind}. */
+    void unbind(AuxiliaryDevice device);
 
     /** Makes an mdev: {@code create}. */
     void create(MdevParent parent, MdevType type, UUID uuid);
@@ -45,6 +52,16 @@ public interface SysfsActions {
             @Override
             public void probe(PciDevice device) {
                 bus.probe(device);
+            }
+
+            @Override
+            public void bind(AuxiliaryDevice device, String driver) {
+                bus.auxiliary().bind(device, driver);
+            }
+
+            @Override
+            public void unbind(AuxiliaryDevice device) {
+                bus.auxiliary().unbind(device);
             }
 
             @Override

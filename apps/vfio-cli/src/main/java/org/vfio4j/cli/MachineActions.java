@@ -3,6 +3,7 @@ package org.vfio4j.cli;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
+import org.vfio4j.bus.AuxiliaryDevice;
 import org.vfio4j.bus.PciBus;
 import org.vfio4j.bus.PciDevice;
 import org.vfio4j.mdevcore.MdevBus;
@@ -40,6 +41,23 @@ record MachineActions(Machine machine, Runnable changed) implements SysfsActions
         }
     }
 
+    // What is done to a part that is about a function is done to the function, which may be served.
+    @Override
+    public void bind(AuxiliaryDevice device, String driver) {
+        Runnable onBus = () -> device.bus().bind(device, driver);
+        function(device).ifPresentOrElse(function -> function.attach(onBus), onBus);
+        changed.run();
+    }
+
+    @Override
+    public void unbind(AuxiliaryDevice device) {
+        function(device)
+                .ifPresentOrElse(
+                        function -> function.unbind(PciBus.FOREVER),
+                        () -> device.bus().unbind(device));
+        changed.run();
+    }
+
     @Override
     public void create(MdevParent parent, MdevType type, UUID uuid) {
         machine.mdevs()
@@ -56,6 +74,10 @@ record MachineActions(Machine machine, Runnable changed) implements SysfsActions
     private void attach(PciDevice device, Runnable onBus) {
         function(device).ifPresentOrElse(function -> function.attach(onBus), onBus);
         changed.run();
+    }
+
+    private Optional<MachineFunction> function(AuxiliaryDevice part) {
+        return MachineState.functionOf(part).flatMap(this::function);
     }
 
     private Optional<MachineFunction> function(PciDevice device) {

@@ -25,6 +25,8 @@ import org.vfio4j.bus.PciDriver;
 import org.vfio4j.devicemodel.DeviceModel;
 import org.vfio4j.devicemodel.EmulatedBridge;
 import org.vfio4j.devicemodel.EmulatedFunctionBuilder;
+import org.vfio4j.fuse.FuseNode;
+import org.vfio4j.sysfsfuse.SysfsTree;
 import org.vfio4j.testkit.Leaks;
 import org.vfio4j.vfiouser.VfioUserClient;
 import org.vfio4j.vfiouser.VfioUserClientOptions;
@@ -168,6 +170,29 @@ class AuxiliaryMachineTest {
         machine.bus().bind(machine.bus().device(PciAddress.parse("05:00.0")), "core");
         assertThat(Files.exists(own.sysfs().resolve("sys/bus/auxiliary/devices").resolve(PART)))
                 .isTrue();
+    }
+
+    @Test
+    void writesInTheTreeDoTheSameToAPartAndToItsParent() {
+        write("bus/auxiliary/drivers/part-driver/unbind", PART);
+        assertThat(socket).doesNotExist();
+        assertThat(machine.bus().auxiliary().device(PART).driver()).isEmpty();
+        write("bus/auxiliary/drivers/part-driver/bind", PART);
+        assertServes();
+        write("bus/pci/drivers/core/unbind", "0000:05:00.0");
+        assertThat(socket).doesNotExist();
+        assertThat(machine.bus().auxiliary().devices()).isEmpty();
+        write("bus/pci/drivers_probe", "0000:05:00.0");
+        assertServes();
+    }
+
+    private void write(String path, String text) {
+        FuseNode node =
+                new SysfsTree(machine.bus(), machine.mdevs().bus(), new MachineActions(machine, () -> {})).root();
+        for (String name : path.split("/")) {
+            node = ((FuseNode.Directory) node).find(name).orElseThrow();
+        }
+        ((FuseNode.File) node).open().write(0, (text + "\n").getBytes(StandardCharsets.UTF_8));
     }
 
     private void assertServes() {

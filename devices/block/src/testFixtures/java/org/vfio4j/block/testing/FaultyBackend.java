@@ -36,6 +36,7 @@ public final class FaultyBackend implements BlockBackend {
     }
 
     /** Lets what stalled go on, and stalls nothing any more. */
+    @Override
     public void release() {
         faults.removeIf(Fault.Stalls.class::isInstance);
         queues.forEach(FaultyQueue::release);
