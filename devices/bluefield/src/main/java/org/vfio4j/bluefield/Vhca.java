@@ -96,11 +96,7 @@ final class Vhca {
                 released = false;
             } catch (ErrnoException e) {
                 function.suspend();
-                LOG.log(
-                        Level.WARNING,
-                        "VHCA {0} is held until its storage is free: {1}",
-                        id,
-                        e.getMessage());
+                LOG.log(Level.WARNING, "VHCA {0} is held until its storage is free: {1}", id, e.getMessage());
             }
         }
         forgetSaved();
