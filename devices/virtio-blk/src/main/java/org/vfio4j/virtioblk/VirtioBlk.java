@@ -215,10 +215,6 @@ public final class VirtioBlk implements AutoCloseable {
             return this;
         }
 
-        /**
-         * @throws IllegalArgumentException for more threads than queues
-         * @throws org.vfio4j.sys.ErrnoException EINVAL for a CPU that does not exist or is not allowed, or a limit less than 0
-         */
         /** It is a virtual function of another. */
         public Builder virtualFunction() {
             sriov = SriovRole.VIRTUAL;
@@ -235,6 +231,10 @@ public final class VirtioBlk implements AutoCloseable {
             return this;
         }
 
+        /**
+         * @throws IllegalArgumentException for more threads than queues
+         * @throws org.vfio4j.sys.ErrnoException EINVAL for a CPU that does not exist or is not allowed, or a limit less than 0
+         */
         public VirtioBlk build() {
             return new VirtioBlk(this);
         }
