@@ -38,7 +38,7 @@ class ConfigCommandTest {
         assertThat(check.out()).isEmpty();
         assertThat(check.errorLines())
                 .containsExactly(
-                        "vfio: check: " + file + ":3:1: unknown key 'devcies'",
+                        "vfio: config check: " + file + ":3:1: unknown key 'devcies'",
                         "try: devices, of apiVersion, kind, options, devices");
     }
 
