@@ -111,9 +111,10 @@ final class UpgradeSource implements ControlSocket.Conversation {
             storages().forEach(BlockBackend::release);
             send(channel, since, moving);
             expect(channel, PREPARED, SWITCH_LIMIT);
+            // A word that cannot be sent has reached nobody.
+            channel.send(bytes(GO), List.of(), SWITCH_LIMIT.toNanos());
             // From here on the functions are the other's, whatever comes.
             left = true;
-            channel.send(bytes(GO), List.of(), SWITCH_LIMIT.toNanos());
         } finally {
             moving.forEach(MovingFunction::close);
             if (left) {
