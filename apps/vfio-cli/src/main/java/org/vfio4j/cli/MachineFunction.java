@@ -153,7 +153,7 @@ final class MachineFunction implements AutoCloseable {
             FunctionState state = functionState();
             state.suspend();
             try {
-                return MovingFunction.of(device.toString(), serving.handOver(limit), state.save());
+                return MovingFunction.of(device.toString(), serving.handOver(limit), state.save(), storages());
             } catch (RuntimeException e) {
                 state.resume();
                 throw e;
@@ -221,7 +221,8 @@ final class MachineFunction implements AutoCloseable {
                 .anyMatch(bar -> device.function().barMemory(bar.index()).isPresent())) {
             throw new ErrnoException(EOPNOTSUPP, "hand over " + device + ", whose doorbells its client has mapped");
         }
-        return device.function()
+        // Of what is emulated: one that a DPU emulates has its state from the host's view only through the DPU.
+        return emulated.function()
                 .platform(FunctionState.class)
                 .orElseThrow(() -> new ErrnoException(
                         EOPNOTSUPP, "hand over " + device + ": a " + emulated.kind() + " cannot be"));
