@@ -31,10 +31,11 @@ import picocli.CommandLine.Spec;
                     + " that server under it. Or lets a guest in QEMU use them."
         },
         mixinStandardHelpOptions = true,
-        footer = {"", "Examples:", "  vfio demo", "  vfio demo --seconds 5", "  vfio demo --vm"})
+        footer = {"", "Examples:", "  vfio demo", "  vfio demo --upgrades 50", "  vfio demo --vm"})
 final class DemoCommand implements Callable<Integer> {
 
     private static final long END_SECONDS = 5;
+    private static final int MAX_UPGRADES = 1000;
 
     @Spec
     @SuppressWarnings("NullAway.Init") // by picocli
@@ -43,11 +44,22 @@ final class DemoCommand implements Callable<Integer> {
     @Option(names = "--seconds", paramLabel = "N", description = "How long to read at random (default 1).")
     private double seconds = 1;
 
+    @Option(
+            names = "--upgrades",
+            paramLabel = "N",
+            description = "How often to replace the server, 1 to 1000; from 2 on, how the times scatter (default 1).")
+    private int upgrades = 1;
+
     @Option(names = "--vm", description = "Let a virtual machine use the disks.")
     private boolean vm;
 
     @Override
     public Integer call() throws IOException, InterruptedException {
+        if (upgrades < 1 || upgrades > MAX_UPGRADES || !(seconds >= 0)) {
+            throw CliException.usage(
+                    "--upgrades " + upgrades + " is 1 to " + MAX_UPGRADES + ", --seconds " + seconds + " 0 or more",
+                    "vfio demo --help");
+        }
         Optional<GuestDemo> guest = vm ? Optional.of(GuestDemo.find()) : Optional.empty();
         PrintWriter out = spec.commandLine().getOut();
         Path directory = Files.createTempDirectory("vfio4j-demo");
@@ -70,7 +82,7 @@ final class DemoCommand implements Callable<Integer> {
                 guest.get().run(disks, out);
             } else {
                 drive(disks, out);
-                new DemoMove(directory, image, out).run(server);
+                new DemoMove(directory, image, upgrades, out).run(server);
             }
         }
         printNext(out);

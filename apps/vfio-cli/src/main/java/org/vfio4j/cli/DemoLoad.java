@@ -1,7 +1,6 @@
 package org.vfio4j.cli;
 
 import java.nio.file.Path;
-import java.util.Locale;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -13,8 +12,15 @@ import org.vfio4j.userspace.virtioblk.VirtioBlkOptions;
 import org.vfio4j.vfiouser.VfioUserClient;
 import org.vfio4j.vfiouser.VfioUserClientOptions;
 
-/** A driver that keeps a served disk busy and checks each block that it reads, in a thread of its own, until it is told to end. */
+/** A driver that keeps a served disk busy for a while, in a thread of its own, and checks each block that it reads. */
 final class DemoLoad implements AutoCloseable {
+
+    /**
+     * How a while was.
+     *
+     * @param longestWaitNs for a completion, with requests in flight all the time
+     */
+    record Result(long requests, long elapsedNs, long longestWaitNs) {}
 
     private static final int DEPTH = 16;
     private static final int BLOCK_BYTES = 4096;
@@ -25,7 +31,6 @@ final class DemoLoad implements AutoCloseable {
     private final QueueLoad load;
     private final ExecutorService worker = Executors.newSingleThreadExecutor();
     private final AtomicBoolean stop = new AtomicBoolean();
-    private final Future<Long> elapsedNs;
 
     private DemoLoad(VfioUserClient client, VirtioBlkDriver driver) {
         this.client = client;
@@ -34,10 +39,9 @@ final class DemoLoad implements AutoCloseable {
         DiskLoad wanted = new DiskLoad(Workload.MIXED, BLOCK_BYTES, DEPTH, 1, true, true);
         long buffer = disk.memory().allocate(wanted.bufferBytes(), BLOCK_BYTES);
         load = new QueueLoad(disk, 0, wanted, buffer, 0, driver.capacityBytes() / BLOCK_BYTES);
-        elapsedNs = worker.submit(() -> load.run(LIMIT_NS, stop));
     }
 
-    static DemoLoad start(Path socket) {
+    static DemoLoad open(Path socket) {
         VirtioBlkOptions options =
                 VirtioBlkOptions.DEFAULTS.withInterrupts(true).withBufferBytes(2L * DEPTH * BLOCK_BYTES);
         VfioUserClient client = VfioUserClient.connect(socket, VfioUserClientOptions.DEFAULTS);
@@ -49,22 +53,22 @@ final class DemoLoad implements AutoCloseable {
         }
     }
 
+    /** Begins; the returned while ends at {@link #end}. */
+    Future<Long> begin() {
+        stop.set(false);
+        return worker.submit(() -> load.run(LIMIT_NS, stop));
+    }
+
     /**
-     * Ends it.
+     * Ends what was begun.
      *
-     * @return how it was, in words
      * @throws CliException when a request failed, or a block was not as it was written
      */
-    String end() throws InterruptedException {
+    Result end(Future<Long> begun) throws InterruptedException {
         stop.set(true);
         try {
-            double seconds = elapsedNs.get() / 1e9;
-            return String.format(
-                    Locale.ROOT,
-                    "the driver: %,d requests in %.1f s, each block as it was written; longest wait for a completion %.1f ms",
-                    load.latencies().count(),
-                    seconds,
-                    load.longestGapNs() / 1e6);
+            long elapsedNs = begun.get();
+            return new Result(load.latencies().count(), elapsedNs, load.longestGapNs());
         } catch (ExecutionException e) {
             throw new CliException(
                     ExitCode.FAILED, "the driver: " + e.getCause().getMessage(), "vfio demo");

@@ -18,15 +18,18 @@ final class DemoMove {
 
     private final Path top;
     private final Path image;
+    private final int upgrades;
     private final PrintWriter out;
 
     /**
      * @param top where directories may be made
      * @param image the file of the disk that moves
+     * @param upgrades how often the second server is replaced
      */
-    DemoMove(Path top, Path image, PrintWriter out) {
+    DemoMove(Path top, Path image, int upgrades, PrintWriter out) {
         this.top = top;
         this.image = image;
+        this.upgrades = upgrades;
         this.out = out;
     }
 
@@ -42,14 +45,11 @@ final class DemoMove {
                 move(here, guest, accept);
                 say(
                         "The second server is replaced by a new process, while that guest and a driver on the other disk work:");
-                try (DemoLoad load = DemoLoad.start(
-                                Path.of(DemoServer.disks(server).getLast().socket()));
-                        VfioProcess fresh = VfioProcess.start(
-                                there.directory(), UpgradeCommand.NAME, Long.toString(server.pid()))) {
-                    replace(there, fresh, load);
+                Path other = Path.of(DemoServer.disks(server).getLast().socket());
+                new DemoUpgrades(there, other, out).run(upgrades, () -> {
                     say("The guest ends, and reads back all that it has written, at whichever server:");
                     out.println("  " + lastLine(accept.stop()));
-                }
+                });
             }
         }
     }
@@ -67,14 +67,6 @@ final class DemoMove {
         }
         guest.awaitEnd();
         accept.await(RUNNING);
-    }
-
-    private void replace(DemoServer server, VfioProcess fresh, DemoLoad load) throws InterruptedException {
-        command(fresh);
-        out.println("  " + fresh.await("took over"));
-        server.process().awaitEnd();
-        Thread.sleep(WORK_MS);
-        out.println("  " + load.end());
     }
 
     private void say(String what) {
