@@ -50,7 +50,7 @@ final class AuxiliaryBinding {
     void bind(AuxiliaryDevice device, LoadedAuxiliaryDriver loaded) {
         String what = "bind " + device + " to " + loaded.driver().name();
         checkFree(device, what);
-        device.lock().acquire();
+        device.lock().acquire(what, Deadline.in(PciBus.FOREVER));
         try {
             checkFree(device, what);
             checkPresent(device, what);
@@ -90,14 +90,20 @@ final class AuxiliaryBinding {
         }
     }
 
-    /** Takes every device from a driver that is going. */
+    /**
+     * Takes every device from a driver that is going, waiting for their users.
+     *
+     * @throws ErrnoException EINTR when the thread is interrupted, or what the driver's remove fails with: it keeps the device in
+     *     hand and those behind it
+     */
     void detach(LoadedAuxiliaryDriver loaded) {
         for (AuxiliaryDevice device : table.all()) {
             if (device.isWith(loaded)) {
-                device.lock().acquire();
+                Deadline never = Deadline.in(PciBus.FOREVER);
+                device.lock().acquire("unregister " + loaded.driver().name() + ", which has " + device, never);
                 try {
                     if (device.isWith(loaded)) {
-                        release(device, Deadline.in(PciBus.FOREVER));
+                        release(device, never);
                     }
                 } finally {
                     device.lock().release();

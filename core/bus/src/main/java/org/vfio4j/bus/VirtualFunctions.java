@@ -7,6 +7,7 @@ import static org.vfio4j.sys.Errno.ENOENT;
 import static org.vfio4j.sys.Errno.ENOSYS;
 import static org.vfio4j.sys.Errno.ERANGE;
 
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -66,30 +67,60 @@ final class VirtualFunctions {
         if (count < 1 || count > sriov.totalVfs()) {
             throw new ErrnoException(EINVAL, what + ": 1 to " + sriov.totalVfs() + " are possible");
         }
-        physical.lock().acquire();
+        physical.lock().acquire(what, Deadline.in(PciBus.FOREVER));
         try {
             if (sriov.numVfs() != 0) {
                 throw new ErrnoException(EINVAL, what + ": there are " + sriov.numVfs());
             }
             sriov.address(count - 1); // is on a bus
             List<PciFunction> functions = sriov.enable(count, topology.windows(physical));
-            List<PciDevice> added = new ArrayList<>();
-            try {
-                for (int i = 0; i < count; i++) {
-                    PciDevice virtual = PciDevice.virtual(physical, i, functions.get(i));
-                    virtual.setDriverOverride(driverOverride);
-                    devices.add(virtual.address(), () -> virtual);
-                    added.add(virtual);
-                    binding.probe(virtual);
-                }
-            } catch (RuntimeException e) {
-                added.forEach(virtual -> remove(virtual, Deadline.in(PciBus.FOREVER)));
-                sriov.disable();
-                throw e;
+            List<PciDevice> virtuals = new ArrayList<>();
+            for (int i = 0; i < count; i++) {
+                PciDevice virtual = PciDevice.virtual(physical, i, functions.get(i));
+                virtual.setDriverOverride(driverOverride);
+                virtual.lock().acquire();
+                virtuals.add(virtual);
             }
-            devices.change(physical, () -> sriov.setVirtualFunctions(added));
+            try {
+                addAll(virtuals, sriov);
+                devices.change(physical, () -> sriov.setVirtualFunctions(virtuals));
+                probeAll(physical, virtuals);
+            } finally {
+                virtuals.forEach(virtual -> virtual.lock().release());
+            }
         } finally {
             physical.lock().release();
+        }
+    }
+
+    // All are on the bus before a driver sees the first of them, and their locks are held: those that have to be taken
+    // back
+    // have no driver, and so no user to wait for.
+    private void addAll(List<PciDevice> virtuals, PciSriov sriov) {
+        List<PciDevice> added = new ArrayList<>();
+        try {
+            for (PciDevice virtual : virtuals) {
+                devices.add(virtual.address(), () -> virtual);
+                added.add(virtual);
+            }
+        } catch (RuntimeException e) {
+            added.forEach(devices::remove);
+            sriov.disable();
+            throw e;
+        }
+    }
+
+    // A driver that breaks down takes them all with it, unless one has a user already: then they stay, to be disabled.
+    private void probeAll(PciDevice physical, List<PciDevice> virtuals) {
+        try {
+            virtuals.forEach(binding::probe);
+        } catch (RuntimeException e) {
+            try {
+                disable(physical, Deadline.in(Duration.ZERO));
+            } catch (ErrnoException used) {
+                e.addSuppressed(used);
+            }
+            throw e;
         }
     }
 

@@ -125,9 +125,11 @@ public final class VfioPciRegistration {
         if (holdsForVirtuals) {
             throw new ErrnoException(EINVAL, "enable virtual functions of " + device + ", which has some");
         }
-        // A function in D3hot cannot have virtual functions that do something. The kernel would wake it, under its user.
+        // A function in D3hot cannot have virtual functions that do something. The kernel would wake it, under its
+        // user.
         if (!core.use().power().holdForVirtuals()) {
-            throw new ErrnoException(EBUSY, "enable virtual functions of " + device + ", which its user has put to sleep");
+            throw new ErrnoException(
+                    EBUSY, "enable virtual functions of " + device + ", which its user has put to sleep");
         }
         holdsForVirtuals = true;
         boolean enabled = false;

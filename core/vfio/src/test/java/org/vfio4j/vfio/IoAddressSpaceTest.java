@@ -6,7 +6,6 @@ import static org.vfio4j.bus.DmaSpace.READ;
 import static org.vfio4j.bus.DmaSpace.WRITE;
 import static org.vfio4j.sys.Errno.EACCES;
 import static org.vfio4j.sys.Errno.EEXIST;
-import static org.vfio4j.sys.Errno.ENOENT;
 import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.EIO;
 import static org.vfio4j.sys.Errno.ENOENT;

@@ -2,8 +2,8 @@ package org.vfio4j.vfiouser;
 
 import static org.vfio4j.sys.Errno.E2BIG;
 import static org.vfio4j.sys.Errno.EACCES;
-import static org.vfio4j.sys.Errno.ENOENT;
 import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.sys.Errno.ENOENT;
 import static org.vfio4j.sys.Errno.ENOSYS;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_DMA_READ;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_DMA_WRITE;
