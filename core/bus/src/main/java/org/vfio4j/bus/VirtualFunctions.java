@@ -20,10 +20,10 @@ import org.vfio4j.sys.ErrnoException;
 final class VirtualFunctions {
 
     private final DeviceTable devices;
-    private final DriverBinding binding;
+    private final DriverCore<PciDevice, LoadedDriver> binding;
     private final PciTopology topology;
 
-    VirtualFunctions(DeviceTable devices, DriverBinding binding, PciTopology topology) {
+    VirtualFunctions(DeviceTable devices, DriverCore<PciDevice, LoadedDriver> binding, PciTopology topology) {
         this.devices = devices;
         this.binding = binding;
         this.topology = topology;
@@ -40,9 +40,9 @@ final class VirtualFunctions {
         if (count > sriov.totalVfs()) {
             throw new ErrnoException(ERANGE, what + ": the limit is " + sriov.totalVfs());
         }
-        physical.lock().acquire(what, deadline);
+        physical.slot().lock().acquire(what, deadline);
         try {
-            if (physical.isGone()) {
+            if (physical.slot().isGone()) {
                 throw new ErrnoException(ENODEV, what + ": it is gone");
             }
             int now = sriov.numVfs();
@@ -56,7 +56,7 @@ final class VirtualFunctions {
             }
             driver.sriovConfigure(physical, count, deadline.left());
         } finally {
-            physical.lock().release();
+            physical.slot().lock().release();
         }
     }
 
@@ -67,7 +67,7 @@ final class VirtualFunctions {
         if (count < 1 || count > sriov.totalVfs()) {
             throw new ErrnoException(EINVAL, what + ": 1 to " + sriov.totalVfs() + " are possible");
         }
-        physical.lock().acquire(what, Deadline.in(PciBus.FOREVER));
+        physical.slot().lock().acquire(what, Deadline.in(PciBus.FOREVER));
         try {
             if (sriov.numVfs() != 0) {
                 throw new ErrnoException(EINVAL, what + ": there are " + sriov.numVfs());
@@ -78,7 +78,7 @@ final class VirtualFunctions {
             for (int i = 0; i < count; i++) {
                 PciDevice virtual = PciDevice.virtual(physical, i, functions.get(i));
                 virtual.setDriverOverride(driverOverride);
-                virtual.lock().acquire();
+                virtual.slot().lock().acquire();
                 virtuals.add(virtual);
             }
             try {
@@ -86,10 +86,10 @@ final class VirtualFunctions {
                 devices.change(physical, () -> sriov.setVirtualFunctions(virtuals));
                 probeAll(physical, virtuals);
             } finally {
-                virtuals.forEach(virtual -> virtual.lock().release());
+                virtuals.forEach(virtual -> virtual.slot().lock().release());
             }
         } finally {
-            physical.lock().release();
+            physical.slot().lock().release();
         }
     }
 
@@ -128,7 +128,7 @@ final class VirtualFunctions {
     void disable(PciDevice physical, Deadline deadline) {
         String what = "disable the virtual functions of " + physical;
         PciSriov sriov = sriovOf(physical, what);
-        physical.lock().acquire(what, deadline);
+        physical.slot().lock().acquire(what, deadline);
         try {
             if (sriov.numVfs() != 0) {
                 takeAll(sriov.virtualFunctions(), deadline);
@@ -136,16 +136,16 @@ final class VirtualFunctions {
                 sriov.disable();
             }
         } finally {
-            physical.lock().release();
+            physical.slot().lock().release();
         }
     }
 
     /** Takes one function off the bus, its driver first. */
     void remove(PciDevice device, Deadline deadline) {
         String what = "remove " + device;
-        device.lock().acquire(what, deadline);
+        device.slot().lock().acquire(what, deadline);
         try {
-            if (device.isGone()) {
+            if (device.slot().isGone()) {
                 throw new ErrnoException(ENODEV, what + ": it is gone");
             }
             Runnable check = () -> topology.checkNothingBehind(device);
@@ -157,7 +157,7 @@ final class VirtualFunctions {
             }
             devices.remove(device, check);
         } finally {
-            device.lock().release();
+            device.slot().lock().release();
         }
     }
 
@@ -168,17 +168,17 @@ final class VirtualFunctions {
         List<Runnable> undo = new ArrayList<>();
         try {
             for (PciDevice virtual : virtuals) {
-                virtual.lock().acquire("remove " + virtual, deadline);
+                virtual.slot().lock().acquire("remove " + virtual, deadline);
                 locked.add(virtual);
-                Optional<PciDriver> driver = virtual.driver();
+                Optional<LoadedDriver> driver = virtual.slot().driver();
                 binding.release(virtual, deadline);
                 driver.ifPresent(lost -> undo.add(() -> binding.takeBack(virtual, lost)));
             }
             undo.clear();
-            virtuals.stream().filter(virtual -> !virtual.isGone()).forEach(devices::remove);
+            virtuals.stream().filter(virtual -> !virtual.slot().isGone()).forEach(devices::remove);
         } finally {
             undo.forEach(Runnable::run);
-            locked.forEach(virtual -> virtual.lock().release());
+            locked.forEach(virtual -> virtual.slot().lock().release());
         }
     }
 

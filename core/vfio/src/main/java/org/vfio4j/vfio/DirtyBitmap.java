@@ -72,34 +72,18 @@ final class DirtyBitmap {
         long from = Long.compareUnsigned(iova, range.iova()) < 0 ? 0 : iova - range.iova();
         long last = iova + sizeBytes - 1;
         long to = (Long.compareUnsigned(last, range.last()) > 0 ? range.last() : last) - range.iova();
-        setBits(from >>> pageShift, to >>> pageShift);
-    }
-
-    /** Sets the bits of all pages. */
-    void setAll() {
-        setBits(0, (range.sizeBytes() - 1) >>> pageShift);
-    }
-
-    // A device's page may be thousands of the user's: a word at a time.
-    private void setBits(long first, long last) {
-        long firstWord = first / Long.SIZE;
-        long lastWord = last / Long.SIZE;
-        long fromFirst = -1L << first;
-        long toLast = -1L >>> (Long.SIZE - 1 - last % Long.SIZE);
-        if (firstWord == lastWord) {
-            or(firstWord, fromFirst & toLast);
-        } else {
-            or(firstWord, fromFirst);
-            for (long word = firstWord + 1; word < lastWord; word++) {
-                words.set(WORD, word * Long.BYTES, -1L);
-            }
-            or(lastWord, toLast);
+        for (long bit = from >>> pageShift; bit <= to >>> pageShift; bit++) {
+            long at = bit / Long.SIZE * Long.BYTES;
+            words.set(WORD, at, words.get(WORD, at) | 1L << bit);
         }
         empty = false;
     }
 
-    private void or(long word, long bits) {
-        long at = word * Long.BYTES;
-        words.set(WORD, at, words.get(WORD, at) | bits);
+    /** Sets the bits of all pages. */
+    void setAll() {
+        long last = (range.sizeBytes() - 1) >>> pageShift;
+        words.fill((byte) -1);
+        words.set(WORD, words.byteSize() - Long.BYTES, -1L >>> (Long.SIZE - 1 - (last & (Long.SIZE - 1))));
+        empty = false;
     }
 }
