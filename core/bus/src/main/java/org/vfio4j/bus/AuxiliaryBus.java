@@ -1,7 +1,5 @@
 package org.vfio4j.bus;
 
-import static org.vfio4j.sys.Errno.EBUSY;
-
 import java.time.Duration;
 import java.util.List;
 import java.util.ServiceLoader;
@@ -18,6 +16,7 @@ public final class AuxiliaryBus {
 
     private final PciBus pci;
     private final AuxiliaryTable table = new AuxiliaryTable();
+    private final DriverList<LoadedAuxiliaryDriver> drivers = table.drivers();
     private final AuxiliaryBinding binding = new AuxiliaryBinding(table);
 
     AuxiliaryBus(PciBus pci) {
@@ -52,7 +51,7 @@ public final class AuxiliaryBus {
         AuxiliaryDeviceId matchName = new AuxiliaryDeviceId(module + "." + name);
         AuxiliaryDevice device = new AuxiliaryDevice(this, parent, matchName, id, data);
         table.add(device, parent);
-        binding.probe(device);
+        binding.core().probe(device);
         return device;
     }
 
@@ -92,13 +91,13 @@ public final class AuxiliaryBus {
 
     /** The drivers, in the order in which they came. */
     public List<AuxiliaryDriver> drivers() {
-        return table.allDrivers().stream().map(LoadedAuxiliaryDriver::driver).toList();
+        return drivers.all().stream().map(LoadedAuxiliaryDriver::driver).toList();
     }
 
     /** The drivers whose table names a device, in the order in which they came. */
     public List<AuxiliaryDriver> matching(AuxiliaryDevice device) {
-        return table.allDrivers().stream()
-                .filter(loaded -> loaded.match(device).isPresent())
+        return drivers.all().stream()
+                .filter(loaded -> loaded.matches(device))
                 .map(LoadedAuxiliaryDriver::driver)
                 .toList();
     }
@@ -106,7 +105,7 @@ public final class AuxiliaryBus {
     /** Registers every driver that {@link ServiceLoader} finds and that is not registered yet. */
     public void loadDrivers() {
         for (AuxiliaryDriver driver : ServiceLoader.load(AuxiliaryDriver.class, AuxiliaryBus.class.getClassLoader())) {
-            if (!table.hasDriver(driver.name())) {
+            if (!drivers.has(driver.name())) {
                 register(driver);
             }
         }
@@ -118,8 +117,9 @@ public final class AuxiliaryBus {
      * @throws ErrnoException EBUSY when there is one of this name
      */
     public void register(AuxiliaryDriver driver) {
-        LoadedAuxiliaryDriver loaded = table.addDriver(driver);
-        table.all().forEach(device -> binding.offer(device, loaded));
+        LoadedAuxiliaryDriver loaded = new LoadedAuxiliaryDriver(driver);
+        drivers.add(loaded);
+        binding.core().offerAll(loaded);
         driver.registered(this);
     }
 
@@ -130,20 +130,7 @@ public final class AuxiliaryBus {
      *     remove failed with: then it stays
      */
     public void unregister(AuxiliaryDriver driver) {
-        LoadedAuxiliaryDriver loaded = table.driver(driver.name());
-        if (!loaded.users().startGoing()) {
-            throw new ErrnoException(EBUSY, "unregister auxiliary driver " + driver.name() + ", which is in use");
-        }
-        boolean gone = false;
-        try {
-            binding.detach(loaded);
-            table.removeDriver(loaded);
-            gone = true;
-        } finally {
-            if (!gone) {
-                loaded.users().stay();
-            }
-        }
+        binding.core().unregister(drivers.get(driver.name()));
     }
 
     /**
@@ -152,12 +139,12 @@ public final class AuxiliaryBus {
      * @throws ErrnoException ENODEV when it is going or gone
      */
     public DriverReference reference(AuxiliaryDriver driver) {
-        return table.driver(driver.name()).users().reference();
+        return drivers.get(driver.name()).users().reference();
     }
 
     /** Lets the drivers see an unbound device: drivers_probe. Returns whether one has it now. */
     public boolean probe(AuxiliaryDevice device) {
-        return binding.probe(device);
+        return binding.core().probe(device);
     }
 
     /**
@@ -167,7 +154,7 @@ public final class AuxiliaryBus {
      *     match it; ENODEV when there is no such driver or the device is gone; or what the driver's probe failed with
      */
     public void bind(AuxiliaryDevice device, String driverName) {
-        binding.bind(device, table.driver(driverName));
+        binding.core().bind(device, drivers.get(driverName));
     }
 
     /** Takes a device from its driver, which may wait, as long as it takes, for its user. */
@@ -182,7 +169,7 @@ public final class AuxiliaryBus {
      *     the device as before then. ENODEV when it has no driver
      */
     public void unbind(AuxiliaryDevice device, Duration limit) {
-        binding.unbind(device, Deadline.in(limit));
+        binding.core().unbind(device, Deadline.in(limit));
     }
 
     AuxiliaryBinding binding() {

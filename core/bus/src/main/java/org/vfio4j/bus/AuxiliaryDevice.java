@@ -1,8 +1,6 @@
 package org.vfio4j.bus;
 
-import java.util.Objects;
 import java.util.Optional;
-import org.jspecify.annotations.Nullable;
 
 /**
  * A part of a device that another driver drives: {@code struct auxiliary_device} (Linux, Documentation/driver-api/auxiliary_bus).
@@ -16,12 +14,7 @@ public final class AuxiliaryDevice implements BusDevice {
     private final AuxiliaryDeviceId matchName;
     private final int id;
     private final Object data;
-    private final DeviceLock lock = new DeviceLock();
-
-    private volatile Optional<AuxiliaryDriver> driver = Optional.empty();
-    private volatile @Nullable LoadedAuxiliaryDriver probing;
-    private volatile @Nullable Object driverData;
-    private volatile boolean gone;
+    private final DriverSlot<LoadedAuxiliaryDriver> slot = new DriverSlot<>();
 
     AuxiliaryDevice(AuxiliaryBus bus, BusDevice parent, AuxiliaryDeviceId matchName, int id, Object data) {
         this.bus = bus;
@@ -73,22 +66,22 @@ public final class AuxiliaryDevice implements BusDevice {
 
     /** The driver that has it. */
     public Optional<AuxiliaryDriver> driver() {
-        return driver;
+        return slot.driver().map(LoadedAuxiliaryDriver::driver);
     }
 
     /** What its driver left here. */
     public <T> T driverData(Class<T> type) {
-        return type.cast(Objects.requireNonNull(driverData, "no driver has left anything"));
+        return slot.data(type);
     }
 
     /** What its driver left here, if that is of this type. */
     public <T> Optional<T> findDriverData(Class<T> type) {
-        return Optional.ofNullable(driverData).filter(type::isInstance).map(type::cast);
+        return slot.findData(type);
     }
 
     /** For the driver that has it. */
     public void setDriverData(Object newData) {
-        driverData = newData;
+        slot.setData(newData);
     }
 
     /** Its alias for finding drivers: {@code auxiliary:mlx5_core.vfio_pci}. */
@@ -101,37 +94,8 @@ public final class AuxiliaryDevice implements BusDevice {
         return name();
     }
 
-    DeviceLock lock() {
-        return lock;
-    }
-
-    boolean isGone() {
-        return gone;
-    }
-
-    void setGone() {
-        gone = true;
-    }
-
-    /** Which driver is about to take it; null for none. */
-    void setProbing(@Nullable LoadedAuxiliaryDriver loaded) {
-        probing = loaded;
-    }
-
-    /** Whether a driver has it or is about to. */
-    boolean isTaken() {
-        return probing != null || driver.isPresent();
-    }
-
-    /** Whether this driver has it or is about to. */
-    boolean isWith(LoadedAuxiliaryDriver loaded) {
-        return loaded.equals(probing) || driver.filter(loaded.driver()::equals).isPresent();
-    }
-
-    void setDriver(Optional<AuxiliaryDriver> newDriver) {
-        driver = newDriver;
-        if (newDriver.isEmpty()) {
-            driverData = null;
-        }
+    /** Who has it, for the bus. */
+    DriverSlot<LoadedAuxiliaryDriver> slot() {
+        return slot;
     }
 }

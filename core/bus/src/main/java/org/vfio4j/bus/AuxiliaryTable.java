@@ -1,6 +1,5 @@
 package org.vfio4j.bus;
 
-import static org.vfio4j.sys.Errno.EBUSY;
 import static org.vfio4j.sys.Errno.EEXIST;
 import static org.vfio4j.sys.Errno.ENODEV;
 
@@ -17,14 +16,18 @@ import org.vfio4j.sys.ErrnoException;
  * The devices of an auxiliary bus, its drivers, and who listens. Safe for all threads: its monitor makes changes one after the
  * other and is held while listeners hear of one; nothing waits in here, and no driver is called.
  */
-final class AuxiliaryTable {
+final class AuxiliaryTable implements DriverCore.Devices<AuxiliaryDevice> {
 
     private final Map<String, AuxiliaryDevice> devices = new LinkedHashMap<>();
-    private final Map<String, LoadedAuxiliaryDriver> drivers = new LinkedHashMap<>();
+    private final DriverList<LoadedAuxiliaryDriver> drivers = new DriverList<>("auxiliary driver");
     /** Devices that are losing their driver, and get no more children. */
     private final Set<BusDevice> closed = new HashSet<>();
 
     private final List<AuxiliaryBusListener> listeners = new CopyOnWriteArrayList<>();
+
+    DriverList<LoadedAuxiliaryDriver> drivers() {
+        return drivers;
+    }
 
     void addListener(AuxiliaryBusListener listener) {
         listeners.add(listener);
@@ -48,20 +51,22 @@ final class AuxiliaryTable {
 
     /** Takes a device away for good. Called with its lock held. */
     synchronized void remove(AuxiliaryDevice device) {
-        device.setGone();
+        device.slot().setGone();
         devices.remove(device.name(), device);
         listeners.forEach(listener -> listener.removed(device));
     }
 
     /** Changes a device, of which listeners hear unless it is gone. */
-    synchronized void change(AuxiliaryDevice device, Runnable change) {
+    @Override
+    public synchronized void change(AuxiliaryDevice device, Runnable change) {
         change.run();
-        if (!device.isGone()) {
+        if (!device.slot().isGone()) {
             listeners.forEach(listener -> listener.changed(device));
         }
     }
 
-    synchronized List<AuxiliaryDevice> all() {
+    @Override
+    public synchronized List<AuxiliaryDevice> all() {
         return new ArrayList<>(devices.values());
     }
 
@@ -91,40 +96,10 @@ final class AuxiliaryTable {
         closed.remove(parent);
     }
 
-    /** @throws ErrnoException EBUSY when there is one of this name */
-    synchronized LoadedAuxiliaryDriver addDriver(AuxiliaryDriver driver) {
-        LoadedAuxiliaryDriver loaded = new LoadedAuxiliaryDriver(driver);
-        if (drivers.putIfAbsent(driver.name(), loaded) != null) {
-            throw new ErrnoException(EBUSY, "register auxiliary driver " + driver.name());
-        }
-        return loaded;
-    }
-
-    synchronized void removeDriver(LoadedAuxiliaryDriver loaded) {
-        drivers.remove(loaded.driver().name(), loaded);
-    }
-
-    /** @throws ErrnoException ENODEV when there is none of this name */
-    synchronized LoadedAuxiliaryDriver driver(String name) {
-        LoadedAuxiliaryDriver loaded = drivers.get(name);
-        if (loaded == null) {
-            throw new ErrnoException(ENODEV, "auxiliary driver " + name);
-        }
-        return loaded;
-    }
-
-    synchronized boolean hasDriver(String name) {
-        return drivers.containsKey(name);
-    }
-
-    synchronized List<LoadedAuxiliaryDriver> allDrivers() {
-        return new ArrayList<>(drivers.values());
-    }
-
     private static boolean isTaken(BusDevice device) {
         return switch (device) {
-            case PciDevice pci -> pci.isTaken();
-            case AuxiliaryDevice auxiliary -> auxiliary.isTaken();
+            case PciDevice pci -> pci.slot().isTaken();
+            case AuxiliaryDevice auxiliary -> auxiliary.slot().isTaken();
         };
     }
 }

@@ -15,7 +15,7 @@ import org.vfio4j.sys.ErrnoException;
  * The functions of a bus by address, and who listens. Safe for all threads: one lock makes changes one after the other and is
  * held while listeners hear of one, so that they hear of all in one order; never while a driver is called.
  */
-final class DeviceTable {
+final class DeviceTable implements DriverCore.Devices<PciDevice> {
 
     private final ReentrantLock lock = new ReentrantLock();
     private final TreeMap<PciAddress, PciDevice> devices = new TreeMap<>();
@@ -59,7 +59,7 @@ final class DeviceTable {
         lock.lock();
         try {
             check.run();
-            device.setGone();
+            device.slot().setGone();
             devices.remove(device.address(), device);
             listeners.forEach(listener -> listener.removed(device));
         } finally {
@@ -68,11 +68,12 @@ final class DeviceTable {
     }
 
     /** Changes a device, of which listeners hear unless it is gone. */
-    void change(PciDevice device, Runnable change) {
+    @Override
+    public void change(PciDevice device, Runnable change) {
         lock.lock();
         try {
             change.run();
-            if (!device.isGone()) {
+            if (!device.slot().isGone()) {
                 listeners.forEach(listener -> listener.changed(device));
             }
         } finally {
@@ -86,7 +87,8 @@ final class DeviceTable {
         }
     }
 
-    List<PciDevice> all() {
+    @Override
+    public List<PciDevice> all() {
         lock.lock();
         try {
             return new ArrayList<>(devices.values());

@@ -1,5 +1,9 @@
 package org.vfio4j.bus;
 
+import static org.vfio4j.sys.Errno.EACCES;
+import static org.vfio4j.sys.Errno.EFAULT;
+import static org.vfio4j.sys.Errno.ENOENT;
+
 /**
  * One thread's view of a {@link DmaSpace}; every method but {@link #close} belongs to that thread.
  *
@@ -33,7 +37,7 @@ public interface DmaWindow extends AutoCloseable {
      * @param length bytes, greater than 0
      * @param access {@link DmaSpace#READ}, {@link DmaSpace#WRITE} or both
      * @return the host address of the range; 0 when every byte is accessible but not as one mapped piece, so that only
-     *     {@link #read} and {@link #write} reach it; -EFAULT when some byte is not mapped; -EACCES when the access is not
+     *     {@link #read} and {@link #write} reach it; -ENOENT when some byte is in no map; -EACCES when the access is not
      *     allowed
      */
     long translate(long iova, long length, int access);
@@ -42,8 +46,8 @@ public interface DmaWindow extends AutoCloseable {
      * Copies from the space to this process, whatever the memory stands on. May wait for the user to answer, and is offline
      * meanwhile: earlier translations are void afterwards, and nothing may be in flight. A range may cross maps.
      *
-     * @return 0, or -EFAULT, -EACCES, or what the memory's owner answered; -ECANCELED when the wait was cut short by a
-     *     reset, -ENOTCONN when the user is gone
+     * @return 0, or -ENOENT, -EACCES as {@link #translate} has them; -EFAULT when a map's memory is not there any more; or what
+     *     the memory's owner answered; -ECANCELED when the wait was cut short by a reset, -ENOTCONN when the user is gone
      */
     int read(long iova, long hostAddress, long length);
 
@@ -61,4 +65,12 @@ public interface DmaWindow extends AutoCloseable {
     /** Gives the window up; it is offline from then on. */
     @Override
     void close();
+
+    /**
+     * Whether a result of {@link #translate}, {@link #read} or {@link #write} says that there is no such memory to access so: a
+     * mistake of the function's driver, which trying again does not mend.
+     */
+    static boolean isFault(long result) {
+        return result == -ENOENT || result == -EACCES || result == -EFAULT;
+    }
 }

@@ -1,11 +1,12 @@
 package org.vfio4j.bus;
 
+import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.stream.Stream;
 
 /** A registered driver, its users and its dynamic ids. Safe for all threads. */
-final class LoadedDriver {
+final class LoadedDriver implements BusDriver<PciDevice> {
 
     private final PciDriver driver;
     private final DriverUsers users;
@@ -20,11 +21,28 @@ final class LoadedDriver {
         return driver;
     }
 
-    DriverUsers users() {
+    @Override
+    public String name() {
+        return driver.name();
+    }
+
+    @Override
+    public DriverUsers users() {
         return users;
     }
 
-    boolean matches(PciDevice device) {
+    @Override
+    public void probe(PciDevice device) {
+        driver.probe(device);
+    }
+
+    @Override
+    public void remove(PciDevice device, Duration limit) {
+        driver.remove(device, limit);
+    }
+
+    @Override
+    public boolean matches(PciDevice device) {
         return device.driverOverride()
                 // driver_override matches any id.
                 .map(driver.name()::equals)

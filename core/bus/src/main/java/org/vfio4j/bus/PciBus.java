@@ -1,6 +1,5 @@
 package org.vfio4j.bus;
 
-import static org.vfio4j.sys.Errno.EBUSY;
 import static org.vfio4j.sys.Errno.EEXIST;
 import static org.vfio4j.sys.Errno.ENODEV;
 
@@ -22,10 +21,12 @@ public final class PciBus {
     public static final Duration FOREVER = Duration.ofNanos(Long.MAX_VALUE);
 
     private final DeviceTable devices = new DeviceTable();
-    private final DriverTable drivers = new DriverTable();
+    private final DriverList<LoadedDriver> drivers = new DriverList<>("driver");
+    private final DriverAliases aliases = new DriverAliases(drivers);
     private final PciTopology topology = new PciTopology(devices);
     private final AuxiliaryBus auxiliary = new AuxiliaryBus(this);
-    private final DriverBinding binding = new DriverBinding(devices, drivers, auxiliary.binding());
+    private final DriverCore<PciDevice, LoadedDriver> binding =
+            new DriverCore<>(devices, drivers, PciDevice::slot, auxiliary.binding()::withoutChildren);
     private final VirtualFunctions virtualFunctions = new VirtualFunctions(devices, binding, topology);
     private final Map<Class<?>, Object> services = new ConcurrentHashMap<>();
 
@@ -127,7 +128,9 @@ public final class PciBus {
      * @throws ErrnoException EBUSY when there is one of this name
      */
     public void register(PciDriver driver) {
-        offer(drivers.add(driver));
+        LoadedDriver loaded = new LoadedDriver(driver);
+        drivers.add(loaded);
+        binding.offerAll(loaded);
         driver.registered(this);
     }
 
@@ -138,20 +141,7 @@ public final class PciBus {
      *     remove failed with: then it stays
      */
     public void unregister(PciDriver driver) {
-        LoadedDriver loaded = drivers.get(driver.name());
-        if (!loaded.users().startGoing()) {
-            throw new ErrnoException(EBUSY, "unregister driver " + driver.name() + ", which is in use");
-        }
-        boolean gone = false;
-        try {
-            binding.detach(loaded);
-            drivers.remove(loaded);
-            gone = true;
-        } finally {
-            if (!gone) {
-                loaded.users().stay();
-            }
-        }
+        binding.unregister(drivers.get(driver.name()));
     }
 
     /**
@@ -261,7 +251,7 @@ public final class PciBus {
         if (!loaded.addId(id)) {
             throw new ErrnoException(EEXIST, "new id " + id.alias() + " of driver " + driverName);
         }
-        offer(loaded);
+        binding.offerAll(loaded);
     }
 
     /**
@@ -278,7 +268,7 @@ public final class PciBus {
 
     /** All aliases of all drivers: {@code modules.alias}. */
     public List<DriverAlias> aliases() {
-        return drivers.aliases();
+        return aliases.all();
     }
 
     /**
@@ -288,14 +278,10 @@ public final class PciBus {
      * @param modalias the device's, as {@link PciDevice#modalias} has it
      */
     public List<DriverAlias> vfioDrivers(String modalias) {
-        return drivers.vfioDrivers(modalias);
+        return aliases.vfio(modalias);
     }
 
     void configWritten(PciDevice device) {
         devices.configWritten(device);
-    }
-
-    private void offer(LoadedDriver loaded) {
-        devices.all().forEach(device -> binding.offer(device, loaded));
     }
 }

@@ -10,6 +10,6 @@ public interface PciBusListener {
     /** Its driver or its driver_override changed. */
     void changed(PciDevice device);
 
-    /** Its configuration space was written, or it was reset. Called by the thread that did it, often: be quick. */
+    /** Its configuration space was written, or it was reset. Called by the thread that did it, often: it must not wait. */
     void configWritten(PciDevice device);
 }

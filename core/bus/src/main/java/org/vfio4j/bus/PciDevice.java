@@ -1,9 +1,7 @@
 package org.vfio4j.bus;
 
 import java.util.List;
-import java.util.Objects;
 import java.util.Optional;
-import org.jspecify.annotations.Nullable;
 
 /**
  * A function and its place on a bus: {@code struct pci_dev}. The bus changes it, under its {@link DeviceLock}; any thread reads.
@@ -33,13 +31,9 @@ public final class PciDevice implements BusDevice {
     private final Optional<PciDevice> upstream;
     private final Optional<PciBridge> bridge;
     private final int virtualIndex;
-    private final DeviceLock lock = new DeviceLock();
+    private final DriverSlot<LoadedDriver> slot = new DriverSlot<>();
 
     private volatile Optional<String> driverOverride = Optional.empty();
-    private volatile Optional<PciDriver> driver = Optional.empty();
-    private volatile @Nullable LoadedDriver probing;
-    private volatile @Nullable Object driverData;
-    private volatile boolean gone;
 
     private PciDevice(
             PciBus bus,
@@ -150,22 +144,22 @@ public final class PciDevice implements BusDevice {
 
     /** The driver that has it. */
     public Optional<PciDriver> driver() {
-        return driver;
+        return slot.driver().map(LoadedDriver::driver);
     }
 
     /** What the driver left here. */
     public <T> T driverData(Class<T> type) {
-        return type.cast(Objects.requireNonNull(driverData, "no driver has left anything"));
+        return slot.data(type);
     }
 
     /** What the driver left here, if that is of this type. */
     public <T> Optional<T> findDriverData(Class<T> type) {
-        return Optional.ofNullable(driverData).filter(type::isInstance).map(type::cast);
+        return slot.findData(type);
     }
 
     /** For the driver that has it. */
     public void setDriverData(Object data) {
-        driverData = data;
+        slot.setData(data);
     }
 
     /** Its alias for finding drivers: {@code pci:v00001AF4d00001042sv...sd...bc..sc..i..}. */
@@ -200,43 +194,13 @@ public final class PciDevice implements BusDevice {
         return hardware;
     }
 
-    DeviceLock lock() {
-        return lock;
-    }
-
-    /** Whether it has been taken off the bus. */
-    boolean isGone() {
-        return gone;
-    }
-
-    void setGone() {
-        gone = true;
+    /** Who has it, for the bus. */
+    DriverSlot<LoadedDriver> slot() {
+        return slot;
     }
 
     void setDriverOverride(Optional<String> name) {
         driverOverride = name;
-    }
-
-    /** Which driver is about to take it; null for none. */
-    void setProbing(@Nullable LoadedDriver loaded) {
-        probing = loaded;
-    }
-
-    /** Whether a driver has it or is about to. */
-    boolean isTaken() {
-        return probing != null || driver.isPresent();
-    }
-
-    /** Whether this driver has it or is about to. */
-    boolean isWith(LoadedDriver loaded) {
-        return probing == loaded || driver.filter(loaded.driver()::equals).isPresent();
-    }
-
-    void setDriver(Optional<PciDriver> newDriver) {
-        driver = newDriver;
-        if (newDriver.isEmpty()) {
-            driverData = null;
-        }
     }
 
     // A reset turns virtual functions off: they are on again before anybody looks.

@@ -3,9 +3,9 @@ package org.vfio4j.bus;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import org.vfio4j.sys.ErrnoException;
 
 /**
@@ -17,7 +17,8 @@ import org.vfio4j.sys.ErrnoException;
  * directory of what it sits behind or is a part of, {@code bus/pci} and {@code bus/auxiliary}; the directory's {@code devices} and
  * {@code drivers} lead to {@code sys/bus/pci}.
  *
- * <p>It is written by whoever changes the bus. What goes wrong with the directory is logged and never the bus's trouble.
+ * <p>It is written by whoever changes the bus, the {@code config} files apart: those follow soon after each write to a function's
+ * space, by a thread of the view's own. What goes wrong with the directory is logged and never the bus's trouble.
  */
 public final class SysfsView implements PciBusListener, AuxiliaryBusListener, AutoCloseable {
 
@@ -27,7 +28,9 @@ public final class SysfsView implements PciBusListener, AuxiliaryBusListener, Au
     private final ViewDirectory directory;
     private final SysfsPaths paths;
     private final SysfsLinks links;
-    private final Map<PciDevice, ConfigFile> configs = new HashMap<>();
+    // Changed under this object's lock, looked at without it.
+    private final Map<PciDevice, ConfigFile> configs = new ConcurrentHashMap<>();
+    private final ConfigRefresher refresher = new ConfigRefresher(this::refresh);
 
     private SysfsView(PciBus bus, ViewDirectory directory) {
         this.bus = bus;
@@ -84,11 +87,18 @@ public final class SysfsView implements PciBusListener, AuxiliaryBusListener, Au
     public synchronized void changed(PciDevice device) {
         attempt(device, () -> writeChanging(device));
         // Virtual functions were turned on or off in it.
-        configWritten(device);
+        refresh(device);
     }
 
     @Override
-    public synchronized void configWritten(PciDevice device) {
+    public void configWritten(PciDevice device) {
+        ConfigFile config = configs.get(device);
+        if (config != null && config.markStale()) {
+            refresher.add(device);
+        }
+    }
+
+    private synchronized void refresh(PciDevice device) {
         ConfigFile config = configs.get(device);
         if (config != null) {
             config.refresh();
@@ -118,6 +128,7 @@ public final class SysfsView implements PciBusListener, AuxiliaryBusListener, Au
     public void close() {
         bus.removeListener(this);
         bus.auxiliary().removeListener(this);
+        refresher.close();
         synchronized (this) {
             configs.values().forEach(ConfigFile::close);
             configs.clear();

@@ -7,6 +7,7 @@ import static org.vfio4j.sys.Errno.ENOENT;
 import static org.vfio4j.sys.Errno.ENOSYS;
 import static org.vfio4j.sys.Errno.ERANGE;
 
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -19,10 +20,10 @@ import org.vfio4j.sys.ErrnoException;
 final class VirtualFunctions {
 
     private final DeviceTable devices;
-    private final DriverBinding binding;
+    private final DriverCore<PciDevice, LoadedDriver> binding;
     private final PciTopology topology;
 
-    VirtualFunctions(DeviceTable devices, DriverBinding binding, PciTopology topology) {
+    VirtualFunctions(DeviceTable devices, DriverCore<PciDevice, LoadedDriver> binding, PciTopology topology) {
         this.devices = devices;
         this.binding = binding;
         this.topology = topology;
@@ -39,9 +40,9 @@ final class VirtualFunctions {
         if (count > sriov.totalVfs()) {
             throw new ErrnoException(ERANGE, what + ": the limit is " + sriov.totalVfs());
         }
-        physical.lock().acquire(what, deadline);
+        physical.slot().lock().acquire(what, deadline);
         try {
-            if (physical.isGone()) {
+            if (physical.slot().isGone()) {
                 throw new ErrnoException(ENODEV, what + ": it is gone");
             }
             int now = sriov.numVfs();
@@ -55,7 +56,7 @@ final class VirtualFunctions {
             }
             driver.sriovConfigure(physical, count, deadline.left());
         } finally {
-            physical.lock().release();
+            physical.slot().lock().release();
         }
     }
 
@@ -66,30 +67,60 @@ final class VirtualFunctions {
         if (count < 1 || count > sriov.totalVfs()) {
             throw new ErrnoException(EINVAL, what + ": 1 to " + sriov.totalVfs() + " are possible");
         }
-        physical.lock().acquire();
+        physical.slot().lock().acquire(what, Deadline.in(PciBus.FOREVER));
         try {
             if (sriov.numVfs() != 0) {
                 throw new ErrnoException(EINVAL, what + ": there are " + sriov.numVfs());
             }
             sriov.address(count - 1); // is on a bus
             List<PciFunction> functions = sriov.enable(count, topology.windows(physical));
-            List<PciDevice> added = new ArrayList<>();
-            try {
-                for (int i = 0; i < count; i++) {
-                    PciDevice virtual = PciDevice.virtual(physical, i, functions.get(i));
-                    virtual.setDriverOverride(driverOverride);
-                    devices.add(virtual.address(), () -> virtual);
-                    added.add(virtual);
-                    binding.probe(virtual);
-                }
-            } catch (RuntimeException e) {
-                added.forEach(virtual -> remove(virtual, Deadline.in(PciBus.FOREVER)));
-                sriov.disable();
-                throw e;
+            List<PciDevice> virtuals = new ArrayList<>();
+            for (int i = 0; i < count; i++) {
+                PciDevice virtual = PciDevice.virtual(physical, i, functions.get(i));
+                virtual.setDriverOverride(driverOverride);
+                virtual.slot().lock().acquire();
+                virtuals.add(virtual);
             }
-            devices.change(physical, () -> sriov.setVirtualFunctions(added));
+            try {
+                addAll(virtuals, sriov);
+                devices.change(physical, () -> sriov.setVirtualFunctions(virtuals));
+                probeAll(physical, virtuals);
+            } finally {
+                virtuals.forEach(virtual -> virtual.slot().lock().release());
+            }
         } finally {
-            physical.lock().release();
+            physical.slot().lock().release();
+        }
+    }
+
+    // All are on the bus before a driver sees the first of them, and their locks are held: those that have to be taken
+    // back
+    // have no driver, and so no user to wait for.
+    private void addAll(List<PciDevice> virtuals, PciSriov sriov) {
+        List<PciDevice> added = new ArrayList<>();
+        try {
+            for (PciDevice virtual : virtuals) {
+                devices.add(virtual.address(), () -> virtual);
+                added.add(virtual);
+            }
+        } catch (RuntimeException e) {
+            added.forEach(devices::remove);
+            sriov.disable();
+            throw e;
+        }
+    }
+
+    // A driver that breaks down takes them all with it, unless one has a user already: then they stay, to be disabled.
+    private void probeAll(PciDevice physical, List<PciDevice> virtuals) {
+        try {
+            virtuals.forEach(binding::probe);
+        } catch (RuntimeException e) {
+            try {
+                disable(physical, Deadline.in(Duration.ZERO));
+            } catch (ErrnoException used) {
+                e.addSuppressed(used);
+            }
+            throw e;
         }
     }
 
@@ -97,7 +128,7 @@ final class VirtualFunctions {
     void disable(PciDevice physical, Deadline deadline) {
         String what = "disable the virtual functions of " + physical;
         PciSriov sriov = sriovOf(physical, what);
-        physical.lock().acquire(what, deadline);
+        physical.slot().lock().acquire(what, deadline);
         try {
             if (sriov.numVfs() != 0) {
                 takeAll(sriov.virtualFunctions(), deadline);
@@ -105,16 +136,16 @@ final class VirtualFunctions {
                 sriov.disable();
             }
         } finally {
-            physical.lock().release();
+            physical.slot().lock().release();
         }
     }
 
     /** Takes one function off the bus, its driver first. */
     void remove(PciDevice device, Deadline deadline) {
         String what = "remove " + device;
-        device.lock().acquire(what, deadline);
+        device.slot().lock().acquire(what, deadline);
         try {
-            if (device.isGone()) {
+            if (device.slot().isGone()) {
                 throw new ErrnoException(ENODEV, what + ": it is gone");
             }
             Runnable check = () -> topology.checkNothingBehind(device);
@@ -126,7 +157,7 @@ final class VirtualFunctions {
             }
             devices.remove(device, check);
         } finally {
-            device.lock().release();
+            device.slot().lock().release();
         }
     }
 
@@ -137,17 +168,17 @@ final class VirtualFunctions {
         List<Runnable> undo = new ArrayList<>();
         try {
             for (PciDevice virtual : virtuals) {
-                virtual.lock().acquire("remove " + virtual, deadline);
+                virtual.slot().lock().acquire("remove " + virtual, deadline);
                 locked.add(virtual);
-                Optional<PciDriver> driver = virtual.driver();
+                Optional<LoadedDriver> driver = virtual.slot().driver();
                 binding.release(virtual, deadline);
                 driver.ifPresent(lost -> undo.add(() -> binding.takeBack(virtual, lost)));
             }
             undo.clear();
-            virtuals.stream().filter(virtual -> !virtual.isGone()).forEach(devices::remove);
+            virtuals.stream().filter(virtual -> !virtual.slot().isGone()).forEach(devices::remove);
         } finally {
             undo.forEach(Runnable::run);
-            locked.forEach(virtual -> virtual.lock().release());
+            locked.forEach(virtual -> virtual.slot().lock().release());
         }
     }
 

@@ -15,10 +15,13 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.vfio4j.sys.ErrnoException;
 
 /** Virtual functions come and go as in Linux, drivers/pci/iov.c (PCI Express Base 6.0, 9). */
 @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
@@ -113,6 +116,9 @@ class SriovTest {
         assertErrno(EEXIST, () -> bus.setNumVfs(physical, TOTAL));
         assertThat(bus.devices()).containsExactly(physical, inTheWay);
         assertThat(virtualDriver.has).isEmpty();
+        assertThat(virtualDriver.waiting.getCount())
+                .as("no driver has seen one")
+                .isOne();
         assertThat(function.enabled()).isFalse();
         function.present = 1;
         assertErrno(EIO, () -> bus.setNumVfs(physical, 2));
@@ -129,6 +135,50 @@ class SriovTest {
         assertThatThrownBy(() -> bus.setNumVfs(physical, 2)).isInstanceOf(IllegalStateException.class);
         assertThat(bus.devices()).containsExactly(physical);
         assertThat(function.enabled()).isFalse();
+    }
+
+    @Test
+    void usersOfTheFirstAreNotWaitedForWhenALaterOneBreaksDown() {
+        PciDevice physical = bound();
+        AtomicInteger probed = new AtomicInteger();
+        AtomicBoolean used = new AtomicBoolean(true);
+        bus.register(new PciDriver() {
+            @Override
+            public String name() {
+                return "breaks down";
+            }
+
+            @Override
+            public List<PciDeviceId> idTable() {
+                return List.of(VF_ID);
+            }
+
+            @Override
+            public void probe(PciDevice device) {
+                if (probed.incrementAndGet() == 2) {
+                    throw new IllegalStateException("the second is one too many");
+                }
+            }
+
+            @Override
+            public void remove(PciDevice device) {
+                throw new AssertionError("removed without a limit");
+            }
+
+            @Override
+            public void remove(PciDevice device, Duration limit) {
+                if (used.get()) {
+                    throw new ErrnoException(EBUSY, "its user keeps " + device);
+                }
+            }
+        });
+        assertThatThrownBy(() -> bus.setNumVfs(physical, 2))
+                .isInstanceOf(IllegalStateException.class)
+                .satisfies(e -> assertThat(e.getSuppressed()).hasSize(1));
+        assertThat(physical.sriov().orElseThrow().numVfs()).isEqualTo(2);
+        used.set(false);
+        bus.disableSriov(physical, SHORTLY);
+        assertThat(bus.devices()).containsExactly(physical);
     }
 
     @Test

@@ -14,6 +14,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -127,13 +128,30 @@ class SysfsViewTest {
         PciDevice device = bus.add(FIRST, new FakeFunction(4096, BAR4));
         device.function().configWrite(PCI_COMMAND, 2, 0x406);
         device.function().configWrite(0xffc, 4, 0x12345678);
+        // By a thread of the view's own, soon.
         byte[] config = Files.readAllBytes(attribute("config"));
+        long end = System.nanoTime() + 10_000_000_000L;
+        while (config[0xfff] != 0x12 && System.nanoTime() < end) {
+            Thread.onSpinWait();
+            config = Files.readAllBytes(attribute("config"));
+        }
         assertThat(config)
                 .hasSize(4096)
                 .startsWith(0xf4, 0x1a, 0x42, 0x10, 0x06, 0x04)
                 .endsWith(0x78, 0x56, 0x34, 0x12);
         bus.add(SECOND, new FakeFunction());
         assertThat(directory.resolve("devices/0000:00:02.0/config")).hasSize(256);
+    }
+
+    @Test
+    void whoWritesARegisterDoesNotWaitForTheDirectory() throws Exception {
+        PciDevice device = bus.add(FIRST, new FakeFunction(4096, BAR4));
+        SysfsView kept = view.orElseThrow();
+        synchronized (kept) {
+            // Somebody is writing a file.
+            Thread writer = Thread.ofPlatform().start(() -> device.function().configWrite(PCI_COMMAND, 2, 2));
+            assertThat(writer.join(Duration.ofSeconds(10))).isTrue();
+        }
     }
 
     @Test

@@ -7,7 +7,7 @@ import org.vfio4j.bus.PciBar;
 
 /**
  * COMMAND and STATUS (PCI Local Bus 3.0, 6.2.2 and 6.2.3). Memory, I/O and bus master pass through to the function; INTx disable
- * and INTx status are vfio's. A function without a memory bit, as a virtual function is (PCI Express Base 6.0, 9.3.4.1.3), always
+ * and INTx status are vfio's, and reach the function by its {@link IntxPin}. A function without a memory bit, as a virtual function is (PCI Express Base 6.0, 9.3.4.1.3), always
  * decodes memory, and its user sees a bit that is set. Used by the user's thread.
  */
 final class CommandRegister implements ConfigHook {
@@ -16,13 +16,15 @@ final class CommandRegister implements ConfigHook {
     private final BarAddresses addresses;
     private final Decode decode;
     private final IntxContext intx;
+    private final IntxPin pin;
     private boolean alwaysDecodesMemory;
 
-    CommandRegister(ConfigSpace config, BarAddresses addresses, Decode decode, IntxContext intx) {
+    CommandRegister(ConfigSpace config, BarAddresses addresses, Decode decode, IntxContext intx, IntxPin pin) {
         this.config = config;
         this.addresses = addresses;
         this.decode = decode;
         this.intx = intx;
+        this.pin = pin;
     }
 
     /** The function has been told to decode memory and I/O. */
@@ -49,7 +51,8 @@ final class CommandRegister implements ConfigHook {
     @Override
     public void beforeRead() {
         int status = config.get(PCI_STATUS, 2) & ~PCI_STATUS_INTERRUPT;
-        config.set(PCI_STATUS, 2, intx.isAsserted() ? status | PCI_STATUS_INTERRUPT : status);
+        boolean asserted = intx.isAsserted() || pin.reports();
+        config.set(PCI_STATUS, 2, asserted ? status | PCI_STATUS_INTERRUPT : status);
     }
 
     /** Before the function decodes anything its BARs are right, and before it masters the bus it may. */
@@ -72,7 +75,9 @@ final class CommandRegister implements ConfigHook {
             return;
         }
         update();
-        intx.setDisabled((config.get(PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE) != 0);
+        boolean disabled = (config.get(PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE) != 0;
+        pin.setDisabledByUser(disabled);
+        intx.setDisabled(disabled);
     }
 
     /** The function's register may have changed. */

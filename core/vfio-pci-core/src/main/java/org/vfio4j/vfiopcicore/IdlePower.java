@@ -8,7 +8,8 @@ import org.vfio4j.bus.PciFunction;
 
 /**
  * The power state of a function while no user has it: D3hot, unless virtual functions depend on it or {@code disable_idle_d3} is
- * set (PCI Power Management 1.2, 5). What it loses on the way back to D0 it gets back. Users come and go by their threads, virtual
+ * set (PCI Power Management 1.2, 5); and whether its user may take it out of D0 meanwhile, which he may not while it has virtual
+ * functions, as vfio_pci_set_power_state has it. What it loses on the way back to D0 it gets back. Users come and go by their threads, virtual
  * functions by others: the lock keeps them apart, and nobody else touches the function while nobody holds it up.
  */
 final class IdlePower {
@@ -21,6 +22,8 @@ final class IdlePower {
     // All guarded by this.
     private boolean sleepy;
     private int holders;
+    private boolean hasVirtuals;
+    private boolean userLeftD0;
     private @Nullable BarAddresses lost;
 
     IdlePower(PciFunction function) {
@@ -50,6 +53,36 @@ final class IdlePower {
     synchronized void release() {
         holders--;
         update();
+    }
+
+    /**
+     * Virtual functions are about to come, for which it has to be in D0 until {@link #releaseForVirtuals}.
+     *
+     * @return false when its user has it in another state
+     */
+    synchronized boolean holdForVirtuals() {
+        if (userLeftD0) {
+            return false;
+        }
+        hasVirtuals = true;
+        hold();
+        return true;
+    }
+
+    synchronized void releaseForVirtuals() {
+        hasVirtuals = false;
+        release();
+    }
+
+    /** The user takes the function out of D0. Returns false when he must not. */
+    synchronized boolean leaveD0() {
+        userLeftD0 = !hasVirtuals;
+        return userLeftD0;
+    }
+
+    /** The user's function is in D0 again. */
+    synchronized void inD0() {
+        userLeftD0 = false;
     }
 
     private void update() {

@@ -29,6 +29,7 @@ final class Interrupts implements IrqSink {
     private final boolean hasPin;
     private final boolean isExpress;
     private final IntxContext intx = new IntxContext();
+    private final IntxPin pin;
     private final VectorContext msi;
     private final VectorContext msix;
     private final EventTriggers err = new EventTriggers(1);
@@ -40,8 +41,9 @@ final class Interrupts implements IrqSink {
     private @Nullable IoAddressSpace space;
     private @Nullable VirqFd intxUnmask;
 
-    Interrupts(ConfigSpace config, CapabilityList caps) {
+    Interrupts(ConfigSpace config, CapabilityList caps, IntxPin pin) {
         this.config = config;
+        this.pin = pin;
         this.msiPos = caps.position(PCI_CAP_ID_MSI);
         this.msixPos = caps.position(PCI_CAP_ID_MSIX);
         this.hasPin = config.get(PCI_INTERRUPT_PIN, 1) != 0;
@@ -238,7 +240,7 @@ final class Interrupts implements IrqSink {
         int enable = vectors == msi ? PCI_MSI_FLAGS_ENABLE : PCI_MSIX_FLAGS_ENABLE;
         config.changeHardware(control, 2, enable, on ? enable : 0);
         config.set(control, 2, LittleEndian.merge(config.get(control, 2), enable, on ? enable : 0));
-        config.changeHardware(PCI_COMMAND, 2, PCI_COMMAND_INTX_DISABLE, on ? PCI_COMMAND_INTX_DISABLE : 0);
+        pin.setSendsMessages(on);
     }
 
     private void disableIntx() {

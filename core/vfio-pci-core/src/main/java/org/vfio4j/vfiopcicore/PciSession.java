@@ -21,6 +21,7 @@ final class PciSession {
     private final BarAccess bars;
     private final CommandRegister command;
     private final LowPower lowPower;
+    private final IdlePower power;
     private final NotifyFds notifyFds;
     private long resets;
 
@@ -29,9 +30,17 @@ final class PciSession {
      *
      * @param additions what its configuration space has beyond its own
      * @param afterReset run after each reset but this one
+     * @param power of the function, which somebody holds up
+     * @param mayMaskIntx whether its INTx may be masked in its own registers
      */
-    PciSession(PciFunction function, List<ConfigAddition> additions, Runnable afterReset) {
+    PciSession(
+            PciFunction function,
+            List<ConfigAddition> additions,
+            Runnable afterReset,
+            IdlePower power,
+            boolean mayMaskIntx) {
         this.function = function;
+        this.power = power;
         this.afterReset = afterReset;
         this.addresses = new BarAddresses(function);
         function.reset();
@@ -45,13 +54,13 @@ final class PciSession {
         CapabilityList caps = CapabilityList.walk(function, config);
         additions.forEach(addition -> addition.install(config, caps));
         this.hardware = new HardwareState(config, caps, addresses);
-        this.interrupts = new Interrupts(config, caps);
+        IntxPin pin = new IntxPin(config, mayMaskIntx);
+        this.interrupts = new Interrupts(config, caps, pin);
         MsixTable table = new MsixTable(config, interrupts.msixContext(), caps.position(PCI_CAP_ID_MSIX));
         this.bars = new BarAccess(function, decode, table);
-        this.command = new CommandRegister(config, addresses, decode, interrupts.intxContext());
+        this.command = new CommandRegister(config, addresses, decode, interrupts.intxContext(), pin);
         command.install(function.bars());
-        PowerManagement power = installCapabilities(caps);
-        this.lowPower = new LowPower(function, interrupts, power);
+        this.lowPower = new LowPower(function, interrupts, installCapabilities(caps));
         this.notifyFds = new NotifyFds(function);
         function.connectIrqs(interrupts);
     }
@@ -97,6 +106,7 @@ final class PciSession {
         function.reset();
         hardware.restore();
         decode.sleep(false);
+        power.inD0();
         interrupts.afterReset();
         afterReset.run();
     }
@@ -107,6 +117,7 @@ final class PciSession {
             notifyFds.close();
             lowPower.exit();
             function.reset();
+            power.inD0();
             addresses.restore();
         } finally {
             interrupts.disableAll();
@@ -117,10 +128,10 @@ final class PciSession {
     /** Returns the one that changes power states, if there is one. */
     private @Nullable PowerManagement installCapabilities(CapabilityList caps) {
         int pm = caps.position(PCI_CAP_ID_PM);
-        PowerManagement power = null;
+        PowerManagement states = null;
         if (pm != 0) {
-            power = new PowerManagement(config, hardware, decode, pm);
-            power.install();
+            states = new PowerManagement(config, hardware, decode, power, pm);
+            states.install();
         }
         int exp = caps.position(PCI_CAP_ID_EXP);
         if (exp != 0) {
@@ -138,6 +149,6 @@ final class PciSession {
         if (msix != 0) {
             new MsixControl(config, interrupts.msixContext(), msix).install();
         }
-        return power;
+        return states;
     }
 }

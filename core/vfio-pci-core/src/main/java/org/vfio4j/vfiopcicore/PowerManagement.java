@@ -4,7 +4,7 @@ import static org.vfio4j.uapi.PciRegs.*;
 
 /**
  * The power management capability (PCI Power Management 1.2, 3.2): power states that the function has reach it; wake-up events
- * are hidden. Used by the user's thread.
+ * are hidden. A function with virtual functions stays in D0. Used by the user's thread.
  */
 final class PowerManagement implements ConfigHook {
 
@@ -14,12 +14,14 @@ final class PowerManagement implements ConfigHook {
     private final ConfigSpace config;
     private final HardwareState hardware;
     private final Decode decode;
+    private final IdlePower power;
     private final int pos;
 
-    PowerManagement(ConfigSpace config, HardwareState hardware, Decode decode, int pos) {
+    PowerManagement(ConfigSpace config, HardwareState hardware, Decode decode, IdlePower power, int pos) {
         this.config = config;
         this.hardware = hardware;
         this.decode = decode;
+        this.power = power;
         this.pos = pos;
     }
 
@@ -37,10 +39,10 @@ final class PowerManagement implements ConfigHook {
         }
     }
 
-    /** Brings the function into a power state, 0 to 3, unless it lacks it or is there already. */
+    /** Brings the function into a power state, 0 to 3, unless it lacks it, is there already or must not leave D0. */
     void change(int state) {
         int old = config.hardware(pos + PCI_PM_CTRL, 2) & PCI_PM_CTRL_STATE_MASK;
-        if (state == old || !supports(state)) {
+        if (state == old || !supports(state) || (state != D0 && !power.leaveD0())) {
             return;
         }
         if (state == D3_HOT) {
@@ -48,6 +50,9 @@ final class PowerManagement implements ConfigHook {
         }
         config.changeHardware(pos + PCI_PM_CTRL, 2, PCI_PM_CTRL_STATE_MASK, state);
         decode.sleep(state == D3_HOT);
+        if (state == D0) {
+            power.inD0();
+        }
         boolean softReset = (config.hardware(pos + PCI_PM_CTRL, 2) & PCI_PM_CTRL_NO_SOFT_RESET) == 0;
         if (old == D3_HOT && state == D0 && softReset) {
             hardware.restore();

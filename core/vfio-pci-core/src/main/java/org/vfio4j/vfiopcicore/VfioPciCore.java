@@ -66,6 +66,7 @@ public final class VfioPciCore implements VfioDeviceOps {
     private Runnable afterReset = () -> {};
     private DeviceUse use;
     private @Nullable PciDevice device;
+    private boolean brokenIntxMasking;
 
     // Null while the device is closed. Volatile for request() alone.
     private volatile @Nullable PciSession session;
@@ -209,6 +210,7 @@ public final class VfioPciCore implements VfioDeviceOps {
         ConfigSpace scratch = new ConfigSpace(function);
         synthesized.install(scratch, CapabilityList.walk(function, scratch));
         additions.add(synthesized);
+        brokenIntxMasking = facts.brokenIntxMasking();
         int flags = DeviceFacts.flags(facts);
         if (flags != 0) {
             addDeviceCapability(DeviceFacts.capability(flags));
@@ -247,7 +249,8 @@ public final class VfioPciCore implements VfioDeviceOps {
         use.begin();
         boolean opened = false;
         try {
-            session = new PciSession(function, additions, afterReset);
+            boolean mayMaskIntx = !brokenIntxMasking && !use.options().nointxmask();
+            session = new PciSession(function, additions, afterReset, use.power(), mayMaskIntx);
             afterReset.run();
             regions.open();
             deviceIrqs.open();

@@ -18,8 +18,8 @@ import org.vfio4j.sys.ErrnoException;
  * are loaded; a device keeps those that there were when its driver probed it.
  *
  * @param ids what the driver takes without being named by driver_override; added when the driver is registered
- * @param nointxmask mask INTx where the interrupt arrives and not in the function. That is what this system always does, because
- *     no two functions share a line: users see no difference
+ * @param nointxmask leave {@code PCI_COMMAND_INTX_DISABLE} of functions alone and mask INTx only where the interrupt arrives, as
+ *     for a function whose facts say {@code brokenIntxMasking}
  * @param disableVga give no VGA ranges to users
  * @param disableIdleD3 leave a function that nobody uses in D0
  * @param enableSriov let virtual functions of a physical function be turned on while the driver has it

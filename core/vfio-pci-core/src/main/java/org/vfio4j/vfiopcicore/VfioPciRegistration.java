@@ -109,7 +109,8 @@ public final class VfioPciRegistration {
      * Turns virtual functions on, for this driver and no other, or off: {@code vfio_pci_core_sriov_configure}.
      *
      * @param limit how long to wait for the users of those that go
-     * @throws ErrnoException EINVAL when some are on already; otherwise as {@link PciBus#enableSriov} and
+     * @throws ErrnoException EINVAL when some are on already; EBUSY while the user of the physical function has it in another
+     *     power state than D0; otherwise as {@link PciBus#enableSriov} and
      *     {@link PciBus#disableSriov} have it
      */
     public void sriovConfigure(int numVfs, Duration limit) {
@@ -117,22 +118,27 @@ public final class VfioPciRegistration {
         if (numVfs == 0) {
             if (holdsForVirtuals) {
                 bus.disableSriov(device, limit);
-                holdForVirtuals(false);
+                releaseForVirtuals();
             }
             return;
         }
         if (holdsForVirtuals) {
             throw new ErrnoException(EINVAL, "enable virtual functions of " + device + ", which has some");
         }
-        // A function in D3hot cannot have virtual functions that do something.
-        holdForVirtuals(true);
+        // A function in D3hot cannot have virtual functions that do something. The kernel would wake it, under its
+        // user.
+        if (!core.use().power().holdForVirtuals()) {
+            throw new ErrnoException(
+                    EBUSY, "enable virtual functions of " + device + ", which its user has put to sleep");
+        }
+        holdsForVirtuals = true;
         boolean enabled = false;
         try {
             bus.enableSriov(device, numVfs, Optional.of(driver.name()));
             enabled = true;
         } finally {
             if (!enabled) {
-                holdForVirtuals(false);
+                releaseForVirtuals();
             }
         }
     }
@@ -142,13 +148,9 @@ public final class VfioPciRegistration {
         return core.use().own();
     }
 
-    private void holdForVirtuals(boolean hold) {
-        holdsForVirtuals = hold;
-        if (hold) {
-            core.use().power().hold();
-        } else {
-            core.use().power().release();
-        }
+    private void releaseForVirtuals() {
+        holdsForVirtuals = false;
+        core.use().power().releaseForVirtuals();
     }
 
     private static Duration left(Duration limit, long startNs) {

@@ -76,10 +76,17 @@ class ConfigHeaderTest {
     }
 
     @Test
-    void keepsIntxDisableFromTheFunction() {
+    void intxDisableReachesAFunctionThatKeepsIt() {
         disk.config(PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE);
         assertThat(disk.config(PCI_COMMAND, 2)).isEqualTo(PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE);
-        assertThat(disk.function.configRead(PCI_COMMAND, 2)).isEqualTo(PCI_COMMAND_MEMORY);
+        assertThat(disk.function.configRead(PCI_COMMAND, 2)).isEqualTo(PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE);
+        disk.function.mask(PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+        disk.function.set(PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+        try (OpenCore other = new OpenCore(disk.function)) {
+            other.config(PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE);
+            assertThat(other.config(PCI_COMMAND, 2)).isEqualTo(PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE);
+            assertThat(other.function.configRead(PCI_COMMAND, 2)).isEqualTo(PCI_COMMAND_MEMORY);
+        }
     }
 
     @Test

@@ -1,7 +1,7 @@
 package org.vfio4j.vfio;
 
 import static org.vfio4j.sys.Errno.EACCES;
-import static org.vfio4j.sys.Errno.EFAULT;
+import static org.vfio4j.sys.Errno.ENOENT;
 
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
@@ -149,7 +149,7 @@ final class IoAddressSpaceWindow implements DmaWindow {
     private long searchMaps(long iova, long length, int access) {
         DmaMap map = snapshot.maps().find(iova);
         if (map == null) {
-            return -EFAULT;
+            return -ENOENT;
         }
         if ((map.access & access) != access) {
             return -EACCES;
@@ -175,7 +175,7 @@ final class IoAddressSpaceWindow implements DmaWindow {
         while (left > 0) {
             DmaMap following = next == 0 ? null : snapshot.maps().find(next);
             if (following == null) {
-                return -EFAULT;
+                return -ENOENT;
             }
             if ((following.access & access) != access) {
                 return -EACCES;
@@ -192,7 +192,7 @@ final class IoAddressSpaceWindow implements DmaWindow {
             // Looked up anew for each piece: the wait for a remote one may have changed the maps.
             DmaMap map = snapshot.maps().find(iova + done);
             if (map == null) {
-                return -EFAULT;
+                return -ENOENT;
             }
             if ((map.access & access) != access) {
                 return -EACCES;

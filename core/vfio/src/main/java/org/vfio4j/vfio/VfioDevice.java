@@ -4,6 +4,8 @@ import static org.vfio4j.sys.Errno.EBUSY;
 import static org.vfio4j.sys.Errno.EINTR;
 import static org.vfio4j.sys.Errno.ENODEV;
 
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.TimeUnit;
@@ -19,6 +21,8 @@ import org.vfio4j.sys.ErrnoException;
  * its driver is referenced from open to close. Safe for all threads.
  */
 public final class VfioDevice {
+
+    private static final Logger LOG = System.getLogger(VfioDevice.class.getName());
 
     private final String name;
     private final String parentName;
@@ -137,7 +141,7 @@ public final class VfioDevice {
     }
 
     /**
-     * Lets nobody in any more and waits for the user to go, asking again after each interval.
+     * Lets nobody in any more and waits for the user to go, asking again, and telling the operator, after each interval.
      *
      * @param limitNs how long to wait in all; then EBUSY, and the device is as before
      */
@@ -152,6 +156,13 @@ public final class VfioDevice {
                     throw new ErrnoException(EBUSY, "unregister " + name + ": its user does not let go");
                 }
                 ops.request(count);
+                if (count > 0) {
+                    LOG.log(
+                            Level.WARNING,
+                            "{0} is wanted back: its user has been asked {1} times; waiting",
+                            this,
+                            count);
+                }
                 left -= awaitRelease(Math.min(intervalNs, left));
             }
             drained = true;

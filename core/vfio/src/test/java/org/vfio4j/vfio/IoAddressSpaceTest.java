@@ -6,7 +6,6 @@ import static org.vfio4j.bus.DmaSpace.READ;
 import static org.vfio4j.bus.DmaSpace.WRITE;
 import static org.vfio4j.sys.Errno.EACCES;
 import static org.vfio4j.sys.Errno.EEXIST;
-import static org.vfio4j.sys.Errno.EFAULT;
 import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.EIO;
 import static org.vfio4j.sys.Errno.ENOENT;
@@ -118,18 +117,18 @@ class IoAddressSpaceTest {
         long address = mapPages(16, 2, READ | WRITE);
         assertThat(window.translate(16 * PAGE, 2 * PAGE, READ)).isEqualTo(address);
         assertThat(window.translate(18 * PAGE - 1, 1, WRITE)).isEqualTo(address + 2 * PAGE - 1);
-        assertThat(window.translate(16 * PAGE - 1, 1, READ)).isEqualTo(-EFAULT);
-        assertThat(window.translate(16 * PAGE - 1, 2, READ)).isEqualTo(-EFAULT);
-        assertThat(window.translate(18 * PAGE, 1, READ)).isEqualTo(-EFAULT);
-        assertThat(window.translate(18 * PAGE - 1, 2, READ)).isEqualTo(-EFAULT);
-        assertThat(window.translate(16 * PAGE, Long.MAX_VALUE, READ)).isEqualTo(-EFAULT);
+        assertThat(window.translate(16 * PAGE - 1, 1, READ)).isEqualTo(-ENOENT);
+        assertThat(window.translate(16 * PAGE - 1, 2, READ)).isEqualTo(-ENOENT);
+        assertThat(window.translate(18 * PAGE, 1, READ)).isEqualTo(-ENOENT);
+        assertThat(window.translate(18 * PAGE - 1, 2, READ)).isEqualTo(-ENOENT);
+        assertThat(window.translate(16 * PAGE, Long.MAX_VALUE, READ)).isEqualTo(-ENOENT);
     }
 
     @Test
     void translatesAtTheVeryEndOfTheAddressSpace() {
         long address = mapPages(-1, 1, READ);
         assertThat(window.translate(-1, 1, READ)).isEqualTo(address + PAGE - 1);
-        assertThat(window.translate(-1, 2, READ)).isEqualTo(-EFAULT);
+        assertThat(window.translate(-1, 2, READ)).isEqualTo(-ENOENT);
     }
 
     @Test
@@ -153,7 +152,7 @@ class IoAddressSpaceTest {
         window.enter();
         assertThat(window.translate(2 * PAGE - 8, 16, WRITE)).isZero();
         assertThat(window.translate(PAGE, 3 * PAGE, READ)).isZero();
-        assertThat(window.translate(PAGE, 3 * PAGE + 1, READ)).isEqualTo(-EFAULT);
+        assertThat(window.translate(PAGE, 3 * PAGE + 1, READ)).isEqualTo(-ENOENT);
         assertThat(window.translate(3 * PAGE, 8, READ)).isZero();
 
         RawMemory.fill(host.address(), 4 * PAGE, (byte) 0);
@@ -168,7 +167,7 @@ class IoAddressSpaceTest {
         for (int i = 0; i < PAGE + 16; i++) {
             assertThat(RawMemory.getByte(host.address() + 2 * PAGE + i)).isEqualTo((byte) (i * 7));
         }
-        assertThat(window.write(4 * PAGE - 8, host.address(), 16)).isEqualTo(-EFAULT);
+        assertThat(window.write(4 * PAGE - 8, host.address(), 16)).isEqualTo(-ENOENT);
     }
 
     @Test
@@ -194,7 +193,7 @@ class IoAddressSpaceTest {
         window.enter();
         assertThat(window.read(0, host.address(), 8)).isZero();
         assertThat(space.isQuiet()).isFalse();
-        assertThat(window.read(0, host.address(), 8)).isEqualTo(-EFAULT);
+        assertThat(window.read(0, host.address(), 8)).isEqualTo(-ENOENT);
     }
 
     @Test
@@ -222,7 +221,7 @@ class IoAddressSpaceTest {
             for (int i = 0; i < count; i++) {
                 seer.enter();
                 assertThat(seer.translate((long) i * 3 * PAGE, PAGE, READ)).isZero();
-                assertThat(seer.translate((long) i * 3 * PAGE + PAGE, 1, READ)).isEqualTo(-EFAULT);
+                assertThat(seer.translate((long) i * 3 * PAGE + PAGE, 1, READ)).isEqualTo(-ENOENT);
                 seer.leave();
                 large.unmap((long) i * 3 * PAGE, PAGE);
             }
@@ -245,7 +244,7 @@ class IoAddressSpaceTest {
             }
             window.enter();
             for (int i = 0; i < model.length; i++) {
-                long expected = model[i] == 0 ? -EFAULT : model[i] + 5;
+                long expected = model[i] == 0 ? -ENOENT : model[i] + 5;
                 assertThat(window.translate((long) i * PAGE + 5, 1, READ)).isEqualTo(expected);
             }
         }

@@ -2,8 +2,6 @@ package org.vfio4j.i40evf;
 
 import static org.vfio4j.i40evf.AqDescriptor.*;
 import static org.vfio4j.i40evf.VfRegs.*;
-import static org.vfio4j.sys.Errno.EACCES;
-import static org.vfio4j.sys.Errno.EFAULT;
 
 import org.vfio4j.bus.DmaWindow;
 
@@ -169,7 +167,7 @@ final class AdminQueue {
     }
 
     private boolean unreachable(int errno, int lengthRegister) {
-        if (errno == -EFAULT || errno == -EACCES) {
+        if (DmaWindow.isFault(errno)) {
             fail(lengthRegister);
             return true;
         }

@@ -1,8 +1,5 @@
 package org.vfio4j.i40evf;
 
-import static org.vfio4j.sys.Errno.EACCES;
-import static org.vfio4j.sys.Errno.EFAULT;
-
 import org.vfio4j.bus.DmaWindow;
 
 /**
@@ -103,7 +100,7 @@ final class RxQueue {
             result = writeBack(window, length);
         }
         if (result < 0) {
-            return result == -EFAULT || result == -EACCES ? FAULT : LATER;
+            return DmaWindow.isFault(result) ? FAULT : LATER;
         }
         head = (head + needed) % count;
         interrupts = true;

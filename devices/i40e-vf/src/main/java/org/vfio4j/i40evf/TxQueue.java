@@ -1,8 +1,6 @@
 package org.vfio4j.i40evf;
 
 import static org.vfio4j.i40evf.TxDescriptor.*;
-import static org.vfio4j.sys.Errno.EACCES;
-import static org.vfio4j.sys.Errno.EFAULT;
 
 import org.vfio4j.bus.DmaWindow;
 
@@ -206,6 +204,6 @@ final class TxQueue {
 
     /** Memory that is not there is the driver's mistake; memory that its owner does not give just now is not. */
     private static int failure(int errno) {
-        return errno == -EFAULT || errno == -EACCES ? FAULT : LATER;
+        return DmaWindow.isFault(errno) ? FAULT : LATER;
     }
 }

@@ -18,7 +18,11 @@ import org.vfio4j.vfiopcicore.VfioPciCore;
 
 /**
  * Migration of the second generation ({@code enum vfio_device_mig_state}, linux/vfio.h). A suspended function does no DMA at all,
- * so what stops it for its peers stops it whole. Used by the user's thread.
+ * so what stops it for its peers stops it whole.
+ *
+ * <p>There is no PRE_COPY: it is for state that is large and mostly stands still. This one is registers and places in rings, a few
+ * KiB, of which each packet changes some, and a function that runs cannot give them all as of one moment. All of it would be sent
+ * again at the end. What is large and can be copied early is the guest's memory, which the log is for. Used by the user's thread.
  */
 final class StateMigration implements VfioMigrationOps {
 

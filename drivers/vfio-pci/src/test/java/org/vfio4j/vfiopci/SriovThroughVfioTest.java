@@ -112,6 +112,45 @@ class SriovThroughVfioTest {
     }
 
     @Test
+    void aPhysicalFunctionWithVirtualOnesStaysInD0() {
+        PciDevice physical = machine.physical();
+        machine.bus.setNumVfs(physical, 1);
+        try (LocalDeviceFile file = machine.registry.open("0000:04:00.0" + TOKEN)) {
+            int control = powerControl(physical);
+            configWrite(file, control, 3);
+            assertThat(config(file, control, 2) & PCI_PM_CTRL_STATE_MASK).isZero();
+            assertThat(config(file, PCI_VENDOR_ID, 4)).isEqualTo(0x1572_8086);
+            machine.bus.setNumVfs(physical, 0);
+            configWrite(file, control, 3);
+            assertThat(config(file, control, 2) & PCI_PM_CTRL_STATE_MASK).isEqualTo(3);
+        }
+    }
+
+    @Test
+    void aPhysicalFunctionThatItsUserHasPutToSleepGetsNoVirtualOnes() {
+        PciDevice physical = machine.physical();
+        int control = powerControl(physical);
+        try (LocalDeviceFile file = machine.registry.open("0000:04:00.0")) {
+            configWrite(file, control, 3);
+            assertErrno(Errno.EBUSY, () -> machine.bus.setNumVfs(physical, 1));
+            configWrite(file, control, 0);
+            machine.bus.setNumVfs(physical, 1);
+            machine.bus.setNumVfs(physical, 0);
+            configWrite(file, control, 3);
+            file.reset();
+            machine.bus.setNumVfs(physical, 1);
+            machine.bus.setNumVfs(physical, 0);
+            configWrite(file, control, 3);
+        }
+        machine.bus.setNumVfs(physical, 1);
+    }
+
+    // Power management is the first capability of these functions.
+    private static int powerControl(PciDevice device) {
+        return device.function().configRead(PCI_CAPABILITY_LIST, 1) + PCI_PM_CTRL;
+    }
+
+    @Test
     void aUserWhoStaysKeepsThemAll() {
         PciDevice physical = machine.physical();
         machine.bus.setNumVfs(physical, 2);

@@ -97,7 +97,7 @@ final class TestMachine {
                 .hasMessageContaining(Errno.name(errno));
     }
 
-    private static final class Nothing implements DeviceModel {
+    static final class Nothing implements DeviceModel {
 
         @Override
         public void attachDma(DmaSpace space) {}

@@ -33,6 +33,7 @@ interface Attack {
             "60,000 maps", Attack::manyMaps,
             "many mapped descriptors", Attack::mappedDescriptors,
             "slow reader", Attack::slowReader,
+            "unread requests", Attack::unreadRequests,
             "connect storm", Attack::connectStorm,
             "half messages", Attack::halfMessages,
             "truncated memfd", Attack::truncatedMemFd,
@@ -133,6 +134,21 @@ interface Attack {
             byte[] request = Wire.read(Wire.CONFIG, 0, 256).toBytes();
             for (int i = 0; i < 20; i++) {
                 client.sendUntilFull(request);
+                java.util.concurrent.locks.LockSupport.parkNanos(5_000_000);
+            }
+        }
+    }
+
+    /** Memory that the device has to ask for, of a client that reads no question and keeps its socket full. */
+    private static void unreadRequests(Path socket, RandomGenerator random) {
+        try (RawClient client = RawClient.negotiated(socket)) {
+            for (RawMessage message : DiskDriver.setUp()) {
+                client.trySend(message.withFlags(RawMessage.NO_REPLY).toBytes());
+            }
+            byte[] ring = DiskDriver.ring().withFlags(RawMessage.NO_REPLY).toBytes();
+            byte[] question = Wire.read(Wire.CONFIG, 0, 256).toBytes();
+            for (int i = 0; i < 20 && client.trySend(ring); i++) {
+                client.sendUntilFull(question);
                 java.util.concurrent.locks.LockSupport.parkNanos(5_000_000);
             }
         }

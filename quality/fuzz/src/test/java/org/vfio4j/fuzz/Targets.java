@@ -8,16 +8,18 @@ import java.util.function.Supplier;
 /** The targets that there are. Stateless. */
 final class Targets {
 
-    private static final Map<String, Supplier<FuzzTarget>> ALL = new TreeMap<>(Map.of(
-            "messages", MessageTarget::new,
-            "version-json", VersionJsonTarget::new,
-            "client", ClientTarget::new,
-            "config", ConfigTarget::new,
-            "descriptors", DescriptorTarget::new,
-            "disk-state", DiskStateTarget::new,
-            "facts", FactsTarget::new,
-            "nic-state", NicStateTarget::new,
-            "vhca-stream", VhcaStreamTarget::new));
+    private static final Map<String, Supplier<FuzzTarget>> ALL = new TreeMap<>(Map.ofEntries(
+            Map.entry("messages", MessageTarget::new),
+            Map.entry("version-json", VersionJsonTarget::new),
+            Map.entry("client", ClientTarget::new),
+            Map.entry("config", ConfigTarget::new),
+            Map.entry("descriptors", DescriptorTarget::new),
+            Map.entry("disk-state", DiskStateTarget::new),
+            Map.entry("facts", FactsTarget::new),
+            Map.entry("handover", HandoverTarget::new),
+            Map.entry("nic-admin", NicAdminTarget::new),
+            Map.entry("nic-state", NicStateTarget::new),
+            Map.entry("vhca-stream", VhcaStreamTarget::new)));
 
     private Targets() {}
 

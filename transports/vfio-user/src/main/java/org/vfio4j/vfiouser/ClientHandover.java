@@ -73,7 +73,10 @@ record ClientHandover(
         }
         Map<Integer, Irqs> irqs = new TreeMap<>();
         for (int left = in.count(); left > 0; left--) {
-            irqs.put(in.number(), irqs(in));
+            int index = in.number();
+            if (irqs.put(index, irqs(in)) != null) {
+                throw HandoverRecord.Reader.invalid("interrupt index " + index + " twice");
+            }
         }
         return new ClientHandover(
                 socket,
@@ -99,7 +102,7 @@ record ClientHandover(
         int access = in.number();
         long offset = in.number64();
         boolean byFileIo = in.flag();
-        Optional<Fd> file = in.fd();
+        Optional<Fd> file = in.sharedFd();
         return new MapAndFile(
                 new ClientMaps.Map(iova, size, access, offset, byFileIo, file.isPresent(), Optional.empty()), file);
     }
@@ -114,7 +117,10 @@ record ClientHandover(
         TreeMap<Integer, Fd> triggers = new TreeMap<>();
         for (int left = in.count(); left > 0; left--) {
             int vector = in.number();
-            in.fd().ifPresent(fd -> triggers.put(vector, fd));
+            Optional<Fd> fd = in.fd();
+            if (fd.isEmpty() || triggers.put(vector, fd.get()) != null) {
+                throw HandoverRecord.Reader.invalid("vector " + vector + " without a descriptor, or twice");
+            }
         }
         return new Irqs(triggers, in.fd(), BitSet.valueOf(in.bytes()));
     }

@@ -222,6 +222,14 @@ final class Connection implements EventSource {
         letGo();
     }
 
+    /** Ends the connection when the event loop has ended before it; a command that a worker has in hand is left to it. */
+    void endWithoutLoop() {
+        requests.cancel(ENOTCONN);
+        if (state == State.WATCHED || state == State.FROZEN) {
+            letGo();
+        }
+    }
+
     private void watch() {
         state = State.WATCHED;
         interest = EPOLLIN;

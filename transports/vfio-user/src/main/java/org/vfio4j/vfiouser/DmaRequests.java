@@ -6,6 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_SHORT_UNALIGNED;
 import static org.vfio4j.sys.Errno.EBUSY;
 import static org.vfio4j.sys.Errno.ECANCELED;
 import static org.vfio4j.sys.Errno.EIO;
+import static org.vfio4j.sys.Errno.ENOBUFS;
 import static org.vfio4j.sys.Errno.ENOTCONN;
 import static org.vfio4j.sys.Errno.EPROTO;
 import static org.vfio4j.sys.Errno.ETIMEDOUT;
@@ -290,9 +291,13 @@ final class DmaRequests {
         if (slot.command == VFIO_USER_DMA_WRITE) {
             // SAFETY: the caller's memory, which stays while the caller waits here.
             MemorySegment data = RawMemory.segment(slot.hostAddress, slot.length);
-            error = to.outbox.send(slot.header, slot.headerSize, data, slot.length);
+            error = to.outbox.request(slot.header, slot.headerSize, data, slot.length);
         } else {
-            error = to.outbox.send(slot.header, slot.headerSize);
+            error = to.outbox.request(slot.header, slot.headerSize);
+        }
+        if (error == -ENOBUFS) {
+            notSent(slot);
+            return error;
         }
         if (error != 0) {
             return -ENOTCONN;
@@ -318,6 +323,11 @@ final class DmaRequests {
             }
         }
         return slot.result;
+    }
+
+    /** There will be no answer. */
+    private synchronized void notSent(Slot slot) {
+        slot.replyOutstanding = false;
     }
 
     private synchronized void giveUp(Slot slot, int error) {

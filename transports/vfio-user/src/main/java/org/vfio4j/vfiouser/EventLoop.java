@@ -1,6 +1,7 @@
 package org.vfio4j.vfiouser;
 
 import static org.vfio4j.sys.Epoll.EPOLLIN;
+import static org.vfio4j.sys.Errno.ENODEV;
 
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
@@ -9,13 +10,15 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.SynchronousQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.sys.Epoll;
 import org.vfio4j.sys.ErrnoException;
@@ -32,7 +35,7 @@ import org.vfio4j.sys.Fd;
  * <p>A connection that is looked at so is taken out of the epoll set until it falls quiet: in it, each message costs its sender
  * a call into epoll, a fifth of a round trip.
  *
- * <p>All methods but {@link #execute}, {@link #executeWaiting} and {@link #close} belong to the loop's thread.
+ * <p>All methods but {@link #execute}, {@link #ask}, {@link #executeWaiting} and {@link #close} belong to the loop's thread.
  */
 public final class EventLoop implements AutoCloseable {
 
@@ -50,7 +53,7 @@ public final class EventLoop implements AutoCloseable {
     private final Epoll epoll = Epoll.create();
     private final Fd wakeUp = EventFd.create();
     private final ConcurrentLinkedQueue<Runnable> tasks = new ConcurrentLinkedQueue<>();
-    private final CountDownLatch ended = new CountDownLatch(1);
+    private final CompletableFuture<Void> ended = new CompletableFuture<>();
     private final ThreadPoolExecutor workers;
     private final Thread thread;
     private volatile boolean closing;
@@ -105,6 +108,36 @@ public final class EventLoop implements AutoCloseable {
         }
     }
 
+    /**
+     * Asks something on the loop's thread, and waits for the answer. Any other thread may call it.
+     *
+     * @throws ErrnoException ENODEV when the loop has ended, or what the question throws
+     */
+    boolean ask(BooleanSupplier question) {
+        CompletableFuture<Boolean> answer = new CompletableFuture<>();
+        execute(() -> {
+            try {
+                answer.complete(question.getAsBoolean());
+            } catch (RuntimeException e) {
+                answer.completeExceptionally(e);
+            }
+        });
+        awaitUnlessEnded(answer);
+        if (!answer.isDone()) {
+            throw new ErrnoException(ENODEV, name() + ": the event loop has ended");
+        }
+        try {
+            return answer.join();
+        } catch (CompletionException e) {
+            throw e.getCause() instanceof ErrnoException refused ? refused : e;
+        }
+    }
+
+    /** Waits for {@code done}, however long that takes, or for the loop's end: after that its thread does nothing more. */
+    void awaitUnlessEnded(CompletableFuture<?> done) {
+        CompletableFuture.anyOf(done, ended).handle((any, failure) -> true).join();
+    }
+
     /** Ends the loop. Servers on it are closed before. */
     @Override
     public void close() {
@@ -116,7 +149,6 @@ public final class EventLoop implements AutoCloseable {
         boolean interrupted = false;
         while (true) {
             try {
-                ended.await();
                 thread.join();
                 break;
             } catch (InterruptedException e) {
@@ -214,7 +246,7 @@ public final class EventLoop implements AutoCloseable {
                 wakeUp.close();
             }
             epoll.close();
-            ended.countDown();
+            ended.complete(null);
         }
     }
 

@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.BitSet;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
@@ -91,12 +92,14 @@ final class HandoverRecord {
         }
     }
 
-    /** Reads one: what does not make sense is EINVAL. */
+    /** Reads one: what does not make sense is EINVAL, so that each descriptor has one place in what is read. */
     static final class Reader {
 
         private final DataInputStream in;
         private final List<Fd> fds;
         private final int size;
+        private final BitSet given = new BitSet();
+        private final BitSet shared = new BitSet();
 
         /** @param fds given out as they are: who takes one owns it */
         Reader(byte[] bytes, List<Fd> fds) {
@@ -139,7 +142,17 @@ final class HandoverRecord {
             return value;
         }
 
+        /** A descriptor that stands nowhere else in the record. */
         Optional<Fd> fd() {
+            return fd(false);
+        }
+
+        /** A descriptor that may stand at several such places. */
+        Optional<Fd> sharedFd() {
+            return fd(true);
+        }
+
+        private Optional<Fd> fd(boolean shares) {
             int index = number();
             if (index == NO_FD) {
                 return Optional.empty();
@@ -147,12 +160,20 @@ final class HandoverRecord {
             if (index < 0 || index >= fds.size()) {
                 throw invalid("descriptor " + index + " of " + fds.size());
             }
+            if (given.get(index) && !(shares && shared.get(index))) {
+                throw invalid("descriptor " + index + " at two places");
+            }
+            given.set(index);
+            shared.set(index, shares);
             return Optional.of(fds.get(index));
         }
 
         void end() {
             if (get(in::available) != 0) {
                 throw invalid("bytes behind its end");
+            }
+            if (given.cardinality() != fds.size()) {
+                throw invalid(fds.size() + " descriptors, of which it names " + given.cardinality());
             }
         }
 

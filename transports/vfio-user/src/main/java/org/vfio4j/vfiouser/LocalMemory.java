@@ -2,8 +2,8 @@ package org.vfio4j.vfiouser;
 
 import static org.vfio4j.sys.Errno.E2BIG;
 import static org.vfio4j.sys.Errno.EACCES;
-import static org.vfio4j.sys.Errno.EFAULT;
 import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.sys.Errno.ENOENT;
 import static org.vfio4j.sys.Errno.ENOSYS;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_DMA_READ;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_DMA_WRITE;
@@ -76,12 +76,12 @@ final class LocalMemory {
         }
         Map.Entry<Long, Area> found = areas.floorEntry(iova);
         if (found == null) {
-            return EFAULT;
+            return ENOENT;
         }
         Area area = found.getValue();
         long offset = iova - area.iova;
         if (Long.compareUnsigned(offset, area.memory.byteSize()) >= 0 || count > area.memory.byteSize() - offset) {
-            return EFAULT;
+            return ENOENT;
         }
         if ((area.access & access) == 0) {
             return EACCES;

@@ -2,6 +2,7 @@ package org.vfio4j.vfiouser;
 
 import static org.vfio4j.sys.Errno.EAGAIN;
 import static org.vfio4j.sys.Errno.EINTR;
+import static org.vfio4j.sys.Errno.ENOBUFS;
 import static org.vfio4j.sys.Errno.ENOTCONN;
 import static org.vfio4j.sys.SocketIo.MSG_DONTWAIT;
 
@@ -10,6 +11,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicLong;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.SocketIo;
@@ -17,13 +19,20 @@ import org.vfio4j.sys.SocketIo;
 /**
  * The sending half of a server's connection. Replies come from the connection's owner, requests for guest memory from queue
  * threads: a lock keeps messages whole. Nobody waits here: what the socket does not take is kept, and the connection reads no
- * more requests until it is gone. That bounds it: one reply, and one request of each queue thread. Descriptors of a message that
- * is kept are duplicated, since their owner may close them meanwhile.
+ * more requests until it is gone. That bounds it: one reply, and one request of each queue thread. All connections of a process share
+ * {@value #SHARED_BYTES} bytes of it: beyond them a connection keeps what it has begun to send and its reply, and takes no further request.
+ * Descriptors of a message that is kept are duplicated, since their owner may close them meanwhile.
  */
 final class Outbox implements AutoCloseable {
 
     private static final int[] NO_FDS = {};
     private static final int FIRST_CAPACITY = 8 * 1024;
+
+    /** Room for all that one connection can have under way, which is 64 requests, as its memory grows. */
+    static final long SHARED_BYTES = 128L << 20;
+
+    /** The memory of all backlogs of this process. */
+    private static final AtomicLong KEPT_BYTES = new AtomicLong();
 
     /** Descriptors that go with bytes [start, end) of the whole stream, which are one message. */
     private record KeptFds(long start, long end, List<Fd> fds) {
@@ -69,9 +78,15 @@ final class Outbox implements AutoCloseable {
         return send(message.buffer(), message.size(), message.fds());
     }
 
-    /** Sends or keeps a message that lies in one piece: 0, or -errno when the connection is lost. */
-    int send(MemorySegment message, long length) {
-        return send(message, length, List.of());
+    /** Sends or keeps a request that lies in one piece: 0, or -errno as {@link #request(MemorySegment, long, MemorySegment, long)}. */
+    synchronized int request(MemorySegment message, long length) {
+        return mayKeep(length) ? send(message, length, List.of()) : -ENOBUFS;
+    }
+
+    // What is not backlogged is begun at once, and what is left of it is kept in any case: half a message is none.
+    private boolean mayKeep(long length) {
+        long more = to + length <= backlog.byteSize() ? 0 : capacityFor(to - from + length) - backlog.byteSize();
+        return !backlogged || more <= 0 || KEPT_BYTES.get() + more <= SHARED_BYTES;
     }
 
     private synchronized int send(MemorySegment message, long length, List<Fd> fds) {
@@ -100,11 +115,17 @@ final class Outbox implements AutoCloseable {
         return 0;
     }
 
-    /** Sends or keeps a message whose header and payload lie apart; otherwise as {@link #send}. */
-    synchronized int send(MemorySegment header, long headerLength, MemorySegment payload, long length) {
+    /**
+     * Sends or keeps a request whose header and payload lie apart: 0, -errno when the connection is lost, or -ENOBUFS when it would
+     * have to be kept and all connections together keep too much: nothing of it is sent then.
+     */
+    synchronized int request(MemorySegment header, long headerLength, MemorySegment payload, long length) {
         long sent = 0;
         if (closed) {
             return -ENOTCONN;
+        }
+        if (!mayKeep(headerLength + length)) {
+            return -ENOBUFS;
         }
         if (!backlogged) {
             sent = io.sendv(socket.value(), header, headerLength, payload, length, MSG_DONTWAIT);
@@ -151,7 +172,7 @@ final class Outbox implements AutoCloseable {
             from += sent;
         }
         // Given back to the collector: a backlog is rare and may have been large.
-        backlog = MemorySegment.NULL;
+        replaceBacklog(MemorySegment.NULL);
         from = 0;
         to = 0;
         backlogged = false;
@@ -164,6 +185,7 @@ final class Outbox implements AutoCloseable {
         closed = true;
         keptFds.forEach(KeptFds::close);
         keptFds.clear();
+        replaceBacklog(MemorySegment.NULL);
         io.close();
     }
 
@@ -194,15 +216,23 @@ final class Outbox implements AutoCloseable {
     private void keep(MemorySegment source, long at, long length) {
         if (to + length > backlog.byteSize()) {
             long needed = to - from + length;
-            long capacity = Math.max(FIRST_CAPACITY, Long.highestOneBit(needed) << 1);
-            MemorySegment larger = Arena.ofAuto().allocate(capacity);
+            MemorySegment larger = Arena.ofAuto().allocate(capacityFor(needed));
             MemorySegment.copy(backlog, from, larger, 0, to - from);
-            backlog = larger;
+            replaceBacklog(larger);
             to -= from;
             from = 0;
         }
         MemorySegment.copy(source, at, backlog, to, length);
         to += length;
         backlogged = true;
+    }
+
+    private static long capacityFor(long needed) {
+        return Math.max(FIRST_CAPACITY, Long.highestOneBit(needed) << 1);
+    }
+
+    private void replaceBacklog(MemorySegment other) {
+        KEPT_BYTES.addAndGet(other.byteSize() - backlog.byteSize());
+        backlog = other;
     }
 }

@@ -1,5 +1,6 @@
 package org.vfio4j.vfiouser;
 
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.Optional;
 import org.vfio4j.sys.Fd;
@@ -53,6 +54,11 @@ record Taken(Fd listening, Optional<SocketPath> socketFile, VfioPciConfigCopy co
     }
 
     private static SocketPath file(HandoverRecord.Reader in) {
-        return new SocketPath(Path.of(in.text()), in.number64(), in.number64());
+        String path = in.text();
+        try {
+            return new SocketPath(Path.of(path), in.number64(), in.number64());
+        } catch (InvalidPathException e) {
+            throw HandoverRecord.Reader.invalid("a socket at no path");
+        }
     }
 }

@@ -13,10 +13,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
-import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.locks.LockSupport;
-import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
@@ -45,13 +42,14 @@ public final class VfioUserServer implements AutoCloseable {
     private final VfioUserServerOptions options;
     private final PeerLog log;
     private final Counters counters = new Counters();
-    private final CountDownLatch ended = new CountDownLatch(1);
+    private final CompletableFuture<Void> ended = new CompletableFuture<>();
     private final Acceptor acceptor = new Acceptor();
 
     // What follows belongs to the loop's thread.
     private long token;
     private boolean accepting;
     private boolean closing;
+    private boolean finishing;
     private boolean leaving;
     private @Nullable Connection connection;
 
@@ -186,7 +184,7 @@ public final class VfioUserServer implements AutoCloseable {
 
     /** Takes {@link #handOver} back: serves on. */
     public void goOn() {
-        ask(() -> {
+        loop.ask(() -> {
             Connection client = connection;
             if (client == null) {
                 accept();
@@ -205,7 +203,7 @@ public final class VfioUserServer implements AutoCloseable {
 
     private void freeze(Duration limit) {
         long deadline = System.nanoTime() + limit.toNanos();
-        while (!ask(this::tryFreeze)) {
+        while (!loop.ask(this::tryFreeze)) {
             if (System.nanoTime() - deadline > 0) {
                 throw new ErrnoException(
                         ETIMEDOUT,
@@ -243,18 +241,21 @@ public final class VfioUserServer implements AutoCloseable {
             throw new IllegalStateException("a server cannot wait for its own loop");
         }
         loop.execute(this::startClosing);
-        boolean interrupted = false;
-        while (true) {
-            try {
-                ended.await();
-                break;
-            } catch (InterruptedException e) {
-                interrupted = true;
-            }
+        loop.awaitUnlessEnded(ended);
+        if (!finishing) {
+            closeWithoutLoop();
         }
-        if (interrupted) {
-            Thread.currentThread().interrupt();
+        ended.join();
+    }
+
+    // The loop has ended first. What was its thread's is this one's.
+    private void closeWithoutLoop() {
+        finishing = true;
+        Connection client = connection;
+        if (client != null) {
+            client.endWithoutLoop();
         }
+        letGo();
     }
 
     /**
@@ -264,7 +265,7 @@ public final class VfioUserServer implements AutoCloseable {
      * @return whether a client is waited for
      */
     public boolean closeAfterClient() {
-        return ask(() -> {
+        return loop.ask(() -> {
             leaving = true;
             if (connection == null) {
                 startClosing();
@@ -281,29 +282,13 @@ public final class VfioUserServer implements AutoCloseable {
      * @return whether it serves on: it may have closed already
      */
     public boolean stay() {
-        return ask(() -> {
+        return loop.ask(() -> {
             leaving = false;
             if (connection == null) {
                 accept();
             }
             return !closing;
         });
-    }
-
-    private boolean ask(BooleanSupplier question) {
-        CompletableFuture<Boolean> answer = new CompletableFuture<>();
-        loop.execute(() -> {
-            try {
-                answer.complete(question.getAsBoolean());
-            } catch (RuntimeException e) {
-                answer.completeExceptionally(e);
-            }
-        });
-        try {
-            return answer.join();
-        } catch (CompletionException e) {
-            throw e.getCause() instanceof ErrnoException refused ? refused : e;
-        }
     }
 
     private void startClosing() {
@@ -322,21 +307,25 @@ public final class VfioUserServer implements AutoCloseable {
 
     // Closing the device resets it, and that may wait for its queue threads.
     private void finishClosing() {
-        loop.executeWaiting(() -> {
-            try {
-                Connection never = takenOver;
-                if (never != null) {
-                    never.giveUp();
-                }
-                listening.close();
-                socketFile.ifPresent(SocketPath::removeIfSame);
-                file.close();
-            } catch (RuntimeException e) {
-                LOG.log(Level.WARNING, "closing the server", e);
-            } finally {
-                ended.countDown();
+        finishing = true;
+        loop.executeWaiting(this::letGo);
+    }
+
+    private void letGo() {
+        try {
+            Connection never = takenOver;
+            if (never != null) {
+                never.giveUp();
+                takenTwin.ifPresent(Fd::close);
             }
-        });
+            listening.close();
+            socketFile.ifPresent(SocketPath::removeIfSame);
+            file.close();
+        } catch (RuntimeException e) {
+            LOG.log(Level.WARNING, "closing the server", e);
+        } finally {
+            ended.complete(null);
+        }
     }
 
     private void accept() {

@@ -20,6 +20,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -248,6 +249,9 @@ class HandoverTest {
                 otherDevice.config.set(JAVA_INT, 0, 0x12345678);
                 refused(new ServerHandover(handover.record(), duplicates(handover)), file);
                 refused(new ServerHandover(handover.record(), List.of()), file);
+                List<Fd> more = new ArrayList<>(duplicates(handover));
+                more.add(event.dup());
+                refused(new ServerHandover(handover.record(), more), file);
             }
             served.server.goOn();
             assertThat(client.call(RegionAccessTest.read(16, 0, 4)).isError()).isFalse();

@@ -4,9 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.vfio4j.sys.Errno.E2BIG;
 import static org.vfio4j.sys.Errno.EACCES;
-import static org.vfio4j.sys.Errno.EFAULT;
 import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.EIO;
+import static org.vfio4j.sys.Errno.ENOENT;
 import static org.vfio4j.sys.Errno.ENOSYS;
 import static org.vfio4j.sys.Errno.ENOTCONN;
 import static org.vfio4j.sys.Errno.EPROTO;
@@ -149,10 +149,10 @@ class HostileServerTest {
             CompletableFuture<Void> call =
                     CompletableFuture.runAsync(() -> driver.dmaMap(0x1000, DmaSpace.READ, local));
             RawMessage map = server.receive();
-            assertThat(ask(VFIO_USER_DMA_READ, 0, 8).error()).isEqualTo(EFAULT);
-            assertThat(ask(VFIO_USER_DMA_READ, 0x2000, 8).error()).isEqualTo(EFAULT);
-            assertThat(ask(VFIO_USER_DMA_READ, 0x1ffc, 8).error()).isEqualTo(EFAULT);
-            assertThat(ask(VFIO_USER_DMA_READ, -1, 8).error()).isEqualTo(EFAULT);
+            assertThat(ask(VFIO_USER_DMA_READ, 0, 8).error()).isEqualTo(ENOENT);
+            assertThat(ask(VFIO_USER_DMA_READ, 0x2000, 8).error()).isEqualTo(ENOENT);
+            assertThat(ask(VFIO_USER_DMA_READ, 0x1ffc, 8).error()).isEqualTo(ENOENT);
+            assertThat(ask(VFIO_USER_DMA_READ, -1, 8).error()).isEqualTo(ENOENT);
             assertThat(ask(VFIO_USER_DMA_READ, 0x1000, 2 << 20).error()).isEqualTo(E2BIG);
             assertThat(ask(VFIO_USER_DMA_READ, 0x1000, -1).error()).isEqualTo(E2BIG);
             assertThat(server.call(RawMessage.command(VFIO_USER_DMA_READ, new byte[15]))
@@ -184,7 +184,7 @@ class HostileServerTest {
             server.send(both);
             call.join();
             assertThat(driver.serve(0)).isTrue();
-            assertThat(server.receive().error()).isEqualTo(EFAULT);
+            assertThat(server.receive().error()).isEqualTo(ENOENT);
             assertThat(driver.serve(0)).isFalse();
         });
     }

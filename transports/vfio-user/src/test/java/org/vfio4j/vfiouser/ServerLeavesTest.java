@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.testkit.Leaks;
 import org.vfio4j.testkit.RawClient;
@@ -45,6 +46,27 @@ class ServerLeavesTest {
         }
         served.server.close();
         assertThat(served.socket).doesNotExist();
+    }
+
+    @Test
+    void whenItsLoopHasEndedItIsClosedAllTheSameAndAnswersNothing() {
+        Leaks untouched = Leaks.snapshot();
+        EventLoop loop = new EventLoop();
+        FakeDevice device = new FakeDevice();
+        VfioUserServer server =
+                Served.serve(loop, device, served.directory.resolve("t"), VfioUserServerOptions.DEFAULTS);
+        try (RawClient client = RawClient.negotiated(served.directory.resolve("t"))) {
+            loop.close();
+            assertThatThrownBy(server::closeAfterClient)
+                    .isInstanceOfSatisfying(
+                            ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(Errno.ENODEV));
+            server.close();
+            server.close();
+            assertThat(device.space).isEmpty();
+            client.expectClosed();
+        }
+        assertThat(served.directory.resolve("t")).doesNotExist();
+        untouched.assertNone();
     }
 
     @Test
