@@ -134,7 +134,7 @@ final class GuestSession {
         mover = Thread.ofPlatform()
                 .daemon()
                 .name("vfio-migration")
-                .start(() -> move(destination, options, request.tls()));
+                .start(() -> move(destination, options, request));
     }
 
     private synchronized void cancel() {
@@ -154,10 +154,14 @@ final class GuestSession {
         migration = GuestStatus.Migration.of(GuestStatus.FAILED, 0, "it goes on here");
     }
 
-    private void move(TcpAddress destination, MigrationOptions options, MigrationTls tls) {
+    private void move(TcpAddress destination, MigrationOptions options, GuestRequest request) {
         GuestStatus.Migration end;
-        try (MigrationChannel channel = tls.connect(destination)) {
-            MigrationSource moving = new MigrationSource(machine, channel, options, this::at);
+        try (MigrationChannel channel = request.tls().connect(destination);
+                ServedStorage storage = request.storage().equals(GuestRequest.COPY)
+                        ? ServedStorage.read(socket)
+                        : ServedStorage.shared()) {
+            MigrationSource moving =
+                    new MigrationSource(machine, channel, options, this::at, storage.sources());
             synchronized (this) {
                 source = moving;
             }
@@ -186,9 +190,10 @@ final class GuestSession {
                 now.round(),
                 now.sentBytes(),
                 now.leftBytes(),
+                now.storageLeftBytes(),
                 now.bytesPerSecond(),
                 now.dirtyBytesPerSecond(),
-                now.expectedDowntimeNs() / NS_PER_MS,
+                now.expectedDowntimeNs() == Long.MAX_VALUE ? -1 : now.expectedDowntimeNs() / NS_PER_MS,
                 0,
                 0,
                 0,
@@ -200,6 +205,7 @@ final class GuestSession {
                 GuestStatus.MOVED,
                 result.rounds(),
                 result.sentBytes(),
+                0,
                 0,
                 result.bytesPerSecond(),
                 0,

@@ -8,6 +8,7 @@ import org.vfio4j.block.BlockBackend;
 import org.vfio4j.block.FileCaching;
 import org.vfio4j.block.FileIoMode;
 import org.vfio4j.block.NullBackend;
+import org.vfio4j.block.TrackedBackend;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.devicemodel.DeviceLimits;
 import org.vfio4j.devicemodel.DeviceRecorder;
@@ -219,8 +220,10 @@ final class NvmeKind implements DeviceKind {
         private BlockBackend open(StoragePlan storage, PciAddress address, int index) {
             try {
                 return switch (storage) {
-                    case StoragePlan.File file -> opener.file(file.path(), readOnly, io, caching);
-                    case StoragePlan.Memory memory -> opener.memory(address, index, memory.sizeBytes());
+                    case StoragePlan.File file ->
+                        new TrackedBackend(opener.file(file.path(), readOnly, io, caching));
+                    case StoragePlan.Memory memory ->
+                        new TrackedBackend(opener.memory(address, index, memory.sizeBytes()));
                     case StoragePlan.Null nothing -> new NullBackend(nothing.sizeBytes());
                 };
             } catch (ErrnoException e) {

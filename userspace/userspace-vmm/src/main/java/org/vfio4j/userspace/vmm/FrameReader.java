@@ -26,6 +26,7 @@ final class FrameReader {
     private int from;
     private int to;
     private int type;
+    private int index;
     private long value;
     private long length;
 
@@ -44,7 +45,8 @@ final class FrameReader {
         type = header.get(JAVA_INT_UNALIGNED, MigrationFrame.TYPE);
         value = header.get(JAVA_LONG_UNALIGNED, MigrationFrame.VALUE);
         length = header.get(JAVA_LONG_UNALIGNED, MigrationFrame.LENGTH);
-        if (header.get(JAVA_INT_UNALIGNED, MigrationFrame.RESERVED) != 0 || length < 0) {
+        index = header.get(JAVA_INT_UNALIGNED, MigrationFrame.INDEX);
+        if ((index != 0 && !MigrationFrame.isStorage(type)) || length < 0) {
             throw new ErrnoException(EPROTO, "migration: a header that is none, of a " + MigrationFrame.name(type));
         }
         return type;
@@ -84,6 +86,11 @@ final class FrameReader {
 
     int type() {
         return type;
+    }
+
+    /** Of a frame about a disk: which; anything. */
+    int index() {
+        return index;
     }
 
     long value() {

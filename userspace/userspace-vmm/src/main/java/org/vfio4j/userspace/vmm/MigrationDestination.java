@@ -32,6 +32,7 @@ public final class MigrationDestination {
     private final MigratingDevice device;
     private final FrameWriter out;
     private final FrameReader in;
+    private final StorageReceiver storage;
 
     // What has come.
     private @Nullable GuestMemory memory;
@@ -49,6 +50,20 @@ public final class MigrationDestination {
      * @param maxMemoryBytes the most that a guest may have
      */
     public MigrationDestination(GuestDevice file, MigrationChannel channel, GuestLoader loader, long maxMemoryBytes) {
+        this(file, channel, loader, maxMemoryBytes, List.of());
+    }
+
+    /**
+     * The same for a guest that brings the storage of its disks.
+     *
+     * @param disks to be overwritten by it, which the caller closes; none for guests whose storage is shared
+     */
+    public MigrationDestination(
+            GuestDevice file,
+            MigrationChannel channel,
+            GuestLoader loader,
+            long maxMemoryBytes,
+            List<TargetDisk> disks) {
         this.file = file;
         this.channel = channel;
         this.loader = loader;
@@ -56,6 +71,7 @@ public final class MigrationDestination {
         device = new MigratingDevice(file);
         out = new FrameWriter(channel);
         in = new FrameReader(channel);
+        storage = new StorageReceiver(disks, in);
     }
 
     /**
@@ -107,6 +123,7 @@ public final class MigrationDestination {
                     "migration: a guest with " + memoryBytes + " bytes of memory: the limit is " + maxMemoryBytes);
         }
         loader.check(file, hello.shape());
+        storage.meet(hello.disks());
         return hello;
     }
 
@@ -127,8 +144,11 @@ public final class MigrationDestination {
                 case MigrationFrame.PAGES -> pages(ours);
                 case MigrationFrame.ZEROES -> zeroes(ours);
                 case MigrationFrame.DEVICE -> device.write(MemorySegment.ofArray(in.data(PIECE)));
+                case MigrationFrame.STORAGE, MigrationFrame.STORAGE_ZEROES -> storage.take();
                 case MigrationFrame.ROUND -> {
                     checkEmpty();
+                    // What is slow about it is part of the round, and not of the end.
+                    storage.sync();
                     if (++rounds > MAX_ROUNDS) {
                         throw new ErrnoException(EPROTO, "migration: more than " + MAX_ROUNDS + " rounds");
                     }
@@ -142,6 +162,8 @@ public final class MigrationDestination {
             }
         }
         checkEmpty();
+        storage.checkWhole();
+        storage.sync();
     }
 
     private void pages(GuestMemory ours) {

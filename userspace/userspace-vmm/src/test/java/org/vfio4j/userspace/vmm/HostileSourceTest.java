@@ -212,7 +212,8 @@ class HostileSourceTest {
                             machine.guest().shape(),
                             VfioPciConfigCopy.of(machine.device()).bytes(),
                             new MigratingDevice(machine.device()).flags(),
-                            ranges)
+                            ranges,
+                            List.of())
                     .toBytes();
         } finally {
             ((DiskGuest) machine.guest()).finish();
