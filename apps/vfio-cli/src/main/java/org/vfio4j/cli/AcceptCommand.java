@@ -129,7 +129,7 @@ final class AcceptCommand implements Callable<Integer> {
             try (SocketChannel connection = peer;
                     MigrationChannel channel = chosen.accept(connection, address)) {
                 return Optional.of(
-                        new MigrationDestination(device, channel, DiskGuest.LOADER, maxBytes, disks).run());
+                        new MigrationDestination(device, channel, DiskGuest.loader(device), maxBytes, disks).run());
             } catch (ErrnoException | PeerFailure | IndexOutOfBoundsException e) {
                 device.close();
                 output.err().println("vfio: accept: no guest has come: " + e.getMessage());

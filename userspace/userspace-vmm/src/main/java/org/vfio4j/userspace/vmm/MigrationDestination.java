@@ -143,7 +143,7 @@ public final class MigrationDestination {
             switch (in.type()) {
                 case MigrationFrame.PAGES -> pages(ours);
                 case MigrationFrame.ZEROES -> zeroes(ours);
-                case MigrationFrame.DEVICE -> device.write(MemorySegment.ofArray(in.data(PIECE)));
+                case MigrationFrame.DEVICE -> deviceState(in.data(PIECE));
                 case MigrationFrame.STORAGE, MigrationFrame.STORAGE_ZEROES -> storage.take();
                 case MigrationFrame.ROUND -> {
                     checkEmpty();
@@ -164,6 +164,24 @@ public final class MigrationDestination {
         checkEmpty();
         storage.checkWhole();
         storage.sync();
+    }
+
+    private void deviceState(byte[] piece) {
+        stateHasCome(() -> device.write(MemorySegment.ofArray(piece)));
+    }
+
+    /** A device across a socket says no more than an errno. */
+    private static void stateHasCome(Runnable step) {
+        try {
+            step.run();
+        } catch (ErrnoException e) {
+            throw e.errno() == EINVAL
+                    ? new ErrnoException(
+                            EINVAL,
+                            "migration: the device here does not take the state of the one there, which has other"
+                                    + " limits or another size: the log of its server here says which")
+                    : e;
+        }
     }
 
     private void pages(GuestMemory ours) {
@@ -198,7 +216,7 @@ public final class MigrationDestination {
 
     /** The device has all of its state, and memory has come: makes the guest, which does not begin yet. */
     private Guest load(GuestMemory ours) {
-        device.go(VfioMigrationState.STOP);
+        stateHasCome(() -> device.go(VfioMigrationState.STOP));
         VfioPciConfigCopy copy = VfioPciConfigCopy.of(config);
         if (!copy.fits(file)) {
             throw refused("its device has become another one");

@@ -24,7 +24,7 @@ final class Arrival {
     Arrival(Host host, MigrationChannel channel, long maxMemoryBytes, List<TargetDisk> disks) {
         device = host.connect();
         MigrationDestination destination =
-                new MigrationDestination(device, channel, DiskGuest.LOADER, maxMemoryBytes, disks);
+                new MigrationDestination(device, channel, DiskGuest.loader(device), maxMemoryBytes, disks);
         Thread.ofPlatform().name("destination").start(() -> {
             try {
                 result.complete(destination.run());
