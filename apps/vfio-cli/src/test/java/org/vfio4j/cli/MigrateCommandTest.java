@@ -120,6 +120,27 @@ class MigrateCommandTest {
         }
     }
 
+    /** With the file that both sides have, and back with a copy. */
+    @Test
+    void anNvmeGuestMovesToo() throws IOException {
+        Path image = image("disk.img", 16 << 20);
+        Path[] sockets = {directory.resolve("a.nvme"), directory.resolve("b.nvme"), directory.resolve("c.nvme")};
+        try (CliProcess here = serve(List.of("nvme", "file=" + image), sockets[0]);
+                CliProcess there = serve(List.of("nvme", "file=" + image, "incoming"), sockets[1]);
+                CliProcess third = serve(List.of("nvme", "memory=16M"), sockets[2]);
+                CliProcess guest = vfio(with(List.of("guest", "--socket-path", sockets[0].toString()), LOAD))) {
+            guest.awaitErr("a guest runs on ");
+            CliProcess second = accept(sockets[1].toString());
+            moved(sockets[0].toString(), second);
+            CliProcess last = accept(sockets[2].toString(), "--storage=copy");
+            moved(sockets[1].toString(), last, "--storage=copy");
+            assertThat(second.exitCode()).isZero();
+            second.close();
+            endsWell(last, 2);
+            assertThat(here.isAlive() && there.isAlive() && third.isAlive()).isTrue();
+        }
+    }
+
     /** Nothing is copied onto itself. */
     @Test
     void storageIsNoCopyOfItself() throws IOException {
@@ -326,11 +347,16 @@ class MigrateCommandTest {
 
     /** Returns when it serves, or has ended. */
     private CliProcess serve(String storage, String setting, Path socket) {
-        List<String> words =
-                new ArrayList<>(List.of("serve", "bluefield", "ports=1", "+", "virtio-blk", storage));
+        List<String> device = new ArrayList<>(List.of("virtio-blk", storage));
         if (!setting.isEmpty()) {
-            words.add(setting);
+            device.add(setting);
         }
+        return serve(device, socket);
+    }
+
+    private CliProcess serve(List<String> device, Path socket) {
+        List<String> words = new ArrayList<>(List.of("serve", "bluefield", "ports=1", "+"));
+        words.addAll(device);
         words.addAll(List.of("--emulated-by", "0000:00:01.0", "--socket-path", socket.toString()));
         CliProcess server = vfio(words.toArray(String[]::new));
         while (server.isAlive() && !server.out().contains("lspci")) {
