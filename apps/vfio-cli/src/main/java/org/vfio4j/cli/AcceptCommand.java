@@ -76,6 +76,11 @@ final class AcceptCommand implements Callable<Integer> {
                 Thread.ofPlatform().daemon().name("vfio-accept-stop").start(() -> closeAtSignal(stop, listening));
                 int port = ((InetSocketAddress) listening.getLocalAddress()).getPort();
                 output.err().println("waiting for a guest at " + new TcpAddress(address.host(), port));
+                String socket = socketPath.toAbsolutePath().toString();
+                Thread.ofPlatform()
+                        .daemon()
+                        .name("vfio-accept-rehearsal")
+                        .start(() -> RehearsalRequest.perform(socket));
                 machine = takeIn(listening, chosen, address, maxBytes, disks.targets());
             }
             if (machine.isPresent()) {

@@ -40,6 +40,7 @@ final class GuestSession {
     private @Nullable MigrationSource source;
     private @Nullable Thread mover;
     private boolean ending;
+    private boolean calledOff;
 
     /** @param machine its guest is a {@link DiskGuest} that runs */
     GuestSession(VirtualMachine machine, Path socket) {
@@ -131,6 +132,7 @@ final class GuestSession {
         MigrationOptions options = new MigrationOptions(
                 Math.max(1, (long) (request.maxDowntimeMs() * NS_PER_MS)), (long) (request.timeoutMs() * NS_PER_MS));
         migration = GuestStatus.Migration.of(GuestStatus.MOVING, 0, "");
+        calledOff = false;
         mover = Thread.ofPlatform()
                 .daemon()
                 .name("vfio-migration")
@@ -141,6 +143,9 @@ final class GuestSession {
         MigrationSource running = source;
         if (running != null) {
             running.cancel();
+        } else {
+            // It has not begun.
+            calledOff = true;
         }
     }
 
@@ -156,6 +161,7 @@ final class GuestSession {
 
     private void move(TcpAddress destination, MigrationOptions options, GuestRequest request) {
         GuestStatus.Migration end;
+        RehearsalRequest.perform(socket);
         try (MigrationChannel channel = request.tls().connect(destination);
                 ServedStorage storage = request.storage().equals(GuestRequest.COPY)
                         ? ServedStorage.read(socket)
@@ -164,6 +170,9 @@ final class GuestSession {
                     new MigrationSource(machine, channel, options, this::at, storage.sources());
             synchronized (this) {
                 source = moving;
+                if (calledOff) {
+                    moving.cancel();
+                }
             }
             end = moved(moving.run());
         } catch (MigrationInDoubt e) {

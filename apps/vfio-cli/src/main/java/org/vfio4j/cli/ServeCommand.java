@@ -185,7 +185,7 @@ final class ServeCommand implements Callable<Integer> {
             Function<String, Optional<ControlSocket.Conversation>> conversations = line ->
                     line.equals(ControlRequest.UPGRADE)
                             ? Optional.of(upgrade)
-                            : copies.find(line, upgrade::isRunning);
+                            : RehearsalRequest.find(line).or(() -> copies.find(line, upgrade::isRunning));
             try (ServerControl control =
                             inDirectory(() -> ServerControl.start(machine, directory, view, conversations));
                     SysfsMount mount = SysfsMount.open(machine, control, fuseDirectory(plan), view)) {

@@ -25,6 +25,9 @@ public final class MigrationDestination {
     private static final int MAX_ROUNDS = 1 << 20;
     private static final int PIECE = 1 << 20;
 
+    /** Fewer are taken as they are written. */
+    private static final int POPULATE_BYTES = 64 << 10;
+
     private final GuestDevice file;
     private final MigrationChannel channel;
     private final GuestLoader loader;
@@ -42,6 +45,7 @@ public final class MigrationDestination {
     private byte[] msixPending = {};
     private byte[] guestState = {};
     private boolean touched;
+    private int rounds;
 
     /**
      * @param file a device that is not in use
@@ -138,7 +142,6 @@ public final class MigrationDestination {
 
     /** Everything up to END. */
     private void receive(GuestMemory ours) {
-        int rounds = 0;
         while (in.next() != MigrationFrame.END) {
             switch (in.type()) {
                 case MigrationFrame.PAGES -> pages(ours);
@@ -191,7 +194,11 @@ public final class MigrationDestination {
                     "migration: PAGES of " + in.length() + " bytes: the limit is " + MigrationFrame.MAX_PAGES_BYTES);
         }
         checkPages();
-        in.read(ours.segment(in.value(), in.length()));
+        MemorySegment pages = ours.segment(in.value(), in.length());
+        if (rounds == 0 && in.length() >= POPULATE_BYTES) {
+            ours.populate(in.value(), in.length());
+        }
+        in.read(pages);
     }
 
     private void zeroes(GuestMemory ours) {
