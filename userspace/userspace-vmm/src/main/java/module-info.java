@@ -6,6 +6,7 @@ module org.vfio4j.userspace.vmm {
     requires transitive org.vfio4j.vfio;
     requires transitive org.vfio4j.userspace.dma;
     requires org.vfio4j.userspace.virtioblk;
+    requires org.vfio4j.userspace.nvme;
 
     exports org.vfio4j.userspace.vmm;
 }

@@ -6,6 +6,7 @@ import java.nio.channels.ClosedChannelException;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.vfio4j.sys.ErrnoException;
@@ -14,6 +15,7 @@ import org.vfio4j.userspace.vmm.GuestDevice;
 import org.vfio4j.userspace.vmm.MigrationChannel;
 import org.vfio4j.userspace.vmm.MigrationDestination;
 import org.vfio4j.userspace.vmm.PeerFailure;
+import org.vfio4j.userspace.vmm.TargetDisk;
 import org.vfio4j.userspace.vmm.VirtualMachine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -44,6 +46,13 @@ final class AcceptCommand implements Callable<Integer> {
             description = "The most memory that a guest may have (default 16G).")
     private String maxMemory = "16G";
 
+    @Option(
+            names = "--storage",
+            paramLabel = "HOW",
+            description = "shared: the guest's storage is here already; copy: it comes along and overwrites the disk"
+                    + " (default shared).")
+    private String storage = GuestRequest.SHARED;
+
     @Option(names = "--seconds", paramLabel = "N", description = "How long it runs here (default until a signal).")
     private double seconds;
 
@@ -57,15 +66,22 @@ final class AcceptCommand implements Callable<Integer> {
     public Integer call() throws Exception {
         TcpAddress address = TcpAddress.parse("--listen", listen);
         long maxBytes = Sizes.parse("--max-memory", maxMemory);
+        MigrateCommand.checkedStorage(storage);
         MigrationTls chosen = tls.tls();
         StopSignal stop = StopSignal.install();
         try (ServerDirectory directory = ServerDirectory.create()) {
             Optional<VirtualMachine> machine;
-            try (ServerSocketChannel listening = listenAt(address)) {
+            try (ServerSocketChannel listening = listenAt(address);
+                    ServedStorage disks = storage()) {
                 Thread.ofPlatform().daemon().name("vfio-accept-stop").start(() -> closeAtSignal(stop, listening));
                 int port = ((InetSocketAddress) listening.getLocalAddress()).getPort();
                 output.err().println("waiting for a guest at " + new TcpAddress(address.host(), port));
-                machine = takeIn(listening, chosen, address, maxBytes);
+                String socket = socketPath.toAbsolutePath().toString();
+                Thread.ofPlatform()
+                        .daemon()
+                        .name("vfio-accept-rehearsal")
+                        .start(() -> RehearsalRequest.perform(socket));
+                machine = takeIn(listening, chosen, address, maxBytes, disks.targets());
             }
             if (machine.isPresent()) {
                 output.err()
@@ -87,9 +103,25 @@ final class AcceptCommand implements Callable<Integer> {
         }
     }
 
+    private ServedStorage storage() {
+        if (storage.equals(GuestRequest.SHARED)) {
+            return ServedStorage.shared();
+        }
+        try {
+            return ServedStorage.write(socketPath);
+        } catch (ErrnoException e) {
+            throw new CliException(e, "vfio ls: a disk in a file or in memory of its own, which no other server has");
+        }
+    }
+
     /** The first guest that comes whole; empty when a signal ends the waiting. */
     private Optional<VirtualMachine> takeIn(
-            ServerSocketChannel listening, MigrationTls chosen, TcpAddress address, long maxBytes) throws IOException {
+            ServerSocketChannel listening,
+            MigrationTls chosen,
+            TcpAddress address,
+            long maxBytes,
+            List<TargetDisk> disks)
+            throws IOException {
         while (true) {
             SocketChannel peer;
             try {
@@ -101,7 +133,8 @@ final class AcceptCommand implements Callable<Integer> {
             GuestDevice device = GuestCommand.device(socketPath);
             try (SocketChannel connection = peer;
                     MigrationChannel channel = chosen.accept(connection, address)) {
-                return Optional.of(new MigrationDestination(device, channel, DiskGuest.LOADER, maxBytes).run());
+                return Optional.of(
+                        new MigrationDestination(device, channel, DiskGuest.loader(device), maxBytes, disks).run());
             } catch (ErrnoException | PeerFailure | IndexOutOfBoundsException e) {
                 device.close();
                 output.err().println("vfio: accept: no guest has come: " + e.getMessage());

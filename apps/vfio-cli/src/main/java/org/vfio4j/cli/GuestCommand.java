@@ -20,7 +20,7 @@ import picocli.CommandLine.Option;
 @Command(
         name = "guest",
         description =
-                "Runs a guest in user space on a served virtio disk: a program that writes and reads blocks and its own memory,"
+                "Runs a guest in user space on a served virtio disk or NVMe controller: a program that writes and reads blocks and its own memory,"
                         + " and checks all of it. It can move to another hypervisor, see vfio migrate. Overwrites the disk.",
         mixinStandardHelpOptions = true,
         footer = {

@@ -16,14 +16,22 @@ import tools.jackson.databind.json.JsonMapper;
  * @param destination for MIGRATE, as {@code tcp:HOST:PORT}
  * @param maxDowntimeMs for MIGRATE
  * @param timeoutMs for MIGRATE
+ * @param storage for MIGRATE: {@link #SHARED} or {@link #COPY}
  * @param tls for MIGRATE: files that the process reads
  */
-record GuestRequest(String kind, String destination, double maxDowntimeMs, double timeoutMs, MigrationTls tls) {
+record GuestRequest(
+        String kind, String destination, double maxDowntimeMs, double timeoutMs, String storage, MigrationTls tls) {
 
     static final String STATUS = "GuestStatus";
     static final String MIGRATE = "Migrate";
     static final String CANCEL = "CancelMigration";
     static final String RESUME = "ResumeGuest";
+
+    /** Both sides have the same storage. */
+    static final String SHARED = "shared";
+
+    /** The storage moves with the guest. */
+    static final String COPY = "copy";
 
     private static final List<String> KINDS = List.of(STATUS, MIGRATE, CANCEL, RESUME);
     private static final double MAX_MS = 86_400_000;
@@ -34,10 +42,13 @@ record GuestRequest(String kind, String destination, double maxDowntimeMs, doubl
             throw new ErrnoException(
                     EINVAL, "downtime of " + maxDowntimeMs + " ms, timeout of " + timeoutMs + " ms: at most a day");
         }
+        if (!storage.equals(SHARED) && !storage.equals(COPY)) {
+            throw new ErrnoException(EINVAL, "storage '" + storage + "': there are " + SHARED + " and " + COPY);
+        }
     }
 
     static GuestRequest of(String kind) {
-        return new GuestRequest(kind, "", 0, 0, new MigrationTls("", "", ""));
+        return new GuestRequest(kind, "", 0, 0, SHARED, new MigrationTls("", "", ""));
     }
 
     /**
@@ -60,6 +71,7 @@ record GuestRequest(String kind, String destination, double maxDowntimeMs, doubl
                 tree.path("destination").asString(""),
                 tree.path("maxDowntimeMs").asDouble(0),
                 tree.path("timeoutMs").asDouble(0),
+                tree.path("storage").asString(SHARED),
                 new MigrationTls(
                         tls.path("keystore").asString(""),
                         tls.path("truststore").asString(""),
@@ -75,6 +87,7 @@ record GuestRequest(String kind, String destination, double maxDowntimeMs, doubl
                 .field("destination", destination)
                 .field("maxDowntimeMs", maxDowntimeMs)
                 .field("timeoutMs", timeoutMs)
+                .field("storage", storage)
                 .object("tls")
                 .field("keystore", tls.keystore())
                 .field("truststore", tls.truststore())

@@ -40,6 +40,7 @@ final class GuestSession {
     private @Nullable MigrationSource source;
     private @Nullable Thread mover;
     private boolean ending;
+    private boolean calledOff;
 
     /** @param machine its guest is a {@link DiskGuest} that runs */
     GuestSession(VirtualMachine machine, Path socket) {
@@ -131,16 +132,20 @@ final class GuestSession {
         MigrationOptions options = new MigrationOptions(
                 Math.max(1, (long) (request.maxDowntimeMs() * NS_PER_MS)), (long) (request.timeoutMs() * NS_PER_MS));
         migration = GuestStatus.Migration.of(GuestStatus.MOVING, 0, "");
+        calledOff = false;
         mover = Thread.ofPlatform()
                 .daemon()
                 .name("vfio-migration")
-                .start(() -> move(destination, options, request.tls()));
+                .start(() -> move(destination, options, request));
     }
 
     private synchronized void cancel() {
         MigrationSource running = source;
         if (running != null) {
             running.cancel();
+        } else {
+            // It has not begun.
+            calledOff = true;
         }
     }
 
@@ -154,12 +159,20 @@ final class GuestSession {
         migration = GuestStatus.Migration.of(GuestStatus.FAILED, 0, "it goes on here");
     }
 
-    private void move(TcpAddress destination, MigrationOptions options, MigrationTls tls) {
+    private void move(TcpAddress destination, MigrationOptions options, GuestRequest request) {
         GuestStatus.Migration end;
-        try (MigrationChannel channel = tls.connect(destination)) {
-            MigrationSource moving = new MigrationSource(machine, channel, options, this::at);
+        RehearsalRequest.perform(socket);
+        try (MigrationChannel channel = request.tls().connect(destination);
+                ServedStorage storage = request.storage().equals(GuestRequest.COPY)
+                        ? ServedStorage.read(socket)
+                        : ServedStorage.shared()) {
+            MigrationSource moving =
+                    new MigrationSource(machine, channel, options, this::at, storage.sources());
             synchronized (this) {
                 source = moving;
+                if (calledOff) {
+                    moving.cancel();
+                }
             }
             end = moved(moving.run());
         } catch (MigrationInDoubt e) {
@@ -186,9 +199,10 @@ final class GuestSession {
                 now.round(),
                 now.sentBytes(),
                 now.leftBytes(),
+                now.storageLeftBytes(),
                 now.bytesPerSecond(),
                 now.dirtyBytesPerSecond(),
-                now.expectedDowntimeNs() / NS_PER_MS,
+                now.expectedDowntimeNs() == Long.MAX_VALUE ? -1 : now.expectedDowntimeNs() / NS_PER_MS,
                 0,
                 0,
                 0,
@@ -200,6 +214,7 @@ final class GuestSession {
                 GuestStatus.MOVED,
                 result.rounds(),
                 result.sentBytes(),
+                0,
                 0,
                 result.bytesPerSecond(),
                 0,

@@ -44,7 +44,7 @@ record GuestStatus(
      * How far a migration is.
      *
      * @param phase one of the above
-     * @param round as in {@link org.vfio4j.userspace.vmm.MigrationProgress}, as are the next five
+     * @param round as in {@link org.vfio4j.userspace.vmm.MigrationProgress}, as are the next six; the downtime is negative while it is not known
      * @param downtimeMs when it is MOVED
      * @param totalMs when it is MOVED
      * @param errno when it is FAILED
@@ -55,6 +55,7 @@ record GuestStatus(
             long round,
             long sentBytes,
             long leftBytes,
+            long storageLeftBytes,
             double bytesPerSecond,
             double dirtyBytesPerSecond,
             double expectedDowntimeMs,
@@ -66,7 +67,7 @@ record GuestStatus(
         static final Migration NOT_YET = of(NONE, 0, "");
 
         static Migration of(String phase, int errno, String message) {
-            return new Migration(phase, 0, 0, 0, 0, 0, 0, 0, 0, errno, message);
+            return new Migration(phase, 0, 0, 0, 0, 0, 0, 0, 0, 0, errno, message);
         }
 
         void write(JsonWriter json) {
@@ -75,6 +76,7 @@ record GuestStatus(
                     .field("round", round)
                     .field("sentBytes", sentBytes)
                     .field("leftBytes", leftBytes)
+                    .field("storageLeftBytes", storageLeftBytes)
                     .field("bytesPerSecond", bytesPerSecond)
                     .field("dirtyBytesPerSecond", dirtyBytesPerSecond)
                     .field("expectedDowntimeMs", expectedDowntimeMs)
@@ -91,6 +93,7 @@ record GuestStatus(
                     json.path("round").asLong(0),
                     json.path("sentBytes").asLong(0),
                     json.path("leftBytes").asLong(0),
+                    json.path("storageLeftBytes").asLong(0),
                     json.path("bytesPerSecond").asDouble(0),
                     json.path("dirtyBytesPerSecond").asDouble(0),
                     json.path("expectedDowntimeMs").asDouble(0),

@@ -58,6 +58,13 @@ final class MigrateCommand implements Callable<Integer> {
     private String timeout = "5min";
 
     @Option(
+            names = "--storage",
+            paramLabel = "HOW",
+            description = "shared: both sides have the same; copy: it goes along, and accept has --storage=copy too"
+                    + " (default shared).")
+    private String storage = GuestRequest.SHARED;
+
+    @Option(
             names = "--resume",
             description =
                     "Let a guest go on here that is stopped because the other side has not answered. Only when it does"
@@ -86,6 +93,7 @@ final class MigrateCommand implements Callable<Integer> {
                 TcpAddress.parse("destination", destination).toString(),
                 milliseconds("--max-downtime", maxDowntime),
                 milliseconds("--timeout", timeout),
+                checkedStorage(storage),
                 tls.tls());
         AtomicBoolean interrupted = new AtomicBoolean();
         for (String name : List.of("INT", "TERM")) {
@@ -149,16 +157,33 @@ final class MigrateCommand implements Callable<Integer> {
                 errno -> errno == Errno.EBUSY ? "wait until it has ended" : "vfio migrate --help");
     }
 
+    /** @throws CliException for another word */
+    static String checkedStorage(String how) {
+        if (!how.equals(GuestRequest.SHARED) && !how.equals(GuestRequest.COPY)) {
+            throw CliException.usage("--storage " + how + ": there are shared and copy", "--storage=copy");
+        }
+        return how;
+    }
+
     private static String describe(GuestStatus.Migration now) {
-        return String.format(
+        String line = String.format(
                 Locale.ROOT,
-                "round %d: %.1f MB sent at %.0f MB/s, %.1f MB left, %.0f MB/s dirty, expected downtime %.1f ms",
+                "round %d: %.1f MB sent at %.0f MB/s, %.1f MB left",
                 now.round(),
                 now.sentBytes() / MB,
                 now.bytesPerSecond() / MB,
-                now.leftBytes() / MB,
-                now.dirtyBytesPerSecond() / MB,
-                now.expectedDowntimeMs());
+                now.leftBytes() / MB);
+        if (now.storageLeftBytes() > 0) {
+            line += String.format(Locale.ROOT, " (%.1f MB of storage)", now.storageLeftBytes() / MB);
+        }
+        return now.expectedDowntimeMs() < 0
+                ? line
+                : line
+                        + String.format(
+                                Locale.ROOT,
+                                ", %.0f MB/s dirty, expected downtime %.1f ms",
+                                now.dirtyBytesPerSecond() / MB,
+                                now.expectedDowntimeMs());
     }
 
     private static String hint(int errno) {
@@ -167,6 +192,7 @@ final class MigrateCommand implements Callable<Integer> {
                 "vfio migrate accept --listen tcp:HOST:PORT --socket-path PATH, there";
             case Errno.ETIMEDOUT -> "a longer --max-downtime or --timeout, or a quieter guest";
             case Errno.ECANCELED -> "the same again";
+            case Errno.ENOSPC -> "room for the guest's storage, there";
             case Errno.EACCES -> "--tls-truststore with the other side's certificate, on both sides";
             default -> "vfio show, on both sides, to compare the devices";
         };
@@ -185,7 +211,8 @@ final class MigrateCommand implements Callable<Integer> {
             default -> value * 60_000;
         };
         try {
-            return new GuestRequest(GuestRequest.MIGRATE, "", ms, ms, new MigrationTls("", "", "")).timeoutMs();
+            return new GuestRequest(GuestRequest.MIGRATE, "", ms, ms, GuestRequest.SHARED, new MigrationTls("", "", ""))
+                    .timeoutMs();
         } catch (ErrnoException e) {
             throw CliException.usage(option + " " + text + ": more than 0, and at most a day", option + " 50ms");
         }

@@ -5,9 +5,11 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.vfio4j.block.BlockBackend;
+import org.vfio4j.block.FileBackend;
 import org.vfio4j.block.FileCaching;
 import org.vfio4j.block.FileIoMode;
 import org.vfio4j.block.NullBackend;
+import org.vfio4j.block.TrackedBackend;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.devicemodel.DeviceLimits;
 import org.vfio4j.devicemodel.DeviceRecorder;
@@ -41,10 +43,11 @@ final class NvmeKind implements DeviceKind {
             "doorbells",
             "io",
             "direct",
+            "incoming",
             "iops",
             "bandwidth",
             "slow");
-    private static final List<String> SWITCHES = List.of("readonly", "direct");
+    private static final List<String> SWITCHES = List.of("readonly", "direct", "incoming");
 
     private final Storage opener;
 
@@ -78,6 +81,8 @@ final class NvmeKind implements DeviceKind {
                 "doorbells=HOW    trapped or mapped (mapped if poll=always)",
                 "io=HOW           auto, uring or sync, for files (default auto)",
                 "direct           past the page cache, for files",
+                "incoming         for files: another server has them still, whose",
+                "                 guest will come; claimed at their first use",
                 "iops=N           commands in a second (default no limit)",
                 "bandwidth=SIZE   bytes in a second (default no limit)",
                 "slow=TIME        a command that takes longer is slow, or off",
@@ -97,9 +102,12 @@ final class NvmeKind implements DeviceKind {
                     "threads=" + plan.threads + ": more than its " + plan.queues + " queue pairs",
                     "queues=" + plan.threads + ",threads=" + plan.threads);
         }
-        if (plan.caching == FileCaching.DIRECT
-                && plan.storages.stream().noneMatch(StoragePlan.File.class::isInstance)) {
+        boolean files = plan.storages.stream().anyMatch(StoragePlan.File.class::isInstance);
+        if (plan.caching == FileCaching.DIRECT && !files) {
             throw CliException.usage("direct without a file", "file=disk.img,direct");
+        }
+        if (plan.incoming && !files) {
+            throw CliException.usage("incoming without a file", "file=disk.img,incoming");
         }
         return plan;
     }
@@ -128,6 +136,7 @@ final class NvmeKind implements DeviceKind {
         private Optional<Boolean> mapped = Optional.empty();
         private FileIoMode io = FileIoMode.AUTO;
         private FileCaching caching = FileCaching.PAGE_CACHE;
+        private boolean incoming;
         private int threads = 1;
         private Cpus cpus = Cpus.ANY;
         private int iops;
@@ -231,8 +240,13 @@ final class NvmeKind implements DeviceKind {
         private BlockBackend open(StoragePlan storage, PciAddress address, int index) {
             try {
                 return switch (storage) {
-                    case StoragePlan.File file -> opener.file(file.path(), readOnly, io, caching);
-                    case StoragePlan.Memory memory -> opener.memory(address, index, memory.sizeBytes());
+                    case StoragePlan.File file ->
+                        new TrackedBackend(
+                                incoming
+                                        ? FileBackend.openUnclaimed(file.path(), readOnly, io, caching)
+                                        : opener.file(file.path(), readOnly, io, caching));
+                    case StoragePlan.Memory memory ->
+                        new TrackedBackend(opener.memory(address, index, memory.sizeBytes()));
                     case StoragePlan.Null nothing -> new NullBackend(nothing.sizeBytes());
                 };
             } catch (ErrnoException e) {
@@ -277,6 +291,7 @@ final class NvmeKind implements DeviceKind {
                 case "threads" -> threads = setting.number(1, Nvme.MAX_QUEUE_PAIRS);
                 case "cpus" -> cpus = setting.cpus();
                 case "direct" -> caching = setting.isOn() ? FileCaching.DIRECT : FileCaching.PAGE_CACHE;
+                case "incoming" -> incoming = setting.isOn();
                 case "iops" -> iops = setting.number(0, Integer.MAX_VALUE);
                 case "bandwidth" -> bandwidth = Sizes.parse(key, setting.value());
                 case "slow" -> slowNs = setting.isOff() ? Long.MAX_VALUE : setting.durationNs();

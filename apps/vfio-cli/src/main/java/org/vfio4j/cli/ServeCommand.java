@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.function.Supplier;
@@ -178,9 +179,15 @@ final class ServeCommand implements Callable<Integer> {
             plan.plugInto(machine, serverOptions(plan));
             machine.mdevs().startDefined(definitions.definitions());
             takeover.ifPresent(from -> takeOver(from, machine));
-            UpgradeSource upgrade =
-                    new UpgradeSource(machine, arguments, () -> obstacle(machine, plan), Rehearsal::run, stop::stop);
-            try (ServerControl control = inDirectory(() -> ServerControl.start(machine, directory, view, upgrade));
+            StorageCopies copies = new StorageCopies(machine);
+            UpgradeSource upgrade = new UpgradeSource(
+                    machine, arguments, () -> obstacle(machine, plan, copies), Rehearsal::run, stop::stop);
+            Function<String, Optional<ControlSocket.Conversation>> conversations = line ->
+                    line.equals(ControlRequest.UPGRADE)
+                            ? Optional.of(upgrade)
+                            : RehearsalRequest.find(line).or(() -> copies.find(line, upgrade::isRunning));
+            try (ServerControl control =
+                            inDirectory(() -> ServerControl.start(machine, directory, view, conversations));
                     SysfsMount mount = SysfsMount.open(machine, control, fuseDirectory(plan), view)) {
                 ServerState state = control.state();
                 announce(state, machine.mdevs(), mount);
@@ -194,7 +201,10 @@ final class ServeCommand implements Callable<Integer> {
     }
 
     /** Why another process cannot take over from this one; empty when it can. */
-    private Optional<String> obstacle(Machine machine, ServePlan plan) {
+    private Optional<String> obstacle(Machine machine, ServePlan plan, StorageCopies copies) {
+        if (copies.areUnderWay()) {
+            return Optional.of("a guest takes its storage along, or brings it");
+        }
         if (run != null) {
             return Optional.of("it ends with the command of --run");
         }

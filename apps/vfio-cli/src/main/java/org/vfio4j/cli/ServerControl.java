@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Function;
 import java.util.stream.Stream;
 import org.vfio4j.bus.AuxiliaryBus;
 import org.vfio4j.bus.AuxiliaryDevice;
@@ -37,7 +38,11 @@ final class ServerControl implements AutoCloseable {
     private final ControlSocket socket;
     private volatile boolean closing;
 
-    private ServerControl(Machine machine, ServerDirectory directory, Path sysfs, ControlSocket.Conversation upgrade) {
+    private ServerControl(
+            Machine machine,
+            ServerDirectory directory,
+            Path sysfs,
+            Function<String, Optional<ControlSocket.Conversation>> conversations) {
         this.machine = machine;
         this.directory = directory;
         this.sysfs = sysfs;
@@ -45,7 +50,7 @@ final class ServerControl implements AutoCloseable {
         socket = ControlSocket.listen(
                 directory.control(),
                 this::answer,
-                line -> line.equals(ControlRequest.UPGRADE) ? Optional.of(upgrade) : Optional.empty(),
+                conversations,
                 failure(EAGAIN, "the process takes " + ControlSocket.MAX_CONNECTIONS + " requests at a time"));
     }
 
@@ -53,13 +58,16 @@ final class ServerControl implements AutoCloseable {
      * Begins: makes the view of the bus, publishes the state and listens.
      *
      * @param sysfs where the view goes
-     * @param upgrade hands everything to another process that asks for it
+     * @param conversations knows the requests that a line does not answer
      * @throws ErrnoException when the directory cannot be written
      */
     static ServerControl start(
-            Machine machine, ServerDirectory directory, Path sysfs, ControlSocket.Conversation upgrade) {
+            Machine machine,
+            ServerDirectory directory,
+            Path sysfs,
+            Function<String, Optional<ControlSocket.Conversation>> conversations) {
         machine.showIn(sysfs);
-        ServerControl control = new ServerControl(machine, directory, sysfs, upgrade);
+        ServerControl control = new ServerControl(machine, directory, sysfs, conversations);
         try {
             control.publish();
             return control;

@@ -70,6 +70,11 @@ final class UpgradeSource implements ControlSocket.Conversation {
         this.gone = gone;
     }
 
+    /** Whether another process takes over, or tries to. */
+    boolean isRunning() {
+        return running.get();
+    }
+
     @Override
     public void hold(FdChannel channel) {
         try {

@@ -8,6 +8,7 @@ import org.vfio4j.block.FileBackend;
 import org.vfio4j.block.FileCaching;
 import org.vfio4j.block.FileIoMode;
 import org.vfio4j.block.NullBackend;
+import org.vfio4j.block.TrackedBackend;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.devicemodel.DeviceLimits;
 import org.vfio4j.devicemodel.DeviceRecorder;
@@ -193,10 +194,11 @@ final class VirtioBlkKind implements DeviceKind {
             try {
                 return switch (storage.orElseThrow()) {
                     case "file" ->
-                        incoming
-                                ? FileBackend.openUnclaimed(file.orElseThrow(), readOnly, io, caching)
-                                : opener.file(file.orElseThrow(), readOnly, io, caching);
-                    case "memory" -> opener.memory(address, 0, sizeBytes);
+                        new TrackedBackend(
+                                incoming
+                                        ? FileBackend.openUnclaimed(file.orElseThrow(), readOnly, io, caching)
+                                        : opener.file(file.orElseThrow(), readOnly, io, caching));
+                    case "memory" -> new TrackedBackend(opener.memory(address, 0, sizeBytes));
                     default -> new NullBackend(sizeBytes);
                 };
             } catch (ErrnoException e) {

@@ -58,7 +58,7 @@ class AuxiliaryMachineTest {
         MachineFunction disk = machine.addAll(new Dpu(), PciAddress.parse("00:02.0"), Optional.empty())
                 .getFirst();
         disk.serve(new Endpoint.AtPath(socket), VfioUserServerOptions.DEFAULTS);
-        control = Optional.of(ServerControl.start(machine, own, own.sysfs(), channel -> {}));
+        control = Optional.of(ServerControl.start(machine, own, own.sysfs(), line -> Optional.empty()));
     }
 
     @AfterEach

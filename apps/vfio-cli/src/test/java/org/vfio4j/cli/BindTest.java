@@ -53,7 +53,7 @@ class BindTest {
                 .serve(new Endpoint.AtPath(socket), VfioUserServerOptions.DEFAULTS);
         machine.add(VirtioBlkKind.memory(1 << 20, 1, "TWO"))
                 .serve(new Endpoint.AtPath(directory.resolve("two.sock")), VfioUserServerOptions.DEFAULTS);
-        control = Optional.of(ServerControl.start(machine, own, own.sysfs(), channel -> {}));
+        control = Optional.of(ServerControl.start(machine, own, own.sysfs(), line -> Optional.empty()));
     }
 
     @AfterEach

@@ -46,7 +46,7 @@ class BluefieldMachineTest {
                 .replace("snap-1.sock", second.toString());
         new MachinePlan(new MachineReader(new DeviceKinds()).read("m.yaml", text))
                 .plugInto(machine, VfioUserServerOptions.DEFAULTS);
-        control = Optional.of(ServerControl.start(machine, own, own.sysfs(), channel -> {}));
+        control = Optional.of(ServerControl.start(machine, own, own.sysfs(), line -> Optional.empty()));
     }
 
     @AfterEach

@@ -39,7 +39,7 @@ class DiscoveryTest {
         MachineFunction disk = machine.add(VirtioBlkKind.memory(1 << 20, 3, "FOUND"));
         socket = directory.resolve("disk.sock").toString();
         disk.serve(new Endpoint.AtPath(Path.of(socket)), VfioUserServerOptions.DEFAULTS);
-        control = Optional.of(ServerControl.start(machine, own, own.sysfs(), channel -> {}));
+        control = Optional.of(ServerControl.start(machine, own, own.sysfs(), line -> Optional.empty()));
     }
 
     @AfterEach

@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.UUID;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -50,7 +51,7 @@ class MdevCommandTest {
         running.add(machine);
         machine.mdevs().add(new MttyKind().plan(List.of()));
         machine.mdevs().startDefined(new MdevDefinitions(definitions));
-        running.add(ServerControl.start(machine, own, own.sysfs(), channel -> {}));
+        running.add(ServerControl.start(machine, own, own.sysfs(), line -> Optional.empty()));
     }
 
     private void stop() {

@@ -70,15 +70,12 @@ class MigrateCommandTest {
     /** Two servers of one file, which is with the guest, named by its function's address. */
     @Test
     void aFileGoesAlong() throws IOException {
-        Path image = directory.resolve("disk.img");
-        try (RandomAccessFile file = new RandomAccessFile(image.toFile(), "rw")) {
-            file.setLength(16 << 20);
-        }
+        Path image = image("disk.img", 16 << 20);
         Path[] sockets = {directory.resolve("here.sock"), directory.resolve("there.sock")};
-        try (CliProcess here = serve(image, "", sockets[0]);
-                CliProcess refused = serve(image, "", sockets[1])) {
+        try (CliProcess here = serve("file=" + image, "", sockets[0]);
+                CliProcess refused = serve("file=" + image, "", sockets[1])) {
             assertThat(refused.exitCode()).isEqualTo(ExitCode.BUSY);
-            try (CliProcess there = serve(image, "incoming", sockets[1]);
+            try (CliProcess there = serve("file=" + image, "incoming", sockets[1]);
                     CliProcess guest = vfio(with(List.of("guest", "--socket-path", sockets[0].toString()), LOAD))) {
                 guest.awaitErr("a guest runs on ");
                 CliProcess second = accept(sockets[1].toString());
@@ -91,6 +88,97 @@ class MigrateCommandTest {
                 endsWell(third, 2);
                 assertThat(here.isAlive() && there.isAlive()).isTrue();
             }
+        }
+    }
+
+    /** Two servers, each with its own file, or memory: what is in it goes along, there and back. */
+    @Test
+    void storageGoesAlong() throws IOException {
+        Path image = image("disk.img", 16 << 20);
+        Path[] sockets = {directory.resolve("here.sock"), directory.resolve("there.sock")};
+        try (CliProcess here = serve("file=" + image, "", sockets[0]);
+                CliProcess there = serve("memory=16M", "", sockets[1]);
+                CliProcess guest = vfio(with(List.of("guest", "--socket-path", sockets[0].toString()), LOAD))) {
+            guest.awaitErr("a guest runs on ");
+            CliProcess second = accept(sockets[1].toString(), "--storage=copy");
+            refused(sockets[0].toString(), second, "its storage does not come along");
+            moved(sockets[0].toString(), second, "--storage=copy");
+            assertThat(guest.exitCode()).as("%s", guest).isZero();
+            CliProcess third = accept(sockets[0].toString());
+            try (CliProcess move = vfio("migrate", sockets[1].toString(), address(third), "--storage=copy")) {
+                assertThat(move.exitCode()).as("%s", move).isEqualTo(ExitCode.FAILED);
+                assertThat(move.err()).contains("its storage comes along", "goes on here");
+            }
+            third.signal("TERM");
+            assertThat(third.exitCode()).isZero();
+            third.close();
+            CliProcess fourth = accept(sockets[0].toString(), "--storage=copy");
+            moved(sockets[1].toString(), fourth, "--storage=copy");
+            second.close();
+            endsWell(fourth, 2);
+            assertThat(here.isAlive() && there.isAlive()).isTrue();
+        }
+    }
+
+    /** With the file that both sides have, and back with a copy. */
+    @Test
+    void anNvmeGuestMovesToo() throws IOException {
+        Path image = image("disk.img", 16 << 20);
+        Path[] sockets = {directory.resolve("a.nvme"), directory.resolve("b.nvme"), directory.resolve("c.nvme")};
+        try (CliProcess here = serve(List.of("nvme", "file=" + image), sockets[0]);
+                CliProcess there = serve(List.of("nvme", "file=" + image, "incoming"), sockets[1]);
+                CliProcess third = serve(List.of("nvme", "memory=16M"), sockets[2]);
+                CliProcess guest = vfio(with(List.of("guest", "--socket-path", sockets[0].toString()), LOAD))) {
+            guest.awaitErr("a guest runs on ");
+            CliProcess second = accept(sockets[1].toString());
+            moved(sockets[0].toString(), second);
+            CliProcess last = accept(sockets[2].toString(), "--storage=copy");
+            moved(sockets[1].toString(), last, "--storage=copy");
+            assertThat(second.exitCode()).isZero();
+            second.close();
+            endsWell(last, 2);
+            assertThat(here.isAlive() && there.isAlive() && third.isAlive()).isTrue();
+        }
+    }
+
+    /** Nothing is copied onto itself. */
+    @Test
+    void storageIsNoCopyOfItself() throws IOException {
+        Path image = image("disk.img", 16 << 20);
+        Path[] sockets = {directory.resolve("here.sock"), directory.resolve("there.sock")};
+        try (CliProcess here = serve("file=" + image, "", sockets[0]);
+                CliProcess there = serve("file=" + image, "incoming", sockets[1]);
+                CliProcess accept = accept(sockets[1].toString(), "--storage=copy")) {
+            assertThat(accept.exitCode()).as("%s", accept).isEqualTo(ExitCode.BUSY);
+            assertThat(accept.err()).contains("which another server has");
+            assertThat(here.isAlive() && there.isAlive()).isTrue();
+        }
+    }
+
+    @Test
+    void goesOnWhenTheDestinationDiesWithItsStorage() throws IOException {
+        Path[] sockets = {directory.resolve("here.sock"), directory.resolve("there.sock")};
+        try (CliProcess here = serve("memory=16M", "", sockets[0]);
+                CliProcess guest = vfio(with(List.of("guest", "--socket-path", sockets[0].toString()), LOAD))) {
+            guest.awaitErr("a guest runs on ");
+            for (boolean server : new boolean[] {true, false}) {
+                try (CliProcess there = serve("memory=16M", "", sockets[1]);
+                        CliProcess accept = accept(sockets[1].toString(), "--storage=copy");
+                        CliProcess move = vfio(
+                                "migrate",
+                                sockets[0].toString(),
+                                address(accept),
+                                "--storage=copy",
+                                "--max-downtime",
+                                ENDLESS)) {
+                    awaitMoving(guest);
+                    (server ? there : accept).signal("KILL");
+                    assertThat(move.exitCode()).as("%s", move).isNotZero();
+                    assertThat(move.err()).contains("goes on here");
+                }
+            }
+            assertThat(here.isAlive()).isTrue();
+            endsWell(guest, 0);
         }
     }
 
@@ -235,20 +323,40 @@ class MigrateCommandTest {
         return vfio(with(List.of("migrate", "accept", "--listen", "tcp:127.0.0.1:0", "--socket-path", socket), more));
     }
 
-    private void moved(String id, CliProcess there) {
+    private void refused(String id, CliProcess there, String why) {
         try (CliProcess move = vfio("migrate", id, address(there))) {
+            assertThat(move.exitCode()).as("%s", move).isEqualTo(ExitCode.FAILED);
+            assertThat(move.err()).contains(why, "goes on here");
+        }
+    }
+
+    private void moved(String id, CliProcess there, String... more) {
+        try (CliProcess move = vfio(with(List.of("migrate", id, address(there)), more))) {
             assertThat(move.exitCode()).as("%s", move).isZero();
         }
         there.awaitErr("a guest runs on ");
     }
 
-    /** Returns when it serves, or has ended. */
-    private CliProcess serve(Path image, String setting, Path socket) {
-        List<String> words =
-                new ArrayList<>(List.of("serve", "bluefield", "ports=1", "+", "virtio-blk", "file=" + image));
-        if (!setting.isEmpty()) {
-            words.add(setting);
+    private Path image(String name, long sizeBytes) throws IOException {
+        Path image = directory.resolve(name);
+        try (RandomAccessFile file = new RandomAccessFile(image.toFile(), "rw")) {
+            file.setLength(sizeBytes);
         }
+        return image;
+    }
+
+    /** Returns when it serves, or has ended. */
+    private CliProcess serve(String storage, String setting, Path socket) {
+        List<String> device = new ArrayList<>(List.of("virtio-blk", storage));
+        if (!setting.isEmpty()) {
+            device.add(setting);
+        }
+        return serve(device, socket);
+    }
+
+    private CliProcess serve(List<String> device, Path socket) {
+        List<String> words = new ArrayList<>(List.of("serve", "bluefield", "ports=1", "+"));
+        words.addAll(device);
         words.addAll(List.of("--emulated-by", "0000:00:01.0", "--socket-path", socket.toString()));
         CliProcess server = vfio(words.toArray(String[]::new));
         while (server.isAlive() && !server.out().contains("lspci")) {

@@ -47,7 +47,7 @@ class StatisticsTest {
     void serve() {
         add("virtio-blk", List.of("memory=1M", "queues=2"), "disk.sock");
         add("i40e-vf", List.of(), "nic.sock");
-        control = Optional.of(ServerControl.start(machine, own, own.sysfs(), channel -> {}));
+        control = Optional.of(ServerControl.start(machine, own, own.sysfs(), line -> Optional.empty()));
     }
 
     @AfterEach

@@ -54,7 +54,7 @@ class SysfsMountTest {
         machine.add(VirtioBlkKind.memory(1 << 20, 1, "ONE"))
                 .serve(new Endpoint.AtPath(socket), VfioUserServerOptions.DEFAULTS);
         machine.mdevs().add(MdevParentKinds.plan("mtty", List.of()));
-        ServerControl started = ServerControl.start(machine, own, own.sysfs(), channel -> {});
+        ServerControl started = ServerControl.start(machine, own, own.sysfs(), line -> Optional.empty());
         control = Optional.of(started);
         mount = Optional.of(SysfsMount.open(machine, started, Optional.of(top), own.sysfs()));
     }

@@ -39,7 +39,7 @@ class TuneTest {
                 .serve(new Endpoint.AtPath(directory.resolve("one.sock")), VfioUserServerOptions.DEFAULTS);
         machine.add(VirtioBlkKind.memory(SIZE, 1, "TWO"))
                 .serve(new Endpoint.AtPath(directory.resolve("two.sock")), VfioUserServerOptions.DEFAULTS);
-        control = Optional.of(ServerControl.start(machine, own, own.sysfs(), channel -> {}));
+        control = Optional.of(ServerControl.start(machine, own, own.sysfs(), line -> Optional.empty()));
     }
 
     @AfterEach

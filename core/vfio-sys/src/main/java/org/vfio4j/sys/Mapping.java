@@ -16,6 +16,7 @@ public final class Mapping implements AutoCloseable {
     private static final int MAP_NORESERVE = 0x4000;
     private static final int MADV_DONTNEED = 4;
     private static final int MADV_REMOVE = 9;
+    private static final int MADV_POPULATE_WRITE = 23;
     private static final int NO_FD = -1;
 
     private static final int SC_PAGESIZE = 30;
@@ -91,6 +92,17 @@ public final class Mapping implements AutoCloseable {
      */
     public int discard(long offset, long length) {
         return MADVISE.callInt(address + offset, length, discardAdvice);
+    }
+
+    /**
+     * Takes and maps the memory of whole pages, to be written.
+     *
+     * @param offset a multiple of {@link #PAGE_BYTES}
+     * @param length a multiple of {@link #PAGE_BYTES}
+     * @return 0 or a negative errno; -EINVAL where the kernel does not know this, before 5.14
+     */
+    public int populate(long offset, long length) {
+        return MADVISE.callInt(address + offset, length, MADV_POPULATE_WRITE);
     }
 
     /** Unmaps it; later calls do nothing. */

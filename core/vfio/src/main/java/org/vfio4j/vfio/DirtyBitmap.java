@@ -70,11 +70,15 @@ final class DirtyBitmap {
     /** Sets the bits of all that a piece of memory has in common with the range. */
     void set(long iova, long sizeBytes) {
         long from = Long.compareUnsigned(iova, range.iova()) < 0 ? 0 : iova - range.iova();
-        long last = iova + sizeBytes - 1;
-        long to = (Long.compareUnsigned(last, range.last()) > 0 ? range.last() : last) - range.iova();
-        for (long bit = from >>> pageShift; bit <= to >>> pageShift; bit++) {
+        long end = iova + sizeBytes - 1;
+        long to = (Long.compareUnsigned(end, range.last()) > 0 ? range.last() : end) - range.iova();
+        long last = to >>> pageShift;
+        for (long bit = from >>> pageShift; bit <= last; ) {
+            long lastOfWord = Math.min(last, bit | (Long.SIZE - 1));
+            long bits = (-1L << bit) & (-1L >>> (Long.SIZE - 1 - (lastOfWord & (Long.SIZE - 1))));
             long at = bit / Long.SIZE * Long.BYTES;
-            words.set(WORD, at, words.get(WORD, at) | 1L << bit);
+            words.set(WORD, at, words.get(WORD, at) | bits);
+            bit = lastOfWord + 1;
         }
         empty = false;
     }

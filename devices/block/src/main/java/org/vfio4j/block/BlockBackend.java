@@ -54,6 +54,17 @@ public interface BlockBackend extends AutoCloseable {
         return Optional.empty();
     }
 
+    /**
+     * Opens what it holds for another process to copy: byte n is at offset n. It is no claim of the storage.
+     *
+     * @param writable whether it is to be overwritten; nobody uses the storage then
+     * @return the caller's
+     * @throws ErrnoException EOPNOTSUPP for storage that has no descriptor, EROFS for a write to what is read-only
+     */
+    default Fd openData(boolean writable) {
+        throw new ErrnoException(EOPNOTSUPP, "copy of " + describe());
+    }
+
     /** What it is, for people: as {@code file disk.img (io_uring)}. */
     String describe();
 

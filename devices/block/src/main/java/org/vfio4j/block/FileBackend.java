@@ -4,6 +4,7 @@ import static org.vfio4j.sys.Errno.EAGAIN;
 import static org.vfio4j.sys.Errno.EBUSY;
 import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.EISDIR;
+import static org.vfio4j.sys.Errno.EROFS;
 
 import java.nio.file.Path;
 import java.util.function.IntFunction;
@@ -161,6 +162,15 @@ public final class FileBackend implements BlockBackend {
     public void release() {
         claimed = false;
         ErrnoException.check(FileIo.flock(target.file, FileIo.LOCK_UN), "unlock " + target.path);
+    }
+
+    @Override
+    public Fd openData(boolean writable) {
+        if (writable && readOnly()) {
+            throw new ErrnoException(EROFS, "overwrite " + target.path);
+        }
+        // Another open file, whose end leaves the lock of this one alone.
+        return FileIo.open(Path.of("/proc/self/fd/" + target.file.value()), access(!writable));
     }
 
     @Override

@@ -2,9 +2,11 @@ package org.vfio4j.block;
 
 import static org.vfio4j.sys.Errno.EINVAL;
 
+import java.nio.file.Path;
 import java.util.Optional;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.FileIo;
 import org.vfio4j.sys.FileStat;
 import org.vfio4j.sys.Mapping;
 import org.vfio4j.sys.MemFd;
@@ -90,6 +92,15 @@ public final class MemoryBackend implements BlockBackend {
     @Override
     public Optional<Fd> shareMemory() {
         return shared.isOpen() ? Optional.of(shared.dup()) : Optional.empty();
+    }
+
+    @Override
+    public Fd openData(boolean writable) {
+        if (!shared.isOpen()) {
+            return BlockBackend.super.openData(writable);
+        }
+        int access = writable ? FileIo.O_RDWR : FileIo.O_RDONLY;
+        return FileIo.open(Path.of("/proc/self/fd/" + shared.value()), access);
     }
 
     @Override

@@ -50,6 +50,13 @@ class AllocationTest {
         assertAllocatesNothing(new MemoryBackend(DEPTH * BLOCK));
     }
 
+    @Test
+    void ofStorageThatIsTracked() {
+        TrackedBackend tracked = new TrackedBackend(new MemoryBackend(DEPTH * BLOCK));
+        tracked.startTracking();
+        assertAllocatesNothing(tracked);
+    }
+
     private void assertAllocatesNothing(BlockBackend storage) {
         assertAllocatesNothing(storage, BATCHES);
     }

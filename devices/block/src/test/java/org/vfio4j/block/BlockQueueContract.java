@@ -276,7 +276,7 @@ abstract class BlockQueueContract {
         return memory.address() + (long) tag * SLOT;
     }
 
-    private long vector(int tag, long length) {
+    long vector(int tag, long length) {
         IoVecs.set(vectors, tag, slot(tag), length);
         return vectors + tag * IoVecs.SIZEOF;
     }

@@ -171,6 +171,14 @@ final class AdminCommands implements AdminHandler {
         setStorage(nsid, backend);
     }
 
+    @Override
+    public List<BlockBackend> storages() {
+        return namespaces.allocated().stream()
+                .map(NvmeNamespace::backend)
+                .distinct()
+                .toList();
+    }
+
     private NvmeNamespace allocated(int nsid) {
         NvmeNamespace namespace = namespaces.allocated(nsid);
         if (namespace == null) {

@@ -1,5 +1,6 @@
 package org.vfio4j.nvme;
 
+import java.util.List;
 import org.vfio4j.block.BlockBackend;
 
 /**
@@ -68,6 +69,9 @@ interface AdminHandler {
      * @throws org.vfio4j.sys.ErrnoException ENODEV when there is no such namespace, or as {@link BlockBackend#grow}
      */
     void resize(int nsid, long sizeBytes);
+
+    /** What its namespaces stand on, each storage once. */
+    List<BlockBackend> storages();
 
     /** A controller level reset: held commands are gone, features are as at first. Namespaces stay. */
     void controllerReset();

@@ -261,6 +261,13 @@ public final class Nvme implements DeviceModel, AutoCloseable {
         return controller.isStopped();
     }
 
+    /** What its namespaces stand on now. */
+    List<BlockBackend> storages() {
+        AtomicReference<List<BlockBackend>> found = new AtomicReference<>(List.of());
+        threads.callQuiesced(() -> found.set(handler.storages()));
+        return found.get();
+    }
+
     QueueThreads threads() {
         return threads;
     }

@@ -2,6 +2,8 @@ package org.vfio4j.nvme;
 
 import static org.vfio4j.sys.Errno.EBUSY;
 
+import java.util.List;
+import org.vfio4j.block.BlockBackend;
 import org.vfio4j.devicemodel.FunctionState;
 import org.vfio4j.sys.ErrnoException;
 
@@ -25,6 +27,23 @@ final class NvmeFunctionState implements FunctionState {
     @Override
     public void resume() {
         nvme.resume();
+    }
+
+    @Override
+    public void release() {
+        nvme.storages().forEach(BlockBackend::release);
+    }
+
+    /** All or none: who has one of them may wait for the others. */
+    @Override
+    public void claim() {
+        List<BlockBackend> storages = nvme.storages();
+        try {
+            storages.forEach(BlockBackend::claim);
+        } catch (ErrnoException e) {
+            storages.forEach(BlockBackend::release);
+            throw e;
+        }
     }
 
     @Override

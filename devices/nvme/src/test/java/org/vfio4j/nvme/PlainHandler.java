@@ -99,6 +99,11 @@ final class PlainHandler implements AdminHandler, Namespaces {
     }
 
     @Override
+    public List<BlockBackend> storages() {
+        return List.of();
+    }
+
+    @Override
     public void setStorage(int nsid, BlockBackend backend) {
         events.add("storage of " + nsid);
     }

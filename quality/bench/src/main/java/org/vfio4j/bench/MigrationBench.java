@@ -220,7 +220,7 @@ public final class MigrationBench {
                     PlainChannel destination = new PlainChannel(listening.accept(), PATIENCE_NS)) {
                 GuestDevice device = new GuestDevice(VfioUserClient.connect(to, CLIENT));
                 CompletableFuture<VirtualMachine> there = CompletableFuture.supplyAsync(
-                        () -> new MigrationDestination(device, destination, DiskGuest.LOADER, Long.MAX_VALUE).run());
+                        () -> new MigrationDestination(device, destination, DiskGuest.loader(device), Long.MAX_VALUE).run());
                 MigrationResult result =
                         new MigrationSource(machine, source, MigrationOptions.DEFAULTS, progress -> {}).run();
                 close(machine);

@@ -1,5 +1,6 @@
 package org.vfio4j.userspace.nvme;
 
+import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.EPROTO;
 import static org.vfio4j.userspace.nvme.NvmeNumbers.*;
 
@@ -38,6 +39,11 @@ final class CommandRing {
     private final int pageBytes;
     private final int listBytes;
     private final Optional<Fd> interrupt;
+
+    // Where they are in the memory.
+    private final long submissionsAt;
+    private final long completionsAt;
+    private final long listsAt;
 
     // Addresses, and where the controller sees them.
     private final long submissions;
@@ -82,11 +88,36 @@ final class CommandRing {
      * @param interrupt signalled by the controller, when it interrupts at all
      */
     CommandRing(DmaMemory memory, int id, int entries, int pageBytes, int listEntries, Optional<Fd> interrupt) {
+        this(
+                memory,
+                id,
+                entries,
+                pageBytes,
+                listBytes(listEntries),
+                interrupt,
+                memory.allocate((long) entries * SQE_SIZE, pageBytes),
+                memory.allocate((long) entries * CQE_SIZE, pageBytes),
+                memory.allocate((long) (entries - 1) * listBytes(listEntries), pageBytes));
+    }
+
+    private CommandRing(
+            DmaMemory memory,
+            int id,
+            int entries,
+            int pageBytes,
+            int listBytes,
+            Optional<Fd> interrupt,
+            long submissionsAt,
+            long completionsAt,
+            long listsAt) {
         this.id = id;
         this.pageBytes = pageBytes;
+        this.listBytes = listBytes;
         this.interrupt = interrupt;
+        this.submissionsAt = submissionsAt;
+        this.completionsAt = completionsAt;
+        this.listsAt = listsAt;
         mask = entries - 1;
-        listBytes = listBytes(listEntries);
         int slots = entries - 1;
         states = new byte[slots];
         queuedAt = new int[slots];
@@ -95,15 +126,88 @@ final class CommandRing {
             free[i] = slots - 1 - i;
         }
         freeCount = slots;
-        long submissionsAt = memory.allocate((long) entries * SQE_SIZE, pageBytes);
-        long completionsAt = memory.allocate((long) entries * CQE_SIZE, pageBytes);
-        long listsAt = memory.allocate((long) slots * listBytes, pageBytes);
         submissions = memory.address(submissionsAt);
         completions = memory.address(completionsAt);
         lists = memory.address(listsAt);
         submissionsIova = memory.iova(submissionsAt);
         completionsIova = memory.iova(completionsAt);
         listsIova = memory.iova(listsAt);
+    }
+
+    /**
+     * Goes on with a ring that another driver has left.
+     *
+     * @param memory what the other had, with the same contents
+     * @throws ErrnoException EINVAL when it is not in the memory
+     */
+    static CommandRing resume(DmaMemory memory, int pageBytes, RingState state, Optional<Fd> interrupt) {
+        int slots = state.busy().length;
+        if (!memory.contains(state.submissionsAt(), (long) state.entries() * SQE_SIZE)
+                || !memory.contains(state.completionsAt(), (long) state.entries() * CQE_SIZE)
+                || !memory.contains(state.listsAt(), (long) slots * state.listBytes())
+                || state.listBytes() > pageBytes) {
+            throw new ErrnoException(EINVAL, "state of NVMe queue " + state.id() + ", which is not in its memory");
+        }
+        CommandRing ring = new CommandRing(
+                memory,
+                state.id(),
+                state.entries(),
+                pageBytes,
+                state.listBytes(),
+                interrupt,
+                state.submissionsAt(),
+                state.completionsAt(),
+                state.listsAt());
+        ring.load(state);
+        return ring;
+    }
+
+    private void load(RingState state) {
+        freeCount = 0;
+        for (int slot = states.length - 1; slot >= 0; slot--) {
+            if (state.busy()[slot]) {
+                states[slot] = QUEUED;
+                queuedAt[slot] = state.queuedAt()[slot];
+            } else {
+                free[freeCount++] = slot;
+            }
+        }
+        queued = state.queued();
+        published = state.published();
+        head = state.head();
+        told = state.told();
+        phase = state.phase();
+    }
+
+    /**
+     * What {@link #resume} needs. The queue's thread is not in it.
+     *
+     * @param vector what it interrupts with, -1 for nothing
+     * @param tags by slot
+     * @throws ErrnoException EPROTO for one that is given up
+     */
+    RingState state(int vector, int[] tags) {
+        checkUsable();
+        boolean[] busy = new boolean[states.length];
+        for (int slot = 0; slot < busy.length; slot++) {
+            busy[slot] = states[slot] != FREE;
+        }
+        return new RingState(
+                id,
+                entries(),
+                vector,
+                submissionsAt,
+                completionsAt,
+                listsAt,
+                listBytes,
+                queued,
+                published,
+                head,
+                told,
+                phase,
+                tags,
+                busy,
+                queuedAt);
     }
 
     /** Memory that a ring takes at most, gaps included. */

@@ -1,5 +1,7 @@
 package org.vfio4j.userspace.nvme;
 
+import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 import static org.vfio4j.sys.Errno.EPROTO;
 import static org.vfio4j.userspace.nvme.NvmeNumbers.*;
 
@@ -25,13 +27,22 @@ final class DoorbellSet implements AutoCloseable {
 
     private final long eventIndexBase;
 
+    /** Where the shadow doorbells are in the memory, or {@link DriverState#WRITTEN}. */
+    private final long shadowAt;
+
     private DoorbellSet(
-            NvmeRegisters registers, Doorbells how, Optional<Mapping> page, long base, long eventIndexBase) {
+            NvmeRegisters registers,
+            Doorbells how,
+            Optional<Mapping> page,
+            long base,
+            long eventIndexBase,
+            long shadowAt) {
         this.registers = registers;
         this.how = how;
         this.page = page;
         this.base = base;
         this.eventIndexBase = eventIndexBase;
+        this.shadowAt = shadowAt;
     }
 
     /** Memory that it takes at most. */
@@ -66,17 +77,50 @@ final class DoorbellSet implements AutoCloseable {
         if (mapped) {
             Optional<Mapping> page = DoorbellPage.map(file, end, wanted == Doorbells.MAPPED_UNSEALED);
             if (page.isPresent()) {
-                return new DoorbellSet(registers, wanted, page, page.get().address(), 0);
+                return new DoorbellSet(registers, wanted, page, page.get().address(), 0, DriverState.WRITTEN);
             }
         }
         int pageBytes = registers.pageBytes();
         if (wanted != Doorbells.WRITTEN && (info.oacs() & OACS_DOORBELL_BUFFER) != 0 && end <= pageBytes) {
             long at = memory.allocate(2L * pageBytes, pageBytes);
             admin.doorbellBuffers(memory.iova(at));
-            long shadow = memory.address(at);
-            return new DoorbellSet(registers, Doorbells.SHADOW, Optional.empty(), shadow, shadow + pageBytes);
+            return shadow(registers, memory, at);
         }
-        return new DoorbellSet(registers, Doorbells.WRITTEN, Optional.empty(), 0, 0);
+        return new DoorbellSet(registers, Doorbells.WRITTEN, Optional.empty(), 0, 0, DriverState.WRITTEN);
+    }
+
+    /**
+     * Those that another driver has used.
+     *
+     * @param queues I/O queue pairs that there are
+     * @throws ErrnoException EINVAL when they are not all in the memory
+     */
+    static DoorbellSet resume(NvmeRegisters registers, DmaMemory memory, DriverState state, int queues) {
+        long at = state.shadowAt();
+        if (at == DriverState.WRITTEN) {
+            return new DoorbellSet(registers, Doorbells.WRITTEN, Optional.empty(), 0, 0, at);
+        }
+        int pageBytes = registers.pageBytes();
+        boolean inside = at % pageBytes == 0 && memory.contains(at, 2L * pageBytes);
+        if (!inside || registers.doorbellAt(queues + 1, false) > pageBytes) {
+            throw new ErrnoException(
+                    EINVAL, "state of an NVMe driver: doorbells of " + queues + " queues at " + at + " of its memory");
+        }
+        return shadow(registers, memory, at);
+    }
+
+    private static DoorbellSet shadow(NvmeRegisters registers, DmaMemory memory, long at) {
+        long shadow = memory.address(at);
+        return new DoorbellSet(
+                registers, Doorbells.SHADOW, Optional.empty(), shadow, shadow + registers.pageBytes(), at);
+    }
+
+    /** @throws ErrnoException EOPNOTSUPP for doorbells that another device does not have */
+    long shadowAt() {
+        if (how == Doorbells.MAPPED || how == Doorbells.MAPPED_UNSEALED) {
+            throw new ErrnoException(EOPNOTSUPP, "save an NVMe driver whose doorbells are the device's memory");
+        }
+        return shadowAt;
     }
 
     Doorbells how() {

@@ -43,20 +43,25 @@ public final class NvmeDriver implements AutoCloseable {
     private final List<Fd> interrupts = new ArrayList<>();
     private final List<CommandRing> rings = new ArrayList<>();
     private final List<NvmeQueue> queues = new ArrayList<>();
+
+    /** By queue: what it interrupts with, or {@link #NO_VECTOR}. */
+    private final List<Integer> vectors = new ArrayList<>();
+
     private final NvmeOptions.Doorbells doorbells;
     private DmaMemory.@Nullable Mapped mapped;
     private @Nullable DmaMemory buffers;
     private @Nullable DoorbellSet doorbellSet;
+    private long buffersAt;
     private boolean closed;
 
-    private NvmeDriver(VfioDeviceFile file, NvmeOptions options) {
+    /** Brings a controller into use. */
+    private NvmeDriver(VfioDeviceFile file, Optional<DmaMemory> given, NvmeOptions options) {
         this.file = file;
         this.options = options;
         registers = new NvmeRegisters(file, options.timeoutNs());
         try {
             registers.disable();
-            mapped = DmaMemory.map(file, "vfio4j-nvme", options.iova(), memoryBytes());
-            DmaMemory memory = mapped.memory();
+            DmaMemory memory = given.orElseGet(this::mapMemory);
             registers.allowDma();
             AdminQueue admin = AdminQueue.start(registers, memory, options.timeoutNs());
             info = NvmeInfo.read(admin.identify(CNS_CONTROLLER, 0));
@@ -69,6 +74,41 @@ public final class NvmeDriver implements AutoCloseable {
         }
     }
 
+    /** Goes on with a controller that is in use. */
+    private NvmeDriver(VfioDeviceFile file, DmaMemory memory, DriverState state, NvmeOptions options) {
+        this.file = file;
+        this.options = options;
+        info = state.info();
+        namespace = state.namespace();
+        registers = new NvmeRegisters(file, options.timeoutNs(), state.cap());
+        try {
+            takeInterrupts(state.vectors());
+            DoorbellSet bells = DoorbellSet.resume(registers, memory, state, highestQueue(state));
+            doorbellSet = bells;
+            doorbells = bells.how();
+            for (RingState saved : state.rings()) {
+                boolean interrupted = saved.vector() >= 0 && saved.vector() < interrupts.size();
+                Optional<Fd> interrupt = interrupted ? Optional.of(interrupts.get(saved.vector())) : Optional.empty();
+                CommandRing ring = CommandRing.resume(memory, registers.pageBytes(), saved, interrupt);
+                ring.start(bells.of(saved.id(), false), bells.of(saved.id(), true));
+                rings.add(ring);
+                vectors.add(interrupted ? saved.vector() : NO_VECTOR);
+            }
+            memory.allocate(state.buffersAt() - memory.allocatedBytes(), 1);
+            buffersAt = state.buffersAt();
+            DmaMemory rest = memory.rest();
+            rest.allocate(state.bufferBytes(), 1);
+            buffers = rest;
+            for (int i = 0; i < rings.size(); i++) {
+                queues.add(new NvmeQueue(
+                        namespace, rest, rings.get(i), state.rings().get(i).tags()));
+            }
+        } catch (RuntimeException e) {
+            forget();
+            throw e;
+        }
+    }
+
     /**
      * Resets the controller and brings it into use.
      *
@@ -77,7 +117,77 @@ public final class NvmeDriver implements AutoCloseable {
      *     use; EPROTO, EIO or ETIMEDOUT when it does not behave as one; what {@code file} says
      */
     public static NvmeDriver open(VfioDeviceFile file, NvmeOptions options) {
-        return new NvmeDriver(file, options);
+        return new NvmeDriver(file, Optional.empty(), options);
+    }
+
+    /**
+     * The same in memory that the caller has mapped for the device and keeps mapped: the driver's queues come first, and what is left is
+     * for buffers.
+     *
+     * @throws ErrnoException also ENOMEM when the queues do not fit
+     */
+    public static NvmeDriver open(VfioDeviceFile file, DmaMemory memory, NvmeOptions options) {
+        return new NvmeDriver(file, Optional.of(memory), options);
+    }
+
+    /**
+     * Goes on with a controller that another driver has brought into use, on the same device or on one that has got its state:
+     * commands that were in flight complete here. Touches the device's interrupts and no register of it, so that it may be stopped;
+     * {@link NvmeQueue#poll} finds what has completed without an interrupt that came here.
+     *
+     * @param memory what the other driver had, at the same addresses of the device, with the same contents, and nothing allocated
+     * @param state what {@link #save} gave
+     * @throws ErrnoException EINVAL for a state that no driver gives or that does not fit into the memory; what {@code file} says
+     */
+    public static NvmeDriver resume(VfioDeviceFile file, DmaMemory memory, byte[] state, NvmeOptions options) {
+        return new NvmeDriver(file, memory, DriverState.parse(state), options);
+    }
+
+    /**
+     * What {@link #resume} needs, apart from the memory. No thread uses a queue meanwhile; commands may be in flight.
+     *
+     * <p>From then on there are two drivers of one controller, of which only one may go on: see {@link #forget}.
+     *
+     * @throws ErrnoException EOPNOTSUPP when doorbells are rung in memory of the device
+     */
+    public byte[] save() {
+        DoorbellSet bells = doorbellSet;
+        if (bells == null) {
+            throw new IllegalStateException("the driver is closed");
+        }
+        List<RingState> states = new ArrayList<>();
+        for (int i = 0; i < queues.size(); i++) {
+            states.add(queues.get(i).state(vectors.get(i)));
+        }
+        return new DriverState(
+                        registers.cap(),
+                        info,
+                        namespace,
+                        bells.shadowAt(),
+                        interrupts.size(),
+                        buffersAt,
+                        memory().allocatedBytes(),
+                        states)
+                .toBytes();
+    }
+
+    /**
+     * Whether a controller, which is not in use, could take the place of another, as far as its registers tell: it may be held and answer no
+     * command. It compares namespaces when it gets the other's state.
+     *
+     * @param state what the other's driver has {@linkplain #save saved} at any time
+     * @throws ErrnoException EINVAL when not, with the reason
+     */
+    public static void checkFits(VfioDeviceFile file, byte[] state) {
+        DriverState wanted = DriverState.parse(state);
+        long cap = new NvmeRegisters(file, NvmeOptions.DEFAULTS.timeoutNs()).cap();
+        if (cap != wanted.cap()) {
+            throw new ErrnoException(
+                    EINVAL,
+                    String.format(
+                            "an NVMe controller that cannot replace another: CAP 0x%x instead of 0x%x",
+                            cap, wanted.cap()));
+        }
     }
 
     public NvmeInfo info() {
@@ -130,13 +240,26 @@ public final class NvmeDriver implements AutoCloseable {
         if (closed) {
             return;
         }
-        closed = true;
         rings.forEach(CommandRing::close);
         release(registers::shutDown);
         release(registers::disable);
         release(registers::denyDma);
         if (!interrupts.isEmpty()) {
             release(() -> registers.enableMsix(false));
+        }
+        forget();
+    }
+
+    /**
+     * Lets go of a controller that another driver goes on with: takes interrupts and memory from this device, and leaves it as it is.
+     */
+    public void forget() {
+        if (closed) {
+            return;
+        }
+        closed = true;
+        rings.forEach(CommandRing::close);
+        if (!interrupts.isEmpty()) {
             int flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER;
             release(() -> file.setIrqs(VfioIrqSet.none(flags, VFIO_PCI_MSIX_IRQ_INDEX, 0, 0)));
             interrupts.forEach(Fd::close);
@@ -150,6 +273,16 @@ public final class NvmeDriver implements AutoCloseable {
         if (memory != null) {
             release(memory::close);
         }
+    }
+
+    private DmaMemory mapMemory() {
+        DmaMemory.Mapped own = DmaMemory.map(file, "vfio4j-nvme", options.iova(), memoryBytes());
+        mapped = own;
+        return own.memory();
+    }
+
+    private static int highestQueue(DriverState state) {
+        return state.rings().stream().mapToInt(RingState::id).max().orElse(0);
     }
 
     private long memoryBytes() {
@@ -203,7 +336,9 @@ public final class NvmeDriver implements AutoCloseable {
             admin.create(ring, vector);
             ring.start(bells.of(id, false), bells.of(id, true));
             rings.add(ring);
+            vectors.add(vector);
         }
+        buffersAt = memory.allocatedBytes();
         DmaMemory rest = memory.rest();
         buffers = rest;
         rings.forEach(ring -> queues.add(new NvmeQueue(namespace, rest, ring)));
@@ -211,18 +346,24 @@ public final class NvmeDriver implements AutoCloseable {
     }
 
     private void enableInterrupts(int queueCount) {
-        int vectors =
-                Math.min(queueCount + 1, file.irqInfo(VFIO_PCI_MSIX_IRQ_INDEX).count());
-        if (vectors < 1) {
+        takeInterrupts(queueCount + 1);
+        if (!interrupts.isEmpty()) {
+            registers.enableMsix(true);
+        }
+    }
+
+    /** As many as the device has, and no more than {@code most}. */
+    private void takeInterrupts(int most) {
+        int count = Math.min(most, file.irqInfo(VFIO_PCI_MSIX_IRQ_INDEX).count());
+        if (count < 1) {
             return;
         }
-        for (int i = 0; i < vectors; i++) {
+        for (int i = 0; i < count; i++) {
             interrupts.add(EventFd.create());
         }
         List<Fd> given = interrupts.stream().map(Fd::dup).toList();
         int flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
-        file.setIrqs(VfioIrqSet.eventFds(flags, VFIO_PCI_MSIX_IRQ_INDEX, 0, vectors, given));
-        registers.enableMsix(true);
+        file.setIrqs(VfioIrqSet.eventFds(flags, VFIO_PCI_MSIX_IRQ_INDEX, 0, count, given));
     }
 
     /** Goes on whatever comes: what is ours is given back in any case. */

@@ -92,6 +92,17 @@ public record NvmeNamespace(
                 (data.get(ID_NS_DLFEAT) & DLFEAT_WRITE_ZEROES_DEAC) != 0);
     }
 
+    /** @throws ErrnoException EINVAL for what {@link #read} does not give */
+    void checkSense() {
+        boolean shifts = blockShift >= MIN_SHIFT && blockShift <= MAX_SHIFT;
+        if (!shifts || blocks <= 0 || blocks > Long.MAX_VALUE >> blockShift || maxTransferBytes < 1 << blockShift) {
+            throw new ErrnoException(
+                    EINVAL,
+                    "an NVMe namespace of " + blocks + " blocks of 2^" + blockShift + " bytes, of which "
+                            + maxTransferBytes + " bytes are moved at once");
+        }
+    }
+
     public long capacityBytes() {
         return blocks << blockShift;
     }

@@ -28,10 +28,20 @@ public final class NvmeQueue {
     private final int[] tags;
 
     NvmeQueue(NvmeNamespace namespace, DmaMemory memory, CommandRing ring) {
+        this(namespace, memory, ring, new int[ring.slots()]);
+    }
+
+    /** @param tags of the requests that are in flight, by slot */
+    NvmeQueue(NvmeNamespace namespace, DmaMemory memory, CommandRing ring, int[] tags) {
         this.namespace = namespace;
         this.memory = memory;
         this.ring = ring;
-        tags = new int[ring.slots()];
+        this.tags = tags.clone();
+    }
+
+    /** @param vector what it interrupts with, -1 for nothing */
+    RingState state(int vector) {
+        return ring.state(vector, tags);
     }
 
     /** How many requests it has room for. */

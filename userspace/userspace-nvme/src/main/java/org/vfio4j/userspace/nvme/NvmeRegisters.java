@@ -62,6 +62,24 @@ final class NvmeRegisters {
         check();
     }
 
+    /**
+     * Those of a controller that is in use, which are not touched.
+     *
+     * @param cap its CAP register
+     * @throws ErrnoException ENOTSUP or EPROTO for a value that no controller has that this driver can use
+     */
+    NvmeRegisters(VfioDeviceFile file, long timeoutNs, long cap) {
+        this.file = file;
+        this.timeoutNs = timeoutNs;
+        this.cap = cap;
+        check();
+    }
+
+    /** What the controller can do (CAP). */
+    long cap() {
+        return cap;
+    }
+
     private void check() {
         if (cap == -1) {
             throw new ErrnoException(ENODEV, "the NVMe controller does not decode its registers");

@@ -14,13 +14,9 @@ import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.userspace.dma.DmaMemory;
-import org.vfio4j.userspace.virtioblk.Completion;
-import org.vfio4j.userspace.virtioblk.VirtioBlkDriver;
-import org.vfio4j.userspace.virtioblk.VirtioBlkOptions;
-import org.vfio4j.userspace.virtioblk.VirtioBlkQueue;
 
 /**
- * A guest that writes and reads blocks of a virtio disk at random, and pages of its own memory, and knows at any time what each must
+ * A guest that writes and reads blocks of a disk at random, and pages of its own memory, and knows at any time what each must
  * hold: wherever it goes on, nothing may be lost, stale or done twice.
  *
  * <p>Its memory is one range: the driver's rings, buffers, for each block of the disk and each page of the rest how often it was written,
@@ -28,29 +24,9 @@ import org.vfio4j.userspace.virtioblk.VirtioBlkQueue;
  */
 public final class DiskGuest implements Guest {
 
-    /** Loads such guests. */
-    public static final GuestLoader LOADER = new GuestLoader() {
-        @Override
-        public String kind() {
-            return KIND;
-        }
-
-        @Override
-        public void check(GuestDevice device, byte[] shape) {
-            VirtioBlkDriver.checkFits(device, shape);
-        }
-
-        @Override
-        public Guest load(GuestDevice device, GuestMemory memory, byte[] state) {
-            return new DiskGuest(device, memory, DiskGuestState.parse(state));
-        }
-    };
-
-    private static final String KIND = "virtio-blk-verify";
     private static final int BLOCK = 4096;
     private static final int PAGE = GuestMemory.PAGE_BYTES;
     private static final int PAGE_STEP = 512;
-    private static final int QUEUE_SIZE = 256;
 
     /** Behind what the driver has taken of its buffers for itself. */
     private static final long DATA_AT = 8192;
@@ -59,8 +35,6 @@ public final class DiskGuest implements Guest {
     private static final long IDLE_NS = 100_000_000;
     private static final long PATIENCE_NS = 20_000_000_000L;
     private static final int MOST_PAGES_AT_ONCE = 256;
-    private static final VirtioBlkOptions DRIVER =
-            VirtioBlkOptions.DEFAULTS.withQueues(1).withQueueSize(QUEUE_SIZE);
 
     /**
      * What a guest has done since it was made.
@@ -72,8 +46,7 @@ public final class DiskGuest implements Guest {
 
     private final GuestMemory memory;
     private final DmaMemory ram;
-    private final VirtioBlkDriver driver;
-    private final VirtioBlkQueue queue;
+    private final GuestDisk disk;
     private final byte[] shape;
     private final DiskGuestOptions options;
 
@@ -89,7 +62,7 @@ public final class DiskGuest implements Guest {
     private final long[] blockOf;
     private final BitSet writing;
     private final BitSet busyBlocks = new BitSet();
-    private final Completion completion = this::complete;
+    private final GuestDisk.Completion completion = this::complete;
 
     private long random;
     private final AtomicLong reads = new AtomicLong();
@@ -101,6 +74,27 @@ public final class DiskGuest implements Guest {
     private volatile @Nullable RuntimeException failure;
     private @Nullable Thread thread;
 
+    /** Loads guests that have such a disk as a device is. */
+    public static GuestLoader loader(GuestDevice like) {
+        GuestDisk.Kind kind = GuestDisk.Kind.of(like);
+        return new GuestLoader() {
+            @Override
+            public String kind() {
+                return kind.guestKind();
+            }
+
+            @Override
+            public void check(GuestDevice device, byte[] shape) {
+                kind.check(device, shape);
+            }
+
+            @Override
+            public Guest load(GuestDevice device, GuestMemory memory, byte[] state) {
+                return new DiskGuest(kind, device, memory, DiskGuestState.parse(state));
+            }
+        };
+    }
+
     /**
      * A new one, which does not run yet.
      *
@@ -108,14 +102,14 @@ public final class DiskGuest implements Guest {
      * @throws ErrnoException what the disk's driver says; ENOMEM when the memory is too small for the disk
      */
     public DiskGuest(GuestDevice device, GuestMemory memory, DiskGuestOptions options) {
-        this(memory, VirtioBlkDriver.open(device, onlyRange(memory), DRIVER), options);
+        this(memory, GuestDisk.Kind.of(device).open(device, onlyRange(memory)), options);
         random = 0x2545f4914f6cdd1dL;
         Arrays.fill(blockOf, DiskGuestState.NONE);
     }
 
     /** One that goes on. */
-    private DiskGuest(GuestDevice device, GuestMemory memory, DiskGuestState state) {
-        this(memory, VirtioBlkDriver.resume(device, onlyRange(memory), state.driver(), DRIVER), state.options());
+    private DiskGuest(GuestDisk.Kind kind, GuestDevice device, GuestMemory memory, DiskGuestState state) {
+        this(memory, kind.resume(device, onlyRange(memory), state.driver()), state.options());
         random = state.random() == 0 ? 1 : state.random();
         reads.set(state.counters().reads());
         writes.set(state.counters().writes());
@@ -126,7 +120,7 @@ public final class DiskGuest implements Guest {
             long block = state.blocks()[tag];
             boolean free = block == DiskGuestState.NONE;
             if (!free && (block < 0 || block >= blocks || busyBlocks.get((int) block))) {
-                driver.forget();
+                disk.forget();
                 throw new ErrnoException(
                         EINVAL,
                         "state of a guest with a disk: request " + tag + " for block " + block + " of " + blocks);
@@ -138,14 +132,13 @@ public final class DiskGuest implements Guest {
         }
     }
 
-    private DiskGuest(GuestMemory memory, VirtioBlkDriver driver, DiskGuestOptions options) {
+    private DiskGuest(GuestMemory memory, GuestDisk disk, DiskGuestOptions options) {
         this.memory = memory;
-        this.driver = driver;
+        this.disk = disk;
         this.options = options;
-        queue = driver.queue(0);
-        ram = driver.memory();
-        shape = driver.save();
-        blocks = Math.min(driver.capacityBytes() / BLOCK, Integer.MAX_VALUE);
+        ram = disk.memory();
+        shape = disk.save();
+        blocks = Math.min(disk.capacityBytes() / BLOCK, Integer.MAX_VALUE);
         blockOf = new long[options.depth()];
         writing = new BitSet(options.depth());
         // Each page costs its own size and an entry.
@@ -168,14 +161,14 @@ public final class DiskGuest implements Guest {
             blockTable = new BlockTable("block", memory, ram.iova(blockTableAt), blocks);
             pageTable = new BlockTable("page", memory, ram.iova(pageTableAt), pages);
         } catch (RuntimeException e) {
-            driver.forget();
+            disk.forget();
             throw e;
         }
     }
 
     @Override
     public String kind() {
-        return KIND;
+        return disk.kind().guestKind();
     }
 
     @Override
@@ -203,7 +196,7 @@ public final class DiskGuest implements Guest {
 
     @Override
     public byte[] save() {
-        return new DiskGuestState(options, random, counters(), blockOf, writing, driver.save()).toBytes();
+        return new DiskGuestState(options, random, counters(), blockOf, writing, disk.save()).toBytes();
     }
 
     @Override
@@ -214,7 +207,7 @@ public final class DiskGuest implements Guest {
 
     @Override
     public void forget() {
-        driver.forget();
+        disk.forget();
     }
 
     /** What it has done; from any thread. */
@@ -228,7 +221,7 @@ public final class DiskGuest implements Guest {
     }
 
     /**
-     * Ends it: waits for what is in flight, reads back all that it has ever written, and closes the disk's driver.
+     * Ends it: waits for what is in flight, reads back all that it has ever written, and closes the disk.
      *
      * @return how many blocks and pages were checked
      * @throws ErrnoException EIO when something is not what was written; what has kept it from going on
@@ -260,7 +253,7 @@ public final class DiskGuest implements Guest {
             }
             return checked;
         } finally {
-            driver.close();
+            disk.close();
         }
     }
 
@@ -268,17 +261,17 @@ public final class DiskGuest implements Guest {
         try {
             pagesDueNs = System.nanoTime();
             long lastNs = System.nanoTime();
-            queue.poll(completion);
+            disk.poll(completion);
             while (!stopping) {
                 startAll();
                 writePages();
                 if (options.depth() == 0) {
                     LockSupport.parkNanos(options.dirtyBytesPerSecond() > 0 ? AWAIT_NS : IDLE_NS);
-                } else if (queue.await(AWAIT_NS)) {
-                    queue.poll(completion);
+                } else if (disk.await(AWAIT_NS)) {
+                    disk.poll(completion);
                     lastNs = System.nanoTime();
                 } else if (System.nanoTime() - lastNs > PATIENCE_NS) {
-                    driver.check();
+                    disk.check();
                     throw new ErrnoException(ETIMEDOUT, "the guest's disk completes nothing");
                 }
             }
@@ -296,7 +289,7 @@ public final class DiskGuest implements Guest {
             }
         }
         if (any) {
-            queue.kick();
+            disk.kick();
         }
     }
 
@@ -311,7 +304,7 @@ public final class DiskGuest implements Guest {
             blockTable.paint(ram.segment(buffer, BLOCK), block, Long.BYTES);
         }
         boolean taken =
-                write ? queue.write(block * BLOCK, buffer, BLOCK, tag) : queue.read(block * BLOCK, buffer, BLOCK, tag);
+                write ? disk.write(block * BLOCK, buffer, BLOCK, tag) : disk.read(block * BLOCK, buffer, BLOCK, tag);
         if (taken) {
             blockOf[tag] = block;
             writing.set(tag, write);
@@ -371,14 +364,14 @@ public final class DiskGuest implements Guest {
 
     private void drain() {
         long start = System.nanoTime();
-        queue.poll(completion);
-        while (queue.inFlight() > 0) {
+        disk.poll(completion);
+        while (disk.inFlight() > 0) {
             if (System.nanoTime() - start > PATIENCE_NS) {
-                driver.check();
-                throw new ErrnoException(ETIMEDOUT, queue.inFlight() + " requests of the guest do not complete");
+                disk.check();
+                throw new ErrnoException(ETIMEDOUT, disk.inFlight() + " requests of the guest do not complete");
             }
-            queue.await(AWAIT_NS);
-            queue.poll(completion);
+            disk.await(AWAIT_NS);
+            disk.poll(completion);
         }
     }
 
@@ -387,10 +380,10 @@ public final class DiskGuest implements Guest {
         blockOf[0] = block;
         writing.clear(0);
         busyBlocks.set((int) block);
-        if (!queue.read(block * BLOCK, buffer, BLOCK, 0)) {
+        if (!disk.read(block * BLOCK, buffer, BLOCK, 0)) {
             throw new ErrnoException(EIO, "the guest's queue is full though nothing is in flight");
         }
-        queue.kick();
+        disk.kick();
         drain();
     }
 

@@ -18,6 +18,12 @@ import org.vfio4j.sys.ErrnoException;
 final class FrameReader {
 
     private static final int BUFFER_BYTES = 256 << 10;
+
+    /** Data that is longer goes where it belongs without the buffer. */
+    private static final int DIRECT_BYTES = 16 << 10;
+
+    /** What is read ahead behind long data: the next header, and little of the long data that follows it as a rule. */
+    private static final int SHORT_FILL_BYTES = 4 << 10;
     private static final int MAX_MESSAGE_CHARS = 1000;
 
     private final MigrationChannel channel;
@@ -26,6 +32,7 @@ final class FrameReader {
     private int from;
     private int to;
     private int type;
+    private int index;
     private long value;
     private long length;
 
@@ -44,7 +51,8 @@ final class FrameReader {
         type = header.get(JAVA_INT_UNALIGNED, MigrationFrame.TYPE);
         value = header.get(JAVA_LONG_UNALIGNED, MigrationFrame.VALUE);
         length = header.get(JAVA_LONG_UNALIGNED, MigrationFrame.LENGTH);
-        if (header.get(JAVA_INT_UNALIGNED, MigrationFrame.RESERVED) != 0 || length < 0) {
+        index = header.get(JAVA_INT_UNALIGNED, MigrationFrame.INDEX);
+        if ((index != 0 && !MigrationFrame.isStorage(type)) || length < 0) {
             throw new ErrnoException(EPROTO, "migration: a header that is none, of a " + MigrationFrame.name(type));
         }
         return type;
@@ -86,6 +94,11 @@ final class FrameReader {
         return type;
     }
 
+    /** Of a frame about a disk: which; anything. */
+    int index() {
+        return index;
+    }
+
     long value() {
         return value;
     }
@@ -122,7 +135,7 @@ final class FrameReader {
         from += (int) buffered;
         for (long at = buffered; at < into.byteSize(); ) {
             long left = into.byteSize() - at;
-            if (left >= BUFFER_BYTES) {
+            if (left >= DIRECT_BYTES) {
                 at += received(into.asSlice(at, left));
             } else {
                 fill();
@@ -137,7 +150,8 @@ final class FrameReader {
     private void fill() {
         from = 0;
         to = 0;
-        to = received(buffer);
+        boolean behindLong = length >= BUFFER_BYTES;
+        to = received(behindLong ? buffer.asSlice(0, SHORT_FILL_BYTES) : buffer);
     }
 
     private int received(MemorySegment into) {

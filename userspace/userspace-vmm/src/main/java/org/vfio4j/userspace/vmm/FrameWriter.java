@@ -38,10 +38,15 @@ final class FrameWriter {
 
     /** A frame without data. */
     void put(int type, long value, long length) {
+        put(type, 0, value, length);
+    }
+
+    /** A frame without data, about a disk. */
+    void put(int type, int index, long value, long length) {
         MemorySegment header =
                 headers.asSlice((long) frames * MigrationFrame.HEADER_BYTES, MigrationFrame.HEADER_BYTES);
         header.set(JAVA_INT_UNALIGNED, MigrationFrame.TYPE, type);
-        header.set(JAVA_INT_UNALIGNED, MigrationFrame.RESERVED, 0);
+        header.set(JAVA_INT_UNALIGNED, MigrationFrame.INDEX, index);
         header.set(JAVA_LONG_UNALIGNED, MigrationFrame.VALUE, value);
         header.set(JAVA_LONG_UNALIGNED, MigrationFrame.LENGTH, length);
         pieces.add(header);
@@ -54,6 +59,11 @@ final class FrameWriter {
 
     /** A frame with data, which stays as it is until it is sent. */
     void put(int type, long value, MemorySegment data) {
+        put(type, 0, value, data);
+    }
+
+    /** A frame with data of a disk, likewise. */
+    void put(int type, int index, long value, MemorySegment data) {
         if (data.byteSize() > MigrationFrame.MAX_DATA) {
             throw new ErrnoException(
                     EMSGSIZE,
@@ -63,7 +73,7 @@ final class FrameWriter {
         if (frames == MAX_FRAMES - 1) {
             flush();
         }
-        put(type, value, data.byteSize());
+        put(type, index, value, data.byteSize());
         if (data.byteSize() > 0) {
             pieces.add(data);
             gathered += data.byteSize();

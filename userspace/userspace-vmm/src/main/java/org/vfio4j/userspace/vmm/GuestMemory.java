@@ -13,6 +13,7 @@ import org.vfio4j.bus.DirtyLog;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.FileIo;
 import org.vfio4j.sys.Mapping;
 import org.vfio4j.sys.MemFd;
 import org.vfio4j.sys.RawMemory;
@@ -176,6 +177,21 @@ public final class GuestMemory implements AutoCloseable {
         }
         throw new ErrnoException(
                 EFAULT, length + " bytes at 0x" + Long.toHexString(iova) + ": the guest has no such memory");
+    }
+
+    /**
+     * Takes memory for a piece of a range that is about to be written, at once: that costs half of what it costs to take it page by page.
+     * It is no harm when the system does not know how.
+     */
+    void populate(long iova, long length) {
+        for (Piece piece : pieces) {
+            Range range = piece.range();
+            if (iova >= range.iova() && iova < range.end() && length <= range.end() - iova) {
+                long offset = iova - range.iova();
+                FileIo.fallocate(piece.fd().value(), 0, offset, length);
+                piece.mapping().populate(offset, length);
+            }
+        }
     }
 
     /** Nobody uses it any more, and no device has it. */

@@ -1,8 +1,6 @@
 package org.vfio4j.userspace.vmm;
 
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import org.vfio4j.sys.ErrnoException;
 
 /**
@@ -10,8 +8,6 @@ import org.vfio4j.sys.ErrnoException;
  * changes is in the next set. Belongs to one thread.
  */
 final class MemorySender {
-
-    private static final MemorySegment ZEROES = Arena.global().allocate(GuestMemory.PAGE_BYTES, Long.BYTES);
 
     private final GuestMemory memory;
     private final FrameWriter out;
@@ -42,9 +38,9 @@ final class MemorySender {
         MemorySegment piece = memory.segment(iova, length);
         long from = 0;
         while (from < length) {
-            boolean zero = isZero(piece, from);
+            boolean zero = Zeroes.fill(piece, from, GuestMemory.PAGE_BYTES);
             long to = from + GuestMemory.PAGE_BYTES;
-            while (to < length && isZero(piece, to) == zero) {
+            while (to < length && Zeroes.fill(piece, to, GuestMemory.PAGE_BYTES) == zero) {
                 to += GuestMemory.PAGE_BYTES;
             }
             if (!zero) {
@@ -54,11 +50,5 @@ final class MemorySender {
             }
             from = to;
         }
-    }
-
-    private static boolean isZero(MemorySegment memory, long at) {
-        return memory.get(ValueLayout.JAVA_LONG_UNALIGNED, at) == 0
-                && MemorySegment.mismatch(memory, at, at + GuestMemory.PAGE_BYTES, ZEROES, 0, GuestMemory.PAGE_BYTES)
-                        < 0;
     }
 }

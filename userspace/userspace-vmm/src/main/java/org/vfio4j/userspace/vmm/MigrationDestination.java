@@ -25,6 +25,9 @@ public final class MigrationDestination {
     private static final int MAX_ROUNDS = 1 << 20;
     private static final int PIECE = 1 << 20;
 
+    /** Fewer are taken as they are written. */
+    private static final int POPULATE_BYTES = 64 << 10;
+
     private final GuestDevice file;
     private final MigrationChannel channel;
     private final GuestLoader loader;
@@ -32,6 +35,7 @@ public final class MigrationDestination {
     private final MigratingDevice device;
     private final FrameWriter out;
     private final FrameReader in;
+    private final StorageReceiver storage;
 
     // What has come.
     private @Nullable GuestMemory memory;
@@ -41,6 +45,7 @@ public final class MigrationDestination {
     private byte[] msixPending = {};
     private byte[] guestState = {};
     private boolean touched;
+    private int rounds;
 
     /**
      * @param file a device that is not in use
@@ -49,6 +54,20 @@ public final class MigrationDestination {
      * @param maxMemoryBytes the most that a guest may have
      */
     public MigrationDestination(GuestDevice file, MigrationChannel channel, GuestLoader loader, long maxMemoryBytes) {
+        this(file, channel, loader, maxMemoryBytes, List.of());
+    }
+
+    /**
+     * The same for a guest that brings the storage of its disks.
+     *
+     * @param disks to be overwritten by it, which the caller closes; none for guests whose storage is shared
+     */
+    public MigrationDestination(
+            GuestDevice file,
+            MigrationChannel channel,
+            GuestLoader loader,
+            long maxMemoryBytes,
+            List<TargetDisk> disks) {
         this.file = file;
         this.channel = channel;
         this.loader = loader;
@@ -56,6 +75,7 @@ public final class MigrationDestination {
         device = new MigratingDevice(file);
         out = new FrameWriter(channel);
         in = new FrameReader(channel);
+        storage = new StorageReceiver(disks, in);
     }
 
     /**
@@ -107,6 +127,7 @@ public final class MigrationDestination {
                     "migration: a guest with " + memoryBytes + " bytes of memory: the limit is " + maxMemoryBytes);
         }
         loader.check(file, hello.shape());
+        storage.meet(hello.disks());
         return hello;
     }
 
@@ -121,14 +142,16 @@ public final class MigrationDestination {
 
     /** Everything up to END. */
     private void receive(GuestMemory ours) {
-        int rounds = 0;
         while (in.next() != MigrationFrame.END) {
             switch (in.type()) {
                 case MigrationFrame.PAGES -> pages(ours);
                 case MigrationFrame.ZEROES -> zeroes(ours);
-                case MigrationFrame.DEVICE -> device.write(MemorySegment.ofArray(in.data(PIECE)));
+                case MigrationFrame.DEVICE -> deviceState(in.data(PIECE));
+                case MigrationFrame.STORAGE, MigrationFrame.STORAGE_ZEROES -> storage.take();
                 case MigrationFrame.ROUND -> {
                     checkEmpty();
+                    // What is slow about it is part of the round, and not of the end.
+                    storage.sync();
                     if (++rounds > MAX_ROUNDS) {
                         throw new ErrnoException(EPROTO, "migration: more than " + MAX_ROUNDS + " rounds");
                     }
@@ -142,6 +165,26 @@ public final class MigrationDestination {
             }
         }
         checkEmpty();
+        storage.checkWhole();
+        storage.sync();
+    }
+
+    private void deviceState(byte[] piece) {
+        stateHasCome(() -> device.write(MemorySegment.ofArray(piece)));
+    }
+
+    /** A device across a socket says no more than an errno. */
+    private static void stateHasCome(Runnable step) {
+        try {
+            step.run();
+        } catch (ErrnoException e) {
+            throw e.errno() == EINVAL
+                    ? new ErrnoException(
+                            EINVAL,
+                            "migration: the device here does not take the state of the one there, which has other"
+                                    + " limits or another size: the log of its server here says which")
+                    : e;
+        }
     }
 
     private void pages(GuestMemory ours) {
@@ -151,7 +194,11 @@ public final class MigrationDestination {
                     "migration: PAGES of " + in.length() + " bytes: the limit is " + MigrationFrame.MAX_PAGES_BYTES);
         }
         checkPages();
-        in.read(ours.segment(in.value(), in.length()));
+        MemorySegment pages = ours.segment(in.value(), in.length());
+        if (rounds == 0 && in.length() >= POPULATE_BYTES) {
+            ours.populate(in.value(), in.length());
+        }
+        in.read(pages);
     }
 
     private void zeroes(GuestMemory ours) {
@@ -176,7 +223,7 @@ public final class MigrationDestination {
 
     /** The device has all of its state, and memory has come: makes the guest, which does not begin yet. */
     private Guest load(GuestMemory ours) {
-        device.go(VfioMigrationState.STOP);
+        stateHasCome(() -> device.go(VfioMigrationState.STOP));
         VfioPciConfigCopy copy = VfioPciConfigCopy.of(config);
         if (!copy.fits(file)) {
             throw refused("its device has become another one");

@@ -6,17 +6,18 @@ package org.vfio4j.userspace.vmm;
  * <pre>
  *    0       4       8              16              24
  *    +-------+-------+---------------+---------------+---------
- *    | type  |  0    |    value      |    length     |  data
+ *    | type  | index |    value      |    length     |  data
  *    +-------+-------+---------------+---------------+---------
  * </pre>
  *
- * <p>The value of PAGES and ZEROES is an address, that of REFUSED and FAILED an errno; for the others it is 0. Length counts the data,
- * and for ZEROES, which have none, what becomes zero.
+ * <p>The value of PAGES and ZEROES is an address, that of STORAGE and STORAGE_ZEROES an offset in the disk that the index names, that of
+ * REFUSED and FAILED an errno; for the others both are 0. Length counts the data, and for ZEROES and STORAGE_ZEROES, which have none,
+ * what becomes zero.
  */
 final class MigrationFrame {
 
     static final int TYPE = 0;
-    static final int RESERVED = 4;
+    static final int INDEX = 4;
     static final int VALUE = 8;
     static final int LENGTH = 16;
     static final int HEADER_BYTES = 24;
@@ -33,6 +34,8 @@ final class MigrationFrame {
     static final int GUEST = 9;
     static final int END = 10;
     static final int GO = 11;
+    static final int STORAGE = 12;
+    static final int STORAGE_ZEROES = 13;
 
     // From the destination.
     static final int ACCEPTED = 64;
@@ -48,7 +51,15 @@ final class MigrationFrame {
     /** The most that one frame of pages has. */
     static final int MAX_PAGES_BYTES = 2 << 20;
 
+    /** The most that one frame of a disk has. */
+    static final int MAX_STORAGE_BYTES = 1 << 20;
+
     private MigrationFrame() {}
+
+    /** Whether a frame is about a disk, which its index names. */
+    static boolean isStorage(int type) {
+        return type == STORAGE || type == STORAGE_ZEROES;
+    }
 
     static String name(int type) {
         return switch (type) {
@@ -63,6 +74,8 @@ final class MigrationFrame {
             case GUEST -> "GUEST";
             case END -> "END";
             case GO -> "GO";
+            case STORAGE -> "STORAGE";
+            case STORAGE_ZEROES -> "STORAGE_ZEROES";
             case ACCEPTED -> "ACCEPTED";
             case REFUSED -> "REFUSED";
             case ROUND_DONE -> "ROUND_DONE";

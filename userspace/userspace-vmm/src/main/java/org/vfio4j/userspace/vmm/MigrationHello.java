@@ -19,28 +19,75 @@ import org.vfio4j.sys.ErrnoException;
  * @param config the device's configuration space
  * @param migrationFlags {@code VFIO_MIGRATION_*} of its device
  * @param ranges its memory
+ * @param disks those of its disks that come along; none when their storage is shared
  */
 record MigrationHello(
-        String guestKind, byte[] shape, byte[] config, long migrationFlags, List<GuestMemory.Range> ranges) {
+        String guestKind,
+        byte[] shape,
+        byte[] config,
+        long migrationFlags,
+        List<GuestMemory.Range> ranges,
+        List<Disk> disks) {
 
     static final int MAX_BYTES = 1 << 20;
 
     private static final long MAGIC = 0x6d_6a_34_6f_69_66_76L;
-    private static final int VERSION = 1;
+    private static final int VERSION = 2;
     private static final int MAX_PIECE = 256 << 10;
+    private static final int MAX_DISKS = 1024;
+
+    /**
+     * The storage of a disk.
+     *
+     * @param sizeBytes a multiple of {@value #SECTOR_BYTES}
+     * @param blockBytes of what is sent of it at the least, a power of two
+     */
+    record Disk(long sizeBytes, int blockBytes) {
+
+        private static final int SECTOR_BYTES = 512;
+        private static final long MAX_BLOCKS = 1 << 24;
+
+        /** @throws ErrnoException EPROTO for what is no disk */
+        Disk {
+            boolean whole = sizeBytes > 0 && sizeBytes % SECTOR_BYTES == 0;
+            boolean blocks = blockBytes >= SECTOR_BYTES
+                    && blockBytes <= MigrationFrame.MAX_STORAGE_BYTES
+                    && Integer.bitCount(blockBytes) == 1;
+            if (!whole || !blocks || (sizeBytes - 1) / blockBytes >= MAX_BLOCKS) {
+                throw new ErrnoException(
+                        EPROTO,
+                        "migration: a disk of " + sizeBytes + " bytes in blocks of " + blockBytes + ": at most "
+                                + MAX_BLOCKS + " blocks, of at most " + MigrationFrame.MAX_STORAGE_BYTES);
+            }
+        }
+
+        long blocks() {
+            return (sizeBytes - 1) / blockBytes + 1;
+        }
+
+        /** Whether a range is whole blocks of it, of which the last may be cut short. */
+        boolean hasBlocks(long offset, long length) {
+            boolean inside = offset >= 0 && length > 0 && length <= sizeBytes && offset <= sizeBytes - length;
+            return inside
+                    && offset % blockBytes == 0
+                    && (length % blockBytes == 0 || offset + length == sizeBytes);
+        }
+    }
 
     MigrationHello {
         ranges = List.copyOf(ranges);
+        disks = List.copyOf(disks);
     }
 
     byte[] toBytes() {
         byte[] kind = guestKind.getBytes(StandardCharsets.UTF_8);
         int size = 2 * Long.BYTES
-                + 6 * Integer.BYTES
+                + 7 * Integer.BYTES
                 + kind.length
                 + shape.length
                 + config.length
-                + ranges.size() * 2 * Long.BYTES;
+                + ranges.size() * 2 * Long.BYTES
+                + disks.size() * (Long.BYTES + Integer.BYTES);
         ByteBuffer to = ByteBuffer.allocate(size).order(ByteOrder.LITTLE_ENDIAN);
         to.putLong(MAGIC).putInt(VERSION).putInt(GuestMemory.PAGE_BYTES).putLong(migrationFlags);
         to.putInt(kind.length).put(kind);
@@ -48,6 +95,8 @@ record MigrationHello(
         to.putInt(config.length).put(config);
         to.putInt(ranges.size());
         ranges.forEach(range -> to.putLong(range.iova()).putLong(range.sizeBytes()));
+        to.putInt(disks.size());
+        disks.forEach(disk -> to.putLong(disk.sizeBytes()).putInt(disk.blockBytes()));
         return to.array();
     }
 
@@ -82,10 +131,22 @@ record MigrationHello(
                 ranges.add(new GuestMemory.Range(from.getLong(), from.getLong()));
             }
             GuestMemory.check(ranges);
-            return new MigrationHello(kind, shape, config, flags, ranges);
+            return new MigrationHello(kind, shape, config, flags, ranges, disks(from));
         } catch (BufferUnderflowException e) {
             throw new ErrnoException(EPROTO, "migration: a HELLO that ends after " + bytes.length + " bytes");
         }
+    }
+
+    private static List<Disk> disks(ByteBuffer from) {
+        int count = from.getInt();
+        if (count < 0 || count > MAX_DISKS) {
+            throw new ErrnoException(EPROTO, "migration: " + count + " disks: the limit is " + MAX_DISKS);
+        }
+        List<Disk> disks = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            disks.add(new Disk(from.getLong(), from.getInt()));
+        }
+        return disks;
     }
 
     private static byte[] piece(ByteBuffer from) {

@@ -4,7 +4,7 @@ package org.vfio4j.userspace.vmm;
  * What a migration may cost.
  *
  * @param maxDowntimeNs how long the guest may stand still, as far as that can be foreseen
- * @param timeoutNs how long it may take until then; a guest that writes faster than can be sent never gets there
+ * @param timeoutNs how long it may take until then, once everything was sent; a guest that writes faster than can be sent never gets there
  */
 public record MigrationOptions(long maxDowntimeNs, long timeoutNs) {
 

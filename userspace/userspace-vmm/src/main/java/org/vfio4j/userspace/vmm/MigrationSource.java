@@ -6,6 +6,7 @@ import static org.vfio4j.sys.Errno.ETIMEDOUT;
 import java.lang.System.Logger.Level;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.atomic.AtomicReference;
 import org.vfio4j.sys.ErrnoException;
@@ -26,6 +27,7 @@ public final class MigrationSource {
 
     private static final System.Logger LOG = System.getLogger(MigrationSource.class.getName());
     private static final int DEVICE_CHUNK = 1 << 20;
+    private static final long TELL_NS = 100_000_000;
 
     private enum Phase {
         SENDING,
@@ -41,6 +43,7 @@ public final class MigrationSource {
     private final FrameWriter out;
     private final FrameReader in;
     private final MemorySender memory;
+    private final StorageSender storage;
     private final PageSet pages;
     private final DowntimeEstimate estimate = new DowntimeEstimate();
     private final MemorySegment chunk = Arena.ofAuto().allocate(DEVICE_CHUNK, Long.BYTES);
@@ -53,6 +56,9 @@ public final class MigrationSource {
 
     private int rounds;
     private long roundBytes;
+    private long roundBeginNs;
+    private long roundBeginBytes;
+    private long toldNs;
     private long roundNs;
     private long lastRoundNs;
 
@@ -62,6 +68,20 @@ public final class MigrationSource {
             MigrationChannel channel,
             MigrationOptions options,
             MigrationProgress.Listener listener) {
+        this(machine, channel, options, listener, List.of());
+    }
+
+    /**
+     * The same for a guest whose disks come along.
+     *
+     * @param disks those of its device, in order, which the caller closes; none when both sides share their storage
+     */
+    public MigrationSource(
+            VirtualMachine machine,
+            MigrationChannel channel,
+            MigrationOptions options,
+            MigrationProgress.Listener listener,
+            List<SourceDisk> disks) {
         this.machine = machine;
         this.channel = channel;
         this.options = options;
@@ -69,7 +89,8 @@ public final class MigrationSource {
         device = new MigratingDevice(machine.device());
         out = new FrameWriter(channel);
         in = new FrameReader(channel);
-        memory = new MemorySender(machine.memory(), out, this::checkNotCancelled);
+        memory = new MemorySender(machine.memory(), out, this::checkpoint);
+        storage = new StorageSender(disks, out, this::checkpoint);
         pages = new PageSet(machine.memory().ranges());
     }
 
@@ -85,7 +106,7 @@ public final class MigrationSource {
         long start = System.nanoTime();
         try {
             introduce();
-            precopy(start);
+            precopy();
             long stopped = System.nanoTime();
             stopAndCopy();
             commit();
@@ -142,13 +163,14 @@ public final class MigrationSource {
                                 machine.guest().shape(),
                                 VfioPciConfigCopy.of(machine.device()).bytes(),
                                 device.flags(),
-                                machine.memory().ranges())
+                                machine.memory().ranges(),
+                                storage.shapes())
                         .toBytes());
         out.flush();
         in.expect(MigrationFrame.ACCEPTED);
     }
 
-    private void precopy(long start) {
+    private void precopy() {
         boolean deviceToo = device.hasPreCopy();
         // What was told before is part of everything.
         machine.memory().takeWritten(page -> {});
@@ -159,8 +181,9 @@ public final class MigrationSource {
             stateTouched = true;
             device.go(VfioMigrationState.PRE_COPY);
         }
+        round(deviceToo);
+        long start = System.nanoTime();
         while (true) {
-            round(deviceToo);
             MigrationProgress progress = lookAhead(deviceToo);
             listener.at(progress);
             if (progress.expectedDowntimeNs() <= options.maxDowntimeNs()) {
@@ -179,12 +202,17 @@ public final class MigrationSource {
                                 progress.dirtyBytesPerSecond() / 1e6,
                                 progress.bytesPerSecond() / 1e6));
             }
+            round(deviceToo);
         }
     }
 
     private void round(boolean deviceToo) {
         long begin = System.nanoTime();
         long before = out.bytes();
+        roundBeginNs = begin;
+        roundBeginBytes = before;
+        toldNs = begin;
+        storage.send();
         memory.send(pages, rounds == 0);
         if (deviceToo) {
             sendDevice();
@@ -203,19 +231,21 @@ public final class MigrationSource {
 
     private MigrationProgress lookAhead(boolean deviceToo) {
         collect();
-        long memoryBytes = pages.bytes();
+        long storageBytes = storage.bytes();
+        long writtenBytes = pages.bytes() + storageBytes;
         long deviceBytes = device.stopCopyLength();
         if (deviceToo) {
             VfioPrecopyInfo info = device.precopyInfo();
             deviceBytes += info.initialBytes() + info.dirtyBytes();
         }
-        long left = memoryBytes + deviceBytes;
+        long left = writtenBytes + deviceBytes;
         return new MigrationProgress(
                 rounds,
                 out.bytes(),
                 left,
+                storageBytes,
                 estimate.bytesPerSecond(),
-                memoryBytes * 1e9 / Math.max(1, lastRoundNs),
+                writtenBytes * 1e9 / Math.max(1, lastRoundNs),
                 estimate.downtimeNs(left));
     }
 
@@ -229,6 +259,7 @@ public final class MigrationSource {
         machine.guest().tellWritten();
         machine.memory().takeWritten(pages::add);
         device.report(pages);
+        storage.collect();
     }
 
     private void stopAndCopy() {
@@ -240,6 +271,7 @@ public final class MigrationSource {
         stateTouched = true;
         device.go(VfioMigrationState.STOP_COPY);
         addWritten();
+        storage.send();
         memory.send(pages, false);
         sendDevice();
         out.put(MigrationFrame.CONFIG, config.bytes());
@@ -277,6 +309,25 @@ public final class MigrationSource {
     private void leaveDevice() {
         attempt("end the log", device::stopLog);
         attempt("stop the device", () -> device.go(VfioMigrationState.STOP));
+    }
+
+    /** Between pieces of a round: tells how far it is, now and then. */
+    private void checkpoint() {
+        checkNotCancelled();
+        long now = System.nanoTime();
+        if (guestStopped || now - toldNs < TELL_NS) {
+            return;
+        }
+        toldNs = now;
+        long storageBytes = storage.bytes();
+        listener.at(new MigrationProgress(
+                rounds,
+                out.bytes(),
+                storageBytes + pages.bytes(),
+                storageBytes,
+                (out.bytes() - roundBeginBytes) * 1e9 / Math.max(1, now - roundBeginNs),
+                0,
+                Long.MAX_VALUE));
     }
 
     private void checkNotCancelled() {

@@ -11,8 +11,6 @@ import org.vfio4j.sys.ErrnoException;
 /** Bytes as they are: memory goes to the socket, and comes from it, without a copy in between. */
 public final class PlainChannel implements MigrationChannel {
 
-    private static final int SOCKET_BYTES = 4 << 20;
-
     private final SocketChannel socket;
     private final ChannelWatch watch;
 
@@ -24,9 +22,8 @@ public final class PlainChannel implements MigrationChannel {
     public PlainChannel(SocketChannel socket, long patienceNs) {
         this.socket = socket;
         try {
+            // The sizes of its buffers are the kernel's to choose: one that is set is cut to a system's limit, and stays.
             socket.setOption(StandardSocketOptions.TCP_NODELAY, true);
-            socket.setOption(StandardSocketOptions.SO_SNDBUF, SOCKET_BYTES);
-            socket.setOption(StandardSocketOptions.SO_RCVBUF, SOCKET_BYTES);
         } catch (IOException e) {
             throw ErrnoException.of(e, "migration: options of the socket");
         }

@@ -1,5 +1,6 @@
 package org.vfio4j.userspace.vmm;
 
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -16,8 +17,14 @@ final class Arrival {
     }
 
     Arrival(Host host, MigrationChannel channel, long maxMemoryBytes) {
+        this(host, channel, maxMemoryBytes, List.of());
+    }
+
+    /** @param disks that are overwritten */
+    Arrival(Host host, MigrationChannel channel, long maxMemoryBytes, List<TargetDisk> disks) {
         device = host.connect();
-        MigrationDestination destination = new MigrationDestination(device, channel, DiskGuest.LOADER, maxMemoryBytes);
+        MigrationDestination destination =
+                new MigrationDestination(device, channel, DiskGuest.loader(device), maxMemoryBytes, disks);
         Thread.ofPlatform().name("destination").start(() -> {
             try {
                 result.complete(destination.run());

@@ -7,13 +7,20 @@ import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
+import java.util.Optional;
+import java.util.function.LongSupplier;
 import org.vfio4j.block.BlockBackend;
 import org.vfio4j.bluefield.Bluefield;
+import org.vfio4j.bluefield.SnapBackend;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.bus.PciBus;
+import org.vfio4j.mlx5.SnapFunction;
 import org.vfio4j.mlx5core.Mlx5CoreDriver;
 import org.vfio4j.mlx5vfiopci.Mlx5VfioPciAuxiliaryDriver;
 import org.vfio4j.mlx5vfiopci.Mlx5VfioPciDriver;
+import org.vfio4j.nvme.NamespaceOptions;
+import org.vfio4j.nvme.Nvme;
+import org.vfio4j.nvme.NvmeIdentity;
 import org.vfio4j.vfio.LocalDeviceFile;
 import org.vfio4j.vfio.VfioMigrationState;
 import org.vfio4j.vfio.VfioRegistry;
@@ -31,10 +38,17 @@ final class Host implements AutoCloseable {
     static final long IOVA = 1L << 32;
 
     private final Deque<AutoCloseable> opened = new ArrayDeque<>();
-    private final VirtioBlk disk;
+    private final LongSupplier served;
+    private final LongSupplier faults;
     private final Path socket;
 
+    /** With a virtio disk. */
     Host(BlockBackend storage) {
+        this(storage, false);
+    }
+
+    /** With a virtio disk, or an NVMe controller. */
+    Host(BlockBackend storage, boolean isNvme) {
         PciBus bus = new PciBus();
         VfioRegistry registry = new VfioRegistry();
         bus.provide(VfioRegistry.class, registry);
@@ -43,8 +57,23 @@ final class Host implements AutoCloseable {
         bus.register(new Mlx5CoreDriver());
         Bluefield dpu = new Bluefield(bus, PciAddress.parse("07:00.0"));
         opened.push(dpu);
-        disk = VirtioBlk.builder(storage).name("disk").queues(2).queueSize(256).build();
-        dpu.createVirtioBlk(0, PciAddress.parse("08:00.0"), disk);
+        PciAddress at = PciAddress.parse("08:00.0");
+        if (isNvme) {
+            Nvme nvme = Nvme.builder(NvmeIdentity.of("disk"))
+                    .name("disk")
+                    .queuePairs(2)
+                    .namespace(new NamespaceOptions(storage, 512, Optional.empty()))
+                    .build();
+            dpu.create(0, at, SnapFunction.Protocol.NVME, nvme.function(), new NvmeBackend(nvme));
+            served = () -> nvme.counters().writes();
+            faults = () -> nvme.counters().faults();
+        } else {
+            VirtioBlk disk =
+                    VirtioBlk.builder(storage).name("disk").queues(2).queueSize(256).build();
+            dpu.createVirtioBlk(0, at, disk);
+            served = () -> disk.counters().writes();
+            faults = () -> disk.counters().faults();
+        }
         try {
             Path directory = Files.createTempDirectory("vmm");
             opened.push(() -> Files.delete(directory));
@@ -62,8 +91,26 @@ final class Host implements AutoCloseable {
         }
     }
 
-    VirtioBlk disk() {
-        return disk;
+    private record NvmeBackend(Nvme nvme) implements SnapBackend {
+        @Override
+        public void resize(long sizeBytes) {
+            nvme.resize(1, sizeBytes);
+        }
+
+        @Override
+        public void close() {
+            nvme.close();
+        }
+    }
+
+    /** How many writes the disk has done. */
+    long writes() {
+        return served.getAsLong();
+    }
+
+    /** What it has held against its driver. */
+    long faults() {
+        return faults.getAsLong();
     }
 
     /** A connection to the disk: a hypervisor's. */

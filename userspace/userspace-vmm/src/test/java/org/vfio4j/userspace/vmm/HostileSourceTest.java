@@ -159,7 +159,7 @@ class HostileSourceTest {
     private Optional<VirtualMachine> replay(byte[] stream) {
         GuestDevice device = host.connect();
         try {
-            return Optional.of(new MigrationDestination(device, new Replay(stream), DiskGuest.LOADER, 1L << 30).run());
+            return Optional.of(new MigrationDestination(device, new Replay(stream), DiskGuest.loader(device), 1L << 30).run());
         } catch (RuntimeException e) {
             device.close();
             throw e;
@@ -212,7 +212,8 @@ class HostileSourceTest {
                             machine.guest().shape(),
                             VfioPciConfigCopy.of(machine.device()).bytes(),
                             new MigratingDevice(machine.device()).flags(),
-                            ranges)
+                            ranges,
+                            List.of())
                     .toBytes();
         } finally {
             ((DiskGuest) machine.guest()).finish();

@@ -2,6 +2,13 @@ package org.vfio4j.userspace.vmm;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.vfio4j.userspace.vmm.Guests.awaitWork;
+import static org.vfio4j.userspace.vmm.Guests.finish;
+import static org.vfio4j.userspace.vmm.Guests.goesOn;
+import static org.vfio4j.userspace.vmm.Guests.guest;
+import static org.vfio4j.userspace.vmm.Guests.leave;
+import static org.vfio4j.userspace.vmm.Guests.pause;
+import static org.vfio4j.userspace.vmm.Guests.work;
 
 import java.io.IOException;
 import java.io.RandomAccessFile;
@@ -52,11 +59,8 @@ class MigrationTest {
         awaitWork(machine, 300);
         assertThat(guest(machine).counters().moves()).isEqualTo(6);
         DiskGuest.Counters counters = finish(machine);
-        long served =
-                first.disk().counters().writes() + second.disk().counters().writes();
-        assertThat(served).as("each write is done once").isEqualTo(counters.writes());
-        assertThat(first.disk().counters().faults() + second.disk().counters().faults())
-                .isZero();
+        assertThat(first.writes() + second.writes()).as("each write is done once").isEqualTo(counters.writes());
+        assertThat(first.faults() + second.faults()).isZero();
     }
 
     @Test
@@ -127,7 +131,7 @@ class MigrationTest {
         try (Link link = Link.open()) {
             Arrival arrival = new Arrival(second, link.destination());
             MigrationResult result = new MigrationSource(machine, link.source(), OPTIONS, seen::add).run();
-            assertThat(result.rounds()).isEqualTo(seen.size()).isPositive();
+            assertThat(result.rounds()).isEqualTo(seen.getLast().round()).isPositive();
             assertThat(seen.getLast().expectedDowntimeNs()).isLessThanOrEqualTo(OPTIONS.maxDowntimeNs());
             assertThat(result.downtimeNs()).isPositive().isLessThan(result.totalNs());
             assertThat(result.sentBytes()).isGreaterThan(seen.getLast().sentBytes());
@@ -295,53 +299,6 @@ class MigrationTest {
             VirtualMachine there = arrival.machine();
             leave(machine);
             return there;
-        }
-    }
-
-    private static void leave(VirtualMachine machine) {
-        machine.device().close();
-        machine.memory().close();
-    }
-
-    private static DiskGuest.Counters finish(VirtualMachine machine) {
-        long checked = guest(machine).finish();
-        DiskGuest.Counters counters = guest(machine).counters();
-        if (counters.writes() > 0) {
-            assertThat(checked).isPositive();
-        }
-        leave(machine);
-        return counters;
-    }
-
-    private static void goesOn(VirtualMachine machine) {
-        awaitWork(machine, 200);
-        assertThat(new MigratingDevice(machine.device()).state()).isEqualTo(VfioMigrationState.RUNNING);
-    }
-
-    private static void awaitWork(VirtualMachine machine, long more) {
-        long target = work(machine) + more;
-        long deadline = System.nanoTime() + 20_000_000_000L;
-        while (work(machine) < target) {
-            assertThat(guest(machine).failure()).isEmpty();
-            assertThat(System.nanoTime()).as("the guest works").isLessThan(deadline);
-            pause();
-        }
-    }
-
-    private static long work(VirtualMachine machine) {
-        DiskGuest.Counters counters = guest(machine).counters();
-        return counters.reads() + counters.writes();
-    }
-
-    private static DiskGuest guest(VirtualMachine machine) {
-        return (DiskGuest) machine.guest();
-    }
-
-    private static void pause() {
-        try {
-            Thread.sleep(5);
-        } catch (InterruptedException e) {
-            throw new AssertionError(e);
         }
     }
 }
