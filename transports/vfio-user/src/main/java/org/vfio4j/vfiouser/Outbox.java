@@ -66,22 +66,27 @@ final class Outbox implements AutoCloseable {
      * @throws ErrnoException EMFILE when its descriptors cannot be kept: nothing of it is sent then
      */
     int send(OutMessage message) {
-        return send(message.buffer(), message.size(), message.fds());
+        return send(message.buffer(), 0, message.size(), message.fds());
     }
 
     /** Sends or keeps a message that lies in one piece: 0, or -errno when the connection is lost. */
     int send(MemorySegment message, long length) {
-        return send(message, length, List.of());
+        return send(message, 0, length, List.of());
     }
 
-    private synchronized int send(MemorySegment message, long length, List<Fd> fds) {
+    /**
+     * Sends or keeps {@code length} bytes of a buffer, which are a message: otherwise as {@link #send(OutMessage)}.
+     *
+     * @param fds they stay the caller's
+     */
+    synchronized int send(MemorySegment buffer, long at, long length, List<Fd> fds) {
         long sent = 0;
         if (closed) {
             return -ENOTCONN;
         }
         if (!backlogged) {
             int[] numbers = numbers(fds);
-            sent = io.send(socket.value(), message, 0, length, numbers, numbers.length, MSG_DONTWAIT);
+            sent = io.send(socket.value(), buffer, at, length, numbers, numbers.length, MSG_DONTWAIT);
             if (sent < 0) {
                 if (sent != -EAGAIN && sent != -EINTR) {
                     return (int) sent;
@@ -95,7 +100,7 @@ final class Outbox implements AutoCloseable {
                 long start = bytesSent + (to - from);
                 keptFds.add(new KeptFds(start, start + length, duplicates(fds)));
             }
-            keep(message, sent, length - sent);
+            keep(buffer, at + sent, length - sent);
         }
         return 0;
     }
