@@ -31,7 +31,8 @@ import org.vfio4j.sys.ErrnoException;
  */
 public record VfioMsixCopy(byte[] table, BitSet pending) {
 
-    private static final VfioMsixCopy NOTHING = new VfioMsixCopy(new byte[0], new BitSet());
+    /** Of a device without a table, or of one that nobody has set up. */
+    public static final VfioMsixCopy NOTHING = new VfioMsixCopy(new byte[0], new BitSet());
 
     /**
      * Where table and pending bits are.

@@ -14,18 +14,12 @@ public interface FunctionJournal {
     long sizeBytes();
 
     /**
-     * Keeps itself there from now on. Nobody has used it yet.
-     *
-     * @param address of {@link #sizeBytes} bytes of zeroes, a multiple of 64; they stay until the function is closed
-     */
-    void begin(long address);
-
-    /**
      * Goes on where the function was that has kept itself there, and keeps itself there from now on. It is suspended, and stays so. What
      * that one had taken from its driver and not answered is done again, and its driver is interrupted once too often rather than once too
      * little.
      *
-     * @param address as for {@link #begin}; whoever wrote there has ended
+     * @param address of {@link #sizeBytes} bytes, a multiple of 64, which stay until the function is closed: zeroes where nobody was before,
+     *     or what one has left there whose process has ended
      * @throws org.vfio4j.sys.ErrnoException EINVAL, saying why, when it is no state that this function can have: nothing has changed then
      */
     void recover(long address);

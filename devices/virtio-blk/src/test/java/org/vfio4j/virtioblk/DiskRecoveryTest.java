@@ -58,7 +58,7 @@ class DiskRecoveryTest {
     DiskRecoveryTest() {
         disk = disk();
         journal = Mapping.anonymous(journal(disk).sizeBytes());
-        journal(disk).begin(journal.address());
+        journal(disk).recover(journal.address());
     }
 
     @AfterEach

@@ -487,11 +487,6 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
         }
 
         @Override
-        public void begin(long address) {
-            journal = new VirtioJournal(address, stateBytes(), shape);
-        }
-
-        @Override
         public void recover(long address) {
             VirtioJournal from = new VirtioJournal(address, stateBytes(), shape);
             Optional<byte[]> last = from.read();

@@ -68,7 +68,7 @@ final class Connection implements EventSource {
     private final DmaRequests requests;
     private final IoAddressSpace space;
     private final Commands commands;
-    private final Optional<ConfigWatch> watch;
+    private final Optional<ConfigWatch> configWatch;
 
     // What follows belongs to the loop's thread.
     private State state = State.WATCHED;
@@ -94,7 +94,7 @@ final class Connection implements EventSource {
             Counters counters,
             PeerLog log,
             Runnable onEnd) {
-        this.watch = watch;
+        configWatch = watch;
         this.loop = loop;
         this.socket = socket;
         this.file = file;
@@ -112,7 +112,7 @@ final class Connection implements EventSource {
     void start() {
         try {
             CommandAtConnect.set(file);
-            watch.ifPresent(ConfigWatch::write);
+            configWatch.ifPresent(ConfigWatch::write);
             file.attach(space);
             token = loop.add(socket, EPOLLIN, this);
         } catch (RuntimeException e) {
@@ -213,6 +213,7 @@ final class Connection implements EventSource {
             } else {
                 // The other one may have ended before it had let the client in.
                 CommandAtConnect.set(file);
+                configWatch.ifPresent(ConfigWatch::write);
             }
             inbox.begin(from.rest(), from.restFds());
         } catch (RuntimeException e) {
@@ -402,8 +403,8 @@ final class Connection implements EventSource {
         try {
             commands.handle(message, reply);
         } finally {
-            if (watch.isPresent()) {
-                watch.get().handled(message);
+            if (configWatch.isPresent()) {
+                configWatch.get().handled(message);
             }
         }
     }

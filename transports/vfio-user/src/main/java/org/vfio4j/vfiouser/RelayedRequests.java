@@ -99,7 +99,10 @@ final class RelayedRequests implements AutoCloseable {
     /** The first request, with its descriptors for whoever takes them, until {@link #removeHead}. */
     Message head() {
         head.moveTo(at[first], size[first]);
-        fds.get(first).forEach(head::addFd);
+        List<Fd> own = fds.get(first);
+        for (int i = 0; i < own.size(); i++) {
+            head.addFd(own.get(i));
+        }
         return head;
     }
 
