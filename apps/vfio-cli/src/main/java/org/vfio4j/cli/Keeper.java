@@ -50,6 +50,7 @@ final class Keeper implements AutoCloseable {
     private byte[] estateNames = {};
     private List<Fd> estate = List.of();
     private boolean hasServed;
+    private boolean servesNow;
     private long endedNs;
 
     private volatile @Nullable Process server;
@@ -87,7 +88,9 @@ final class Keeper implements AutoCloseable {
             if (!hasServed) {
                 return code == ExitCode.OK ? ExitCode.FAILED : code;
             }
-            Optional<Duration> pause = limit.ended(System.nanoTime());
+            // One that ends in good order was asked to, for another to take its place.
+            boolean asked = servesNow && code == ExitCode.OK;
+            Optional<Duration> pause = asked ? Optional.of(Duration.ZERO) : limit.ended(System.nanoTime());
             if (pause.isEmpty()) {
                 err.println("vfio: serve: the server has ended " + limit + ": giving up, its clients are disconnected");
                 err.println("try: the same without --supervised, to see why");
@@ -97,6 +100,12 @@ final class Keeper implements AutoCloseable {
             Thread.sleep(pause.get());
         }
         return ExitCode.OK;
+    }
+
+    /** The server that runs; 0 for none. */
+    long serverPid() {
+        Process running = server;
+        return running == null ? 0 : running.pid();
     }
 
     /** Ends it, and its server in good order. */
@@ -133,6 +142,7 @@ final class Keeper implements AutoCloseable {
     private int runServer() throws InterruptedException {
         List<String> command = new ArrayList<>(program);
         command.addAll(List.of(ServeCommand.KEPT_BY, control.toString()));
+        servesNow = false;
         Process process = start(command);
         server = process;
         try {
@@ -250,6 +260,7 @@ final class Keeper implements AutoCloseable {
                     (System.nanoTime() - endedNs) / 1e6);
         }
         hasServed = true;
+        servesNow = true;
     }
 
     private VfioUserRelay relay(String path) {

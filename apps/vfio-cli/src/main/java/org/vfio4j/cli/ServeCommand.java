@@ -156,6 +156,11 @@ final class ServeCommand implements Callable<Integer> {
         return groups;
     }
 
+    /** Whether this is to be a process that has another one serve. */
+    static boolean isKeeper(String... args) {
+        return List.of(args).contains(SUPERVISED) && !List.of(args).contains(KEPT_BY);
+    }
+
     /** What --help ends with. */
     static String[] footer() {
         List<String> lines = new ArrayList<>(List.of("", "Devices:"));
@@ -181,11 +186,8 @@ final class ServeCommand implements Callable<Integer> {
         if (print != null && !print.equals("qemu")) {
             throw CliException.usage("--print " + print + ": there is qemu", "--print qemu");
         }
-        if (supervised && keptBy == null) {
-            return supervise();
-        }
         if (keptBy == null) {
-            return serve();
+            return supervised ? supervise() : serve();
         }
         try (KeptServer server = KeptServer.of(keptBy)) {
             kept = Optional.of(server);
@@ -250,8 +252,7 @@ final class ServeCommand implements Callable<Integer> {
                 if (kept.filter(KeptServer::isSuccessor).isEmpty()) {
                     announce(state, machine.mdevs(), mount);
                 }
-                int code = run == null ? stop.await() : stop.awaitOr(command(run, state));
-                return code;
+                return run == null ? stop.await() : stop.awaitOr(command(run, state));
             }
         } finally {
             // Its end is no end for its clients.
