@@ -1,9 +1,12 @@
 package org.vfio4j.cli;
 
 import java.nio.file.Path;
+import java.util.Optional;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.vfio.LocalDeviceFile;
+import org.vfio4j.vfio.VfioMsixCopy;
 import org.vfio4j.vfiouser.EventLoop;
+import org.vfio4j.vfiouser.ServerHandover;
 import org.vfio4j.vfiouser.VfioUserServer;
 import org.vfio4j.vfiouser.VfioUserServerOptions;
 
@@ -34,6 +37,49 @@ sealed interface Endpoint {
 
         @Override
         public void close() {}
+    }
+
+    /**
+     * A socket at a path that the process's keeper listens on: clients come by way of it, and stay when this process dies.
+     *
+     * @param path of the keeper's socket
+     * @param listening where the keeper's connections come in, owned by this
+     * @param memory what the function keeps outside of this process; the keeper's client closes it
+     */
+    record Kept(Path path, Fd listening, KeptFunction memory) implements Endpoint {
+
+        @Override
+        public VfioUserServer serve(EventLoop loop, LocalDeviceFile file, VfioUserServerOptions options) {
+            // A driver has it again: nothing is left of what a user had set up before.
+            VfioUserServer server = VfioUserServer.resume(
+                    loop,
+                    listening.dup(),
+                    Optional.empty(),
+                    Optional.empty(),
+                    VfioMsixCopy.NOTHING,
+                    file,
+                    options,
+                    memory);
+            server.startTakenOver();
+            return server;
+        }
+
+        /** Goes on where a process was that has died: see {@link VfioUserServer#resume}. */
+        VfioUserServer resume(
+                EventLoop loop, LocalDeviceFile file, VfioUserServerOptions options, Optional<ServerHandover> client) {
+            return VfioUserServer.resume(
+                    loop, listening.dup(), client, memory.config(), memory.msix(), file, options, memory);
+        }
+
+        @Override
+        public String socket() {
+            return path.toAbsolutePath().toString();
+        }
+
+        @Override
+        public void close() {
+            listening.close();
+        }
     }
 
     /**

@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Function;
 import org.vfio4j.bus.AuxiliaryDevice;
 import org.vfio4j.bus.BusDevice;
 import org.vfio4j.bus.PciAddress;
@@ -44,6 +45,7 @@ final class Machine implements AutoCloseable {
     private final MdevHost mdevs;
     private final MachineVirtuals virtuals;
     private volatile boolean takingOver;
+    private volatile Function<Path, Endpoint> endpoints = Endpoint.AtPath::new;
     // Held while a function comes that a DPU emulates.
     private final Object growing = new Object();
     private boolean closed;
@@ -102,6 +104,15 @@ final class Machine implements AutoCloseable {
 
     void setTakingOver(boolean waits) {
         takingOver = waits;
+    }
+
+    /** Where its functions are served that are to be served at a path. */
+    Endpoint endpoint(Path path) {
+        return endpoints.apply(path);
+    }
+
+    void setEndpoints(Function<Path, Endpoint> others) {
+        endpoints = others;
     }
 
     List<MachineFunction> functions() {

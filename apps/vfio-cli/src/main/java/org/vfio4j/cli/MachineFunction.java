@@ -5,6 +5,7 @@ import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.ENODEV;
 import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -22,12 +23,14 @@ import org.vfio4j.bus.PciDevice;
 import org.vfio4j.bus.PciDriver;
 import org.vfio4j.bus.PciSriov;
 import org.vfio4j.devicemodel.DeviceStatistics;
+import org.vfio4j.devicemodel.FunctionJournal;
 import org.vfio4j.devicemodel.FunctionState;
 import org.vfio4j.devicemodel.QueueSnapshot;
 import org.vfio4j.mlx5.SnapFunction;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.vfio.LocalDeviceFile;
 import org.vfio4j.vfio.VfioDevice;
+import org.vfio4j.vfiouser.ServerHandover;
 import org.vfio4j.vfiouser.VfioUserServer;
 import org.vfio4j.vfiouser.VfioUserServerOptions;
 
@@ -151,6 +154,21 @@ final class MachineFunction implements AutoCloseable {
         });
     }
 
+    /** The same at a path, as its machine serves there. */
+    void serveAt(Path path, VfioUserServerOptions options) {
+        serve(machine.endpoint(path), options);
+    }
+
+    /** Where it is to be served; empty for nowhere. */
+    Optional<Endpoint> endpoint() {
+        return service.map(Service::endpoint);
+    }
+
+    /** Has it served elsewhere than was said, before it is served at all. */
+    void moveTo(Endpoint other) {
+        exclusively("serve", List.of(this), () -> service = service.map(how -> new Service(other, how.options())));
+    }
+
     /** Whether it is served now. */
     boolean isServed() {
         return server.isPresent();
@@ -228,6 +246,40 @@ final class MachineFunction implements AutoCloseable {
             }
             state.load(from.state());
         });
+    }
+
+    /**
+     * Goes on where a process has died, or begins. It serves nobody before {@link #startTakenOver}.
+     *
+     * @param endpoint where it is served
+     * @param client who is connected there
+     * @throws ErrnoException EINVAL when it is another function, or set up otherwise; EOPNOTSUPP when it cannot be
+     */
+    void resume(Endpoint.Kept endpoint, Optional<ServerHandover> client) {
+        exclusively("resume", List.of(this), () -> {
+            FunctionJournal journal = functionJournal();
+            FunctionState state = functionState();
+            state.suspend();
+            LocalDeviceFile file = open();
+            try {
+                inspection = Inspection.of(file);
+                server = Optional.of(endpoint.resume(
+                        machine.eventLoop(), file, service.orElseThrow().options(), client));
+                served = Optional.of(file);
+            } catch (RuntimeException e) {
+                file.close();
+                throw e;
+            }
+            journal.recover(endpoint.memory().address());
+        });
+    }
+
+    /** What it keeps of itself outside of this process. */
+    FunctionJournal functionJournal() {
+        return device.function()
+                .platform(FunctionJournal.class)
+                .orElseThrow(() -> new ErrnoException(
+                        EOPNOTSUPP, "supervise " + device + ": a " + emulated.kind() + " cannot go on after a crash"));
     }
 
     /** Works, and serves its client. */

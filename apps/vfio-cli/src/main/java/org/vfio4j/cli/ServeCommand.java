@@ -3,6 +3,7 @@ package org.vfio4j.cli;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -30,6 +31,12 @@ final class ServeCommand implements Callable<Integer> {
 
     static final String NAME = "serve";
 
+    /** Names the socket of the keeper that has started this server. */
+    static final String KEPT_BY = "--kept-by";
+
+    private static final String SUPERVISED = "--supervised";
+    private static final int MOST_ENDS = 5;
+    private static final Duration WITHIN = Duration.ofMinutes(1);
     private static final String NEXT_DEVICE = "+";
     private static final Set<String> PROCESS_OPTIONS = Set.of(
             "--config",
@@ -41,9 +48,10 @@ final class ServeCommand implements Callable<Integer> {
             "--vfio-pci",
             "--facts",
             "--definitions",
+            KEPT_BY,
             "-o",
             "--output");
-    private static final Set<String> PROCESS_FLAGS = Set.of("--trust-client", "-h", "--help", "-V", "--version");
+    private static final Set<String> PROCESS_FLAGS = Set.of("--trust-client", SUPERVISED, "-h", "--help", "-V", "--version");
 
     private final List<List<String>> furtherDevices;
     private final List<String> arguments;
@@ -102,8 +110,18 @@ final class ServeCommand implements Callable<Integer> {
     @Option(names = "--print", paramLabel = "qemu", description = "Print only QEMU's options, for scripts.")
     private @Nullable String print;
 
+    @Option(
+            names = SUPERVISED,
+            description = "Keep clients connected when the server dies, and start another one for them: virtio-blk only.")
+    private boolean supervised;
+
+    @Option(names = KEPT_BY, hidden = true)
+    private @Nullable Path keptBy;
+
     @Mixin
     private OutputOption output = new OutputOption();
+
+    private Optional<KeptServer> kept = Optional.empty();
 
     /**
      * @param furtherDevices the words behind each +
@@ -139,6 +157,11 @@ final class ServeCommand implements Callable<Integer> {
         return groups;
     }
 
+    /** Whether this is to be a process that has another one serve. */
+    static boolean isKeeper(String... args) {
+        return List.of(args).contains(SUPERVISED) && !List.of(args).contains(KEPT_BY);
+    }
+
     /** What --help ends with. */
     static String[] footer() {
         List<String> lines = new ArrayList<>(List.of("", "Devices:"));
@@ -164,13 +187,48 @@ final class ServeCommand implements Callable<Integer> {
         if (print != null && !print.equals("qemu")) {
             throw CliException.usage("--print " + print + ": there is qemu", "--print qemu");
         }
+        if (keptBy == null) {
+            return supervised ? supervise() : serve();
+        }
+        try (KeptServer server = KeptServer.of(keptBy)) {
+            kept = Optional.of(server);
+            return serve();
+        } finally {
+            kept = Optional.empty();
+        }
+    }
+
+    private int supervise() throws InterruptedException {
+        if (run != null || sysfsFuse != null) {
+            throw CliException.usage(
+                    (run != null ? "--run" : "--sysfs-fuse") + " ends with its server: it does not go with " + SUPERVISED,
+                    "without it");
+        }
+        List<String> program = new ArrayList<>(ServerProgram.own(arguments));
+        program.addAll(arguments);
+        StopSignal stop = StopSignal.install();
+        try (Keeper keeper = new Keeper(program, new RestartLimit(MOST_ENDS, WITHIN), output.err())) {
+            Thread.ofPlatform().daemon().name("stop").start(() -> {
+                try {
+                    stop.await();
+                    keeper.stop();
+                } catch (InterruptedException e) {
+                    // The process ends.
+                }
+            });
+            return keeper.run();
+        }
+    }
+
+    private int serve() throws Exception {
         // All words are looked at before anything is opened.
         ServePlan plan = plan();
         VfioPciOptions options = vfioPciOptions(plan);
-        StopSignal stop = StopSignal.install();
+        StopSignal stop = kept.isPresent() ? StopSignal.installKept() : StopSignal.install();
         try (ServerDirectory directory = inDirectory(ServerDirectory::create);
                 Machine machine = machine(options, plan)) {
-            machine.setTakingOver(takeover.isPresent());
+            machine.setTakingOver(takeover.isPresent() || kept.isPresent());
+            kept.ifPresent(server -> machine.setEndpoints(server::endpoint));
             // Others read its name, from other directories.
             Path view = Optional.ofNullable(sysfs)
                     .or(() -> plan.options().sysfs())
@@ -179,6 +237,14 @@ final class ServeCommand implements Callable<Integer> {
             plan.plugInto(machine, serverOptions(plan));
             machine.mdevs().startDefined(definitions.definitions());
             takeover.ifPresent(from -> takeOver(from, machine));
+            kept.ifPresent(server -> begin(server, machine, stop));
+            return serve(plan, machine, directory, view, stop);
+        }
+    }
+
+    private int serve(ServePlan plan, Machine machine, ServerDirectory directory, Path view, StopSignal stop)
+            throws Exception {
+        try {
             StorageCopies copies = new StorageCopies(machine);
             UpgradeSource upgrade = new UpgradeSource(
                     machine, arguments, () -> obstacle(machine, plan, copies), Rehearsal::run, stop::stop);
@@ -190,9 +256,14 @@ final class ServeCommand implements Callable<Integer> {
                             inDirectory(() -> ServerControl.start(machine, directory, view, conversations));
                     SysfsMount mount = SysfsMount.open(machine, control, fuseDirectory(plan), view)) {
                 ServerState state = control.state();
-                announce(state, machine.mdevs(), mount);
+                if (kept.filter(KeptServer::isSuccessor).isEmpty()) {
+                    announce(state, machine.mdevs(), mount);
+                }
                 return run == null ? stop.await() : stop.awaitOr(command(run, state));
             }
+        } finally {
+            // Its end is no end for its clients.
+            kept.ifPresent(KeptServer::freeze);
         }
     }
 
@@ -202,6 +273,9 @@ final class ServeCommand implements Callable<Integer> {
 
     /** Why another process cannot take over from this one; empty when it can. */
     private Optional<String> obstacle(Machine machine, ServePlan plan, StorageCopies copies) {
+        if (kept.isPresent()) {
+            return Optional.of("it is supervised; kill -TERM it, and its keeper starts another in its place");
+        }
         if (copies.areUnderWay()) {
             return Optional.of("a guest takes its storage along, or brings it");
         }
@@ -221,6 +295,25 @@ final class ServeCommand implements Callable<Integer> {
                 : Optional.of("its mediated devices cannot be handed over");
     }
 
+    private void begin(KeptServer server, Machine machine, StopSignal stop) {
+        if (!machine.mdevs().bus().parents().isEmpty()) {
+            throw new CliException(
+                    ExitCode.UNSUPPORTED,
+                    "mediated devices cannot go on after a crash: they do not go with " + SUPERVISED,
+                    "vfio serve without " + SUPERVISED);
+        }
+        try {
+            server.begin(machine);
+        } catch (ErrnoException e) {
+            server.freeze();
+            throw new CliException(e, "vfio serve without " + SUPERVISED);
+        }
+        server.watch(() -> {
+            stop.stop();
+            Optional.ofNullable(keptBy).map(Path::getParent).ifPresent(Keeper::delete);
+        });
+    }
+
     private void takeOver(Takeover from, Machine machine) {
         try (from) {
             long pauseNs = from.finish(machine);
@@ -236,7 +329,9 @@ final class ServeCommand implements Callable<Integer> {
     }
 
     private ServePlan plan() {
-        DeviceKinds kinds = new DeviceKinds(takeover.map(Takeover::storage).orElse(Storage.ANEW));
+        DeviceKinds kinds = new DeviceKinds(takeover.map(Takeover::storage)
+                .or(() -> kept.map(KeptServer::storage))
+                .orElse(Storage.ANEW));
         if (config == null) {
             List<DeviceGroup> groups = new ArrayList<>(List.of(first));
             furtherDevices.forEach(words -> groups.add(DeviceGroup.parse(words)));
@@ -261,8 +356,9 @@ final class ServeCommand implements Callable<Integer> {
     }
 
     private VfioUserServerOptions serverOptions(ServePlan plan) {
-        return VfioUserServerOptions.DEFAULTS.withTrustClient(
-                trustClient || plan.options().trustClient());
+        return VfioUserServerOptions.DEFAULTS
+                .withTrustClient(trustClient || plan.options().trustClient())
+                .withReplaceable(kept.isPresent());
     }
 
     private VfioPciOptions vfioPciOptions(ServePlan plan) {

@@ -13,7 +13,7 @@ final class Sockets {
 
     static void serve(MachineFunction function, Path path, VfioUserServerOptions options) {
         try {
-            function.serve(new Endpoint.AtPath(path), options);
+            function.serveAt(path, options);
         } catch (ErrnoException e) {
             throw new CliException(e, hint(e.errno(), path));
         }

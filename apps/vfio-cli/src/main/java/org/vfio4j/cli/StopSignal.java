@@ -4,6 +4,7 @@ import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import sun.misc.Signal;
+import sun.misc.SignalHandler;
 
 /** SIGTERM, SIGINT, and SIGHUP when its terminal goes: they end a serving process in good order, with exit code 0. */
 final class StopSignal {
@@ -11,6 +12,16 @@ final class StopSignal {
     private final CountDownLatch stopped = new CountDownLatch(1);
 
     private StopSignal() {}
+
+    /** For a process that another one ends: the terminal's signals, which go to both, are that one's. */
+    static StopSignal installKept() {
+        StopSignal stop = new StopSignal();
+        Signal.handle(new Signal("TERM"), signal -> stop.stopped.countDown());
+        for (String name : List.of("INT", "HUP")) {
+            Signal.handle(new Signal(name), SignalHandler.SIG_IGN);
+        }
+        return stop;
+    }
 
     static StopSignal install() {
         StopSignal stop = new StopSignal();

@@ -92,6 +92,11 @@ public final class RawMemory {
         VarHandle.fullFence();
     }
 
+    /** Orders the stores before it against the stores after it: whoever sees one of these has all of those. */
+    public static void storeFence() {
+        VarHandle.storeStoreFence();
+    }
+
     /** Copies {@code length} bytes; the ranges may overlap. */
     public static void copy(long source, long destination, long length) {
         MemorySegment.copy(ALL, source, ALL, destination, length);

@@ -75,10 +75,19 @@ public final class UnixSocket {
      * Connects to {@code path}.
      *
      * @return a blocking socket
-     * @throws ErrnoException ENOENT, EACCES, ECONNREFUSED when nobody listens there, EAGAIN when its queue is full
+     * @throws ErrnoException ENOENT, EACCES, ECONNREFUSED when nobody listens there
      */
     public static Fd connect(Path path) {
-        Fd socket = socket(0);
+        return connect(path, 0);
+    }
+
+    /** The same with a non-blocking socket: does not wait where the queue is full, but fails with EAGAIN. */
+    public static Fd connectNow(Path path) {
+        return connect(path, SOCK_NONBLOCK);
+    }
+
+    private static Fd connect(Path path, int flags) {
+        Fd socket = socket(flags);
         try {
             address(CONNECT, socket, path, "connect " + path);
             return socket;

@@ -31,12 +31,18 @@ import org.vfio4j.sys.ErrnoException;
  */
 public record VfioMsixCopy(byte[] table, BitSet pending) {
 
-    private static final VfioMsixCopy NOTHING = new VfioMsixCopy(new byte[0], new BitSet());
+    /** Of a device without a table, or of one that nobody has set up. */
+    public static final VfioMsixCopy NOTHING = new VfioMsixCopy(new byte[0], new BitSet());
 
-    /** Where table and pending bits are. */
-    private record Place(int vectors, int tableBar, long tableOffset, int pbaBar, long pbaOffset) {
+    /**
+     * Where table and pending bits are.
+     *
+     * @param vectors how many there are; 0 without MSI-X
+     */
+    public record Place(int vectors, int tableBar, long tableOffset, int pbaBar, long pbaOffset) {
 
-        static Place of(VfioPciConfigCopy config) {
+        /** As a configuration space says. */
+        public static Place of(VfioPciConfigCopy config) {
             int msix = config.capability(PCI_CAP_ID_MSIX);
             int vectors = msix == 0 ? 0 : (config.u16(msix + PCI_MSIX_FLAGS) & PCI_MSIX_FLAGS_QSIZE) + 1;
             int table = vectors == 0 ? 0 : config.u32(msix + PCI_MSIX_TABLE);
@@ -49,7 +55,8 @@ public record VfioMsixCopy(byte[] table, BitSet pending) {
                     Integer.toUnsignedLong(pba & PCI_MSIX_PBA_OFFSET));
         }
 
-        int tableBytes() {
+        /** How long the table is. */
+        public int tableBytes() {
             return vectors * PCI_MSIX_ENTRY_SIZE;
         }
 

@@ -22,6 +22,7 @@ import org.vfio4j.devicemodel.DeviceRecorder;
 import org.vfio4j.devicemodel.DeviceStatistics;
 import org.vfio4j.devicemodel.EmulatedFunction;
 import org.vfio4j.devicemodel.EmulatedFunctionBuilder;
+import org.vfio4j.devicemodel.FunctionJournal;
 import org.vfio4j.devicemodel.FunctionState;
 import org.vfio4j.devicemodel.QueuePolling;
 import org.vfio4j.devicemodel.QueueThreads;
@@ -64,6 +65,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
     private final Doorbells doorbells;
     private final EmulatedFunction function;
     private final NvmeRegisters registers = new NvmeRegisters(new Steps());
+    private final NvmeFunctionJournal journal = new NvmeFunctionJournal(this, registers);
     private final AdminHandler handler;
     private final Controller controller;
     private final List<NvmeWork> works = new ArrayList<>();
@@ -94,6 +96,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
                 .powerManagement()
                 .pciExpress()
                 .platform(FunctionState.class, new NvmeFunctionState(this))
+                .platform(FunctionJournal.class, journal)
                 .platform(DeviceStatistics.class, statistics);
         parts.sriov.addTo(builder, PCI_DEVICE_ID_NVME_SNAP);
         if (parts.mappable) {
@@ -224,6 +227,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
     @Override
     public void reset() {
         threads.callQuiesced(this::resetQuiesced);
+        journal.changed();
         resume();
     }
 
@@ -295,6 +299,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
         public void write(long offset, int width, long value) {
             if (offset < REG_DOORBELLS) {
                 registers.write(offset, width, value);
+                journal.changed();
             } else if (width >= Integer.BYTES) {
                 ring(offset, (int) value);
                 if (width == Long.BYTES) {

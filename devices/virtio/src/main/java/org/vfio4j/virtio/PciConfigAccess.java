@@ -25,13 +25,18 @@ final class PciConfigAccess {
     private final int bar;
     private final long barBytes;
     private final BarHandler handler;
+    private final Runnable onMoved;
     private int capabilityAt;
     private long barWanted;
     private long offset;
     private long length;
 
-    /** @param bar the one BAR that can be reached */
-    PciConfigAccess(int bar, long barBytes, BarHandler handler) {
+    /**
+     * @param bar the one BAR that can be reached
+     * @param onMoved run when the driver looks somewhere else
+     */
+    PciConfigAccess(int bar, long barBytes, BarHandler handler, Runnable onMoved) {
+        this.onMoved = onMoved;
         this.bar = bar;
         this.barBytes = barBytes;
         this.handler = handler;
@@ -58,14 +63,19 @@ final class PciConfigAccess {
         return List.of(
                 Register.at(at + VIRTIO_PCI_CAP_LEN, 1, "cap_len").reset(SIZE),
                 Register.at(at + VIRTIO_PCI_CAP_CFG_TYPE, 1, "cfg_type").reset(VIRTIO_PCI_CAP_PCI_CFG),
-                Register.at(at + VIRTIO_PCI_CAP_BAR, 1, "bar").writable().onWrite(value -> barWanted = value),
-                Register.at(at + VIRTIO_PCI_CAP_OFFSET, 4, "offset").writable().onWrite(value -> offset = value),
-                Register.at(at + VIRTIO_PCI_CAP_LENGTH, 4, "length").writable().onWrite(value -> length = value),
+                Register.at(at + VIRTIO_PCI_CAP_BAR, 1, "bar").writable().onWrite(value -> moved(() -> barWanted = value)),
+                Register.at(at + VIRTIO_PCI_CAP_OFFSET, 4, "offset").writable().onWrite(value -> moved(() -> offset = value)),
+                Register.at(at + VIRTIO_PCI_CAP_LENGTH, 4, "length").writable().onWrite(value -> moved(() -> length = value)),
                 Register.at(at + VIRTIO_PCI_CAP_SIZE, 4, "pci_cfg_data")
                         .writable()
                         .readActs()
                         .computed(() -> isLegal() ? handler.read(offset, (int) length) : 0)
                         .onWrite(this::write));
+    }
+
+    private void moved(Runnable by) {
+        by.run();
+        onMoved.run();
     }
 
     private void write(long value) {

@@ -4,6 +4,7 @@ import static org.vfio4j.virtio.VirtioRing.VRING_AVAIL_ALIGN;
 import static org.vfio4j.virtio.VirtioRing.VRING_DESC_ALIGN;
 import static org.vfio4j.virtio.VirtioRing.VRING_USED_ALIGN;
 
+import org.jspecify.annotations.Nullable;
 import org.vfio4j.devicemodel.QueueStatistics;
 
 /** What the driver says of one queue through the common configuration (Virtual I/O Device 1.2, 4.1.4.3). */
@@ -86,9 +87,10 @@ final class QueueConfig {
         used = from.used();
     }
 
-    SplitQueue create(int index, int maxChain, long features, QueueStatistics statistics) {
+    SplitQueue create(
+            int index, int maxChain, long features, QueueStatistics statistics, @Nullable InFlight inFlight) {
         boolean eventIndex = VirtioConfig.has(features, VirtioConfig.VIRTIO_RING_F_EVENT_IDX);
         RingMemory memory = new RingMemory(desc, avail, used, size, eventIndex);
-        return new SplitQueue(index, memory, size, maxChain, features, statistics);
+        return new SplitQueue(index, memory, size, maxChain, features, statistics, inFlight);
     }
 }

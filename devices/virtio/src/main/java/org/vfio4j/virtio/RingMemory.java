@@ -103,6 +103,11 @@ final class RingMemory implements AutoCloseable {
         return window.read(availIova + VRING_AVAIL_IDX, avail + VRING_AVAIL_IDX, 2);
     }
 
+    /** Brings the used index to a copy that has just been begun: 0 or a negative errno. */
+    int fetchUsedIndex(DmaWindow window) {
+        return window.read(usedIova + VRING_USED_IDX, used + VRING_USED_IDX, 2);
+    }
+
     /** Brings a copy's available ring and descriptors up to date, after the index: 0 or a negative errno. */
     int fetchEntries(DmaWindow window) {
         int error = window.read(availIova + VRING_AVAIL_RING, avail + VRING_AVAIL_RING, 2L * size);

@@ -14,6 +14,7 @@ import static org.vfio4j.virtio.VirtioRing.VRING_USED_IDX;
 import static org.vfio4j.virtio.VirtioRing.VRING_USED_RING;
 import static org.vfio4j.virtio.VirtioRing.needsEvent;
 
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.DmaWindow;
@@ -32,6 +33,8 @@ import org.vfio4j.sys.RawMemory;
  *
  * <p>{@link RingMemory} says where the rings are: before anything else {@link #locate} must have returned true, and once it
  * has been {@link #forget forgotten}, again.
+ *
+ * <p>A queue that goes on where one of a dead process was ({@link #recover}) first takes again what that one had in flight.
  */
 public final class SplitQueue {
 
@@ -64,7 +67,24 @@ public final class SplitQueue {
 
     private @Nullable Mapping indirectCopy;
 
-    SplitQueue(int index, RingMemory memory, int size, int maxChain, long features, QueueStatistics statistics) {
+    // Null where nobody would go on after this process.
+    private final @Nullable InFlight inFlight;
+    private boolean recovering;
+    private int[] again = {};
+    private int againCount;
+    private int lastHead;
+    private boolean lastWasAgain;
+
+    /** @param inFlight where it notes what it takes and answers, for another process; null for nowhere */
+    SplitQueue(
+            int index,
+            RingMemory memory,
+            int size,
+            int maxChain,
+            long features,
+            QueueStatistics statistics,
+            @Nullable InFlight inFlight) {
+        this.inFlight = inFlight;
         this.index = index;
         this.memory = memory;
         this.size = size;
@@ -126,6 +146,19 @@ public final class SplitQueue {
         nextAvail = atAvail;
         usedIndex = atUsed;
         published = atUsed;
+        if (inFlight != null) {
+            inFlight.clear(atUsed);
+        }
+    }
+
+    /** Begins where the queue of a dead process was, as its notes and the driver's memory say once that is there. */
+    void recover() {
+        recovering = true;
+    }
+
+    /** Whether what another process had in flight has not been taken again yet. */
+    boolean isRecovering() {
+        return recovering || againCount > 0;
     }
 
     void close() {
@@ -143,8 +176,11 @@ public final class SplitQueue {
         if (copied && memory.fetchIndex(window) != 0) {
             return UNREACHABLE;
         }
+        if (recovering && !recover(window)) {
+            return isBroken() ? BROKEN : UNREACHABLE;
+        }
         int waiting = (RawMemory.getShortAcquire(memory.avail() + VRING_AVAIL_IDX) - nextAvail) & 0xffff;
-        if (waiting == 0) {
+        if (waiting == 0 && againCount == 0) {
             return 0;
         }
         if (waiting > size) {
@@ -154,7 +190,26 @@ public final class SplitQueue {
         if (copied && memory.fetchEntries(window) != 0) {
             return UNREACHABLE;
         }
-        return waiting;
+        return waiting + againCount;
+    }
+
+    private boolean recover(DmaWindow window) {
+        if (inFlight == null || (memory.isCopied() && memory.fetchUsedIndex(window) != 0)) {
+            return false;
+        }
+        int told = RawMemory.getShortAcquire(memory.used() + VRING_USED_IDX) & 0xffff;
+        Optional<int[]> heads = inFlight.recover(told);
+        if (heads.isEmpty()) {
+            fault = "the used index is not the device's";
+            return false;
+        }
+        again = heads.get();
+        againCount = again.length;
+        usedIndex = told;
+        published = told;
+        nextAvail = (told + againCount) & 0xffff;
+        recovering = false;
+        return true;
     }
 
     /**
@@ -165,7 +220,9 @@ public final class SplitQueue {
      * @return {@link #TAKEN}, {@link #SLOW} or {@link #BROKEN}
      */
     public int take(DescriptorChain chain, DmaWindow window, boolean mayWait) {
-        int head = RawMemory.getShort(memory.avail() + VRING_AVAIL_RING + 2L * (nextAvail & mask)) & 0xffff;
+        int head = againCount > 0
+                ? again[againCount - 1]
+                : RawMemory.getShort(memory.avail() + VRING_AVAIL_RING + 2L * (nextAvail & mask)) & 0xffff;
         long table = memory.desc();
         int entries = size;
         boolean indirect = false;
@@ -207,12 +264,26 @@ public final class SplitQueue {
                 return broken("a chain that is too long, or has a readable piece behind a writable one");
             }
             if ((flags & VRING_DESC_F_NEXT) == 0) {
-                nextAvail = (nextAvail + 1) & 0xffff;
-                return TAKEN;
+                return inFlight == null ? taken() : takenAndNoted(inFlight, head);
             }
             next = (int) (rest >>> 48);
         }
         return broken("a chain that is longer than the queue");
+    }
+
+    private int taken() {
+        nextAvail = (nextAvail + 1) & 0xffff;
+        return TAKEN;
+    }
+
+    private int takenAndNoted(InFlight notes, int head) {
+        lastHead = head;
+        lastWasAgain = againCount > 0;
+        if (lastWasAgain) {
+            againCount--;
+            return TAKEN;
+        }
+        return notes.take(head) ? taken() : broken("a chain that is in flight already");
     }
 
     /** Gives back the chain that was taken last, for {@link VirtioRequests#serveSlowly} to take it again. */
@@ -227,17 +298,26 @@ public final class SplitQueue {
     }
 
     private void untake() {
-        rewind(nextAvail - 1);
+        if (inFlight != null && lastWasAgain) {
+            againCount++;
+            return;
+        }
+        nextAvail = (nextAvail - 1) & 0xffff;
+        if (inFlight != null) {
+            inFlight.giveBack(lastHead);
+        }
     }
 
-    /** The next entry of the available ring to take. */
-    int nextAvail() {
-        return nextAvail;
+    /** What is taken next, for {@link #rewind}. */
+    long position() {
+        return ((long) againCount << 16) | nextAvail;
     }
 
-    /** Gives back every chain taken from {@code entry} on. Only while none of them is in flight. */
-    void rewind(int entry) {
-        nextAvail = entry & 0xffff;
+    /** Gives back the chain taken since, if one was. Only while it is not in flight. */
+    void rewind(long position) {
+        if (position != position()) {
+            untake();
+        }
     }
 
     boolean isBroken() {
@@ -260,6 +340,9 @@ public final class SplitQueue {
         long entry = memory.used() + VRING_USED_RING + (long) VRING_USED_ELEM_SIZE * (usedIndex & mask);
         RawMemory.putInt(entry, head);
         RawMemory.putInt(entry + 4, written);
+        if (inFlight != null) {
+            inFlight.note(usedIndex, head);
+        }
         usedIndex = (usedIndex + 1) & 0xffff;
     }
 
@@ -279,6 +362,9 @@ public final class SplitQueue {
             return false;
         }
         published = usedIndex;
+        if (inFlight != null) {
+            inFlight.told(usedIndex);
+        }
         if (eventIndex) {
             int event = RawMemory.getShort(memory.avail() + VirtioRing.usedEventAt(size)) & 0xffff;
             return needsEvent(event, usedIndex, before);
@@ -308,7 +394,8 @@ public final class SplitQueue {
     }
 
     private boolean hasNews() {
-        return ((RawMemory.getShortAcquire(memory.avail() + VRING_AVAIL_IDX) - nextAvail) & 0xffff) != 0;
+        return againCount > 0
+                || ((RawMemory.getShortAcquire(memory.avail() + VRING_AVAIL_IDX) - nextAvail) & 0xffff) != 0;
     }
 
     private void writeUsedField(DmaWindow window, int at, int value) {

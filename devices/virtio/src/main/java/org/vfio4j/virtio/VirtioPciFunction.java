@@ -1,5 +1,6 @@
 package org.vfio4j.virtio;
 
+import static org.vfio4j.sys.Errno.EBUSY;
 import static org.vfio4j.virtio.VirtioConfig.VIRTIO_CONFIG_S_NEEDS_RESET;
 import static org.vfio4j.virtio.VirtioConfig.VIRTIO_F_ACCESS_PLATFORM;
 import static org.vfio4j.virtio.VirtioConfig.VIRTIO_F_SR_IOV;
@@ -12,8 +13,13 @@ import static org.vfio4j.virtio.VirtioPci.*;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicReference;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.BarNotification;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.PciBar;
@@ -25,11 +31,13 @@ import org.vfio4j.devicemodel.DeviceRecorder;
 import org.vfio4j.devicemodel.DeviceStatistics;
 import org.vfio4j.devicemodel.EmulatedFunction;
 import org.vfio4j.devicemodel.EmulatedFunctionBuilder;
+import org.vfio4j.devicemodel.FunctionJournal;
 import org.vfio4j.devicemodel.FunctionState;
 import org.vfio4j.devicemodel.QueuePolling;
 import org.vfio4j.devicemodel.QueueThreads;
 import org.vfio4j.devicemodel.Register;
 import org.vfio4j.devicemodel.SriovRole;
+import org.vfio4j.sys.ErrnoException;
 
 /**
  * A virtio device on the PCI transport (Virtual I/O Device 1.2, 4.1), modern only. Called by the function's thread.
@@ -78,6 +86,15 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
     private final PciConfigAccess window;
     private final VirtioState.Shape shape;
 
+    // What it keeps for another process; null for nothing. Set before the first use.
+    private volatile @Nullable VirtioJournal journal;
+
+    // Whether its registers are half those of another function: not to be kept so.
+    private volatile boolean loading;
+
+    // Whether another process died that may have changed the configuration and not have told the driver.
+    private boolean tellsOfConfig;
+
     // Replaced by the function's thread, or while it sees a reset under way.
     private volatile SplitQueue[] served = {};
 
@@ -98,7 +115,7 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
                 .subsystem(PCI_VENDOR_ID_REDHAT_QUMRANET, SUBSYSTEM_ID)
                 .classCode(device.classCode(), REVISION);
         BarHandler structures = new Structures();
-        window = new PciConfigAccess(BAR, BAR_BYTES, structures);
+        window = new PciConfigAccess(BAR, BAR_BYTES, structures, this::registersChanged);
         builder.bar(new PciBar(BAR, BAR_BYTES, PciBar.Kind.MEM64, true), structures)
                 .msix(vectors, MSIX_BAR)
                 .capability(structure(VIRTIO_PCI_CAP_COMMON_CFG, COMMON_PAGE, VIRTIO_PCI_CAP_SIZE))
@@ -110,7 +127,8 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
                 .pciExpress()
                 .notifications(BAR, notifications(device.queueCount()))
                 .platform(DeviceStatistics.class, statistics)
-                .platform(FunctionState.class, new State());
+                .platform(FunctionState.class, new State())
+                .platform(FunctionJournal.class, new Journal());
         role.addTo(builder, VIRTIO_PCI_DEVICE_ID_BASE + device.virtioId());
         function = builder.build(this);
         interrupts = new VirtioInterrupts(function.interrupts(), device.queueCount(), vectors);
@@ -208,6 +226,7 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
             resetQuiesced();
             setSuspended(false);
         });
+        registersChanged();
     }
 
     /** Ends the device's threads. The function must not be used any more. */
@@ -234,6 +253,37 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
         common.reset();
     }
 
+    /** The function's thread: before the driver gets its answer, another process would find what it has written. */
+    private void registersChanged() {
+        VirtioJournal kept = journal;
+        if (kept == null || loading) {
+            return;
+        }
+        if (common.isResetting()) {
+            kept.writeReset();
+            return;
+        }
+        List<VirtioState.Queue> all = IntStream.range(0, common.queueCount())
+                .mapToObj(i -> common.saveQueue(i, 0, 0))
+                .toList();
+        kept.write(state(all).toBytes(shape));
+    }
+
+    private VirtioState state(List<VirtioState.Queue> queues) {
+        return new VirtioState(common.save(), interrupts.isr(), window.save(), queues, device.saveState());
+    }
+
+    private SplitQueue createQueue(int index) {
+        VirtioJournal kept = journal;
+        return common.queue(index)
+                .create(
+                        index,
+                        device.maxQueueSize(),
+                        common.driverFeatures(),
+                        statistics.queue(index),
+                        kept == null ? null : kept.queue(index));
+    }
+
     /** Serves these queues and no others; while the queues are stopped. */
     private void serve(List<SplitQueue> others) {
         for (SplitQueue queue : served) {
@@ -243,7 +293,26 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
         use(served);
     }
 
+    private <T> T callQuiesced(Supplier<T> question) {
+        CompletableFuture<T> answer = new CompletableFuture<>();
+        threads.callQuiesced(() -> {
+            try {
+                answer.complete(question.get());
+            } catch (RuntimeException e) {
+                answer.completeExceptionally(e);
+            }
+        });
+        try {
+            return answer.join();
+        } catch (CompletionException e) {
+            throw e.getCause() instanceof ErrnoException refused ? refused : e;
+        }
+    }
+
     private byte[] saveQuiesced() {
+        if (Arrays.stream(served).anyMatch(SplitQueue::isRecovering)) {
+            throw new ErrnoException(EBUSY, "save a function that still does again what another had begun");
+        }
         List<VirtioState.Queue> all = new ArrayList<>();
         for (int i = 0; i < common.queueCount(); i++) {
             int index = i;
@@ -253,10 +322,20 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
                     .map(queue -> common.saveQueue(index, queue.toldAvail(), queue.published()))
                     .orElseGet(() -> common.saveQueue(index, 0, 0)));
         }
-        return new VirtioState(common.save(), interrupts.isr(), window.save(), all, device.saveState()).toBytes(shape);
+        return state(all).toBytes(shape);
     }
 
-    private void loadQuiesced(VirtioState state, Runnable loadDevice) {
+    /** @param begin has a queue begin where it was */
+    private void loadQuiesced(VirtioState state, Runnable loadDevice, Consumer<SplitQueue> begin) {
+        loading = true;
+        try {
+            loadAll(state, loadDevice, begin);
+        } finally {
+            loading = false;
+        }
+    }
+
+    private void loadAll(VirtioState state, Runnable loadDevice, Consumer<SplitQueue> begin) {
         common.load(state);
         window.load(state.window(), function);
         device.negotiated(state.common().isFeaturesOk() ? state.common().driverFeatures() : 0);
@@ -264,10 +343,8 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
         List<SplitQueue> all = new ArrayList<>();
         for (int i = 0; i < common.queueCount() && state.common().isDriverOk(); i++) {
             if (common.queue(i).isEnabled()) {
-                SplitQueue queue =
-                        common.queue(i).create(i, device.maxQueueSize(), common.driverFeatures(), statistics.queue(i));
-                queue.begin(
-                        state.queues().get(i).nextAvail(), state.queues().get(i).usedIndex());
+                SplitQueue queue = createQueue(i);
+                begin.accept(queue);
                 all.add(queue);
             }
         }
@@ -319,8 +396,14 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
         @Override
         public void write(long offset, int width, long value) {
             switch ((int) (offset / PAGE)) {
-                case COMMON_PAGE -> common.write(offset, width, value);
-                case DEVICE_PAGE -> device.config().write(offset % PAGE, width, value);
+                case COMMON_PAGE -> {
+                    common.write(offset, width, value);
+                    registersChanged();
+                }
+                case DEVICE_PAGE -> {
+                    device.config().write(offset % PAGE, width, value);
+                    registersChanged();
+                }
                 case NOTIFY_PAGE -> driverNotifies((int) (offset % PAGE));
                 default -> {}
             }
@@ -354,6 +437,11 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
                 interrupts.config();
             }
             isNew = false;
+            if (tellsOfConfig) {
+                tellsOfConfig = false;
+                common.configChanged();
+                interrupts.config();
+            }
         }
 
         @Override
@@ -373,17 +461,54 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
 
         @Override
         public byte[] save() {
-            AtomicReference<byte[]> saved = new AtomicReference<>(new byte[0]);
-            threads.callQuiesced(() -> saved.set(saveQuiesced()));
-            return saved.get();
+            return callQuiesced(VirtioPciFunction.this::saveQuiesced);
         }
 
         @Override
         public void load(byte[] state) {
             VirtioState parsed = VirtioState.parse(state, shape);
             Runnable loadDevice = device.loadState(parsed.device());
-            threads.callQuiesced(() -> loadQuiesced(parsed, loadDevice));
+            threads.callQuiesced(() -> loadQuiesced(parsed, loadDevice, queue -> {
+                VirtioState.Queue at = parsed.queues().get(queue.index());
+                queue.begin(at.nextAvail(), at.usedIndex());
+            }));
+            registersChanged();
             isNew = true;
+        }
+    }
+
+    /** What outlives the process: {@link VirtioJournal}. */
+    private final class Journal implements FunctionJournal {
+
+        private int stateBytes() {
+            return VirtioState.sizeBytes(shape, device.saveState().length);
+        }
+
+        @Override
+        public long sizeBytes() {
+            return VirtioJournal.sizeBytes(stateBytes(), shape);
+        }
+
+        @Override
+        public void recover(long address) {
+            VirtioJournal from = new VirtioJournal(address, stateBytes(), shape);
+            Optional<byte[]> last = from.read();
+            if (last.isPresent()) {
+                VirtioState parsed = VirtioState.parse(last.get(), shape);
+                Runnable loadDevice = device.loadState(parsed.device());
+                journal = from;
+                threads.callQuiesced(() -> loadQuiesced(parsed, loadDevice, SplitQueue::recover));
+                tellsOfConfig = parsed.common().isDriverOk();
+            }
+            journal = from;
+        }
+
+        @Override
+        public void freeze() {
+            VirtioJournal kept = journal;
+            if (kept != null) {
+                kept.freeze();
+            }
         }
     }
 
@@ -401,10 +526,13 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
             for (int i = 0; i < common.queueCount(); i++) {
                 int index = i;
                 if (common.queue(i).isEnabled() && all.stream().noneMatch(queue -> queue.index() == index)) {
-                    all.add(common.queue(i)
-                            .create(i, device.maxQueueSize(), common.driverFeatures(), statistics.queue(i)));
+                    SplitQueue queue = createQueue(i);
+                    queue.begin(0, 0);
+                    all.add(queue);
                 }
             }
+            // Before the first chain is taken: whoever finds one in flight must find that the queue is served.
+            registersChanged();
             SplitQueue[] now = all.toArray(SplitQueue[]::new);
             served = now;
             threads.runQuiesced(() -> use(now));

@@ -289,7 +289,7 @@ final class VirtioQueues implements QueueWork {
             lost = true;
             return 0;
         }
-        int taking = queue.nextAvail();
+        long taking = queue.position();
         long written = requests.serveSlowly(queue, slowChain, window);
         forgetAll();
         if (queue.isBroken()) {

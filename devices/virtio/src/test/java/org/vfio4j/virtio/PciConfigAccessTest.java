@@ -20,7 +20,7 @@ class PciConfigAccessTest {
 
     private final RegisterSet config = RegisterSet.of(
             256,
-            new PciConfigAccess(BAR, 0x4000, new CountedReads())
+            new PciConfigAccess(BAR, 0x4000, new CountedReads(), () -> {})
                     .capability()
                     .body()
                     .apply(0));

@@ -126,6 +126,14 @@ final class VfioProcess implements AutoCloseable {
         }
     }
 
+    /** What a supervised server's keeper has started. */
+    ProcessHandle supervised() {
+        return process.toHandle()
+                .children()
+                .findFirst()
+                .orElseThrow(() -> new AssertionError("no server of " + console));
+    }
+
     String awaitLine(String part, Duration limit) {
         return console.await("line with '" + part + "'", line -> line.contains(part), limit);
     }

@@ -40,6 +40,11 @@ record ClientHandover(
     /** An interrupt index: {@link ClientIrqs.Index}. */
     record Irqs(TreeMap<Integer, Fd> triggers, Optional<Fd> unmask, BitSet masked) {}
 
+    /** The same with an MSI-X table. */
+    ClientHandover withMsix(VfioMsixCopy other) {
+        return new ClientHandover(socket, capabilities, twin, rest, restFds, habits, maps, irqs, other);
+    }
+
     void write(HandoverRecord.Writer out) {
         out.fd(Optional.of(socket));
         out.flag(capabilities.isPresent());

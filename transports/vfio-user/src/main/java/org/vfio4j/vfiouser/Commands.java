@@ -17,6 +17,7 @@ import static org.vfio4j.uapi.VfioUser.VFIO_USER_REGION_WRITE;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_REGION_WRITE_MULTI;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_VERSION;
 
+import java.util.Optional;
 import java.util.function.Supplier;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
@@ -48,10 +49,11 @@ final class Commands {
             VfioUserServerOptions options) {
         this.space = space;
         this.requests = requests;
-        version = new VersionNegotiation(capabilities, openTwin);
+        version = new VersionNegotiation(
+                capabilities, options.replaceable() ? Optional.empty() : Optional.of(openTwin));
         dma = new DmaCommands(file, space, requests, options);
         info = new InfoCommands(file, version);
-        ioFds = new IoFdsCommand(file, version);
+        ioFds = new IoFdsCommand(file, version, !options.replaceable());
         irqs = new IrqCommands(file);
         regions = new RegionCommands(file, capabilities.maxDataXferSize());
         feature = new FeatureCommand(file, capabilities.maxDataXferSize());

@@ -68,6 +68,7 @@ final class Connection implements EventSource {
     private final DmaRequests requests;
     private final IoAddressSpace space;
     private final Commands commands;
+    private final Optional<ConfigWatch> configWatch;
 
     // What follows belongs to the loop's thread.
     private State state = State.WATCHED;
@@ -81,6 +82,7 @@ final class Connection implements EventSource {
      * Takes over a client's socket; {@link #start} begins to serve it.
      *
      * @param file the device, attached to no address space
+     * @param watch who is told when its configuration may have changed
      * @param onEnd run by the loop when the client is gone and the device detached
      */
     Connection(
@@ -88,9 +90,11 @@ final class Connection implements EventSource {
             Fd socket,
             LocalDeviceFile file,
             VfioUserServerOptions options,
+            Optional<ConfigWatch> watch,
             Counters counters,
             PeerLog log,
             Runnable onEnd) {
+        configWatch = watch;
         this.loop = loop;
         this.socket = socket;
         this.file = file;
@@ -108,6 +112,7 @@ final class Connection implements EventSource {
     void start() {
         try {
             CommandAtConnect.set(file);
+            configWatch.ifPresent(ConfigWatch::write);
             file.attach(space);
             token = loop.add(socket, EPOLLIN, this);
         } catch (RuntimeException e) {
@@ -202,8 +207,14 @@ final class Connection implements EventSource {
             config.restore(file);
             from.irqs().forEach(commands.irqs()::takeOver);
             file.attach(space);
-            config.restoreCommand(file);
-            from.msix().restore(file);
+            if (from.capabilities().isPresent()) {
+                config.restoreCommand(file);
+                from.msix().restore(file);
+            } else {
+                // The other one may have ended before it had let the client in.
+                CommandAtConnect.set(file);
+                configWatch.ifPresent(ConfigWatch::write);
+            }
             inbox.begin(from.rest(), from.restFds());
         } catch (RuntimeException e) {
             letGo();
@@ -379,7 +390,7 @@ final class Connection implements EventSource {
         }
         reply.begin();
         try {
-            commands.handle(message, reply);
+            carryOut(message);
             if (message.wantsReply()) {
                 reply.putHeader(message.id(), message.command(), Header.FLAGS_TYPE_REPLY, 0);
                 send();
@@ -393,6 +404,16 @@ final class Connection implements EventSource {
             sendError(message, EIO);
         } finally {
             reply.dropFds();
+        }
+    }
+
+    private void carryOut(Message message) {
+        try {
+            commands.handle(message, reply);
+        } finally {
+            if (configWatch.isPresent()) {
+                configWatch.get().handled(message);
+            }
         }
     }
 

@@ -62,7 +62,7 @@ final class DmaCommands {
                     ENOSPC,
                     "DMA_MAP: size 0x" + Long.toHexString(size) + ", the limit is " + IoAddressSpace.MAX_MAP_BYTES);
         }
-        boolean byFileIo = (flags & MAP_FILE_IO) != 0;
+        boolean byFileIo = isByFileIo(flags);
         if (request.fdCount() == 0) {
             mapMessages(new ClientMaps.Map(iova, size, access, offset, byFileIo, false, Optional.empty()));
             return;
@@ -171,6 +171,11 @@ final class DmaCommands {
         }
         reply.repeat(request, DmaUnmap.BITMAP_DATA);
         reply.setPayloadSize(DmaUnmap.BITMAP_DATA + (int) bitmapSize);
+    }
+
+    /** Whether a client that gives these flags wants its file read and written rather than mapped. */
+    static boolean isByFileIo(int flags) {
+        return (flags & MAP_FILE_IO) != 0;
     }
 
     private static int checkedAccess(int flags, int fds) {

@@ -21,10 +21,15 @@ final class IoFdsCommand {
 
     private final VfioDeviceFile file;
     private final VersionNegotiation version;
+    private final boolean gives;
     private boolean given;
 
-    /** @param version knows how many descriptors the client takes in one message */
-    IoFdsCommand(VfioDeviceFile file, VersionNegotiation version) {
+    /**
+     * @param version knows how many descriptors the client takes in one message
+     * @param gives whether there are any: otherwise the client writes all registers by messages
+     */
+    IoFdsCommand(VfioDeviceFile file, VersionNegotiation version, boolean gives) {
+        this.gives = gives;
         this.file = file;
         this.version = version;
     }
@@ -45,7 +50,7 @@ final class IoFdsCommand {
                     EINVAL, "GET_REGION_IO_FDS: flags and count must be 0, argsz at most " + MAX_ARGSZ);
         }
         List<Fd> distinct = new ArrayList<>();
-        List<VfioIoEventFd> entries = transferable(file.ioEventFds(index), distinct);
+        List<VfioIoEventFd> entries = transferable(gives ? file.ioEventFds(index) : List.of(), distinct);
         int needed = RegionIoFds.SIZEOF + entries.size() * RegionIoFds.ENTRY_SIZEOF;
         boolean fits = needed <= argsz;
         reply.putInt(RegionIoFds.ARGSZ, needed);

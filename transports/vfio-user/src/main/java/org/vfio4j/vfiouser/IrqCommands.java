@@ -29,6 +29,15 @@ final class IrqCommands {
     }
 
     void setIrqs(Message request) {
+        apply(parse(request));
+    }
+
+    /**
+     * What a request says.
+     *
+     * @return with the request's descriptors
+     */
+    static VfioIrqSet parse(Message request) {
         request.requireArgsz(IrqSet.SIZEOF);
         int flags = request.u32(IrqSet.FLAGS);
         int index = request.u32(IrqSet.INDEX);
@@ -41,7 +50,7 @@ final class IrqCommands {
                     "SET_IRQS: " + request.fdCount() + " descriptors with data flags 0x" + Integer.toHexString(data));
         }
         List<Boolean> bools = data == VFIO_IRQ_SET_DATA_BOOL ? bools(request, count) : List.of();
-        apply(new VfioIrqSet(flags, index, start, count, descriptors(request), bools));
+        return new VfioIrqSet(flags, index, start, count, descriptors(request), bools);
     }
 
     /** What the client has set up. */

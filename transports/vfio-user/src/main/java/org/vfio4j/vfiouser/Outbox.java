@@ -75,12 +75,12 @@ final class Outbox implements AutoCloseable {
      * @throws ErrnoException EMFILE when its descriptors cannot be kept: nothing of it is sent then
      */
     int send(OutMessage message) {
-        return send(message.buffer(), message.size(), message.fds());
+        return send(message.buffer(), 0, message.size(), message.fds());
     }
 
     /** Sends or keeps a request that lies in one piece: 0, or -errno as {@link #request(MemorySegment, long, MemorySegment, long)}. */
     synchronized int request(MemorySegment message, long length) {
-        return mayKeep(length) ? send(message, length, List.of()) : -ENOBUFS;
+        return mayKeep(length) ? send(message, 0, length, List.of()) : -ENOBUFS;
     }
 
     // What is not backlogged is begun at once, and what is left of it is kept in any case: half a message is none.
@@ -89,14 +89,19 @@ final class Outbox implements AutoCloseable {
         return !backlogged || more <= 0 || KEPT_BYTES.get() + more <= SHARED_BYTES;
     }
 
-    private synchronized int send(MemorySegment message, long length, List<Fd> fds) {
+    /**
+     * Sends or keeps {@code length} bytes of a buffer, which are a message: otherwise as {@link #send(OutMessage)}.
+     *
+     * @param fds they stay the caller's
+     */
+    synchronized int send(MemorySegment buffer, long at, long length, List<Fd> fds) {
         long sent = 0;
         if (closed) {
             return -ENOTCONN;
         }
         if (!backlogged) {
             int[] numbers = numbers(fds);
-            sent = io.send(socket.value(), message, 0, length, numbers, numbers.length, MSG_DONTWAIT);
+            sent = io.send(socket.value(), buffer, at, length, numbers, numbers.length, MSG_DONTWAIT);
             if (sent < 0) {
                 if (sent != -EAGAIN && sent != -EINTR) {
                     return (int) sent;
@@ -110,7 +115,7 @@ final class Outbox implements AutoCloseable {
                 long start = bytesSent + (to - from);
                 keptFds.add(new KeptFds(start, start + length, duplicates(fds)));
             }
-            keep(message, sent, length - sent);
+            keep(buffer, at + sent, length - sent);
         }
         return 0;
     }

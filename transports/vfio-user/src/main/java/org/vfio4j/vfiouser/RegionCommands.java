@@ -103,6 +103,24 @@ final class RegionCommands {
         return false;
     }
 
+    /** Whether a REGION_WRITE may go to these bytes of a region, or is one of several of which one does. */
+    static boolean touches(Message request, int region, long from, long to) {
+        if (request.command() == VFIO_USER_REGION_WRITE) {
+            return request.payloadSize() >= RegionAccess.SIZEOF
+                    && request.u32(RegionAccess.REGION) == region
+                    && request.u64(RegionAccess.OFFSET) < to
+                    && request.u64(RegionAccess.OFFSET) + request.u32(RegionAccess.COUNT) > from;
+        }
+        int last = request.payloadSize() - RegionWriteMulti.WRITE_SIZEOF;
+        for (int at = RegionWriteMulti.WRITES; at <= last; at += RegionWriteMulti.WRITE_SIZEOF) {
+            long offset = request.u64(at + RegionWriteMulti.WRITE_OFFSET);
+            if (request.u32(at + RegionWriteMulti.WRITE_REGION) == region && offset < to && offset + Long.BYTES > from) {
+                return true;
+            }
+        }
+        return false;
+    }
+
     private int checkedCount(Message request) {
         int count = request.u32(RegionAccess.COUNT);
         if (count < 0 || count > maxDataXferSize) {

@@ -5,6 +5,7 @@ import static org.vfio4j.sys.Errno.EINVAL;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
+import java.util.Optional;
 import java.util.function.Supplier;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
@@ -18,16 +19,16 @@ final class VersionNegotiation {
     private static final int MINOR = 2;
 
     private final Capabilities own;
-    private final Supplier<Fd> openTwin;
+    private final Optional<Supplier<Fd>> openTwin;
     private boolean done;
     private Capabilities peer = Capabilities.DEFAULTS;
 
     /**
      * @param own what this server can do
      * @param openTwin opens a socket for this server's requests, from which they are made from then on, and gives the client's
-     *     end
+     *     end; empty when there is to be none
      */
-    VersionNegotiation(Capabilities own, Supplier<Fd> openTwin) {
+    VersionNegotiation(Capabilities own, Optional<Supplier<Fd>> openTwin) {
         this.own = own;
         this.openTwin = openTwin;
     }
@@ -62,8 +63,8 @@ final class VersionNegotiation {
         }
         peer = parse(request);
         Capabilities offer = own;
-        if (peer.twinSocket() && peer.maxMsgFds() > 0 && request.wantsReply()) {
-            offer = own.withTwinSocket(reply.addOwnFd(openTwin.get()));
+        if (openTwin.isPresent() && peer.twinSocket() && peer.maxMsgFds() > 0 && request.wantsReply()) {
+            offer = own.withTwinSocket(reply.addOwnFd(openTwin.get().get()));
         }
         done = true;
         reply.putShort(Version.MAJOR, MAJOR);
@@ -74,7 +75,8 @@ final class VersionNegotiation {
         reply.setPayloadSize(Version.DATA + json.length + 1);
     }
 
-    private static Capabilities parse(Message request) {
+    /** What the sender of a VERSION can do. */
+    static Capabilities parse(Message request) {
         int length = request.payloadSize() - Version.DATA;
         return length == 0 ? Capabilities.DEFAULTS : Capabilities.parse(text(request, Version.DATA, length));
     }

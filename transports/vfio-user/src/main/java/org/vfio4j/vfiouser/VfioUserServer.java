@@ -20,6 +20,7 @@ import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.UnixSocket;
 import org.vfio4j.vfio.LocalDeviceFile;
+import org.vfio4j.vfio.VfioMsixCopy;
 import org.vfio4j.vfio.VfioPciConfigCopy;
 
 /**
@@ -41,6 +42,7 @@ public final class VfioUserServer implements AutoCloseable {
     private final LocalDeviceFile file;
     private final VfioUserServerOptions options;
     private final PeerLog log;
+    private final Optional<ConfigWatch> watch;
     private final Counters counters = new Counters();
     private final CompletableFuture<Void> ended = new CompletableFuture<>();
     private final Acceptor acceptor = new Acceptor();
@@ -63,7 +65,9 @@ public final class VfioUserServer implements AutoCloseable {
             Fd listening,
             Optional<SocketPath> socketFile,
             LocalDeviceFile file,
-            VfioUserServerOptions options) {
+            VfioUserServerOptions options,
+            Optional<ConfigWatch> watch) {
+        this.watch = watch;
         this.loop = loop;
         this.listening = listening;
         this.socketFile = socketFile;
@@ -83,7 +87,8 @@ public final class VfioUserServer implements AutoCloseable {
             EventLoop loop, Path path, LocalDeviceFile file, VfioUserServerOptions options) {
         Fd listening = UnixSocket.listen(path, BACKLOG);
         try {
-            return new VfioUserServer(loop, listening, Optional.of(SocketPath.of(path)), file, options).begin();
+            return new VfioUserServer(loop, listening, Optional.of(SocketPath.of(path)), file, options, Optional.empty())
+                    .begin();
         } catch (RuntimeException e) {
             listening.close();
             throw e;
@@ -93,7 +98,7 @@ public final class VfioUserServer implements AutoCloseable {
     /** Serves {@code file} on a socket that listens already, and is the server's from now on. */
     public static VfioUserServer adopt(
             EventLoop loop, Fd listening, LocalDeviceFile file, VfioUserServerOptions options) {
-        return new VfioUserServer(loop, listening, Optional.empty(), file, options).begin();
+        return new VfioUserServer(loop, listening, Optional.empty(), file, options, Optional.empty()).begin();
     }
 
     /**
@@ -113,11 +118,50 @@ public final class VfioUserServer implements AutoCloseable {
             if (!taken.config().fits(file)) {
                 throw HandoverRecord.Reader.invalid(file.device().parentName() + " is another kind of device");
             }
-            VfioUserServer server = new VfioUserServer(loop, taken.listening(), Optional.empty(), file, options);
+            VfioUserServer server =
+                    new VfioUserServer(loop, taken.listening(), Optional.empty(), file, options, Optional.empty());
             server.takeOver(taken);
             return server;
         } catch (RuntimeException e) {
             handover.close();
+            throw e;
+        }
+    }
+
+    /**
+     * Goes on where a server has died: as {@link #takeOver}, with what is known of its client elsewhere. Nothing is served before
+     * {@link #startTakenOver}.
+     *
+     * @param listening listens already, where the other one did; this method's in any case
+     * @param client what {@link VfioUserRelay#resume} gave, this method's in any case; empty when nobody is connected
+     * @param config the device's configuration as the other one has told its journal last; empty when it never did
+     * @param msix likewise
+     * @param journal where this server keeps them from now on
+     * @throws ErrnoException as {@link #takeOver}
+     */
+    public static VfioUserServer resume(
+            EventLoop loop,
+            Fd listening,
+            Optional<ServerHandover> client,
+            Optional<VfioPciConfigCopy> config,
+            VfioMsixCopy msix,
+            LocalDeviceFile file,
+            VfioUserServerOptions options,
+            ConfigJournal journal) {
+        try {
+            VfioPciConfigCopy last = config.orElseGet(() -> VfioPciConfigCopy.of(file));
+            if (!last.fits(file)) {
+                throw HandoverRecord.Reader.invalid(file.device().parentName() + " is another kind of device");
+            }
+            Optional<ClientHandover> connected =
+                    client.map(Taken::client).map(known -> known.withMsix(msix));
+            VfioUserServer server = new VfioUserServer(
+                    loop, listening, Optional.empty(), file, options, Optional.of(new ConfigWatch(file, journal)));
+            server.takeOver(new Taken(listening, Optional.empty(), last, connected));
+            return server;
+        } catch (RuntimeException e) {
+            listening.close();
+            client.ifPresent(ServerHandover::close);
             throw e;
         }
     }
@@ -130,7 +174,8 @@ public final class VfioUserServer implements AutoCloseable {
             return;
         }
         ClientHandover from = taken.client().get();
-        Connection client = new Connection(loop, from.socket(), file, options, counters, log, this::connectionEnded);
+        Connection client = new Connection(
+                loop, from.socket(), file, options, watch, counters, log, this::connectionEnded);
         client.takeOver(from, taken.config());
         // Each map has its own descriptor now.
         from.maps().forEach(map -> map.file().ifPresent(Fd::close));
@@ -367,7 +412,8 @@ public final class VfioUserServer implements AutoCloseable {
         }
         Fd socket = Fd.own(fd);
         try {
-            Connection client = new Connection(loop, socket, file, options, counters, log, this::connectionEnded);
+            Connection client =
+                    new Connection(loop, socket, file, options, watch, counters, log, this::connectionEnded);
             client.start();
             connection = client;
             counters.connections++;

@@ -15,6 +15,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.Arrays;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterEach;
@@ -90,6 +91,7 @@ class ConnectionLifeTest {
                     unwatchable,
                     file,
                     VfioUserServerOptions.DEFAULTS,
+                    Optional.empty(),
                     new Counters(),
                     new PeerLog("test"),
                     () -> {});

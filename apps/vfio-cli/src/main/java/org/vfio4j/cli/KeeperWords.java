@@ -1,0 +1,87 @@
+package org.vfio4j.cli;
+
+import static org.vfio4j.sys.Errno.EPROTO;
+
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import org.vfio4j.sys.Errno;
+import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.sys.Fd;
+
+/**
+ * What a server and its keeper say to each other, in packets of a {@link FdChannel}. The server asks, and each question but the last kind has
+ * an answer: 0 and what was asked for, or an errno and why not.
+ */
+final class KeeperWords {
+
+    /** What servers before have left: names, a line each, and as many descriptors. */
+    static final String ESTATE = "ESTATE";
+
+    /** Here is what the next server is to find: names, a line each, and as many descriptors. */
+    static final String KEEP = "KEEP\n";
+
+    /** Listen at this path: the answer has the socket at which its connections come in. */
+    static final String LISTEN = "LISTEN ";
+
+    /** Who is connected at this path? Nothing, or what a server needs to go on. */
+    static final String CLIENT = "CLIENT ";
+
+    /** This server serves: clients may come. No answer. */
+    static final String SERVING = "SERVING";
+
+    static final int MAX_BYTES = 64 << 20;
+    private static final long LIMIT_NS = 10_000_000_000L;
+
+    private KeeperWords() {}
+
+    static void ask(FdChannel channel, String question, List<Fd> fds) {
+        channel.send(question.getBytes(StandardCharsets.UTF_8), fds, LIMIT_NS);
+    }
+
+    static void answer(FdChannel channel, byte[] bytes, List<Fd> fds) {
+        channel.send(
+                ByteBuffer.allocate(Integer.BYTES + bytes.length)
+                        .putInt(0)
+                        .put(bytes)
+                        .array(),
+                fds,
+                LIMIT_NS);
+    }
+
+    static void refuse(FdChannel channel, ErrnoException why) {
+        // Whoever hears it says what the number means.
+        String what = String.valueOf(why.getMessage()).replace(": " + Errno.describe(why.errno()), "");
+        byte[] text = what.getBytes(StandardCharsets.UTF_8);
+        channel.send(
+                ByteBuffer.allocate(Integer.BYTES + text.length)
+                        .putInt(why.errno())
+                        .put(text)
+                        .array(),
+                List.of(),
+                LIMIT_NS);
+    }
+
+    /**
+     * What was asked for.
+     *
+     * @return the caller's
+     * @throws ErrnoException why it was refused
+     */
+    static FdChannel.Packet hear(FdChannel channel) {
+        FdChannel.Packet packet = channel.receive(MAX_BYTES, LIMIT_NS);
+        if (packet.bytes().length < Integer.BYTES) {
+            packet.close();
+            throw new ErrnoException(EPROTO, "an answer of the keeper that is cut short");
+        }
+        ByteBuffer in = ByteBuffer.wrap(packet.bytes());
+        int errno = in.getInt();
+        byte[] rest = new byte[in.remaining()];
+        in.get(rest);
+        if (errno != 0) {
+            packet.close();
+            throw new ErrnoException(errno, new String(rest, StandardCharsets.UTF_8));
+        }
+        return new FdChannel.Packet(rest, packet.fds());
+    }
+}

@@ -1,0 +1,199 @@
+package org.vfio4j.vfiouser;
+
+import static org.vfio4j.sys.Epoll.EPOLLIN;
+import static org.vfio4j.sys.Errno.EAGAIN;
+import static org.vfio4j.sys.Errno.ECONNABORTED;
+import static org.vfio4j.sys.Errno.EINTR;
+
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+import org.vfio4j.sys.Errno;
+import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.UnixSocket;
+
+/**
+ * Stands between the clients of a socket and their server, in a process of its own, so that a client survives its server: it stays
+ * connected, waits, and goes on with another one that takes its place ({@link #resume}, {@link VfioUserServer#resume}).
+ *
+ * <p>One client is let in at a time, as a server does. Memory, interrupts and rings are shared between client and server without the
+ * relay. Any thread may call the public methods.
+ */
+public final class VfioUserRelay implements AutoCloseable {
+
+    private static final int BACKLOG = 16;
+    private static final long ACCEPT_PAUSE_NS = 100_000_000;
+
+    private final EventLoop loop;
+    private final Path inner;
+    private final Fd listening;
+    private final Fd innerListening;
+    private final SocketPath socketFile;
+    private final PeerLog log;
+    private final Acceptor acceptor = new Acceptor();
+
+    // What follows belongs to the loop's thread.
+    private long token;
+    private boolean accepting;
+    private boolean serving;
+    private boolean closed;
+    private @Nullable Relay relay;
+
+    private VfioUserRelay(EventLoop loop, Path path, Path inner, Fd listening, Fd innerListening) {
+        this.loop = loop;
+        this.inner = inner;
+        this.listening = listening;
+        this.innerListening = innerListening;
+        socketFile = SocketPath.of(path);
+        log = new PeerLog("vfio-user client at " + path);
+    }
+
+    /**
+     * Listens at {@code path}; lets nobody in before {@link #setServing}.
+     *
+     * @param inner where servers are to find its connections: a path that nobody else reaches
+     * @throws ErrnoException as {@link UnixSocket#listen}
+     */
+    public static VfioUserRelay listen(EventLoop loop, Path path, Path inner) {
+        Fd listening = UnixSocket.listen(path, BACKLOG);
+        try {
+            return new VfioUserRelay(loop, path, inner, listening, UnixSocket.listen(inner, BACKLOG));
+        } catch (RuntimeException e) {
+            listening.close();
+            throw e;
+        }
+    }
+
+    /** The socket that a server accepts its connections from: a duplicate, the caller's. */
+    public Fd innerListening() {
+        return innerListening.dup();
+    }
+
+    /**
+     * Has another server go on with the client that is connected. The one before has ended.
+     *
+     * @return what it needs for that, the caller's; empty when nobody is connected, or could be gone on with
+     */
+    public Optional<ServerHandover> resume() {
+        return ask(() -> relay == null ? Optional.empty() : relay.resume());
+    }
+
+    /** Whether there is a server, or will be in a moment: otherwise new clients wait. */
+    public void setServing(boolean serves) {
+        ask(() -> {
+            serving = serves;
+            if (serves) {
+                accept();
+            } else {
+                stopAccepting();
+            }
+            return serves;
+        });
+    }
+
+    /** Whether a client is connected. */
+    public boolean hasClient() {
+        return ask(() -> relay != null);
+    }
+
+    /** Lets the client go and removes the socket. */
+    @Override
+    public void close() {
+        ask(() -> {
+            if (!closed) {
+                closed = true;
+                stopAccepting();
+                if (relay != null) {
+                    relay.end();
+                }
+                listening.close();
+                innerListening.close();
+                socketFile.removeIfSame();
+            }
+            return true;
+        });
+    }
+
+    private <T> T ask(Supplier<T> question) {
+        CompletableFuture<T> answer = new CompletableFuture<>();
+        loop.execute(() -> {
+            try {
+                answer.complete(question.get());
+            } catch (RuntimeException e) {
+                answer.completeExceptionally(e);
+            }
+        });
+        try {
+            return answer.join();
+        } catch (CompletionException e) {
+            throw e.getCause() instanceof ErrnoException refused ? refused : e;
+        }
+    }
+
+    private void accept() {
+        if (!closed && serving && !accepting && relay == null) {
+            accepting = true;
+            token = loop.add(listening, EPOLLIN, acceptor);
+        }
+    }
+
+    private void stopAccepting() {
+        if (accepting) {
+            accepting = false;
+            loop.remove(listening, token);
+        }
+    }
+
+    private void acceptClient() {
+        int fd = UnixSocket.accept(listening.value());
+        if (fd == -EAGAIN || fd == -EINTR || fd == -ECONNABORTED) {
+            return;
+        }
+        stopAccepting();
+        if (fd < 0) {
+            // No descriptors or no memory: the client waits in the backlog, and epoll would report it without end.
+            log.warn("accept: " + Errno.describe(-fd));
+            acceptLater();
+            return;
+        }
+        Fd client = Fd.own(fd);
+        try {
+            relay = new Relay(loop, client, UnixSocket.connectNow(inner), log, this::clientGone);
+        } catch (RuntimeException e) {
+            client.close();
+            log.warn("a client is turned away: " + e);
+            acceptLater();
+        }
+    }
+
+    private void clientGone() {
+        relay = null;
+        accept();
+    }
+
+    private void acceptLater() {
+        loop.executeWaiting(() -> {
+            LockSupport.parkNanos(ACCEPT_PAUSE_NS);
+            loop.execute(this::accept);
+        });
+    }
+
+    /** The loop's view of the listening socket. */
+    private final class Acceptor implements EventSource {
+
+        @Override
+        public void onEvents(int events) {
+            acceptClient();
+        }
+
+        @Override
+        public boolean poll() {
+            return false;
+        }
+    }
+}
