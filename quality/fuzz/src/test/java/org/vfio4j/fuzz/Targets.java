@@ -17,6 +17,7 @@ final class Targets {
             "disk-state", DiskStateTarget::new,
             "facts", FactsTarget::new,
             "nic-state", NicStateTarget::new,
+            "nvme", NvmeTarget::new,
             "vhca-stream", VhcaStreamTarget::new));
 
     private Targets() {}
