@@ -1,5 +1,7 @@
 package org.vfio4j.nvmedriver;
 
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import org.vfio4j.sys.RawMemory;
 
 /** A submission queue entry as a driver fills it (NVM Express Base 2.0, 3.3.3.1): eight words of 8 bytes. */
@@ -11,11 +13,16 @@ public final class NvmeCommand {
     public static final int DELETE_SQ = 0x00;
     public static final int CREATE_SQ = 0x01;
     public static final int DELETE_CQ = 0x04;
+    public static final int GET_LOG_PAGE = 0x02;
     public static final int CREATE_CQ = 0x05;
     public static final int IDENTIFY = 0x06;
     public static final int ABORT = 0x08;
+    public static final int SET_FEATURES = 0x09;
+    public static final int GET_FEATURES = 0x0a;
     public static final int ASYNC_EVENT = 0x0c;
+    public static final int NAMESPACE_ATTACHMENT = 0x15;
     public static final int DOORBELL_BUFFER = 0x7c;
+    public static final int FORMAT = 0x80;
 
     // I/O opcodes.
     public static final int FLUSH = 0x00;
@@ -85,6 +92,13 @@ public final class NvmeCommand {
     public NvmeCommand cdw(int n, int value) {
         dwords[n] = value;
         return this;
+    }
+
+    /** The entry's bytes. */
+    public byte[] toBytes() {
+        ByteBuffer bytes = ByteBuffer.allocate(SIZE).order(ByteOrder.LITTLE_ENDIAN);
+        bytes.asIntBuffer().put(dwords);
+        return bytes.array();
     }
 
     void store(long host) {

@@ -19,6 +19,7 @@ final class Targets {
             Map.entry("handover", HandoverTarget::new),
             Map.entry("nic-admin", NicAdminTarget::new),
             Map.entry("nic-state", NicStateTarget::new),
+            Map.entry("nvme", NvmeTarget::new),
             Map.entry("vhca-stream", VhcaStreamTarget::new)));
 
     private Targets() {}

@@ -8,7 +8,6 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
-import org.junit.jupiter.api.Disabled;
 import org.junit.jupiter.api.MethodOrderer;
 import org.junit.jupiter.api.Order;
 import org.junit.jupiter.api.Test;
@@ -19,8 +18,6 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** What Linux's own NVMe driver and the unmodified nvme-cli say of a controller with two namespaces. */
-@Disabled(
-        "the guest's shell has been seen to stand still behind the commands for I/O, without a command under way in the device")
 @QemuTest
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 @TestMethodOrder(MethodOrderer.OrderAnnotation.class)
@@ -67,7 +64,7 @@ class GuestNvmeCliTest {
                 .start();
         // nvme-cli looks at registers that the kernel's driver has.
         guest = QemuGuest.withDisks(socket).option("--append", "iomem=relaxed").boot();
-        guest.sh("until [ -b /dev/nvme0n2 ]; do sleep 0.1; done");
+        NvmeDisks.name(guest, 2);
     }
 
     @AfterAll
@@ -85,8 +82,7 @@ class GuestNvmeCliTest {
     @Test
     void theKernelFindsBothNamespaces() {
         assertThat(guest.sh("cat /sys/class/nvme/nvme0/serial").strip()).isEqualTo("NVME-0001");
-        assertThat(guest.sh("cat /sys/block/nvme0n1/size /sys/block/nvme0n2/size")
-                        .lines())
+        assertThat(guest.sh("cat /sys/block/$ns1/size /sys/block/$ns2/size").lines())
                 .containsExactly("32768", "131072");
         assertThat(guest.sh("dmesg | grep -iE 'nvme.*(error|fail|timeout|unsupported)' || true"))
                 .isEmpty();
@@ -105,13 +101,30 @@ class GuestNvmeCliTest {
         }
     }
 
+    /** The first that is found is nvme0n1, whichever it is. */
     @Order(3)
     @Test
+    void theDisksAreNumberedAsTheyAreFound() {
+        guest.sh("for n in 1 2; do nvme detach-ns -n $n -c 0 /dev/nvme0; done");
+        await("[ ! -b /dev/$ns1 ] && [ ! -b /dev/$ns2 ]");
+        guest.sh("nvme attach-ns -n 2 -c 0 /dev/nvme0");
+        await("[ -b /dev/nvme0n1 ]");
+        guest.sh("nvme attach-ns -n 1 -c 0 /dev/nvme0");
+        NvmeDisks.name(guest, 2);
+        assertThat(guest.sh("echo $ns1 $ns2")).isEqualTo("nvme0n2 nvme0n1");
+    }
+
+    private void await(String condition) {
+        guest.sh(NvmeCliCommands.until(condition));
+    }
+
+    @Order(4)
+    @Test
     void keepsAFileSystemInBlocksOf4096() {
-        guest.sh("nvme format --lbaf=1 --force /dev/nvme0n2 && [ $(blockdev --getss /dev/nvme0n2) = 4096 ]");
-        guest.sh("mke2fs -q -t ext4 /dev/nvme0n2 && mount /dev/nvme0n2 /mnt");
+        guest.sh("nvme format --lbaf=1 --force /dev/$ns2 && [ $(blockdev --getss /dev/$ns2) = 4096 ]");
+        guest.sh("mke2fs -q -t ext4 /dev/$ns2 && mount /dev/$ns2 /mnt");
         guest.sh("dd if=/dev/urandom of=/mnt/a bs=1M count=8 status=none && sha256sum /mnt/a > /tmp/sum");
         guest.sh("sync && echo 3 > /proc/sys/vm/drop_caches && sha256sum -c /tmp/sum && fstrim /mnt && umount /mnt");
-        guest.sh("e2fsck -fn /dev/nvme0n2");
+        guest.sh("e2fsck -fn /dev/$ns2");
     }
 }

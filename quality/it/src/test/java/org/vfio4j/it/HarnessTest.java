@@ -32,6 +32,9 @@ class HarnessTest {
             assertThatThrownBy(() -> guest.sh("echo before; false")).hasMessageContaining("before");
             assertThatThrownBy(() -> guest.sh("sleep 100", Duration.ofSeconds(1)))
                     .hasMessageContaining("within 1 s");
+            // One time limit is enough to say that.
+            assertThatThrownBy(() -> guest.sh("echo behind")).hasMessageContaining("still at 'sleep 100'");
+            assertThatThrownBy(guest::powerOff).hasMessageContaining("still at 'sleep 100'");
         }
     }
 }

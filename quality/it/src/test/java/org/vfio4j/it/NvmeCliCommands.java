@@ -10,7 +10,7 @@ import org.vfio4j.it.GuestNvmeCliTest.Command;
 final class NvmeCliCommands {
 
     private static final String CONTROLLER = " /dev/nvme0 ";
-    private static final String FIRST = " /dev/nvme0n1 ";
+    private static final String FIRST = " /dev/$ns1 ";
 
     static final List<Command> ALL = List.of(
             // Identify.
@@ -38,8 +38,8 @@ final class NvmeCliCommands {
                     "^lbaf +1 : ms:0 +lbads:12 +rp:0 *$"),
             ok(
                     "nvme list",
-                    "^/dev/nvme0n1 .*NVME-0001 +vfio4j NVMe Controller +0x1 .*16.78 +MB.*512",
-                    "^/dev/nvme0n2 "),
+                    "^/dev/nvme0n[12] .*NVME-0001 +vfio4j NVMe Controller +0x1 .*16.78 +MB.*512",
+                    "^/dev/nvme0n[12] .*NVME-0001 +vfio4j NVMe Controller +0x2 .*67.11 +MB.*512"),
             ok("nvme list-ns" + CONTROLLER, "^\\[ +0\\]:0x1$", "^\\[ +1\\]:0x2$"),
             ok("nvme ns-descs -n 1" + CONTROLLER, "^uuid +: [0-9a-f-]{36}$", "^csi +: 0$"),
             ok("nvme list-ctrl" + CONTROLLER, "^\\[ +0\\]:0$"),
@@ -83,22 +83,22 @@ final class NvmeCliCommands {
             ok("nvme flush" + FIRST, "Flush: success"),
             ok("nvme write-zeroes -s 8 -c 7" + FIRST, "Write Zeroes Success"),
             ok("nvme dsm --ad -b 8 -s 64" + FIRST, "DSM: success"),
-            ok("dd if=/dev/nvme0n1 bs=4096 skip=1 count=8 iflag=direct status=none | cmp -n 32768 - /dev/zero"),
+            ok("dd if=/dev/$ns1 bs=4096 skip=1 count=8 iflag=direct status=none | cmp -n 32768 - /dev/zero"),
             fails(1, "nvme read -s 0x8000 -c 0 -z 512 -d /dev/null" + FIRST, "LBA Out of Range|LBA_RANGE"),
             ok("nvme error-log -e 1" + CONTROLLER, "^status_field\\s+: .*(LBA Out of Range|LBA_RANGE)"),
             // Namespaces.
             ok("nvme format --lbaf=1 --force" + FIRST, "Success formatting namespace:1"),
-            ok("until [ $(cat /sys/block/nvme0n1/queue/logical_block_size) = 4096 ]; do sleep 0.1; done"),
+            becomes("[ $(cat /sys/block/$ns1/queue/logical_block_size) = 4096 ]"),
             ok("nvme detach-ns -n 2 -c 0" + CONTROLLER, "detach-ns: Success, nsid:2"),
-            ok("while [ -b /dev/nvme0n2 ]; do sleep 0.1; done"),
+            becomes("[ ! -b /dev/$ns2 ]"),
             ok("nvme list-ns --all" + CONTROLLER, "^\\[ +1\\]:0x2$"),
             ok("nvme attach-ns -n 2 -c 0" + CONTROLLER, "attach-ns: Success, nsid:2"),
-            ok("until [ -b /dev/nvme0n2 ]; do sleep 0.1; done"),
+            becomes("[ -b /dev/$ns2 ]"),
             fails(1, "nvme create-ns -s 8 -c 8 -f 0" + CONTROLLER, "Insufficient Capacity|INSUFFICIENT_CAP"),
             ok("nvme set-feature -n 1 -f 0x84 -V 1" + CONTROLLER),
-            ok("until [ $(cat /sys/block/nvme0n1/ro) = 1 ]; do sleep 0.1; done"),
+            becomes("[ $(cat /sys/block/$ns1/ro) = 1 ]"),
             ok("nvme set-feature -n 1 -f 0x84 -V 0" + CONTROLLER),
-            ok("until [ $(cat /sys/block/nvme0n1/ro) = 0 ]; do sleep 0.1; done"),
+            becomes("[ $(cat /sys/block/$ns1/ro) = 0 ]"),
             ok("nvme ns-rescan" + CONTROLLER),
             // What there is not.
             fails(1, "nvme admin-passthru --opcode=0xc0" + CONTROLLER, "Invalid Command Opcode|INVALID_OPCODE"),
@@ -114,4 +114,14 @@ final class NvmeCliCommands {
             ok("nvme id-ns -n 1" + CONTROLLER, "lbads:12 +rp:0 +\\(in use\\)"));
 
     private NvmeCliCommands() {}
+
+    /** The guest is to see for itself what the command before has changed, within 10 s. */
+    private static Command becomes(String condition) {
+        return ok(until(condition));
+    }
+
+    /** A shell command that waits at most 10 s for a condition, and then says whether it holds. */
+    static String until(String condition) {
+        return "for i in $(seq 100); do " + condition + " && break; sleep 0.1; done; " + condition;
+    }
 }

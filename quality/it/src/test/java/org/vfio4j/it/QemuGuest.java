@@ -41,6 +41,9 @@ final class QemuGuest implements AutoCloseable {
     private final Console console;
     private final Path monitor;
 
+    /** The command that did not end in time, behind which the guest's shell takes no other; empty while there is none. */
+    private String stuckIn = "";
+
     private QemuGuest(Process process, Path monitor) {
         this.process = process;
         this.monitor = monitor;
@@ -154,13 +157,18 @@ final class QemuGuest implements AutoCloseable {
 
     Result run(String command, Duration limit) {
         send(command);
+        stuckIn = command;
         List<String> lines = console.until("end of '" + command + "'", line -> line.matches("@@\\d+"), limit);
+        stuckIn = "";
         int exit = Integer.parseInt(lines.removeLast().substring(2));
         return new Result(exit, String.join("\n", lines).strip());
     }
 
     /** Starts a command in the guest without waiting for it. */
     void send(String command) {
+        if (!stuckIn.isEmpty()) {
+            throw new AssertionError("the guest's shell is still at '" + stuckIn + "': not sent: " + command);
+        }
         byte[] line = (command + "\n").getBytes(StandardCharsets.UTF_8);
         if (line.length > MAX_COMMAND_BYTES || command.contains("\n")) {
             throw new IllegalArgumentException("not one line of at most " + MAX_COMMAND_BYTES + " bytes: " + command);

@@ -10,6 +10,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 
 /** A real {@code vfio serve} in a process of its own. Used by the test's thread only. */
 final class VfioProcess implements AutoCloseable {
@@ -144,6 +145,23 @@ final class VfioProcess implements AutoCloseable {
             return Files.readString(Path.of("/proc/" + process.pid() + "/maps")).contains(file.toString());
         } catch (IOException e) {
             throw new UncheckedIOException(e);
+        }
+    }
+
+    /** How many threads it has whose names begin so. */
+    long threads(String prefix) {
+        try (Stream<Path> tasks = Files.list(Path.of("/proc/" + process.pid() + "/task"))) {
+            return tasks.filter(task -> name(task).startsWith(prefix)).count();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static String name(Path task) {
+        try {
+            return Files.readString(task.resolve("comm"));
+        } catch (IOException e) {
+            return ""; // it has ended
         }
     }
 

@@ -1,0 +1,72 @@
+package org.vfio4j.it;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.vfio4j.it.Images.MIB;
+
+import java.nio.file.Path;
+import java.time.Duration;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The same controller for other software: a PC's firmware, and a kernel that uses no MSI. */
+@QemuTest
+class GuestNvmeVariantsTest {
+
+    private static final int FILLED_BYTES = 4 * MIB;
+
+    @TempDir
+    private Path dir;
+
+    private Path image;
+    private Path socket;
+
+    @BeforeEach
+    void makeImage() {
+        image = Images.create(dir.resolve("nvme.img"), 64L * MIB);
+        socket = dir.resolve("n.sock");
+    }
+
+    @Test
+    void theFirmwareBootsFromANamespace() {
+        Images.write(image, 0, BootSector.printing("booted from a served namespace"));
+        try (VfioProcess server = server();
+                QemuGuest guest = QemuGuest.withDisks()
+                        .option("--boot", socket.toString())
+                        .start()) {
+            guest.awaitLine("booted from a served namespace", Duration.ofSeconds(30));
+            guest.kill();
+            server.stop();
+        }
+    }
+
+    @Test
+    void withoutMsiTheControllerUsesItsInterruptLine() {
+        byte[] filled = Images.pattern(22, FILLED_BYTES);
+        Images.write(image, 0, filled);
+        try (VfioProcess server = server();
+                QemuGuest guest = QemuGuest.withDisks(socket)
+                        .option("--append", "pci=nomsi")
+                        .boot()) {
+            NvmeDisks.name(guest, 1);
+            guest.sh("for i in 0 1; do taskset $((1 << i)) dd if=/dev/$ns1 of=/dev/$ns1 bs=64k count=64"
+                    + " seek=$((256 + 64 * i)) iflag=direct oflag=direct status=none & done; wait");
+            for (int cpu = 0; cpu < 2; cpu++) {
+                assertThat(Images.read(image, (16L + 4 * cpu) * MIB, FILLED_BYTES))
+                        .isEqualTo(filled);
+            }
+            assertThat(guest.sh("lspci -vv -d 15b3:6001")).contains("MSI-X: Enable-", "Kernel driver in use: nvme");
+            assertThat(guest.sh("grep nvme0q /proc/interrupts")).contains("IO-APIC");
+            assertThat(guest.sh("dmesg | grep -iE 'nvme.*(timeout|polled)' || true"))
+                    .isEmpty();
+            guest.powerOff();
+            server.stop();
+        }
+    }
+
+    private VfioProcess server() {
+        return VfioProcess.server()
+                .device("nvme", socket, "file=" + image, "queues=2")
+                .start();
+    }
+}
