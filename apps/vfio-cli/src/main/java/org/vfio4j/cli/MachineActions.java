@@ -46,6 +46,7 @@ record MachineActions(Machine machine, Runnable changed) implements SysfsActions
     public void bind(AuxiliaryDevice device, String driver) {
         Runnable onBus = () -> device.bus().bind(device, driver);
         function(device).ifPresentOrElse(function -> function.attach(onBus), onBus);
+        machine.mdevs().startAgain();
         changed.run();
     }
 
@@ -54,7 +55,7 @@ record MachineActions(Machine machine, Runnable changed) implements SysfsActions
         function(device)
                 .ifPresentOrElse(
                         function -> function.unbind(PciBus.FOREVER),
-                        () -> device.bus().unbind(device));
+                        () -> machine.unbind(device, PciBus.FOREVER));
         changed.run();
     }
 

@@ -236,7 +236,7 @@ final class MachineFunction implements AutoCloseable {
      */
     void bind(Optional<String> wanted) {
         exclusively("bind", List.of(this), () -> bindNow(wanted));
-        machine.dependents(device).forEach(MachineFunction::serveWhatIsBound);
+        serveDependents();
     }
 
     /**
@@ -252,7 +252,12 @@ final class MachineFunction implements AutoCloseable {
                 startOrUnbind();
             }
         });
+        serveDependents();
+    }
+
+    private void serveDependents() {
         machine.dependents(device).forEach(MachineFunction::serveWhatIsBound);
+        machine.mdevs().startAgain();
     }
 
     /**
@@ -328,7 +333,7 @@ final class MachineFunction implements AutoCloseable {
     void unbind(Duration limit) {
         List<MachineFunction> all = new ArrayList<>(List.of(this));
         all.addAll(machine.dependents(device));
-        take("unbind", all, () -> takeAway(limit));
+        machine.mdevs().leave(device.name(), () -> take("unbind", all, () -> takeAway(limit)));
     }
 
     /**

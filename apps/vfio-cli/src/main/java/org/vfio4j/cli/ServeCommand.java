@@ -201,7 +201,7 @@ final class ServeCommand implements Callable<Integer> {
         if (fuseDirectory(plan).isPresent()) {
             return Optional.of("its --sysfs-fuse is its own");
         }
-        return machine.mdevs().bus().parents().isEmpty()
+        return machine.mdevs().bus().devices().isEmpty()
                 ? Optional.empty()
                 : Optional.of("its mediated devices cannot be handed over");
     }

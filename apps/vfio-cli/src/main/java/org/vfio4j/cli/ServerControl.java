@@ -103,8 +103,11 @@ final class ServerControl implements AutoCloseable {
     private String answer(String line) {
         try {
             if (MdevRequest.isOne(line)) {
-                String reply = mdevs.answer(MdevRequest.parse(line));
-                publishChange();
+                MdevRequest request = MdevRequest.parse(line);
+                String reply = mdevs.answer(request);
+                if (request.changes()) {
+                    publishChange();
+                }
                 return reply;
             }
             Optional<TuneRequest> tune = TuneRequest.find(line);
@@ -212,10 +215,11 @@ final class ServerControl implements AutoCloseable {
                         .orElseThrow(() -> new ErrnoException(
                                 ENODEV, "bind " + device + ": no driver matches " + device.modalias()));
                 bus.bind(device, driver);
+                machine.mdevs().startAgain();
                 publishChange();
             }
             case ControlRequest.UNBIND -> {
-                bus.unbind(device, Duration.ofMillis(request.timeoutMs()));
+                machine.unbind(device, Duration.ofMillis(request.timeoutMs()));
                 publishChange();
             }
             default -> {}
