@@ -43,8 +43,7 @@ final class MdevHost implements AutoCloseable {
      */
     MdevHost(VfioRegistry registry, Supplier<EventLoop> loop, VfioUserServerOptions options) {
         driver = new VfioMdevDriver(registry);
-        how = new MdevService.Server(
-                registry, bound -> VfioUserServer.listen(loop.get(), bound.socket(), bound.file(), options));
+        how = (file, socket) -> VfioUserServer.listen(loop.get(), socket, file, options);
     }
 
     MdevBus bus() {
@@ -229,7 +228,7 @@ final class MdevHost implements AutoCloseable {
                 device.type().name(),
                 "",
                 true,
-                VfioMdevDriver.vfioDevice(device).name(),
+                service.state().vfioDevice(),
                 service.socket().toString(),
                 device.instance().attributes().entrySet().stream()
                         .map(attribute -> new MdevDefinition.Attribute(
@@ -242,24 +241,8 @@ final class MdevHost implements AutoCloseable {
     List<ServerState.Mdev> devices() {
         return bus.devices().stream()
                 .flatMap(device -> Optional.ofNullable(services.get(device.uuid())).stream())
-                .map(MdevHost::device)
+                .map(MdevService::state)
                 .toList();
-    }
-
-    private static ServerState.Mdev device(MdevService service) {
-        MdevDevice device = service.device();
-        Inspection seen = service.seen();
-        return new ServerState.Mdev(
-                device.uuid().toString(),
-                device.parent().name(),
-                device.type().name(),
-                device.type().prettyName(),
-                VfioMdevDriver.vfioDevice(device).name(),
-                service.socket().toString(),
-                seen.regions(),
-                seen.irqs(),
-                seen.features(),
-                seen.migration());
     }
 
     /** Hangs up on all clients, and takes its parents away with all that is made of them. Those of drivers these take away. */

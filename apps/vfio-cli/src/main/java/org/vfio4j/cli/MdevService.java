@@ -4,11 +4,10 @@ import static org.vfio4j.sys.Errno.EBUSY;
 
 import java.nio.file.Path;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.function.Function;
 import org.vfio4j.mdevcore.MdevDevice;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.vfio.LocalDeviceFile;
-import org.vfio4j.vfio.VfioRegistry;
+import org.vfio4j.vfiomdev.VfioMdevDriver;
 import org.vfio4j.vfiouser.VfioUserServer;
 
 /** An mdev that is served at a socket of its own. Any thread calls; one at a time takes it away, which {@link #hold} sees to. */
@@ -20,14 +19,13 @@ final class MdevService {
     private final AtomicBoolean held = new AtomicBoolean();
 
     private volatile VfioUserServer server;
-    private volatile Inspection seen;
+    private volatile ServerState.Mdev state;
     private volatile boolean ended;
 
-    /** How mdevs are served. */
-    record Server(VfioRegistry registry, Function<Bound, VfioUserServer> listen) {}
-
-    /** An open mdev and where it is to be served. */
-    record Bound(LocalDeviceFile file, Path socket) {}
+    /** How mdevs are served: takes an open one, and where. */
+    interface Server {
+        VfioUserServer listen(LocalDeviceFile file, Path socket);
+    }
 
     /** @throws ErrnoException what keeps it from being opened or served */
     MdevService(MdevDevice device, Path socket, Server how) {
@@ -35,17 +33,28 @@ final class MdevService {
         this.socket = socket;
         this.how = how;
         LocalDeviceFile file = open();
-        seen = inspect(file);
+        state = inspect(file);
         server = listen(file);
     }
 
     private LocalDeviceFile open() {
-        return how.registry().open(device.uuid().toString());
+        return VfioMdevDriver.vfioDevice(device).open();
     }
 
-    private static Inspection inspect(LocalDeviceFile file) {
+    private ServerState.Mdev inspect(LocalDeviceFile file) {
         try {
-            return Inspection.of(file);
+            Inspection seen = Inspection.of(file);
+            return new ServerState.Mdev(
+                    device.uuid().toString(),
+                    device.parent().name(),
+                    device.type().name(),
+                    device.type().prettyName(),
+                    file.device().name(),
+                    socket.toString(),
+                    seen.regions(),
+                    seen.irqs(),
+                    seen.features(),
+                    seen.migration());
         } catch (RuntimeException e) {
             file.close();
             throw e;
@@ -54,7 +63,7 @@ final class MdevService {
 
     private VfioUserServer listen(LocalDeviceFile file) {
         try {
-            return how.listen().apply(new Bound(file, socket));
+            return how.listen(file, socket);
         } catch (RuntimeException e) {
             file.close();
             throw e;
@@ -69,9 +78,9 @@ final class MdevService {
         return socket;
     }
 
-    /** What its users see of it. */
-    Inspection seen() {
-        return seen;
+    /** What is told of it: the same object until that changes. */
+    ServerState.Mdev state() {
+        return state;
     }
 
     /**
@@ -109,7 +118,7 @@ final class MdevService {
     void serveAgain() {
         if (ended) {
             LocalDeviceFile file = open();
-            seen = inspect(file);
+            state = inspect(file);
             server = listen(file);
             ended = false;
         }
