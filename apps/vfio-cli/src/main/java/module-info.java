@@ -20,6 +20,7 @@ module org.vfio4j.cli {
     requires org.vfio4j.mlx5;
     requires org.vfio4j.mlx5core;
     requires org.vfio4j.mlx5vfiopci;
+    requires org.vfio4j.mlx5mdev;
     requires org.vfio4j.bluefield;
     requires org.vfio4j.mdevcore;
     requires org.vfio4j.vfiomdev;

@@ -1,12 +1,12 @@
 module org.vfio4j.mlx5vfiopci {
     requires static org.jspecify;
-    requires org.vfio4j.uapi;
     requires org.vfio4j.sys;
     requires transitive org.vfio4j.bus;
     requires org.vfio4j.vfio;
     requires org.vfio4j.vfiopcicore;
     requires org.vfio4j.mlx5;
     requires org.vfio4j.mlx5core;
+    requires org.vfio4j.mlx5migration;
 
     exports org.vfio4j.mlx5vfiopci;
 

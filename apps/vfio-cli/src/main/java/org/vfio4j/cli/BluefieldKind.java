@@ -1,20 +1,33 @@
 package org.vfio4j.cli;
 
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
 import org.vfio4j.bluefield.Bluefield;
+import org.vfio4j.bluefield.SfOptions;
+import org.vfio4j.bluefield.SfStorage;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.bus.PciBus;
+import org.vfio4j.mlx5.SfCaps;
 
 /** A BlueField DPU: its network functions, behind which it emulates others. */
 final class BluefieldKind implements DeviceKind {
 
     static final String NAME = "bluefield";
 
-    private static final String PORTS = "ports";
+    private static final List<String> KEYS = List.of("ports", "sfs", "sf-queues", "sf-size", "sf-storage");
     private static final int FUNCTIONS_OF_A_SLOT = 8;
+
+    /** More would leave none of the 16 bits of a VHCA's id for others. */
+    private static final int MAX_SFS = 1 << 14;
+
+    private static final int QUEUES_FOR_EACH_SF = 4;
+    private static final long BYTES_FOR_EACH_SF = 64L << 20;
 
     @Override
     public String name() {
@@ -26,23 +39,58 @@ final class BluefieldKind implements DeviceKind {
         return List.of(
                 "ports=N          network functions, 1 or 2 (default 2); it has",
                 "                 no socket, but what it emulates:",
-                "                 see --emulated-by");
+                "                 see --emulated-by",
+                "sfs=N            scalable functions of each, made by",
+                "                 vfio mdev start (default 0)",
+                "sf-queues=N      queues of these together (default 4 each)",
+                "sf-size=SIZE     their disks together (default 64M each)",
+                "sf-storage=WHAT  of these: memory (default), null, or a",
+                "                 directory of files UUID.img");
     }
 
     @Override
     public DevicePlan plan(List<Setting> settings) {
         int ports = Bluefield.NETWORK_FUNCTIONS;
+        int sfs = 0;
+        OptionalInt queues = OptionalInt.empty();
+        OptionalLong bytes = OptionalLong.empty();
+        SfStorage storage = SfStorage.MEMORY;
         for (Setting setting : settings) {
-            if (!setting.key().equals(PORTS)) {
-                throw setting.unknown(NAME, List.of(PORTS));
+            switch (setting.key()) {
+                case "ports" -> ports = setting.number(1, Bluefield.NETWORK_FUNCTIONS);
+                case "sfs" -> sfs = setting.number(0, MAX_SFS);
+                case "sf-queues" -> queues = OptionalInt.of(setting.number(1, Integer.MAX_VALUE));
+                case "sf-size" -> bytes = OptionalLong.of(Sizes.parse(setting.key(), setting.value()));
+                case "sf-storage" -> storage = storage(setting);
+                default -> throw setting.unknown(NAME, KEYS);
             }
-            ports = setting.number(1, Bluefield.NETWORK_FUNCTIONS);
         }
-        return new Plan(ports);
+        SfCaps caps = new SfCaps(
+                sfs, queues.orElse(sfs * QUEUES_FOR_EACH_SF), bytes.orElse(sfs * BYTES_FOR_EACH_SF));
+        return new Plan(ports, new SfOptions(caps, storage));
     }
 
-    /** @param ports how many network functions it has */
-    private record Plan(int ports) implements DevicePlan {
+    private static SfStorage storage(Setting setting) {
+        return switch (setting.value()) {
+            case "memory" -> SfStorage.MEMORY;
+            case "null" -> SfStorage.NULL;
+            default -> {
+                Path directory = Path.of(setting.value());
+                if (!Files.isDirectory(directory)) {
+                    throw CliException.usage(
+                            setting + ": expected memory, null, or a directory that is there",
+                            "mkdir -p " + setting.value());
+                }
+                yield SfStorage.in(directory);
+            }
+        };
+    }
+
+    /**
+     * @param ports how many network functions it has
+     * @param sf what each of them has for scalable functions
+     */
+    private record Plan(int ports, SfOptions sf) implements DevicePlan {
 
         @Override
         public EmulatedDevice open(PciAddress address) {
@@ -51,7 +99,7 @@ final class BluefieldKind implements DeviceKind {
 
         @Override
         public List<Placed> openAll(PciAddress address, PciBus bus) {
-            Bluefield dpu = new Bluefield(bus, ports);
+            Bluefield dpu = new Bluefield(bus, ports, sf);
             List<Placed> functions = new ArrayList<>();
             List<PciAddress> places = places(address);
             for (int i = 0; i < ports; i++) {

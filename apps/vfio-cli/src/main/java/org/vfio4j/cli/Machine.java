@@ -13,13 +13,16 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Function;
+import org.vfio4j.bus.AuxiliaryBus;
 import org.vfio4j.bus.AuxiliaryDevice;
 import org.vfio4j.bus.BusDevice;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.bus.PciBus;
 import org.vfio4j.bus.PciDevice;
 import org.vfio4j.bus.SysfsView;
+import org.vfio4j.mdevcore.MdevBus;
 import org.vfio4j.mlx5.SnapFunction;
+import org.vfio4j.mlx5core.Mlx5MdevDevice;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.vfio.VfioRegistry;
 import org.vfio4j.vfiopcicore.VfioPciOptions;
@@ -72,6 +75,7 @@ final class Machine implements AutoCloseable {
         mdevs = new MdevHost(registry, this::eventLoop, defaults);
         virtuals = new MachineVirtuals(this, functions, defaults);
         bus.provide(VfioRegistry.class, registry);
+        bus.provide(MdevBus.class, mdevs.bus());
         bus.provide(VfioPciOptions.class, options);
         if (!facts.isEmpty()) {
             PciFactsTable table = PciFactsTable.shipped();
@@ -264,6 +268,17 @@ final class Machine implements AutoCloseable {
             }
         }
         return found;
+    }
+
+    /**
+     * Takes a part that is about no function from its driver. Who uses what is made of it is asked to let go first.
+     *
+     * @throws ErrnoException as {@link AuxiliaryBus#unbind(AuxiliaryDevice, Duration)}
+     */
+    void unbind(AuxiliaryDevice part, Duration limit) {
+        Runnable taking = () -> part.bus().unbind(part, limit);
+        part.findData(Mlx5MdevDevice.class)
+                .ifPresentOrElse(about -> mdevs.leave(about.parent().name(), taking), taking);
     }
 
     private static boolean isPartOf(BusDevice part, PciDevice device) {

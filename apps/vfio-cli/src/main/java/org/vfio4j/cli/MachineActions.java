@@ -55,6 +55,7 @@ record MachineActions(Machine machine, Runnable changed) implements SysfsActions
     public void bind(AuxiliaryDevice device, String driver) {
         Runnable onBus = () -> device.bus().bind(device, driver);
         function(device).ifPresentOrElse(function -> function.attach(onBus), onBus);
+        machine.mdevs().startAgain();
         changed.run();
     }
 
@@ -63,7 +64,7 @@ record MachineActions(Machine machine, Runnable changed) implements SysfsActions
         function(device)
                 .ifPresentOrElse(
                         function -> function.unbind(PciBus.FOREVER),
-                        () -> device.bus().unbind(device));
+                        () -> machine.unbind(device, PciBus.FOREVER));
         changed.run();
     }
 

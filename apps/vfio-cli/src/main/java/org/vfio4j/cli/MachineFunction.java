@@ -314,7 +314,7 @@ final class MachineFunction implements AutoCloseable {
      */
     void bind(Optional<String> wanted) {
         exclusively("bind", List.of(this), () -> bindNow(wanted));
-        machine.dependents(device).forEach(MachineFunction::serveWhatIsBound);
+        serveDependents();
     }
 
     /**
@@ -330,7 +330,12 @@ final class MachineFunction implements AutoCloseable {
                 startOrUnbind();
             }
         });
+        serveDependents();
+    }
+
+    private void serveDependents() {
         machine.dependents(device).forEach(MachineFunction::serveWhatIsBound);
+        machine.mdevs().startAgain();
     }
 
     /**
@@ -406,7 +411,7 @@ final class MachineFunction implements AutoCloseable {
     void unbind(Duration limit) {
         List<MachineFunction> all = withVirtuals();
         all.addAll(machine.dependents(device));
-        take("unbind", all, () -> takeAway(limit));
+        machine.mdevs().leave(device.name(), () -> take("unbind", all, () -> takeAway(limit)));
         machine.virtuals().forgetGone();
     }
 

@@ -33,11 +33,12 @@ final class MdevClient {
     /**
      * Has the process start an mdev that has its parent.
      *
+     * @param server which, when several have one; otherwise the first
      * @throws CliException {@link ExitCode#NOT_FOUND} when none has such a parent; what the process says
      */
-    MdevState start(MdevDefinition definition, String socket) {
+    MdevState start(MdevDefinition definition, String socket, ServerOption server) {
         long pid = types().stream()
-                .filter(type -> type.parent().equals(definition.parent()))
+                .filter(type -> type.parent().equals(definition.parent()) && server.isMeant(type.pid()))
                 .findFirst()
                 .orElseThrow(() -> new CliException(
                         ExitCode.NOT_FOUND,

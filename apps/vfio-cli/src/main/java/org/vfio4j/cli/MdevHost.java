@@ -1,6 +1,5 @@
 package org.vfio4j.cli;
 
-import static org.vfio4j.sys.Errno.EBUSY;
 import static org.vfio4j.sys.Errno.ENODEV;
 
 import java.lang.System.Logger.Level;
@@ -12,13 +11,11 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Supplier;
 import org.vfio4j.mdevcore.MdevBus;
 import org.vfio4j.mdevcore.MdevDevice;
 import org.vfio4j.mdevcore.MdevParent;
 import org.vfio4j.sys.ErrnoException;
-import org.vfio4j.vfio.LocalDeviceFile;
 import org.vfio4j.vfio.VfioRegistry;
 import org.vfio4j.vfiomdev.VfioMdevDriver;
 import org.vfio4j.vfiouser.EventLoop;
@@ -31,53 +28,69 @@ import org.vfio4j.vfiouser.VfioUserServerOptions;
  */
 final class MdevHost implements AutoCloseable {
 
-    private final MdevBus bus = new MdevBus();
-    private final VfioRegistry registry;
-    private final VfioMdevDriver driver;
-    private final Supplier<EventLoop> loop;
-    private final List<AutoCloseable> parents = new ArrayList<>();
-    private final Map<UUID, Service> services = new ConcurrentHashMap<>();
-    private final VfioUserServerOptions options;
+    private static final System.Logger LOG = System.getLogger(MdevHost.class.getName());
 
-    /** An mdev that is served, and whether somebody is about to stop it. */
-    private record Service(
-            MdevDevice device, String socket, VfioUserServer server, Inspection seen, AtomicBoolean stopping) {}
+    private final MdevBus bus = new MdevBus();
+    private final VfioMdevDriver driver;
+    private final MdevService.Server how;
+    private final List<AutoCloseable> parents = new ArrayList<>();
+    private final Map<UUID, MdevService> services = new ConcurrentHashMap<>();
+    private Optional<MdevDefinitions> definitions = Optional.empty();
 
     /**
      * @param loop makes the machine's event loop, once
      * @param options how mdevs are served
      */
     MdevHost(VfioRegistry registry, Supplier<EventLoop> loop, VfioUserServerOptions options) {
-        this.registry = registry;
-        this.driver = new VfioMdevDriver(registry);
-        this.loop = loop;
-        this.options = options;
+        driver = new VfioMdevDriver(registry);
+        how = (file, socket) -> VfioUserServer.listen(loop.get(), socket, file, options);
     }
 
     MdevBus bus() {
         return bus;
     }
 
-    /** Adds a parent. */
+    /** Adds a parent that is on no bus. */
     void add(MdevParentKind.Plan plan) {
         parents.add(plan.register(bus, driver));
     }
 
-    /** Starts what is defined to start by itself, as far as it can; the log says what cannot. */
-    void startDefined(MdevDefinitions definitions) {
-        if (bus.parents().isEmpty()) {
+    /**
+     * Starts what is defined to start by itself, as far as it can; the log says what cannot.
+     *
+     * @param defined what {@link #startAgain} starts from now on
+     */
+    void startDefined(MdevDefinitions defined) {
+        synchronized (parents) {
+            definitions = Optional.of(defined);
+        }
+        startAgain();
+    }
+
+    /** Starts what is defined to start by itself and is not there, because its parent is there again. */
+    void startAgain() {
+        Optional<MdevDefinitions> defined;
+        synchronized (parents) {
+            defined = definitions;
+        }
+        if (defined.isEmpty() || bus.parents().isEmpty()) {
             return;
         }
-        for (MdevDefinition definition : definitions.all()) {
-            if (!definition.auto() || bus.findParent(definition.parent()).isEmpty()) {
-                continue;
+        for (MdevDefinition definition : defined.get().all()) {
+            boolean wanted = definition.auto()
+                    && bus.findParent(definition.parent()).isPresent()
+                    && bus.findDevice(definition.uuid()).isEmpty();
+            if (wanted) {
+                startLogging(definition);
             }
-            try {
-                start(definition, MdevSockets.path(definition.uuid()));
-            } catch (ErrnoException e) {
-                System.getLogger(MdevHost.class.getName())
-                        .log(Level.WARNING, "mdev {0} does not start: {1}", definition.uuid(), e.getMessage());
-            }
+        }
+    }
+
+    private void startLogging(MdevDefinition definition) {
+        try {
+            start(definition, MdevSockets.path(definition.uuid()));
+        } catch (ErrnoException e) {
+            LOG.log(Level.WARNING, "mdev {0} does not start: {1}", definition.uuid(), e.getMessage());
         }
     }
 
@@ -94,7 +107,7 @@ final class MdevHost implements AutoCloseable {
             for (MdevDefinition.Attribute attribute : definition.attributes()) {
                 device.attribute(attribute.name()).store(attribute.value());
             }
-            Service service = serve(device, socket);
+            MdevService service = new MdevService(device, socket, how);
             services.put(device.uuid(), service);
             started = true;
             return state(service);
@@ -105,18 +118,6 @@ final class MdevHost implements AutoCloseable {
         }
     }
 
-    private Service serve(MdevDevice device, Path socket) {
-        LocalDeviceFile file = registry.open(device.uuid().toString());
-        try {
-            Inspection seen = Inspection.of(file);
-            VfioUserServer server = VfioUserServer.listen(loop.get(), socket, file, options);
-            return new Service(device, socket.toString(), server, seen, new AtomicBoolean());
-        } catch (RuntimeException e) {
-            file.close();
-            throw e;
-        }
-    }
-
     /**
      * Stops an mdev. Its client is asked to let go; nobody is let in any more, and the socket goes.
      *
@@ -124,36 +125,75 @@ final class MdevHost implements AutoCloseable {
      *     it is as before then
      */
     MdevState stop(UUID uuid, Duration limit) {
-        Service service = services.get(uuid);
+        MdevService service = services.get(uuid);
         if (service == null) {
             throw new ErrnoException(ENODEV, "stop mdev " + uuid);
         }
-        if (!service.stopping().compareAndSet(false, true)) {
-            throw new ErrnoException(EBUSY, "stop mdev " + uuid + ": it is being stopped already");
-        }
         MdevState last = state(service);
+        take(List.of(service), () -> bus.remove(uuid, limit));
+        return last;
+    }
+
+    /**
+     * Does what takes a parent away. The clients of what is made of it are asked to let go, and nobody is let in any more.
+     *
+     * @param parent its name; nothing more is done for one that is none
+     * @throws ErrnoException what {@code taking} says: all is as before then; EBUSY when somebody stops one of its mdevs just now
+     */
+    void leave(String parent, Runnable taking) {
+        take(
+                services.values().stream()
+                        .filter(service -> service.device().parent().name().equals(parent))
+                        .toList(),
+                taking);
+    }
+
+    private void take(List<MdevService> all, Runnable taking) {
+        List<MdevService> held = new ArrayList<>();
         try {
-            if (!service.server().closeAfterClient()) {
-                service.server().close();
+            for (MdevService service : all) {
+                service.hold();
+                held.add(service);
             }
-            remove(service, limit);
-            service.server().close();
-            services.remove(uuid);
-            return last;
+            all.forEach(MdevService::letGo);
+            try {
+                takeOrKeep(all, taking);
+            } catch (ErrnoException e) {
+                all.forEach(this::serveAgain);
+                throw e;
+            }
+            for (MdevService service : all) {
+                service.close();
+                services.remove(service.device().uuid(), service);
+            }
         } finally {
-            service.stopping().set(false);
+            held.forEach(MdevService::release);
         }
     }
 
-    private void remove(Service service, Duration limit) {
+    private static void takeOrKeep(List<MdevService> all, Runnable taking) {
         try {
-            bus.remove(service.device().uuid(), limit);
+            taking.run();
         } catch (ErrnoException e) {
-            if (service.server().stay()) {
+            boolean lost = false;
+            for (MdevService service : all) {
+                // Each is asked: those that still have their client go on.
+                lost |= service.lostItsServer();
+            }
+            if (!lost) {
                 throw e;
             }
-            // The client went at the last moment, and the server with it: nobody is to be waited for.
-            bus.remove(service.device().uuid(), limit);
+            // A client went at the last moment, and its server with it: perhaps nobody is to be waited for.
+            taking.run();
+        }
+    }
+
+    private void serveAgain(MdevService service) {
+        try {
+            service.serveAgain();
+        } catch (ErrnoException e) {
+            LOG.log(Level.WARNING, "mdev {0} is not served: {1}", service.device().uuid(), e.getMessage());
+            services.remove(service.device().uuid(), service);
         }
     }
 
@@ -180,7 +220,7 @@ final class MdevHost implements AutoCloseable {
                 .toList();
     }
 
-    private static MdevState state(Service service) {
+    private static MdevState state(MdevService service) {
         MdevDevice device = service.device();
         return new MdevState(
                 device.uuid().toString(),
@@ -188,8 +228,8 @@ final class MdevHost implements AutoCloseable {
                 device.type().name(),
                 "",
                 true,
-                VfioMdevDriver.vfioDevice(device).name(),
-                service.socket(),
+                service.state().vfioDevice(),
+                service.socket().toString(),
                 device.instance().attributes().entrySet().stream()
                         .map(attribute -> new MdevDefinition.Attribute(
                                 attribute.getKey(), attribute.getValue().show()))
@@ -201,31 +241,14 @@ final class MdevHost implements AutoCloseable {
     List<ServerState.Mdev> devices() {
         return bus.devices().stream()
                 .flatMap(device -> Optional.ofNullable(services.get(device.uuid())).stream())
-                .map(MdevHost::device)
+                .map(MdevService::state)
                 .toList();
     }
 
-    private static ServerState.Mdev device(Service service) {
-        MdevDevice device = service.device();
-        Inspection seen = service.seen();
-        return new ServerState.Mdev(
-                device.uuid().toString(),
-                device.parent().name(),
-                device.type().name(),
-                device.type().prettyName(),
-                VfioMdevDriver.vfioDevice(device).name(),
-                service.socket(),
-                seen.regions(),
-                seen.irqs(),
-                seen.features(),
-                seen.migration());
-    }
-
-    /** Hangs up on all clients, and takes the parents away with all that is made of them. */
+    /** Hangs up on all clients, and takes its parents away with all that is made of them. Those of drivers these take away. */
     @Override
     public void close() {
-        services.values().forEach(service -> service.server().close());
-        bus.parents().forEach(parent -> bus.unregister(parent, MdevBus.FOREVER));
+        services.values().forEach(MdevService::close);
         parents.forEach(Closing::quietly);
     }
 }

@@ -27,7 +27,7 @@ interface MdevParentKind {
          * Makes the parent and registers it.
          *
          * @param driver gets its devices
-         * @return what it stands on, which closes when it is no parent any more
+         * @return takes it away, with all that is made of it, whose users have let go, and then closes what it stands on
          */
         AutoCloseable register(MdevBus bus, MdevDriver driver);
     }

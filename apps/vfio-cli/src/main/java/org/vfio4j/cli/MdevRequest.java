@@ -62,6 +62,11 @@ record MdevRequest(
         return new MdevRequest(STOP, uuid, "", "", "", List.of(), timeoutMs);
     }
 
+    /** Whether something is different once it is done. */
+    boolean changes() {
+        return kind.equals(START) || kind.equals(STOP);
+    }
+
     /** Whether a line is a request about mdevs, well formed or not. */
     static boolean isOne(String line) {
         try {

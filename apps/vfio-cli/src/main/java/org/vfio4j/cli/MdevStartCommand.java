@@ -41,6 +41,9 @@ final class MdevStartCommand implements Runnable {
     private @Nullable Path socketPath;
 
     @Mixin
+    private ServerOption server = new ServerOption();
+
+    @Mixin
     private MdevDefinitionsOption definitions = new MdevDefinitionsOption();
 
     @Mixin
@@ -51,7 +54,7 @@ final class MdevStartCommand implements Runnable {
         String socket = Optional.ofNullable(socketPath)
                 .map(path -> path.toAbsolutePath().toString())
                 .orElse("");
-        MdevState started = new MdevClient(output.err()).start(wanted(), socket);
+        MdevState started = new MdevClient(output.err()).start(wanted(), socket, server);
         output.print(
                 MdevControl.MDEV,
                 List.of(started),

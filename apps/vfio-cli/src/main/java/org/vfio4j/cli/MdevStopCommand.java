@@ -24,6 +24,9 @@ final class MdevStopCommand implements Runnable {
     private double timeout = 30;
 
     @Mixin
+    private ServerOption server = new ServerOption();
+
+    @Mixin
     private OutputOption output = new OutputOption();
 
     @Override
@@ -35,7 +38,7 @@ final class MdevStopCommand implements Runnable {
         String uuid = choice.needUuid().toString();
         MdevClient client = new MdevClient(output.err());
         MdevState mdev = client.active().stream()
-                .filter(active -> choice.matches(active.uuid(), active.parent()))
+                .filter(active -> choice.matches(active.uuid(), active.parent()) && server.isMeant(active.pid()))
                 .findFirst()
                 .orElseThrow(() ->
                         new CliException(ExitCode.NOT_FOUND, "no serving process has mdev " + uuid, "vfio mdev list"));

@@ -1,6 +1,8 @@
 package org.vfio4j.cli;
 
 import java.util.List;
+import org.vfio4j.mdevcore.MdevBus;
+import org.vfio4j.mdevcore.MdevParent;
 import org.vfio4j.mtty.Mtty;
 
 /** The parent of serial cards. */
@@ -27,8 +29,11 @@ final class MttyKind implements MdevParentKind {
         }
         return (bus, driver) -> {
             Mtty mtty = new Mtty();
-            mtty.register(bus, driver);
-            return mtty;
+            MdevParent parent = mtty.register(bus, driver);
+            return () -> {
+                bus.unregister(parent, MdevBus.FOREVER);
+                mtty.close();
+            };
         };
     }
 }

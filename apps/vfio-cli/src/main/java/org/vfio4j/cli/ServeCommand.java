@@ -290,7 +290,7 @@ final class ServeCommand implements Callable<Integer> {
         if (virtual) {
             return Optional.of("its virtual functions cannot be handed over: vfio sriov ID 0");
         }
-        return machine.mdevs().bus().parents().isEmpty()
+        return machine.mdevs().bus().devices().isEmpty()
                 ? Optional.empty()
                 : Optional.of("its mediated devices cannot be handed over");
     }

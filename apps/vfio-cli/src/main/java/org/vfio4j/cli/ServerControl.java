@@ -10,7 +10,9 @@ import static org.vfio4j.sys.Errno.EPROTONOSUPPORT;
 import java.lang.System.Logger.Level;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
 import java.util.stream.Stream;
@@ -36,6 +38,9 @@ final class ServerControl implements AutoCloseable {
     private final Path sysfs;
     private final MdevControl mdevs;
     private final ControlSocket socket;
+
+    // What others are told of mdevs, by uuid: under this object's lock.
+    private final Map<String, ServerState.Mdev> published = new HashMap<>();
     private volatile boolean closing;
 
     private ServerControl(
@@ -79,22 +84,21 @@ final class ServerControl implements AutoCloseable {
 
     /** What is served now. */
     ServerState state() {
+        return stateWithoutMdevs().with(machine.mdevs().devices());
+    }
+
+    private ServerState stateWithoutMdevs() {
         List<ServerState.Function> functions =
                 machine.functions().stream().map(MachineFunction::state).toList();
-        List<ServerState.Mdev> made = machine.mdevs().devices();
-        List<String> sockets = Stream.concat(
-                        functions.stream().map(ServerState.Function::socket),
-                        made.stream().map(ServerState.Mdev::socket))
-                .filter(path -> !path.isEmpty())
-                .toList();
-        return new ServerState(
+        ServerState bare = new ServerState(
                 ProcessHandle.current().pid(),
                 sysfs.toString(),
-                QemuLine.arguments(sockets),
+                List.of(),
                 functions,
                 MachineState.bridges(machine.bus()),
                 MachineState.auxiliary(machine.bus()),
-                made);
+                List.of());
+        return bare.with(List.of());
     }
 
     @Override
@@ -104,15 +108,36 @@ final class ServerControl implements AutoCloseable {
     }
 
     private synchronized void publish() {
-        directory.publish(state());
+        directory.publish(stateWithoutMdevs());
+        publishMdevs();
+    }
+
+    /** What has changed of them since the last time. */
+    private synchronized void publishMdevs() {
+        Map<String, ServerState.Mdev> now = new HashMap<>();
+        machine.mdevs().devices().forEach(mdev -> now.put(mdev.uuid(), mdev));
+        List<String> gone = published.keySet().stream()
+                .filter(uuid -> !now.containsKey(uuid))
+                .toList();
+        gone.forEach(directory::withdrawMdev);
+        gone.forEach(published::remove);
+        now.forEach((uuid, mdev) -> {
+            if (published.get(uuid) != mdev) {
+                directory.publish(mdev);
+                published.put(uuid, mdev);
+            }
+        });
     }
 
     /** The reply to a request: a line of JSON for a line of JSON. */
     private String answer(String line) {
         try {
             if (MdevRequest.isOne(line)) {
-                String reply = mdevs.answer(MdevRequest.parse(line));
-                publishChange();
+                MdevRequest request = MdevRequest.parse(line);
+                String reply = mdevs.answer(request);
+                if (request.changes()) {
+                    publishing(this::publishMdevs);
+                }
                 return reply;
             }
             Optional<TuneRequest> tune = TuneRequest.find(line);
@@ -226,10 +251,11 @@ final class ServerControl implements AutoCloseable {
                         .orElseThrow(() -> new ErrnoException(
                                 ENODEV, "bind " + device + ": no driver matches " + device.modalias()));
                 bus.bind(device, driver);
+                machine.mdevs().startAgain();
                 publishChange();
             }
             case ControlRequest.UNBIND -> {
-                bus.unbind(device, Duration.ofMillis(request.timeoutMs()));
+                machine.unbind(device, Duration.ofMillis(request.timeoutMs()));
                 publishChange();
             }
             default -> {}
@@ -242,11 +268,15 @@ final class ServerControl implements AutoCloseable {
 
     // What was asked for is done: a file that cannot be written is no reason to say that it is not.
     void publishChange() {
+        publishing(this::publish);
+    }
+
+    private void publishing(Runnable work) {
         if (closing) {
             return;
         }
         try {
-            publish();
+            work.run();
         } catch (ErrnoException e) {
             LOG.log(Level.WARNING, "what vfio ls shows is out of date: {0}", e.getMessage());
         }

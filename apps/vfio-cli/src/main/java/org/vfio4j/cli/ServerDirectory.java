@@ -31,12 +31,13 @@ import tools.jackson.databind.json.JsonMapper;
 
 /**
  * The directory in which the serving processes of a user make themselves known: one directory for each, named by its pid, with
- * a lock that it holds while it lives, {@code server.json}, {@code control}, the socket that takes requests, and {@code pci},
- * its view of the bus.
+ * a lock that it holds while it lives, {@code server.json}, {@code mdevs} with a file for each mediated device, {@code control}, the
+ * socket that takes requests, and {@code pci}, its view of the bus.
  */
 final class ServerDirectory implements AutoCloseable {
 
     private static final String STATE = "server.json";
+    private static final String MDEVS = "mdevs";
     private static final String GUEST = "guest.json";
     private static final String LOCK = "lock";
     private static final String CONTROL = "control";
@@ -86,6 +87,7 @@ final class ServerDirectory implements AutoCloseable {
             deleteTree(own);
             Files.createDirectory(fresh, onlyOwner);
             Files.createFile(fresh.resolve(LOCK));
+            Files.createDirectory(mdevs(fresh));
             Fd lock = FileIo.open(fresh.resolve(LOCK), FileIo.O_RDWR);
             ErrnoException.check(FileIo.flock(lock, FileIo.LOCK_EX | FileIo.LOCK_NB), "lock " + fresh);
             Files.move(fresh, own);
@@ -122,13 +124,32 @@ final class ServerDirectory implements AutoCloseable {
     /**
      * Tells others what this process serves, instead of what it told them before.
      *
+     * @param state without mdevs: of those there may be a thousand, and each has its own file
      * @throws ErrnoException ENOSPC and what else keeps it from being written
      */
     void publish(ServerState state) {
-        write(STATE, state::write);
+        write(directory, STATE, state::write);
     }
 
-    private void write(String name, Consumer<JsonWriter> content) {
+    /** Tells others of an mdev, instead of what it told them before; otherwise as {@link #publish(ServerState)}. */
+    void publish(ServerState.Mdev mdev) {
+        write(mdevs(directory), mdev.uuid(), mdev::write);
+    }
+
+    /** Tells others no more of an mdev. */
+    void withdrawMdev(String uuid) {
+        try {
+            Files.deleteIfExists(mdevs(directory).resolve(uuid));
+        } catch (IOException e) {
+            throw ErrnoException.of(e, "remove " + mdevs(directory).resolve(uuid));
+        }
+    }
+
+    private static Path mdevs(Path own) {
+        return own.resolve(MDEVS);
+    }
+
+    private static void write(Path directory, String name, Consumer<JsonWriter> content) {
         try {
             Path fresh = directory.resolve("." + name);
             JsonWriter json = new JsonWriter();
@@ -142,7 +163,7 @@ final class ServerDirectory implements AutoCloseable {
 
     /** Tells others that this process runs a guest, and on what. */
     void publish(GuestStatus guest) {
-        write(GUEST, guest::write);
+        write(directory, GUEST, guest::write);
     }
 
     /** The processes that run guests now, by pid. */
@@ -180,9 +201,28 @@ final class ServerDirectory implements AutoCloseable {
 
     /** @throws ErrnoException EACCES when {@code parent} belongs to another user: nothing there is believed or deleted */
     static List<ServerState> servers(Path parent) {
-        List<ServerState> found = read(parent, STATE, ServerDirectory::parse);
-        found.sort(Comparator.comparingLong(ServerState::pid));
-        return found;
+        return read(parent, STATE, ServerDirectory::parse).stream()
+                .map(state -> state.with(readMdevs(parent.resolve(Long.toString(state.pid())))))
+                .sorted(Comparator.comparingLong(ServerState::pid))
+                .toList();
+    }
+
+    private static List<ServerState.Mdev> readMdevs(Path own) {
+        try (Stream<Path> files = Files.list(mdevs(own))) {
+            return files.sorted().flatMap(file -> readMdev(file).stream()).toList();
+        } catch (IOException e) {
+            // An older process has none.
+            return List.of();
+        }
+    }
+
+    private static Optional<ServerState.Mdev> readMdev(Path file) {
+        try {
+            return Optional.of(Json.MAPPER.readValue(Files.readString(file), ServerState.Mdev.class));
+        } catch (IOException | JacksonException e) {
+            // It comes or goes just now.
+            return Optional.empty();
+        }
     }
 
     /** What all processes tell in a file of this name; not every one has it. */

@@ -1,6 +1,7 @@
 package org.vfio4j.cli;
 
 import java.util.List;
+import java.util.stream.Stream;
 
 /**
  * What a serving process tells others about itself, in a file and as the answer to requests. Fields are only ever added.
@@ -241,6 +242,16 @@ record ServerState(
             json.object().field("index", index).field("name", name);
             json.field("operations", operations).end();
         }
+    }
+
+    /** The same with these mdevs as well. */
+    ServerState with(List<Mdev> more) {
+        List<Mdev> all = Stream.concat(mdevs.stream(), more.stream()).toList();
+        List<String> sockets = Stream.concat(
+                        functions.stream().map(Function::socket), all.stream().map(Mdev::socket))
+                .filter(path -> !path.isEmpty())
+                .toList();
+        return new ServerState(pid, sysfs, QemuLine.arguments(sockets), functions, bridges, auxiliary, all);
     }
 
     /** As JSON, on one line. */

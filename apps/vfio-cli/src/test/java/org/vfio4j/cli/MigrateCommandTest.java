@@ -10,6 +10,7 @@ import java.security.KeyStore;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.UUID;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
@@ -179,6 +180,29 @@ class MigrateCommandTest {
             }
             assertThat(here.isAlive()).isTrue();
             endsWell(guest, 0);
+        }
+    }
+
+    /** Two servers have a scalable function of one name each, on storage that they share. */
+    @Test
+    void aScalableFunctionMovesUnderLoad() throws IOException {
+        String storage = "sf-storage=" + Files.createDirectory(directory.resolve("storage"));
+        String uuid = UUID.randomUUID().toString();
+        Path[] sockets = {directory.resolve("here.sock"), directory.resolve("there.sock")};
+        try (SfServer here = new SfServer(directory, "sfs=4", storage);
+                SfServer there = new SfServer(directory, "sfs=4", storage)) {
+            here.start(uuid, "virtio_blk_small", sockets[0]);
+            there.start(uuid, "virtio_blk_small", sockets[1]);
+            CliProcess guest = vfio(with(List.of("guest", "--socket-path", sockets[0].toString()), LOAD));
+            guest.awaitErr("a guest runs on ");
+            for (int i = 0; i < 2; i++) {
+                CliProcess next = accept(sockets[(i + 1) % 2].toString());
+                moved(sockets[i].toString(), next);
+                assertThat(guest.exitCode()).as("%s", guest).isZero();
+                guest.close();
+                guest = next;
+            }
+            endsWell(guest, 2);
         }
     }
 

@@ -42,6 +42,11 @@ public record PciAddress(int domain, int bus, int device, int function) implemen
                 Integer.parseInt(m.group(4), 16));
     }
 
+    /** Bus, device and function in 16 bits, as PCI Express's routing id has them: 0x0800 for 08:00.0. */
+    public int routingId() {
+        return (bus << 8) | (device << 3) | function;
+    }
+
     @Override
     public int compareTo(PciAddress other) {
         return Integer.compare(sortKey(), other.sortKey());

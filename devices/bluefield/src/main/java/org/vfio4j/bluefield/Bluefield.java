@@ -35,31 +35,40 @@ public final class Bluefield implements AutoCloseable {
     private final List<PfFirmware> firmwares = new ArrayList<>();
     private final List<PciDevice> networkFunctions = new ArrayList<>();
 
-    // Under this object's lock. The first VHCA ids are the network functions' own.
+    // The first are the network functions' own.
+    private final VhcaIds ids = new VhcaIds(NETWORK_FUNCTIONS);
+
+    // Under this object's lock.
     private final Map<SnapFunction, Emulated> emulated = new HashMap<>();
-    private int nextVhcaId = NETWORK_FUNCTIONS;
 
     /**
      * One whose network functions its maker plugs in, see {@link #networkFunction}, and unplugs after it is closed.
      *
      * @param bus where the functions go that it emulates
      * @param count of network functions, 1 to {@value #NETWORK_FUNCTIONS}
+     * @param sf what each of them has for scalable functions
      */
-    public Bluefield(PciBus bus, int count) {
+    public Bluefield(PciBus bus, int count, SfOptions sf) {
         this.bus = bus;
         for (int i = 0; i < count; i++) {
-            firmwares.add(new PfFirmware());
+            firmwares.add(new PfFirmware(ids, sf));
         }
+    }
+
+    /** Plugs it in, with two network functions, without scalable ones; otherwise as {@link #Bluefield(PciBus, PciAddress, SfOptions)}. */
+    public Bluefield(PciBus bus, PciAddress at) {
+        this(bus, at, SfOptions.NONE);
     }
 
     /**
      * Plugs it in, with two network functions.
      *
      * @param at where its first network function is; the other is the next function there
+     * @param sf what each of them has for scalable functions
      * @throws ErrnoException as {@link PciBus#add} does
      */
-    public Bluefield(PciBus bus, PciAddress at) {
-        this(bus, NETWORK_FUNCTIONS);
+    public Bluefield(PciBus bus, PciAddress at, SfOptions sf) {
+        this(bus, NETWORK_FUNCTIONS, sf);
         for (int i = 0; i < NETWORK_FUNCTIONS; i++) {
             networkFunctions.add(
                     bus.add(new PciAddress(at.domain(), at.bus(), at.device(), at.function() + i), networkFunction(i)));
@@ -124,8 +133,7 @@ public final class Bluefield implements AutoCloseable {
             PciFunction function,
             SnapBackend backend) {
         PfFirmware firmware = firmwares.get(networkFunction);
-        int bdf = (at.bus() << 8) | (at.device() << 3) | at.function();
-        SnapFunction snap = new SnapFunction(takeVhcaId(), at.domain(), bdf, protocol);
+        SnapFunction snap = new SnapFunction(ids.take(), at.domain(), at.routingId(), protocol);
         Vhca vhca;
         PciDevice device;
         try {
@@ -133,6 +141,7 @@ public final class Bluefield implements AutoCloseable {
             device = bus.add(
                     at, new SnapPciFunction(function, vhca, (i, virtual) -> addVirtual(firmware, snap, i, virtual)));
         } catch (ErrnoException e) {
+            ids.giveBack(snap.vhcaId());
             backend.close();
             throw e;
         }
@@ -203,10 +212,11 @@ public final class Bluefield implements AutoCloseable {
         }
         networkFunctions.reversed().forEach(bus::remove);
         networkFunctions.clear();
+        firmwares.forEach(PfFirmware::close);
     }
 
     private Vhca addVirtual(PfFirmware firmware, SnapFunction physical, int index, PciFunction virtual) {
-        Vhca vhca = new Vhca(takeVhcaId(), state(physical, virtual));
+        Vhca vhca = new Vhca(ids.take(), state(physical, virtual));
         firmware.addVirtual(physical.vhcaId(), index, vhca);
         return vhca;
     }
@@ -215,9 +225,5 @@ public final class Bluefield implements AutoCloseable {
         return function.platform(FunctionState.class)
                 .orElseThrow(
                         () -> new ErrnoException(ENODEV, "emulate " + snap + ": the function has no state to save"));
-    }
-
-    private synchronized int takeVhcaId() {
-        return nextVhcaId++;
     }
 }

@@ -8,9 +8,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.LongConsumer;
+import org.vfio4j.block.BlockBackend;
 import org.vfio4j.mlx5.Mlx5Caps;
 import org.vfio4j.mlx5.Mlx5Firmware;
 import org.vfio4j.mlx5.PageTrackRange;
+import org.vfio4j.mlx5.ScalableFunction;
+import org.vfio4j.mlx5.SfCaps;
+import org.vfio4j.mlx5.SfRequest;
 import org.vfio4j.mlx5.SnapFunction;
 import org.vfio4j.mlx5.SnapListener;
 import org.vfio4j.mlx5.VhcaMigrationState;
@@ -33,7 +37,19 @@ final class PfFirmware implements Mlx5Firmware {
     private final Map<Virtual, Vhca> virtuals = new HashMap<>();
     private final Map<Integer, Tracking> trackers = new TreeMap<>();
     private final List<SnapListener> listeners = new ArrayList<>();
+    private final Map<Integer, ScalableDisk> scalable = new TreeMap<>();
+    private final VhcaIds ids;
+    private final SfOptions sf;
     private int nextTracker = 1;
+
+    /**
+     * @param ids of all VHCAs of the DPU
+     * @param sf what this function has for scalable ones
+     */
+    PfFirmware(VhcaIds ids, SfOptions sf) {
+        this.ids = ids;
+        this.sf = sf;
+    }
 
     /** A function is there. Returns who has to hear of it. */
     synchronized List<SnapListener> add(SnapFunction snap, Vhca vhca) {
@@ -50,15 +66,29 @@ final class PfFirmware implements Mlx5Firmware {
 
     /** A function is gone, and its virtual ones. */
     synchronized void remove(Vhca vhca) {
-        vhcas.remove(vhca.id());
         emulated.remove(vhca.id());
+        forget(vhca);
         virtuals.entrySet().removeIf(virtual -> {
             boolean isIts = virtual.getKey().physical() == vhca.id();
             if (isIts) {
-                vhcas.remove(virtual.getValue().id());
+                forget(virtual.getValue());
             }
             return isIts;
         });
+    }
+
+    private void forget(Vhca vhca) {
+        vhcas.remove(vhca.id());
+        ids.giveBack(vhca.id());
+    }
+
+    /** Ends the scalable functions that are left. The network function is unplugged, and nobody uses them. */
+    void close() {
+        List<Integer> left;
+        synchronized (this) {
+            left = List.copyOf(scalable.keySet());
+        }
+        left.forEach(this::deallocSf);
     }
 
     synchronized List<SnapListener> listeners() {
@@ -127,6 +157,44 @@ final class PfFirmware implements Mlx5Firmware {
         synchronized (this) {
             trackers.remove(tracker);
         }
+    }
+
+    @Override
+    public SfCaps sfCaps() {
+        return sf.caps();
+    }
+
+    @Override
+    public ScalableFunction allocSf(SfRequest request) {
+        int id = ids.take();
+        boolean made = false;
+        try {
+            BlockBackend storage = sf.storage().open(request.name(), request.sizeBytes());
+            ScalableDisk disk = ScalableDisk.of(request, id, storage);
+            synchronized (this) {
+                scalable.put(id, disk);
+                vhcas.put(id, disk.vhca());
+            }
+            made = true;
+            return disk.function();
+        } finally {
+            if (!made) {
+                ids.giveBack(id);
+            }
+        }
+    }
+
+    @Override
+    public void deallocSf(int vhcaId) {
+        ScalableDisk ending;
+        synchronized (this) {
+            ending = scalable.remove(vhcaId);
+        }
+        if (ending == null) {
+            throw new ErrnoException(EINVAL, "deallocate SF: VHCA " + vhcaId + " is none");
+        }
+        ending.close();
+        remove(ending.vhca());
     }
 
     @Override

@@ -42,8 +42,13 @@ final class SnapPciFunction implements PciFunction {
     }
 
     private PciFunction snap(int index, PciFunction virtual) {
-        return new SnapPciFunction(virtual, virtuals.of(index, virtual), (i, none) -> {
-            throw new IllegalStateException("a virtual function has none");
+        return withoutVirtual(virtual, virtuals.of(index, virtual));
+    }
+
+    /** One that has no virtual functions. */
+    static SnapPciFunction withoutVirtual(PciFunction function, Vhca vhca) {
+        return new SnapPciFunction(function, vhca, (i, none) -> {
+            throw new IllegalStateException("VHCA " + vhca.id() + " has no virtual function");
         });
     }
 

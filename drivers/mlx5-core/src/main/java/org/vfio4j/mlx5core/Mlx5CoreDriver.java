@@ -11,13 +11,15 @@ import org.vfio4j.sys.ErrnoException;
 
 /**
  * The driver of the physical network functions of mlx5 devices, BlueField DPUs and ConnectX adapters: for each function that the
- * device emulates it puts a part on the auxiliary bus, which another driver gives to VFIO's users. The functions' own device is not
- * VFIO's. The bus's thread calls.
+ * device emulates it puts a part on the auxiliary bus, which another driver gives to VFIO's users, and one more, {@code
+ * mlx5_core.mdev.N}, when there can be scalable functions. The functions' own device is not VFIO's. The bus's thread calls.
  */
 public final class Mlx5CoreDriver implements PciDriver {
 
     /** Its name, which is the first part of the names of its auxiliary devices. */
     public static final String NAME = "mlx5_core";
+
+    private static final String MDEV = "mdev";
 
     private static final int MELLANOX = 0x15b3;
     private static final int CONNECTX_6_DX = 0x101d;
@@ -47,6 +49,11 @@ public final class Mlx5CoreDriver implements PciDriver {
         SnapParts parts = new SnapParts(device, firmware);
         device.setDriverData(parts);
         parts.start();
+        if (firmware.sfCaps().maxNumSf() > 0) {
+            // It goes with this driver, before its device does.
+            Mlx5MdevDevice data = new Mlx5MdevDevice(device, firmware);
+            device.bus().auxiliary().add(device, NAME, MDEV, device.address().routingId(), data);
+        }
     }
 
     @Override

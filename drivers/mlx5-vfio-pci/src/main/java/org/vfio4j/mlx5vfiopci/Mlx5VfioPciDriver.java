@@ -7,8 +7,8 @@ import org.vfio4j.bus.PciBus;
 import org.vfio4j.bus.PciDevice;
 import org.vfio4j.bus.PciDeviceId;
 import org.vfio4j.bus.PciDriver;
-import org.vfio4j.mlx5.Mlx5Caps;
 import org.vfio4j.mlx5core.Mlx5VfioPciDevice;
+import org.vfio4j.mlx5migration.Mlx5Migration;
 import org.vfio4j.vfiopcicore.VfioPciCore;
 import org.vfio4j.vfiopcicore.VfioPciRegistration;
 
@@ -53,15 +53,7 @@ public final class Mlx5VfioPciDriver implements PciDriver {
                 .map(physical -> virtual(device, SnapClaim.ofPhysical(physical)))
                 .orElseGet(() -> SnapClaim.of(device));
         VfioPciCore core = VfioPciCore.create(NAME, device);
-        Mlx5Caps caps = part.firmware().caps();
-        if (caps.migration()) {
-            VhcaMigration migration = new VhcaMigration(core, part.firmware(), part.vhcaId());
-            core.setMigration(migration);
-            core.onReset(migration::reset);
-        }
-        if (caps.advVirtualization()) {
-            core.setLogging(new PageTracking(part.firmware(), part.vhcaId()));
-        }
+        Mlx5Migration.addTo(core, part.firmware(), part.vhcaId());
         VfioPciRegistration.register(this, device, core, core);
     }
 

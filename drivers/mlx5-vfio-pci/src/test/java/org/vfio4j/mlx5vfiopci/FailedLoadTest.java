@@ -19,6 +19,7 @@ import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.block.MemoryBackend;
+import org.vfio4j.mlx5migration.MigrationHeader;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.vfio.VfioDeviceFile;
 import org.vfio4j.virtioblk.VirtioBlk;

@@ -7,7 +7,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.vfio4j.uapi.Vfio.*;
 
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Random;
@@ -15,14 +14,13 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.vfio4j.block.MemoryBackend;
-import org.vfio4j.mlx5.PageTrackRange;
 import org.vfio4j.userspace.virtioblk.VirtioBlkDriver;
 import org.vfio4j.userspace.virtioblk.VirtioBlkOptions;
 import org.vfio4j.userspace.virtioblk.VirtioBlkQueue;
 import org.vfio4j.vfio.VfioDeviceFile;
 import org.vfio4j.vfio.VfioLoggingOps.Range;
 
-/** What a disk writes is told page by page, whatever ranges and pages are asked; and which ranges a page tracker gets. */
+/** What a disk writes is told page by page, whatever ranges and pages are asked. */
 class PageTrackingTest {
 
     private static final long IOVA = VirtioBlkOptions.DEFAULTS.iova();
@@ -78,23 +76,6 @@ class PageTrackingTest {
                 assertThat(report(file, PAGE).isEmpty()).isFalse();
             }
         }
-    }
-
-    @Test
-    void mergesTheNearestRangesWhenThereAreTooMany() {
-        List<Range> ranges = new ArrayList<>();
-        for (long i = 0; i < 40; i++) {
-            ranges.add(new Range(i << 30, PAGE));
-            ranges.add(new Range((i << 30) + 2 * PAGE, PAGE));
-        }
-        List<PageTrackRange> combined = PageTracking.combine(ranges, 40);
-        assertThat(combined).hasSize(40).allMatch(range -> range.last() - range.first() == 3 * PAGE - 1);
-        List<PageTrackRange> few = PageTracking.combine(ranges, 16);
-        assertThat(few).hasSize(16);
-        assertThat(ranges)
-                .allMatch(range ->
-                        few.stream().anyMatch(one -> one.first() <= range.iova() && one.last() >= range.last()));
-        assertThat(PageTracking.combine(List.of(), 16)).containsExactly(new PageTrackRange(0, -1));
     }
 
     /** Where the driver's memory at {@code offset} is for the device, from IOVA on: found by having the device write there. */

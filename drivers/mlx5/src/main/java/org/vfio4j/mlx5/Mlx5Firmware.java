@@ -5,8 +5,8 @@ import java.util.function.LongConsumer;
 
 /**
  * What the firmware of an mlx5 device does for the driver of a physical function: the commands by which a virtual HCA (VHCA), as a
- * function is called there, is stopped, saved and loaded, the page tracker object, and the functions that a DPU emulates behind
- * this one (SNAP). Commands are named as in linux/mlx5/mlx5_ifc.h. A function gives it as {@code
+ * function is called there, is stopped, saved and loaded, the page tracker object, the functions that a DPU emulates behind
+ * this one (SNAP), and scalable functions. Commands are named as in linux/mlx5/mlx5_ifc.h. A function gives it as {@code
  * PciFunction.platform(Mlx5Firmware.class)}.
  *
  * <p>Any thread may call; commands for one VHCA are carried out one after the other. Failures are {@code
@@ -84,6 +84,20 @@ public interface Mlx5Firmware {
      * @param index which of its virtual functions, from 0; the command's function_id is one more
      */
     int virtualVhcaId(int vhcaId, int index);
+
+    /** QUERY_HCA_CAP: what there is for scalable functions. Constant. */
+    SfCaps sfCaps();
+
+    /**
+     * ALLOC_SF: makes a scalable function, a disk that the device emulates as it does those on the PCI bus. Whoever has it made keeps
+     * account of what {@link #sfCaps} says.
+     *
+     * @throws RuntimeException ENOSPC when there is no VHCA id left; what its storage says
+     */
+    ScalableFunction allocSf(SfRequest request);
+
+    /** DEALLOC_SF: ends it. Nobody uses it any more. */
+    void deallocSf(int vhcaId);
 
     /**
      * Has a listener hear of emulated functions that come and go.

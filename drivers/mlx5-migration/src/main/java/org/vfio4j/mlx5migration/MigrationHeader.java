@@ -1,4 +1,4 @@
-package org.vfio4j.mlx5vfiopci;
+package org.vfio4j.mlx5migration;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -17,29 +17,30 @@ import java.nio.ByteOrder;
  * @param flags {@link #TAG_OPTIONAL} or 0
  * @param tag what the data is
  */
-record MigrationHeader(long recordSize, int flags, int tag) {
+public record MigrationHeader(long recordSize, int flags, int tag) {
 
-    static final int BYTES = 16;
+    public static final int BYTES = 16;
 
     /** MLX5_MIGF_HEADER_FLAGS_TAG_OPTIONAL: who does not know the tag may skip the record. */
-    static final int TAG_OPTIONAL = 1;
+    public static final int TAG_OPTIONAL = 1;
 
     /** MLX5_MIGF_HEADER_TAG_FW_DATA: an image for LOAD_VHCA_STATE. */
-    static final int TAG_FW_DATA = 0;
+    public static final int TAG_FW_DATA = 0;
 
     /** MLX5_MIGF_HEADER_TAG_STOP_COPY_SIZE: 8 bytes, about how large the images of the stopped device will be. */
-    static final int TAG_STOP_COPY_SIZE = 1;
+    public static final int TAG_STOP_COPY_SIZE = 1;
 
     /** Data of the latter. */
-    static final int STOP_COPY_SIZE_BYTES = 8;
+    public static final int STOP_COPY_SIZE_BYTES = 8;
 
-    static MigrationHeader parse(byte[] bytes) {
+    /** Reads what stands before a record, {@link #BYTES} long. */
+    public static MigrationHeader parse(byte[] bytes) {
         ByteBuffer in = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
         return new MigrationHeader(in.getLong(), in.getInt(), in.getInt());
     }
 
     /** A whole record. */
-    static byte[] record(int flags, int tag, byte[] data) {
+    public static byte[] record(int flags, int tag, byte[] data) {
         return ByteBuffer.allocate(BYTES + data.length)
                 .order(ByteOrder.LITTLE_ENDIAN)
                 .putLong(data.length)
@@ -49,7 +50,8 @@ record MigrationHeader(long recordSize, int flags, int tag) {
                 .array();
     }
 
-    boolean isOptional() {
+    /** Whether who does not know it may skip it. */
+    public boolean isOptional() {
         return (flags & TAG_OPTIONAL) != 0;
     }
 }

@@ -1,4 +1,4 @@
-package org.vfio4j.mlx5vfiopci;
+package org.vfio4j.mlx5migration;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static org.vfio4j.sys.Errno.EINVAL;

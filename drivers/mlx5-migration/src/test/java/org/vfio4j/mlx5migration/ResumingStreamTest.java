@@ -1,7 +1,7 @@
-package org.vfio4j.mlx5vfiopci;
+package org.vfio4j.mlx5migration;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.vfio4j.mlx5vfiopci.SnapBindingTest.assertErrno;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.ENOMEM;
 import static org.vfio4j.sys.Errno.EOPNOTSUPP;
@@ -99,6 +99,12 @@ class ResumingStreamTest {
         assertErrno(EINVAL, () -> refusing.write(MemorySegment.ofArray(bytes), 0, bytes.length));
         assertErrno(EINVAL, () -> stream.read(MemorySegment.ofArray(bytes), 0, 1));
         assertErrno(EINVAL, stream::precopyInfo);
+    }
+
+    private static void assertErrno(int errno, Runnable call) {
+        assertThatThrownBy(call::run)
+                .isInstanceOfSatisfying(
+                        ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(errno));
     }
 
     private static byte[] record(int tag, int flags, byte[] data) {

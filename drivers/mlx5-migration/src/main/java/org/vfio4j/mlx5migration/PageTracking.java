@@ -1,4 +1,4 @@
-package org.vfio4j.mlx5vfiopci;
+package org.vfio4j.mlx5migration;
 
 import java.util.ArrayList;
 import java.util.List;

@@ -1,4 +1,4 @@
-package org.vfio4j.mlx5vfiopci;
+package org.vfio4j.mlx5migration;
 
 import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.uapi.Vfio.VFIO_MIGRATION_P2P;
