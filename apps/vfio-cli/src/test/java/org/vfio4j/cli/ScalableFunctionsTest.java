@@ -67,7 +67,7 @@ class ScalableFunctionsTest {
                 new BluefieldKind().plan(Setting.parse(List.of("ports=1", "sfs=4", "sf-storage=" + files)));
         machine.addAll(dpu, PciAddress.parse(PARENT), Optional.empty());
         machine.mdevs().startDefined(new MdevDefinitions(definitions));
-        running.add(ServerControl.start(machine, own, own.sysfs(), channel -> {}));
+        running.add(ServerControl.start(machine, own, own.sysfs(), line -> Optional.empty()));
     }
 
     private void stop() {
