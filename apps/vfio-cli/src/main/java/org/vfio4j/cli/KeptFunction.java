@@ -37,8 +37,7 @@ final class KeptFunction implements ConfigJournal, AutoCloseable {
      */
     KeptFunction(Fd memory, long functionBytes) {
         try {
-            mapping = Mapping.shared(
-                    memory, 0, sizeBytes(functionBytes), Mapping.PROT_READ | Mapping.PROT_WRITE);
+            mapping = Mapping.shared(memory, 0, sizeBytes(functionBytes), Mapping.PROT_READ | Mapping.PROT_WRITE);
         } catch (RuntimeException e) {
             memory.close();
             throw e;
@@ -79,8 +78,7 @@ final class KeptFunction implements ConfigJournal, AutoCloseable {
         }
         byte[] space = now.bytes();
         byte[] pending = msix.pending().toByteArray();
-        ByteBuffer out = ByteBuffer.allocate(
-                3 * Integer.BYTES + space.length + msix.table().length + pending.length);
+        ByteBuffer out = ByteBuffer.allocate(3 * Integer.BYTES + space.length + msix.table().length + pending.length);
         out.putInt(space.length).put(space).putInt(msix.table().length).put(msix.table());
         config.write(out.putInt(pending.length).put(pending).array());
     }

@@ -60,7 +60,9 @@ final class KeptServer implements AutoCloseable {
             KeeperWords.ask(channel, KeeperWords.ESTATE, List.of());
             try (FdChannel.Packet packet = KeeperWords.hear(channel)) {
                 Map<String, Fd> estate = new LinkedHashMap<>();
-                List<String> names = new String(packet.bytes(), StandardCharsets.UTF_8).lines().toList();
+                List<String> names = new String(packet.bytes(), StandardCharsets.UTF_8)
+                        .lines()
+                        .toList();
                 for (int i = 0; i < names.size(); i++) {
                     estate.put(names.get(i), packet.fds().get(i).dup());
                 }
@@ -78,18 +80,20 @@ final class KeptServer implements AutoCloseable {
 
     /** Storage as the last server has left it. */
     Storage storage() {
-        return !isSuccessor() ? Storage.ANEW : new Storage() {
+        return !isSuccessor()
+                ? Storage.ANEW
+                : new Storage() {
 
-            @Override
-            public BlockBackend file(Path path, boolean readOnly, FileIoMode mode, FileCaching caching) {
-                return FileBackend.openUnclaimed(path, readOnly, mode, caching);
-            }
+                    @Override
+                    public BlockBackend file(Path path, boolean readOnly, FileIoMode mode, FileCaching caching) {
+                        return FileBackend.openUnclaimed(path, readOnly, mode, caching);
+                    }
 
-            @Override
-            public BlockBackend memory(PciAddress address, int index, long sizeBytes) {
-                return MemoryBackend.shared(inherited(memoryName(address.toString(), index)), sizeBytes);
-            }
-        };
+                    @Override
+                    public BlockBackend memory(PciAddress address, int index, long sizeBytes) {
+                        return MemoryBackend.shared(inherited(memoryName(address.toString(), index)), sizeBytes);
+                    }
+                };
     }
 
     /**
@@ -186,7 +190,8 @@ final class KeptServer implements AutoCloseable {
                 for (int i = 0; i < storages.size(); i++) {
                     Optional<Fd> memory = storages.get(i).shareMemory();
                     if (memory.isPresent()) {
-                        names.append(memoryName(function.device().toString(), i)).append('\n');
+                        names.append(memoryName(function.device().toString(), i))
+                                .append('\n');
                         fds.add(memory.get());
                         duplicates.add(memory.get());
                     }

@@ -42,7 +42,8 @@ public final class Main {
     private Main() {}
 
     public static void main(String[] args) {
-        boolean serves = args.length > 0 && List.of(ServeCommand.NAME, UpgradeCommand.NAME).contains(args[0]);
+        boolean serves = args.length > 0
+                && List.of(ServeCommand.NAME, UpgradeCommand.NAME).contains(args[0]);
         if (serves && !ServeCommand.isKeeper(args)) {
             Preload.start();
         }

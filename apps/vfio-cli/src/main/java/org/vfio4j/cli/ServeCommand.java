@@ -51,7 +51,8 @@ final class ServeCommand implements Callable<Integer> {
             KEPT_BY,
             "-o",
             "--output");
-    private static final Set<String> PROCESS_FLAGS = Set.of("--trust-client", SUPERVISED, "-h", "--help", "-V", "--version");
+    private static final Set<String> PROCESS_FLAGS =
+            Set.of("--trust-client", SUPERVISED, "-h", "--help", "-V", "--version");
 
     private final List<List<String>> furtherDevices;
     private final List<String> arguments;
@@ -112,7 +113,8 @@ final class ServeCommand implements Callable<Integer> {
 
     @Option(
             names = SUPERVISED,
-            description = "Keep clients connected when the server dies, and start another one for them: virtio-blk only.")
+            description =
+                    "Keep clients connected when the server dies, and start another one for them: virtio-blk and nvme.")
     private boolean supervised;
 
     @Option(names = KEPT_BY, hidden = true)
@@ -201,7 +203,8 @@ final class ServeCommand implements Callable<Integer> {
     private int supervise() throws InterruptedException {
         if (run != null || sysfsFuse != null) {
             throw CliException.usage(
-                    (run != null ? "--run" : "--sysfs-fuse") + " ends with its server: it does not go with " + SUPERVISED,
+                    (run != null ? "--run" : "--sysfs-fuse") + " ends with its server: it does not go with "
+                            + SUPERVISED,
                     "without it");
         }
         List<String> program = new ArrayList<>(ServerProgram.own(arguments));

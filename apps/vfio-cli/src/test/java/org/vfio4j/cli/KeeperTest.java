@@ -58,7 +58,10 @@ class KeeperTest {
     void everyRequestOfAVerifiedLoadCompletesOnceThoughTheServerIsKilledTenTimes(String storage) throws Exception {
         Files.write(directory.resolve("disk.img"), new byte[8 << 20]);
         Path socket = directory.resolve("a.sock");
-        start(new RestartLimit(3, Duration.ofMillis(1)), socket, storage.replace("disk.img", image()).split(" "));
+        start(
+                new RestartLimit(3, Duration.ofMillis(1)),
+                socket,
+                storage.replace("disk.img", image()).split(" "));
         try (VfioUserClient client = VfioUserClient.connect(socket, PATIENT);
                 VirtioBlkDriver driver = disk(client)) {
             VerifiedLoad load = new VerifiedLoad(driver, 1);
@@ -172,13 +175,15 @@ class KeeperTest {
                 ServeCommand.NAME));
         program.addAll(List.of(words));
         keeper = new Keeper(program, limit, new PrintWriter(err, true));
-        ended = CompletableFuture.supplyAsync(() -> {
-            try {
-                return keeper.run();
-            } catch (InterruptedException e) {
-                throw new AssertionError(e);
-            }
-        }, OWN_THREAD);
+        ended = CompletableFuture.supplyAsync(
+                () -> {
+                    try {
+                        return keeper.run();
+                    } catch (InterruptedException e) {
+                        throw new AssertionError(e);
+                    }
+                },
+                OWN_THREAD);
     }
 
     private void kill() {

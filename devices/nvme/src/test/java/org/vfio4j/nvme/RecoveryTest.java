@@ -41,7 +41,9 @@ class RecoveryTest {
                 assertThat(second.driver.read(property, 8)).isEqualTo(first.driver.read(property, 8));
             }
             second.driver.ring(2, 1);
-            assertThat(second.nvme.counters().doorbells()).as("queues that are not there").isZero();
+            assertThat(second.nvme.counters().doorbells())
+                    .as("queues that are not there")
+                    .isZero();
             second.driver.disable();
             assertThat(second.driver.status()).isZero();
             second.start();

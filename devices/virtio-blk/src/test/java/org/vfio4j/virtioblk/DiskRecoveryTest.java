@@ -173,7 +173,8 @@ class DiskRecoveryTest {
 
     @Test
     void refusesWhatAnotherKindOfDiskHasKept() {
-        VirtioBlk other = VirtioBlk.builder(storage).queues(2).queueSize(QUEUE_SIZE).build();
+        VirtioBlk other =
+                VirtioBlk.builder(storage).queues(2).queueSize(QUEUE_SIZE).build();
         disks.add(other);
         disk.function().attachDma(memory.space());
         new VirtioDriver(disk.function()).negotiate(-1L);

@@ -63,9 +63,15 @@ final class PciConfigAccess {
         return List.of(
                 Register.at(at + VIRTIO_PCI_CAP_LEN, 1, "cap_len").reset(SIZE),
                 Register.at(at + VIRTIO_PCI_CAP_CFG_TYPE, 1, "cfg_type").reset(VIRTIO_PCI_CAP_PCI_CFG),
-                Register.at(at + VIRTIO_PCI_CAP_BAR, 1, "bar").writable().onWrite(value -> moved(() -> barWanted = value)),
-                Register.at(at + VIRTIO_PCI_CAP_OFFSET, 4, "offset").writable().onWrite(value -> moved(() -> offset = value)),
-                Register.at(at + VIRTIO_PCI_CAP_LENGTH, 4, "length").writable().onWrite(value -> moved(() -> length = value)),
+                Register.at(at + VIRTIO_PCI_CAP_BAR, 1, "bar")
+                        .writable()
+                        .onWrite(value -> moved(() -> barWanted = value)),
+                Register.at(at + VIRTIO_PCI_CAP_OFFSET, 4, "offset")
+                        .writable()
+                        .onWrite(value -> moved(() -> offset = value)),
+                Register.at(at + VIRTIO_PCI_CAP_LENGTH, 4, "length")
+                        .writable()
+                        .onWrite(value -> moved(() -> length = value)),
                 Register.at(at + VIRTIO_PCI_CAP_SIZE, 4, "pci_cfg_data")
                         .writable()
                         .readActs()

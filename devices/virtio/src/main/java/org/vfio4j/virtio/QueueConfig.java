@@ -87,8 +87,7 @@ final class QueueConfig {
         used = from.used();
     }
 
-    SplitQueue create(
-            int index, int maxChain, long features, QueueStatistics statistics, @Nullable InFlight inFlight) {
+    SplitQueue create(int index, int maxChain, long features, QueueStatistics statistics, @Nullable InFlight inFlight) {
         boolean eventIndex = VirtioConfig.has(features, VirtioConfig.VIRTIO_RING_F_EVENT_IDX);
         RingMemory memory = new RingMemory(desc, avail, used, size, eventIndex);
         return new SplitQueue(index, memory, size, maxChain, features, statistics, inFlight);

@@ -224,7 +224,9 @@ class InFlightTest {
         private void see() {
             while (seenIndex != toldIndex) {
                 int head = used[seenIndex % SIZE];
-                assertThat(owned.remove(head)).as("head %d is the device's", head).isTrue();
+                assertThat(owned.remove(head))
+                        .as("head %d is the device's", head)
+                        .isTrue();
                 free.add(head);
                 completed++;
                 seenIndex = (seenIndex + 1) & 0xffff;

@@ -49,8 +49,8 @@ final class Commands {
             VfioUserServerOptions options) {
         this.space = space;
         this.requests = requests;
-        version = new VersionNegotiation(
-                capabilities, options.replaceable() ? Optional.empty() : Optional.of(openTwin));
+        version =
+                new VersionNegotiation(capabilities, options.replaceable() ? Optional.empty() : Optional.of(openTwin));
         dma = new DmaCommands(file, space, requests, options);
         info = new InfoCommands(file, version);
         ioFds = new IoFdsCommand(file, version, !options.replaceable());

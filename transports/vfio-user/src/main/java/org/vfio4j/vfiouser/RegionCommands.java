@@ -114,7 +114,9 @@ final class RegionCommands {
         int last = request.payloadSize() - RegionWriteMulti.WRITE_SIZEOF;
         for (int at = RegionWriteMulti.WRITES; at <= last; at += RegionWriteMulti.WRITE_SIZEOF) {
             long offset = request.u64(at + RegionWriteMulti.WRITE_OFFSET);
-            if (request.u32(at + RegionWriteMulti.WRITE_REGION) == region && offset < to && offset + Long.BYTES > from) {
+            if (request.u32(at + RegionWriteMulti.WRITE_REGION) == region
+                    && offset < to
+                    && offset + Long.BYTES > from) {
                 return true;
             }
         }

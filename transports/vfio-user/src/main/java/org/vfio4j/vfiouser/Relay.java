@@ -276,7 +276,9 @@ final class Relay {
         if (to != null) {
             to.watch(isReadable(to));
         }
-        boolean large = client.inbox().isLarge() || requests.isLarge() || (to != null && to.inbox().isLarge());
+        boolean large = client.inbox().isLarge()
+                || requests.isLarge()
+                || (to != null && to.inbox().isLarge());
         if (large && !trimAsked) {
             trimAsked = true;
             loop.trimLater(client);

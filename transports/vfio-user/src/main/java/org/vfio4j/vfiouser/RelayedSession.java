@@ -40,7 +40,8 @@ final class RelayedSession implements AutoCloseable {
 
     /** Why no other server could go on with it; empty when one could. */
     String obstacle() {
-        boolean unkept = maps.all().stream().anyMatch(map -> map.hasFile() && map.file().isEmpty());
+        boolean unkept =
+                maps.all().stream().anyMatch(map -> map.hasFile() && map.file().isEmpty());
         return unkept ? "its memory is in more than " + MemoryFiles.MAX_FILES + " files" : obstacle;
     }
 

@@ -87,7 +87,8 @@ public final class VfioUserServer implements AutoCloseable {
             EventLoop loop, Path path, LocalDeviceFile file, VfioUserServerOptions options) {
         Fd listening = UnixSocket.listen(path, BACKLOG);
         try {
-            return new VfioUserServer(loop, listening, Optional.of(SocketPath.of(path)), file, options, Optional.empty())
+            return new VfioUserServer(
+                            loop, listening, Optional.of(SocketPath.of(path)), file, options, Optional.empty())
                     .begin();
         } catch (RuntimeException e) {
             listening.close();
@@ -153,8 +154,7 @@ public final class VfioUserServer implements AutoCloseable {
             if (!last.fits(file)) {
                 throw HandoverRecord.Reader.invalid(file.device().parentName() + " is another kind of device");
             }
-            Optional<ClientHandover> connected =
-                    client.map(Taken::client).map(known -> known.withMsix(msix));
+            Optional<ClientHandover> connected = client.map(Taken::client).map(known -> known.withMsix(msix));
             VfioUserServer server = new VfioUserServer(
                     loop, listening, Optional.empty(), file, options, Optional.of(new ConfigWatch(file, journal)));
             server.takeOver(new Taken(listening, Optional.empty(), last, connected));
@@ -174,8 +174,8 @@ public final class VfioUserServer implements AutoCloseable {
             return;
         }
         ClientHandover from = taken.client().get();
-        Connection client = new Connection(
-                loop, from.socket(), file, options, watch, counters, log, this::connectionEnded);
+        Connection client =
+                new Connection(loop, from.socket(), file, options, watch, counters, log, this::connectionEnded);
         client.takeOver(from, taken.config());
         // Each map has its own descriptor now.
         from.maps().forEach(map -> map.file().ifPresent(Fd::close));

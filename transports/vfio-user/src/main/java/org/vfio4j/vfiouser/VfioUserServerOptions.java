@@ -11,8 +11,7 @@ package org.vfio4j.vfiouser;
 public record VfioUserServerOptions(boolean trustClient, int maxDmaMaps, long dmaTimeoutNs, boolean replaceable) {
 
     /** For a client that nobody vouches for. */
-    public static final VfioUserServerOptions DEFAULTS = 
-            new VfioUserServerOptions(false, 65535, 5_000_000_000L, false);
+    public static final VfioUserServerOptions DEFAULTS = new VfioUserServerOptions(false, 65535, 5_000_000_000L, false);
 
     /** The same for a client that the operator trusts, or does not. */
     public VfioUserServerOptions withTrustClient(boolean trusted) {

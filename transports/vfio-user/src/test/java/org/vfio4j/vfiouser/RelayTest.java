@@ -80,7 +80,8 @@ class RelayTest {
             assertThat(client.call(RegionAccessTest.read(16, 0, 4)).u32(16)).isEqualTo(77);
             assertThat(Served.errnoOf(client, RawMessage.command(99))).isEqualTo(EINVAL);
             assertThat(Served.errnoOf(client, RawClient.version(0, 1, "{}"))).isEqualTo(EINVAL);
-            client.send(RegionAccessTest.write(16, 0, 4, new byte[] {5, 0, 0, 0}).withFlags(RawMessage.NO_REPLY));
+            client.send(
+                    RegionAccessTest.write(16, 0, 4, new byte[] {5, 0, 0, 0}).withFlags(RawMessage.NO_REPLY));
             assertThat(client.call(RegionAccessTest.read(16, 0, 4)).u32(16)).isEqualTo(5);
             assertThat(server.statistics().connections()).isEqualTo(1);
         }
@@ -174,8 +175,9 @@ class RelayTest {
 
     @Test
     void aPostedWriteIsSentAgainUntilAServerHasCarriedItOut() {
-        RawMessage posted =
-                RegionAccessTest.write(16, 0, 4, new byte[4]).withFlags(RawMessage.NO_REPLY).withId(7);
+        RawMessage posted = RegionAccessTest.write(16, 0, 4, new byte[4])
+                .withFlags(RawMessage.NO_REPLY)
+                .withId(7);
         try (RawClient client = RawClient.connect(path)) {
             try (RawClient server = accept()) {
                 client.send(posted);
@@ -187,7 +189,9 @@ class RelayTest {
                 server.send(answer(again));
                 client.send(RegionAccessTest.read(16, 0, 4).withId(8));
                 server.send(answer(server.receive()));
-                assertThat(client.receive().id()).as("the first answer that the client gets").isEqualTo(8);
+                assertThat(client.receive().id())
+                        .as("the first answer that the client gets")
+                        .isEqualTo(8);
             }
             try (RawClient server = resumed()) {
                 server.expectSilence(10_000_000);
@@ -206,7 +210,8 @@ class RelayTest {
             try (RawClient server = resumed()) {
                 RawMessage again = server.receive();
                 assertThat(again.id()).isEqualTo(3);
-                server.send(RawMessage.reply(again, new Payload().u64(16).u32(0).u32(4).u32(99)));
+                server.send(RawMessage.reply(
+                        again, new Payload().u64(16).u32(0).u32(4).u32(99)));
                 assertThat(client.receive().u32(16)).isEqualTo(99);
             }
         }
@@ -235,7 +240,8 @@ class RelayTest {
                 client.send(map(READ_WRITE, 0, IOVA, SIZE));
                 server.send(answer(server.receive()));
                 assertThat(client.receive().isError()).isFalse();
-                server.send(RawMessage.command(VFIO_USER_DMA_READ, new Payload().u64(IOVA).u64(8))
+                server.send(RawMessage.command(
+                                VFIO_USER_DMA_READ, new Payload().u64(IOVA).u64(8))
                         .withId(1 << 6));
                 asked = client.receive();
             }
@@ -251,8 +257,10 @@ class RelayTest {
                 });
                 RawMessage anew = client.receive();
                 assertThat(anew.id()).isNotEqualTo(asked.id());
-                client.send(RawMessage.reply(asked, new Payload().u64(IOVA).u64(8).u64(1)));
-                client.send(RawMessage.reply(anew, new Payload().u64(IOVA).u64(8).u64(2)));
+                client.send(
+                        RawMessage.reply(asked, new Payload().u64(IOVA).u64(8).u64(1)));
+                client.send(
+                        RawMessage.reply(anew, new Payload().u64(IOVA).u64(8).u64(2)));
                 join(reader);
                 assertThat(buffer.get(JAVA_INT, 0)).isEqualTo(2);
                 assertThat(second.statistics().errors()).isZero();
@@ -281,8 +289,8 @@ class RelayTest {
     void nothingIsGivenThatOnlyOneServerSees() {
         try (VfioUserServer server = serve(new FakeDevice());
                 RawClient client = RawClient.connect(path)) {
-            RawMessage reply = client.negotiate(
-                    "{\"capabilities\":{\"max_msg_fds\":8,\"twin_socket\":{\"supported\":true}}}");
+            RawMessage reply =
+                    client.negotiate("{\"capabilities\":{\"max_msg_fds\":8,\"twin_socket\":{\"supported\":true}}}");
             assertThat(new String(reply.payload(), java.nio.charset.StandardCharsets.UTF_8))
                     .doesNotContain("twin_socket");
             RawMessage fds = client.call(RawMessage.command(
