@@ -1,8 +1,6 @@
 package org.vfio4j.cli;
 
 import static org.vfio4j.sys.Errno.EBUSY;
-import static org.vfio4j.sys.Errno.EINVAL;
-import static org.vfio4j.sys.Errno.ENODEV;
 import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 
 import java.nio.file.Path;
@@ -14,24 +12,19 @@ import java.util.concurrent.locks.ReentrantLock;
 import org.vfio4j.block.BlockBackend;
 import org.vfio4j.bluefield.Bluefield;
 import org.vfio4j.bus.AuxiliaryDevice;
-import org.vfio4j.bus.AuxiliaryDriver;
 import org.vfio4j.bus.BusDevice;
-import org.vfio4j.bus.DriverAlias;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.bus.PciBus;
 import org.vfio4j.bus.PciDevice;
-import org.vfio4j.bus.PciDriver;
 import org.vfio4j.bus.PciSriov;
 import org.vfio4j.devicemodel.DeviceStatistics;
 import org.vfio4j.devicemodel.FunctionJournal;
-import org.vfio4j.devicemodel.FunctionState;
 import org.vfio4j.devicemodel.QueueSnapshot;
 import org.vfio4j.mlx5.SnapFunction;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.vfio.LocalDeviceFile;
 import org.vfio4j.vfio.VfioDevice;
 import org.vfio4j.vfiouser.ServerHandover;
-import org.vfio4j.vfiouser.VfioUserServer;
 import org.vfio4j.vfiouser.VfioUserServerOptions;
 
 /**
@@ -44,19 +37,11 @@ final class MachineFunction implements AutoCloseable {
     private final EmulatedDevice emulated;
     private final PciDevice device;
     private final Machine machine;
-    private final Placed.Use use;
     private final Unplug unplug;
     private final Optional<PciAddress> emulatedBy;
     private final ReentrantLock change = new ReentrantLock();
-
-    private volatile Optional<VfioDevice> vfio = Optional.empty();
-    private volatile Optional<LocalDeviceFile> served = Optional.empty();
-    private volatile Optional<VfioUserServer> server = Optional.empty();
-    private volatile Optional<Service> service = Optional.empty();
-    private volatile Inspection inspection = Inspection.NOTHING;
-
-    /** How it is served whenever it has a driver. */
-    private record Service(Endpoint endpoint, VfioUserServerOptions options) {}
+    private final FunctionDriver driver;
+    private final FunctionService service;
 
     /** How it goes: waits for its user up to a limit, and closes what it stands on. */
     private interface Unplug {
@@ -73,9 +58,10 @@ final class MachineFunction implements AutoCloseable {
         this.emulated = emulated;
         this.device = device;
         this.machine = machine;
-        this.use = use;
         this.unplug = unplug;
         this.emulatedBy = emulatedBy;
+        driver = new FunctionDriver(device, use, machine.registry());
+        service = new FunctionService(emulated, device, machine);
     }
 
     /**
@@ -133,25 +119,17 @@ final class MachineFunction implements AutoCloseable {
 
     /** Has the driver know the machine's VF token, if it is not served, which does that too. */
     void showToken() {
-        if (!isServed() && vfio.isPresent()) {
-            open().close();
-        }
+        service.showToken();
     }
 
     /** Opens it for the caller, who closes the file before the machine. */
     LocalDeviceFile open() {
-        return vfio.orElseThrow(() -> new ErrnoException(ENODEV, "open " + device + ": it has no driver"))
-                .open(machine.virtuals().token(device));
+        return service.open();
     }
 
     /** Serves it from now on, whenever it has a driver; a machine that takes over serves nothing before it has. */
     void serve(Endpoint endpoint, VfioUserServerOptions options) {
-        exclusively("serve", List.of(this), () -> {
-            service = Optional.of(new Service(endpoint, options));
-            if (vfio.isPresent()) {
-                startServer();
-            }
-        });
+        exclusively("serve", List.of(this), () -> service.serve(endpoint, options));
     }
 
     /** The same at a path, as its machine serves there. */
@@ -161,17 +139,17 @@ final class MachineFunction implements AutoCloseable {
 
     /** Where it is to be served; empty for nowhere. */
     Optional<Endpoint> endpoint() {
-        return service.map(Service::endpoint);
+        return service.endpoint();
     }
 
     /** Has it served elsewhere than was said, before it is served at all. */
     void moveTo(Endpoint other) {
-        exclusively("serve", List.of(this), () -> service = service.map(how -> new Service(other, how.options())));
+        exclusively("serve", List.of(this), () -> service.moveTo(other));
     }
 
     /** Whether it is served now. */
     boolean isServed() {
-        return server.isPresent();
+        return service.isServed();
     }
 
     /** What it stands on. */
@@ -191,16 +169,7 @@ final class MachineFunction implements AutoCloseable {
             throw new ErrnoException(EBUSY, "hand over " + device + ": it is being bound or unbound");
         }
         try {
-            VfioUserServer serving = server.orElseThrow(
-                    () -> new ErrnoException(EOPNOTSUPP, "hand over " + device + ", which is not served"));
-            FunctionState state = functionState();
-            state.suspend();
-            try {
-                return MovingFunction.of(device.toString(), serving.handOver(limit), state.save(), storages());
-            } catch (RuntimeException e) {
-                state.resume();
-                throw e;
-            }
+            return service.handOver(limit);
         } catch (RuntimeException e) {
             change.unlock();
             throw e;
@@ -209,17 +178,13 @@ final class MachineFunction implements AutoCloseable {
 
     /** Takes {@link #handOver} back. */
     void goOn() {
-        functionState().resume();
-        server.ifPresent(VfioUserServer::goOn);
+        service.goOn();
         change.unlock();
     }
 
     /** Another process has it. */
     void leaveToOther() {
-        server.ifPresent(VfioUserServer::leaveToOther);
-        server = Optional.empty();
-        served = Optional.empty();
-        service = Optional.empty();
+        service.leaveToOther();
         change.unlock();
     }
 
@@ -229,23 +194,7 @@ final class MachineFunction implements AutoCloseable {
      * @throws ErrnoException EINVAL when it is another function, or set up otherwise
      */
     void takeOver(MovingFunction from) {
-        exclusively("take over", List.of(this), () -> {
-            Service how = service.orElseThrow(
-                    () -> new ErrnoException(EINVAL, "take over " + device + ", which is not served here"));
-            FunctionState state = functionState();
-            state.suspend();
-            LocalDeviceFile file = open();
-            try {
-                inspection = Inspection.of(file);
-                VfioUserServer taken = VfioUserServer.takeOver(machine.eventLoop(), from.server(), file, how.options());
-                server = Optional.of(taken);
-                served = Optional.of(file);
-            } catch (RuntimeException e) {
-                file.close();
-                throw e;
-            }
-            state.load(from.state());
-        });
+        exclusively("take over", List.of(this), () -> service.takeOver(from));
     }
 
     /**
@@ -256,53 +205,22 @@ final class MachineFunction implements AutoCloseable {
      * @throws ErrnoException EINVAL when it is another function, or set up otherwise; EOPNOTSUPP when it cannot be
      */
     void resume(Endpoint.Kept endpoint, Optional<ServerHandover> client) {
-        exclusively("resume", List.of(this), () -> {
-            FunctionJournal journal = functionJournal();
-            FunctionState state = functionState();
-            state.suspend();
-            LocalDeviceFile file = open();
-            try {
-                inspection = Inspection.of(file);
-                server = Optional.of(endpoint.resume(
-                        machine.eventLoop(), file, service.orElseThrow().options(), client));
-                served = Optional.of(file);
-            } catch (RuntimeException e) {
-                file.close();
-                throw e;
-            }
-            journal.recover(endpoint.memory().address());
-        });
+        exclusively("resume", List.of(this), () -> service.resume(endpoint, client));
     }
 
     /** What it keeps of itself outside of this process. */
     FunctionJournal functionJournal() {
-        return device.function()
-                .platform(FunctionJournal.class)
-                .orElseThrow(() -> new ErrnoException(
-                        EOPNOTSUPP, "supervise " + device + ": a " + emulated.kind() + " cannot go on after a crash"));
+        return service.journal();
     }
 
     /** Works, and serves its client. */
     void startTakenOver() {
-        functionState().resume();
-        server.ifPresent(VfioUserServer::startTakenOver);
+        service.startTakenOver();
     }
 
     /** Serves it, when nobody did where it comes from. */
     void serveIfBound() {
-        exclusively("serve", List.of(this), this::serveAgain);
-    }
-
-    private FunctionState functionState() {
-        if (device.function().bars().stream()
-                .anyMatch(bar -> device.function().barMemory(bar.index()).isPresent())) {
-            throw new ErrnoException(EOPNOTSUPP, "hand over " + device + ", whose doorbells its client has mapped");
-        }
-        // Of what is emulated: one that a DPU emulates has its state from the host's view only through the DPU.
-        return emulated.function()
-                .platform(FunctionState.class)
-                .orElseThrow(() -> new ErrnoException(
-                        EOPNOTSUPP, "hand over " + device + ": a " + emulated.kind() + " cannot be"));
+        exclusively("serve", List.of(this), service::serveAgain);
     }
 
     /**
@@ -313,7 +231,7 @@ final class MachineFunction implements AutoCloseable {
      *     what the socket's path is refused with
      */
     void bind(Optional<String> wanted) {
-        exclusively("bind", List.of(this), () -> bindNow(wanted));
+        exclusively("bind", List.of(this), () -> driver.bind(wanted, this::startOrUnbind));
         serveDependents();
     }
 
@@ -326,9 +244,7 @@ final class MachineFunction implements AutoCloseable {
     void attach(Runnable onBus) {
         exclusively("bind", List.of(this), () -> {
             onBus.run();
-            if (vfio.isEmpty() && findVfioDevice().isPresent()) {
-                startOrUnbind();
-            }
+            startIfBound();
         });
         serveDependents();
     }
@@ -344,61 +260,16 @@ final class MachineFunction implements AutoCloseable {
      */
     void bindFirst(Optional<String> wanted) {
         exclusively("bind", List.of(this), () -> {
-            Optional<String> has = driverName();
-            if (has.isPresent() && wanted.orElse(has.get()).equals(has.get()) && isItsUsers()) {
+            Optional<String> has = driver.name();
+            if (has.isPresent() && wanted.orElse(has.get()).equals(has.get()) && driver.isFit()) {
                 startOrUnbind();
                 return;
             }
             if (has.isPresent()) {
-                takeAway(PciBus.FOREVER);
+                driver.takeAway(PciBus.FOREVER);
             }
-            bindNow(wanted);
+            driver.bind(wanted, this::startOrUnbind);
         });
-    }
-
-    private void bindNow(Optional<String> wanted) {
-        if (use == Placed.Use.NATIVE) {
-            bindNative(wanted);
-            return;
-        }
-        Optional<AuxiliaryDevice> part = part().filter(found -> found.driver().isEmpty());
-        Optional<String> ofPart = part.flatMap(found -> driverOf(found, wanted));
-        if (part.isPresent() && ofPart.isPresent()) {
-            device.driver().ifPresent(has -> {
-                throw new ErrnoException(EBUSY, "bind " + part.get() + ": " + has.name() + " has " + device);
-            });
-            part.get().bus().bind(part.get(), ofPart.get());
-            startOrUnbind();
-            return;
-        }
-        PciBus bus = device.bus();
-        String driver = wanted.orElseGet(this::bestDriver);
-        Optional<String> before = device.driverOverride();
-        bus.setDriverOverride(device, Optional.of(driver));
-        try {
-            bus.bind(device, driver);
-            startOrUnbind();
-        } catch (RuntimeException e) {
-            bus.setDriverOverride(device, before);
-            throw e;
-        }
-    }
-
-    // Its driver has it for itself: any may, and none has to.
-    private void bindNative(Optional<String> wanted) {
-        if (wanted.isPresent()) {
-            device.bus().bind(device, wanted.get());
-            return;
-        }
-        device.driver().ifPresent(has -> {
-            throw new ErrnoException(EBUSY, "bind " + device + ": " + has.name() + " has it");
-        });
-        device.bus().probe(device);
-    }
-
-    /** Whether the driver that it has is one of those it is to have. */
-    private boolean isItsUsers() {
-        return use == Placed.Use.NATIVE || findVfioDevice().isPresent();
     }
 
     /**
@@ -411,7 +282,7 @@ final class MachineFunction implements AutoCloseable {
     void unbind(Duration limit) {
         List<MachineFunction> all = withVirtuals();
         all.addAll(machine.dependents(device));
-        machine.mdevs().leave(device.name(), () -> take("unbind", all, () -> takeAway(limit)));
+        machine.mdevs().leave(device.name(), () -> take("unbind", all, () -> driver.takeAway(limit)));
         machine.virtuals().forgetGone();
     }
 
@@ -425,7 +296,7 @@ final class MachineFunction implements AutoCloseable {
             throw new ErrnoException(EOPNOTSUPP, "delete " + device + ": no DPU emulates it");
         }
         take("delete", withVirtuals(), () -> unplug.within(limit));
-        service.ifPresent(s -> s.endpoint().close());
+        service.closeEndpoint();
     }
 
     private List<MachineFunction> withVirtuals() {
@@ -437,18 +308,18 @@ final class MachineFunction implements AutoCloseable {
     /** Has functions lose their driver: their clients are asked to let go. When that fails they are served as before. */
     static void take(String what, List<MachineFunction> all, Runnable taking) {
         exclusively(what, all, () -> {
-            all.forEach(MachineFunction::letGo);
+            all.forEach(function -> function.service.letGo());
             try {
                 taking.run();
             } catch (ErrnoException e) {
                 if (!anyLostItsServer(all)) {
-                    all.forEach(MachineFunction::serveAgain);
+                    serveAgain(all);
                     throw e;
                 }
                 // The client went at the last moment, and the server with it: nobody is to be waited for.
                 takeOrServe(taking, all);
             }
-            all.forEach(MachineFunction::driverGone);
+            all.forEach(function -> function.service.driverGone());
         });
     }
 
@@ -456,71 +327,29 @@ final class MachineFunction implements AutoCloseable {
         try {
             taking.run();
         } catch (ErrnoException e) {
-            all.forEach(MachineFunction::serveAgain);
+            serveAgain(all);
             throw e;
         }
+    }
+
+    /** Nobody was connected to these, and another's client stayed. */
+    private static void serveAgain(List<MachineFunction> all) {
+        all.forEach(function -> function.service.serveAgain());
     }
 
     private static boolean anyLostItsServer(List<MachineFunction> all) {
         boolean lost = false;
         for (MachineFunction function : all) {
             // Each is asked: those that still have it go on.
-            lost |= function.lostItsServer();
+            lost |= function.service.hasLetGo();
         }
         return lost;
-    }
-
-    private static Optional<String> driverOf(AuxiliaryDevice part, Optional<String> wanted) {
-        return part.bus().matching(part).stream()
-                .map(AuxiliaryDriver::name)
-                .filter(name -> wanted.orElse(name).equals(name))
-                .findFirst();
-    }
-
-    // The driver of an auxiliary device may have the function bound to itself, and gives it back with the device.
-    private void takeAway(Duration limit) {
-        Optional<AuxiliaryDevice> part = part().filter(found -> found.driver().isPresent());
-        part.ifPresent(found -> found.bus().unbind(found, limit));
-        if (part.isEmpty() || device.driver().isPresent()) {
-            device.bus().unbind(device, limit);
-        }
-    }
-
-    private void letGo() {
-        if (server.isPresent() && !server.get().closeAfterClient()) {
-            stopServer();
-        }
-    }
-
-    private boolean lostItsServer() {
-        if (server.isEmpty() || server.get().stay()) {
-            return false;
-        }
-        stopServer();
-        return true;
-    }
-
-    private void driverGone() {
-        stopServer();
-        vfio = Optional.empty();
-        inspection = Inspection.NOTHING;
-    }
-
-    /** Nobody was connected to it, and another's client stayed. */
-    private void serveAgain() {
-        if (server.isEmpty() && service.isPresent() && vfio.isPresent()) {
-            startServer();
-        }
     }
 
     /** A driver may have it again, because another device has got its driver. */
     private void serveWhatIsBound() {
         try {
-            exclusively("serve", List.of(this), () -> {
-                if (vfio.isEmpty() && findVfioDevice().isPresent()) {
-                    startOrUnbind();
-                }
-            });
+            exclusively("serve", List.of(this), this::startIfBound);
         } catch (ErrnoException e) {
             // What was asked for is done, and it was about another function.
             System.getLogger(MachineFunction.class.getName())
@@ -535,39 +364,29 @@ final class MachineFunction implements AutoCloseable {
 
     /** What it is now, for others. */
     ServerState.Function state() {
-        Inspection seen = inspection;
-        Optional<AuxiliaryDevice> part = part();
-        List<String> candidates = new ArrayList<>();
-        part.ifPresent(found -> found.bus().matching(found).forEach(driver -> candidates.add(driver.name())));
-        device.bus().vfioDrivers(device.modalias()).forEach(alias -> candidates.add(alias.driver()));
+        Inspection seen = service.inspection();
         return new ServerState.Function(
                 device.toString(),
                 MachineState.id(device),
                 emulated.kind(),
                 emulated.description(),
-                driverName().orElse(""),
-                vfio.map(VfioDevice::name).orElse(""),
-                service.map(s -> s.endpoint().socket()).orElse(""),
+                driver.name().orElse(""),
+                service.vfio().map(VfioDevice::name).orElse(""),
+                service.endpoint().map(Endpoint::socket).orElse(""),
                 device.driverOverride().orElse(""),
-                candidates,
+                driver.candidates(),
                 seen.regions(),
                 seen.irqs(),
                 seen.features(),
                 seen.migration(),
                 device.parent().map(BusDevice::name).orElse(""),
-                part.map(AuxiliaryDevice::name).orElse(""),
-                serving(),
-                served.flatMap(LocalDeviceFile::migrationState).map(Enum::name).orElse(""),
+                part().map(AuxiliaryDevice::name).orElse(""),
+                service.serving(),
+                service.migrationState(),
                 emulatedBy.map(PciAddress::toString).orElse(""),
                 device.physicalFunction().map(PciDevice::toString).orElse(""),
                 device.sriov().map(PciSriov::numVfs).orElse(0),
                 device.sriov().map(PciSriov::totalVfs).orElse(0));
-    }
-
-    private String serving() {
-        return service.map(s ->
-                        s.endpoint().socket().isEmpty() ? ServerState.Function.INHERITED : ServerState.Function.AT_PATH)
-                .orElse(ServerState.Function.UNSERVED);
     }
 
     /** What it has done, for others; empty for a kind that does not count. */
@@ -578,8 +397,8 @@ final class MachineFunction implements AutoCloseable {
                     device.toString(),
                     emulated.kind(),
                     emulated.description(),
-                    vfio.map(VfioDevice::name).orElse(""),
-                    service.map(s -> s.endpoint().socket()).orElse(""),
+                    service.vfio().map(VfioDevice::name).orElse(""),
+                    service.endpoint().map(Endpoint::socket).orElse(""),
                     counted.cpuNs(),
                     counted.slowNs(),
                     QueueSnapshot.sum(each),
@@ -589,7 +408,7 @@ final class MachineFunction implements AutoCloseable {
 
     /** Lets its client go, and ends the wait of another thread for that. */
     void hangUp() {
-        server.ifPresent(VfioUserServer::close);
+        service.hangUp();
     }
 
     @Override
@@ -597,86 +416,36 @@ final class MachineFunction implements AutoCloseable {
         hangUp();
         change.lock();
         try {
-            stopServer();
+            service.stop();
             unplug.within(PciBus.FOREVER);
-            service.ifPresent(s -> s.endpoint().close());
+            service.closeEndpoint();
         } finally {
             change.unlock();
         }
     }
 
+    private void startIfBound() {
+        if (service.vfio().isEmpty() && driver.findVfioDevice().isPresent()) {
+            startOrUnbind();
+        }
+    }
+
     private void startOrUnbind() {
-        if (use == Placed.Use.NATIVE) {
+        if (driver.use() == Placed.Use.NATIVE) {
             return;
         }
         try {
-            vfio = Optional.of(vfioDevice());
-            if (service.isPresent()) {
-                startServer();
-            }
+            service.driverCame(driver.vfioDevice());
         } catch (RuntimeException e) {
-            takeAway(PciBus.FOREVER);
-            driverGone();
+            driver.takeAway(PciBus.FOREVER);
+            service.driverGone();
             throw e;
         }
-    }
-
-    private void startServer() {
-        if (machine.isTakingOver()) {
-            return;
-        }
-        Service how = service.orElseThrow();
-        LocalDeviceFile file = open();
-        try {
-            inspection = Inspection.of(file);
-            server = Optional.of(how.endpoint().serve(machine.eventLoop(), file, how.options()));
-            served = Optional.of(file);
-        } catch (RuntimeException e) {
-            file.close();
-            throw e;
-        }
-    }
-
-    private void stopServer() {
-        server.ifPresent(VfioUserServer::close);
-        server = Optional.empty();
-        served = Optional.empty();
     }
 
     /** The auxiliary device that is about it. */
     Optional<AuxiliaryDevice> part() {
-        return device.bus().auxiliary().devices().stream()
-                .filter(found ->
-                        MachineState.functionOf(found).filter(device::equals).isPresent())
-                .findFirst();
-    }
-
-    /** The driver that has it, or the auxiliary device that is about it. */
-    private Optional<String> driverName() {
-        return device.driver()
-                .map(PciDriver::name)
-                .or(() -> part().flatMap(AuxiliaryDevice::driver).map(AuxiliaryDriver::name));
-    }
-
-    private String bestDriver() {
-        List<DriverAlias> matching = device.bus().vfioDrivers(device.modalias());
-        if (matching.isEmpty()) {
-            throw new ErrnoException(ENODEV, "bind " + device + ": no VFIO driver matches " + device.modalias());
-        }
-        return matching.getFirst().driver();
-    }
-
-    private VfioDevice vfioDevice() {
-        return findVfioDevice()
-                .orElseThrow(() -> new ErrnoException(
-                        ENODEV,
-                        "VFIO device of " + device + ": driver " + driverName().orElse("(none)") + " makes none"));
-    }
-
-    private Optional<VfioDevice> findVfioDevice() {
-        return machine.registry().devices().stream()
-                .filter(found -> found.parentName().equals(device.toString()))
-                .findFirst();
+        return driver.part();
     }
 
     private static void exclusively(String what, List<MachineFunction> all, Runnable work) {

@@ -192,7 +192,11 @@ final class MdevHost implements AutoCloseable {
         try {
             service.serveAgain();
         } catch (ErrnoException e) {
-            LOG.log(Level.WARNING, "mdev {0} is not served: {1}", service.device().uuid(), e.getMessage());
+            LOG.log(
+                    Level.WARNING,
+                    "mdev {0} is not served: {1}",
+                    service.device().uuid(),
+                    e.getMessage());
             services.remove(service.device().uuid(), service);
         }
     }

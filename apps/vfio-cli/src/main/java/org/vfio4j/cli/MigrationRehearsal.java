@@ -140,8 +140,7 @@ final class MigrationRehearsal {
 
     private static void arrive(GuestDevice device, PlainChannel in, CompletableFuture<VirtualMachine> arrival) {
         try {
-            arrival.complete(
-                    new MigrationDestination(device, in, DiskGuest.loader(device), 2 * MEMORY_BYTES).run());
+            arrival.complete(new MigrationDestination(device, in, DiskGuest.loader(device), 2 * MEMORY_BYTES).run());
         } catch (ErrnoException | PeerFailure e) {
             device.close();
             arrival.completeExceptionally(e);
@@ -161,7 +160,9 @@ final class MigrationRehearsal {
             bus.auxiliary().loadDrivers();
             dpu = new Bluefield(bus, DPU);
             dpu.createVirtioBlk(
-                    0, DISK, VirtioBlk.builder(storage).name("rehearsal").queueSize(256).build());
+                    0,
+                    DISK,
+                    VirtioBlk.builder(storage).name("rehearsal").queueSize(256).build());
         }
 
         VfioUserServer serve(EventLoop loop, Path socket) {

@@ -15,7 +15,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
-import java.util.stream.Stream;
 import org.vfio4j.bus.AuxiliaryBus;
 import org.vfio4j.bus.AuxiliaryDevice;
 import org.vfio4j.bus.AuxiliaryDriver;

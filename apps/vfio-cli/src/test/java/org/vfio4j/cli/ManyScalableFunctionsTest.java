@@ -61,7 +61,9 @@ class ManyScalableFunctionsTest {
             long cpu = server.cpuTicks();
             long start = System.nanoTime();
             for (int i = 0; i < COUNT; i++) {
-                assertThat(server.start(uuid(i), type(i), socket(i)).path("uuid").asString(""))
+                assertThat(server.start(uuid(i), type(i), socket(i))
+                                .path("uuid")
+                                .asString(""))
                         .isEqualTo(uuid(i));
             }
             long wallMs = (System.nanoTime() - start) / 1_000_000;
@@ -161,11 +163,13 @@ class ManyScalableFunctionsTest {
         Path parent = top.resolve("class/mdev_bus").resolve(SfServer.PARENT);
         Set<String> ofTypes = new TreeSet<>();
         for (String type : names(parent.resolve("mdev_supported_types"))) {
-            ofTypes.addAll(names(parent.resolve("mdev_supported_types").resolve(type).resolve("devices")));
+            ofTypes.addAll(
+                    names(parent.resolve("mdev_supported_types").resolve(type).resolve("devices")));
         }
         assertThat(ofTypes).isEqualTo(there);
         Path runtime = directory.resolve("vfio4j");
-        assertThat(names(runtime.resolve(Long.toString(server.pid())).resolve("mdevs"))).isEqualTo(there);
+        assertThat(names(runtime.resolve(Long.toString(server.pid())).resolve("mdevs")))
+                .isEqualTo(there);
         Set<String> sockets = new TreeSet<>();
         there.forEach(uuid -> sockets.add(uuid + ".sock"));
         assertThat(names(runtime.resolve("mdev"))).isEqualTo(sockets);
@@ -177,7 +181,8 @@ class ManyScalableFunctionsTest {
 
     private static Set<String> names(Path in) throws IOException {
         try (Stream<Path> files = Files.list(in)) {
-            return new TreeSet<>(files.map(path -> path.getFileName().toString()).toList());
+            return new TreeSet<>(
+                    files.map(path -> path.getFileName().toString()).toList());
         }
     }
 

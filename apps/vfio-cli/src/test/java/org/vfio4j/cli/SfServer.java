@@ -31,7 +31,10 @@ final class SfServer implements AutoCloseable {
             assertThat(process.isAlive()).as("%s", process).isTrue();
             CliProcess.pause();
         }
-        control = directory.resolve("vfio4j").resolve(Long.toString(process.pid())).resolve("control");
+        control = directory
+                .resolve("vfio4j")
+                .resolve(Long.toString(process.pid()))
+                .resolve("control");
     }
 
     long pid() {
