@@ -17,7 +17,7 @@ import java.util.Optional;
  * here instead, so that it looks like any other function. Its ids are the physical function's to say, its BARs and memory enable
  * can be written, and it has no interrupt pin and no expansion ROM. One thread at a time, as for every function.
  */
-final class VirtualFunction implements PciFunction {
+final class VirtualFunction implements ForwardingFunction {
 
     private static final int BARS = 6;
 
@@ -50,8 +50,8 @@ final class VirtualFunction implements PciFunction {
     }
 
     @Override
-    public int configSize() {
-        return function.configSize();
+    public PciFunction forwardee() {
+        return function;
     }
 
     @Override
@@ -98,26 +98,6 @@ final class VirtualFunction implements PciFunction {
     }
 
     @Override
-    public long barRead(int bar, long offset, int width) {
-        return function.barRead(bar, offset, width);
-    }
-
-    @Override
-    public void barWrite(int bar, long offset, int width, long value) {
-        function.barWrite(bar, offset, width, value);
-    }
-
-    @Override
-    public Optional<BarMemory> barMemory(int bar) {
-        return function.barMemory(bar);
-    }
-
-    @Override
-    public List<BarNotification> notifications(int bar) {
-        return function.notifications(bar);
-    }
-
-    @Override
     public int romSizeBytes() {
         return 0;
     }
@@ -128,28 +108,8 @@ final class VirtualFunction implements PciFunction {
     }
 
     @Override
-    public <T> Optional<T> platform(Class<T> type) {
-        return function.platform(type);
-    }
-
-    @Override
     public Optional<PciFunction> virtualFunction(int index) {
         return Optional.empty();
-    }
-
-    @Override
-    public void connectIrqs(IrqSink sink) {
-        function.connectIrqs(sink);
-    }
-
-    @Override
-    public void attachDma(DmaSpace space) {
-        function.attachDma(space);
-    }
-
-    @Override
-    public void detachDma() {
-        function.detachDma();
     }
 
     @Override

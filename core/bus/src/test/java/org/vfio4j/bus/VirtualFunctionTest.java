@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.vfio4j.bus.BusTesting.FIRST;
 import static org.vfio4j.uapi.PciRegs.*;
 
-import java.util.Arrays;
 import java.util.Optional;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -23,18 +22,6 @@ class VirtualFunctionTest {
         PciDevice owner = bus.add(FIRST, physical);
         bus.setNumVfs(owner, 1);
         device = Optional.of(owner.sriov().orElseThrow().virtualFunctions().getFirst());
-    }
-
-    /** Otherwise what a new method does by default would get lost on the way to the function. */
-    @Test
-    void everyMethodOfAFunctionIsPassedOn() {
-        for (Class<?> wrapper : new Class<?>[] {VirtualFunction.class, ObservedFunction.class}) {
-            assertThat(Arrays.stream(PciFunction.class.getMethods()).map(method -> method.getName()))
-                    .as(wrapper.getSimpleName())
-                    .isSubsetOf(Arrays.stream(wrapper.getDeclaredMethods())
-                            .map(method -> method.getName())
-                            .toList());
-        }
     }
 
     @Test

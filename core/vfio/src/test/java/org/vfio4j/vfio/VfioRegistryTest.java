@@ -6,9 +6,15 @@ import static org.vfio4j.uapi.Vfio.VFIO_MIGRATION_P2P;
 import static org.vfio4j.uapi.Vfio.VFIO_MIGRATION_PRE_COPY;
 
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.logging.Handler;
+import java.util.logging.LogRecord;
+import java.util.logging.Logger;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.sys.Errno;
@@ -141,6 +147,38 @@ class VfioRegistryTest {
         file.close();
         device.open().close();
         registry.unregister(device, Duration.ZERO);
+    }
+
+    @Test
+    void theOperatorIsToldOfEachTimeThatTheUserIsAskedAgain() {
+        List<String> told = Collections.synchronizedList(new ArrayList<>());
+        Handler listener = new Handler() {
+            @Override
+            public void publish(LogRecord line) {
+                told.add(line.getMessage() + List.of(line.getParameters()));
+            }
+
+            @Override
+            public void flush() {}
+
+            @Override
+            public void close() {}
+        };
+        Logger log = Logger.getLogger(VfioDevice.class.getName());
+        log.addHandler(listener);
+        VfioDevice device = register();
+        try (LocalDeviceFile file = device.open()) {
+            assertErrno(Errno.EBUSY, () -> registry.unregister(device, Duration.ofMillis(400)));
+            assertThat(told.size())
+                    .isEqualTo(ops.log.stream()
+                                    .filter(line -> line.startsWith("request"))
+                                    .count()
+                            - 1);
+            assertThat(told.getFirst()).contains("is wanted back").contains(device.toString());
+            assertThat(file.info().numRegions()).isNotNegative();
+        } finally {
+            log.removeHandler(listener);
+        }
     }
 
     @Test

@@ -1,14 +1,10 @@
 package org.vfio4j.bluefield;
 
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
-import org.vfio4j.bus.BarMemory;
-import org.vfio4j.bus.BarNotification;
 import org.vfio4j.bus.DmaSpace;
-import org.vfio4j.bus.IrqSink;
-import org.vfio4j.bus.PciBar;
+import org.vfio4j.bus.ForwardingFunction;
 import org.vfio4j.bus.PciFunction;
 import org.vfio4j.devicemodel.FunctionState;
 
@@ -16,7 +12,7 @@ import org.vfio4j.devicemodel.FunctionState;
  * An emulated function as the host sees it: with the DPU's firmware between it and the host, which tracks what it writes, hears of
  * its resets, and alone has its state.
  */
-final class SnapPciFunction implements PciFunction {
+final class SnapPciFunction implements ForwardingFunction {
 
     private final PciFunction function;
     private final Vhca vhca;
@@ -37,6 +33,11 @@ final class SnapPciFunction implements PciFunction {
     }
 
     @Override
+    public PciFunction forwardee() {
+        return function;
+    }
+
+    @Override
     public Optional<PciFunction> virtualFunction(int index) {
         return function.virtualFunction(index).map(virtual -> made.computeIfAbsent(index, i -> snap(i, virtual)));
     }
@@ -53,78 +54,13 @@ final class SnapPciFunction implements PciFunction {
     }
 
     @Override
-    public int configSize() {
-        return function.configSize();
-    }
-
-    @Override
-    public int configRead(int offset, int width) {
-        return function.configRead(offset, width);
-    }
-
-    @Override
-    public int configPeek(int offset, int width) {
-        return function.configPeek(offset, width);
-    }
-
-    @Override
-    public void configWrite(int offset, int width, int value) {
-        function.configWrite(offset, width, value);
-    }
-
-    @Override
-    public List<PciBar> bars() {
-        return function.bars();
-    }
-
-    @Override
-    public long barRead(int bar, long offset, int width) {
-        return function.barRead(bar, offset, width);
-    }
-
-    @Override
-    public void barWrite(int bar, long offset, int width, long value) {
-        function.barWrite(bar, offset, width, value);
-    }
-
-    @Override
-    public Optional<BarMemory> barMemory(int bar) {
-        return function.barMemory(bar);
-    }
-
-    @Override
-    public List<BarNotification> notifications(int bar) {
-        return function.notifications(bar);
-    }
-
-    @Override
-    public int romSizeBytes() {
-        return function.romSizeBytes();
-    }
-
-    @Override
-    public long romRead(long offset, int width) {
-        return function.romRead(offset, width);
-    }
-
-    @Override
     public <T> Optional<T> platform(Class<T> type) {
         return type == FunctionState.class ? Optional.empty() : function.platform(type);
     }
 
     @Override
-    public void connectIrqs(IrqSink sink) {
-        function.connectIrqs(sink);
-    }
-
-    @Override
     public void attachDma(DmaSpace space) {
         function.attachDma(new TrackedSpace(space, vhca.tracker()));
-    }
-
-    @Override
-    public void detachDma() {
-        function.detachDma();
     }
 
     @Override

@@ -108,8 +108,11 @@ interface Attack {
                     throw new AssertionError("the connection ended at map " + i);
                 }
             }
+            return client;
+        } catch (RuntimeException | Error e) {
+            client.close();
+            throw e;
         }
-        return client;
     }
 
     /** Memory that the server does not map, because it could shrink: for each map it keeps a descriptor. */
@@ -145,9 +148,9 @@ interface Attack {
             for (RawMessage message : DiskDriver.setUp()) {
                 client.trySend(message.withFlags(RawMessage.NO_REPLY).toBytes());
             }
-            byte[] ring = DiskDriver.ring().withFlags(RawMessage.NO_REPLY).toBytes();
+            client.trySend(DiskDriver.ring().withFlags(RawMessage.NO_REPLY).toBytes());
             byte[] question = Wire.read(Wire.CONFIG, 0, 256).toBytes();
-            for (int i = 0; i < 20 && client.trySend(ring); i++) {
+            for (int i = 0; i < 20; i++) {
                 client.sendUntilFull(question);
                 java.util.concurrent.locks.LockSupport.parkNanos(5_000_000);
             }

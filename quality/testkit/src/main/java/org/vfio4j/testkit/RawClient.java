@@ -53,8 +53,14 @@ public final class RawClient implements AutoCloseable {
     /** Connects and agrees on a version. */
     public static RawClient negotiated(Path path) {
         RawClient client = connect(path);
-        client.negotiate("{\"capabilities\":{\"max_msg_fds\":8,\"max_data_xfer_size\":1048576}}");
-        return client;
+        try {
+            client.negotiate("{\"capabilities\":{\"max_msg_fds\":8,\"max_data_xfer_size\":1048576}}");
+            return client;
+        } catch (RuntimeException | Error e) {
+            // Left open it would be the server's client some day, and keep all others out.
+            client.close();
+            throw e;
+        }
     }
 
     /** The socket. */

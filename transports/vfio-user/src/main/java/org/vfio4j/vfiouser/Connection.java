@@ -5,7 +5,6 @@ import static org.vfio4j.sys.Epoll.EPOLLOUT;
 import static org.vfio4j.sys.Errno.EAGAIN;
 import static org.vfio4j.sys.Errno.EINTR;
 import static org.vfio4j.sys.Errno.EINVAL;
-import static org.vfio4j.sys.Errno.EIO;
 import static org.vfio4j.sys.Errno.ENOTCONN;
 import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 import static org.vfio4j.sys.SocketIo.MSG_DONTWAIT;
@@ -18,7 +17,6 @@ import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.UnixSocket;
-import org.vfio4j.uapi.VfioUser.Header;
 import org.vfio4j.vfio.IoAddressSpace;
 import org.vfio4j.vfio.LocalDeviceFile;
 import org.vfio4j.vfio.VfioMsixCopy;
@@ -63,12 +61,12 @@ final class Connection implements EventSource {
     private final PeerLog log;
 
     private final Inbox inbox = new Inbox(MAX_MESSAGE, MAX_MSG_FDS);
-    private final OutMessage reply = new OutMessage(MAX_MESSAGE);
     private final Outbox outbox;
     private final DmaRequests requests;
     private final IoAddressSpace space;
     private final Commands commands;
     private final Optional<ConfigWatch> configWatch;
+    private final Answers answers;
 
     // What follows belongs to the loop's thread.
     private State state = State.WATCHED;
@@ -106,6 +104,7 @@ final class Connection implements EventSource {
         space = new IoAddressSpace(options.maxDmaMaps());
         Capabilities capabilities = Capabilities.of(MAX_MSG_FDS, MAX_DATA_XFER_SIZE, options.maxDmaMaps());
         commands = new Commands(file, space, requests, capabilities, this::openTwin, options);
+        answers = new Answers(commands, requests, outbox, counters, log, watch);
     }
 
     /** Attaches the device to the client's memory, of which there is none yet, and begins to serve. */
@@ -320,7 +319,7 @@ final class Connection implements EventSource {
             }
             if (next == Inbox.Next.FRAMING_LOST) {
                 log.warn("connection ended: a message of an impossible size");
-                sendError(inbox.message(), EINVAL);
+                answers.refuse(inbox.message(), EINVAL);
                 end();
                 return;
             }
@@ -329,10 +328,10 @@ final class Connection implements EventSource {
                 handToWorker();
                 return;
             }
-            handle(inbox.message());
+            answers.handle(inbox.message());
             inbox.consume();
         }
-        if ((inbox.isLarge() || reply.isLarge()) && !trimAsked) {
+        if ((inbox.isLarge() || answers.isLarge()) && !trimAsked) {
             trimAsked = true;
             loop.trimLater(this);
         }
@@ -344,7 +343,7 @@ final class Connection implements EventSource {
         trimAsked = false;
         if (state == State.WATCHED) {
             inbox.trim();
-            reply.trim();
+            answers.trim();
         }
     }
 
@@ -354,7 +353,7 @@ final class Connection implements EventSource {
         requests.setAttended(false);
         loop.executeWaiting(() -> {
             try {
-                handle(inbox.message());
+                answers.handle(inbox.message());
             } finally {
                 loop.execute(this::takeBack);
             }
@@ -376,60 +375,6 @@ final class Connection implements EventSource {
         if (wanted != interest) {
             interest = wanted;
             loop.modify(socket, wanted, token);
-        }
-    }
-
-    private void handle(Message message) {
-        int type = message.type();
-        if (type == Header.FLAGS_TYPE_REPLY && requests.onReply(message)) {
-            return;
-        }
-        if (type != Header.FLAGS_TYPE_COMMAND) {
-            sendError(message, EINVAL);
-            return;
-        }
-        reply.begin();
-        try {
-            carryOut(message);
-            if (message.wantsReply()) {
-                reply.putHeader(message.id(), message.command(), Header.FLAGS_TYPE_REPLY, 0);
-                send();
-            }
-        } catch (ErrnoException e) {
-            log.warn("" + e.getMessage());
-            sendError(message, e.errno());
-        } catch (RuntimeException | InternalError e) {
-            // Of the device, or memory that has gone away under it.
-            log.defect("command " + message.command(), e);
-            sendError(message, EIO);
-        } finally {
-            reply.dropFds();
-        }
-    }
-
-    private void carryOut(Message message) {
-        try {
-            commands.handle(message, reply);
-        } finally {
-            if (configWatch.isPresent()) {
-                configWatch.get().handled(message);
-            }
-        }
-    }
-
-    private void sendError(Message message, int errno) {
-        counters.errors++;
-        if (message.wantsReply()) {
-            reply.begin();
-            reply.putHeader(message.id(), message.command(), Header.FLAGS_TYPE_REPLY | Header.FLAGS_ERROR, errno);
-            send();
-        }
-    }
-
-    private void send() {
-        // A lost connection shows when it is read next.
-        if (outbox.send(reply) == 0) {
-            counters.bytesSent += reply.size();
         }
     }
 
@@ -492,7 +437,7 @@ final class Connection implements EventSource {
     private void release() {
         outbox.close();
         inbox.close();
-        reply.close();
+        answers.close();
         socket.close();
         space.close();
         commands.forgetClient();
