@@ -93,7 +93,8 @@ class SupervisedCommandTest {
     }
 
     private static Optional<ProcessHandle> server(CliProcess keeper) {
-        return ProcessHandle.of(keeper.pid()).flatMap(handle -> handle.children().findFirst());
+        return ProcessHandle.of(keeper.pid())
+                .flatMap(handle -> handle.children().findFirst());
     }
 
     private static void await(BooleanSupplier holds) {
