@@ -42,6 +42,7 @@ final class KeptServer implements AutoCloseable {
     private final Map<String, Fd> listening = new HashMap<>();
     private final List<KeptFunction> functions = new ArrayList<>();
     private final List<FunctionJournal> journals = new ArrayList<>();
+    private boolean watched;
 
     private KeptServer(FdChannel channel, Map<String, Fd> estate) {
         this.channel = channel;
@@ -134,8 +135,9 @@ final class KeptServer implements AutoCloseable {
         KeeperWords.ask(channel, KeeperWords.SERVING, List.of());
     }
 
-    /** Has a thread wait for the keeper's end. */
+    /** Has a thread wait for the keeper's end, to which the connection belongs from now on. */
     void watch(Runnable onEnd) {
+        watched = true;
         Thread.ofPlatform().daemon().name("keeper").start(() -> {
             try {
                 channel.receive(KeeperWords.MAX_BYTES, Long.MAX_VALUE).close();
@@ -158,7 +160,9 @@ final class KeptServer implements AutoCloseable {
         functions.forEach(KeptFunction::close);
         listening.values().forEach(Fd::close);
         estate.values().forEach(Fd::close);
-        channel.close();
+        if (!watched) {
+            channel.close();
+        }
     }
 
     private Endpoint.Kept kept(MachineFunction function, Endpoint endpoint) {

@@ -210,6 +210,10 @@ final class MachineFunction implements AutoCloseable {
 
     /** What it keeps of itself outside of this process. */
     FunctionJournal functionJournal() {
+        emulatedBy.ifPresent(dpu -> {
+            throw new ErrnoException(
+                    EOPNOTSUPP, "supervise " + device + ": what the DPU at " + dpu + " knows of it is not kept");
+        });
         return service.journal();
     }
 

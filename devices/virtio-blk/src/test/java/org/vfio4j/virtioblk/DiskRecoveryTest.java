@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -53,7 +54,7 @@ class DiskRecoveryTest {
 
     private MortalStorage mortal = new MortalStorage(storage);
     private VirtioBlk disk;
-    private volatile int interrupts;
+    private final AtomicInteger interrupts = new AtomicInteger();
 
     DiskRecoveryTest() {
         disk = disk();
@@ -84,10 +85,10 @@ class DiskRecoveryTest {
                 load.turn(true);
                 return mortal.isDead();
             });
-            int before = interrupts;
+            int before = interrupts.get();
             recover();
             assertThat(load.isAlive()).isTrue();
-            VirtioDriver.await("an interrupt, whether there is news or not", () -> interrupts != before);
+            VirtioDriver.await("an interrupt, whether there is news or not", () -> interrupts.get() != before);
         }
         VirtioDriver.await("the end", () -> {
             load.turn(false);
@@ -248,7 +249,7 @@ class DiskRecoveryTest {
             @Override
             public void intx(boolean asserted) {
                 if (asserted) {
-                    interrupts++;
+                    interrupts.incrementAndGet();
                 }
             }
         });

@@ -1,0 +1,107 @@
+package org.vfio4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.function.BooleanSupplier;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.vfio4j.vfiouser.VfioUserClient;
+import org.vfio4j.vfiouser.VfioUserClientOptions;
+
+/** {@code vfio serve --supervised} as a process, with the server that it starts as another. */
+class SupervisedCommandTest {
+
+    private static final long PATIENCE_NS = 60_000_000_000L;
+    private static final VfioUserClientOptions PATIENT = VfioUserClientOptions.DEFAULTS.withTimeoutNs(PATIENCE_NS);
+
+    @TempDir
+    private Path directory;
+
+    @Test
+    void aKilledServerIsReplacedAndBothEndWithTheKeeper() throws Exception {
+        Path socket = directory.resolve("a.sock");
+        try (CliProcess keeper = serve(socket)) {
+            await(() -> keeper.out().contains("lspci:"));
+            assertThat(keeper.out()).contains("listening on " + socket + ": 0000:00:01.0 virtio-blk");
+            ProcessHandle first = server(keeper).orElseThrow();
+            try (VfioUserClient client = VfioUserClient.connect(socket, PATIENT);
+                    CliProcess ls = new CliProcess(directory, "ls")) {
+                assertThat(ls.exitCode()).isZero();
+                assertThat(ls.out()).contains(socket.toString()).contains(Long.toString(first.pid()));
+                first.destroyForcibly();
+                keeper.awaitErr("has ended with 137");
+                keeper.awaitErr("serves where the other did");
+                assertThat(client.info().numRegions()).isPositive();
+            }
+            ProcessHandle second = server(keeper).orElseThrow();
+            assertThat(second.pid()).isNotEqualTo(first.pid());
+            keeper.signal("TERM");
+            assertThat(keeper.exitCode()).isZero();
+            assertThat(second.isAlive()).isFalse();
+            assertThat(Files.exists(socket)).isFalse();
+            assertThat(keeper.err()).doesNotContain("Exception");
+        }
+    }
+
+    @Test
+    void aServerEndsWithItsKeeper() {
+        try (CliProcess keeper = serve(directory.resolve("a.sock"))) {
+            await(() -> keeper.out().contains("lspci:"));
+            ProcessHandle server = server(keeper).orElseThrow();
+            keeper.signal("KILL");
+            await(() -> !server.isAlive());
+        }
+    }
+
+    @Test
+    void anUpgradeIsRefusedWithTheWayThatThereIs() {
+        try (CliProcess keeper = serve(directory.resolve("a.sock"))) {
+            await(() -> keeper.out().contains("lspci:"));
+            long pid = server(keeper).orElseThrow().pid();
+            try (CliProcess upgrade = new CliProcess(directory, "upgrade", Long.toString(pid))) {
+                assertThat(upgrade.exitCode()).isNotZero();
+                assertThat(upgrade.err()).contains("it is supervised").contains("kill -TERM");
+            }
+            keeper.signal("TERM");
+            assertThat(keeper.exitCode()).isZero();
+        }
+    }
+
+    @Test
+    void whatEndsWithItsServerIsRefusedAtOnce() {
+        try (CliProcess keeper = new CliProcess(
+                directory,
+                "serve",
+                "virtio-blk",
+                "memory=1M",
+                "--socket-path",
+                directory.resolve("a.sock").toString(),
+                "--supervised",
+                "--run",
+                "true")) {
+            assertThat(keeper.exitCode()).isEqualTo(ExitCode.USAGE);
+            assertThat(keeper.err()).contains("--run ends with its server");
+        }
+    }
+
+    private CliProcess serve(Path socket) {
+        return new CliProcess(
+                directory, "serve", "virtio-blk", "memory=1M", "--socket-path", socket.toString(), "--supervised");
+    }
+
+    private static Optional<ProcessHandle> server(CliProcess keeper) {
+        return ProcessHandle.of(keeper.pid())
+                .flatMap(handle -> handle.children().findFirst());
+    }
+
+    private static void await(BooleanSupplier holds) {
+        long deadline = System.nanoTime() + PATIENCE_NS;
+        while (!holds.getAsBoolean()) {
+            assertThat(System.nanoTime()).isLessThan(deadline);
+            CliProcess.pause();
+        }
+    }
+}
