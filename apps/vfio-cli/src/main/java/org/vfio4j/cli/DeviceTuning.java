@@ -18,6 +18,15 @@ interface DeviceTuning {
         throw new ErrnoException(EOPNOTSUPP, "resize of a device without storage");
     }
 
+    /**
+     * As {@link #resize(long)}, for one namespace of several.
+     *
+     * @throws ErrnoException ENODEV when there is no such namespace, EOPNOTSUPP when there are none
+     */
+    default void resize(int nsid, long sizeBytes) {
+        throw new ErrnoException(EOPNOTSUPP, "resize of namespace " + nsid + " of what is no NVMe controller");
+    }
+
     /** @throws ErrnoException EOPNOTSUPP when it is no network function of a DPU */
     default SnapPort snapPort() {
         throw new ErrnoException(EOPNOTSUPP, "emulate a function behind what is no DPU's network function");

@@ -16,9 +16,15 @@ record NvmeTuning(Nvme nvme, int namespaces) implements DeviceTuning {
     @Override
     public void resize(long sizeBytes) {
         if (namespaces != 1) {
-            throw new ErrnoException(EOPNOTSUPP, "resize of a controller with " + namespaces + " namespaces");
+            throw new ErrnoException(
+                    EOPNOTSUPP, "resize of a controller with " + namespaces + " namespaces, of which none is named");
         }
-        nvme.resize(1, sizeBytes);
+        resize(1, sizeBytes);
+    }
+
+    @Override
+    public void resize(int nsid, long sizeBytes) {
+        nvme.resize(nsid, sizeBytes);
     }
 
     @Override

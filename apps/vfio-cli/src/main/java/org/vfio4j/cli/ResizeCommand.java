@@ -4,6 +4,7 @@ import java.util.List;
 import org.vfio4j.sys.Errno;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
 /** Makes a disk of a serving process larger. */
@@ -11,7 +12,7 @@ import picocli.CommandLine.Parameters;
         name = "resize",
         description = "Makes a disk of a serving process larger while it is used, and tells the guest.",
         mixinStandardHelpOptions = true,
-        footer = {"", "Examples:", "  vfio resize 0000:00:01.0 2G"})
+        footer = {"", "Examples:", "  vfio resize 0000:00:01.0 2G", "  vfio resize 0000:00:02.0 2G --namespace 2"})
 final class ResizeCommand implements Runnable {
 
     @Mixin
@@ -23,16 +24,25 @@ final class ResizeCommand implements Runnable {
             description = "Bytes, or with K, M, G or T behind; a multiple of 512, no less than now.")
     private String size = "";
 
+    @Option(
+            names = "--namespace",
+            paramLabel = "NSID",
+            description = "Which namespace of an NVMe controller, if it has more than one: 1 is the first.")
+    private int namespace = TuneRequest.NO_NAMESPACE;
+
     @Mixin
     private OutputOption output = new OutputOption();
 
     @Override
     public void run() {
         long sizeBytes = Sizes.parse("SIZE", size);
+        if (namespace < TuneRequest.NO_NAMESPACE) {
+            throw CliException.usage("--namespace " + namespace + ": namespaces count from 1", "--namespace 1");
+        }
         ServerQuery.Found found = choice.one("vfio resize");
         String address = found.function().address();
         ServerQuery.Found resized = ControlClient.ask(
-                found, TuneRequest.resize(address, sizeBytes), output.err(), errno -> hint(errno, address));
+                found, TuneRequest.resize(address, namespace, sizeBytes), output.err(), errno -> hint(errno, address));
         output.print(
                 "Function",
                 List.of(resized),

@@ -33,7 +33,7 @@ final class SnapResizeCommand implements Runnable {
         String address = found.function().address();
         ServerQuery.Found resized = ControlClient.ask(
                 found,
-                TuneRequest.resize(address, sizeBytes),
+                TuneRequest.resize(address, TuneRequest.NO_NAMESPACE, sizeBytes),
                 output.err(),
                 errno -> errno == Errno.EBUSY ? "the same again, once it has been migrated" : "vfio show " + address);
         output.print(

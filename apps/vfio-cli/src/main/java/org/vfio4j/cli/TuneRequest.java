@@ -15,14 +15,19 @@ import tools.jackson.databind.json.JsonMapper;
  * @param apiVersion {@code vfio4j/v1}
  * @param kind {@link #RESIZE} or {@link #LIMIT}
  * @param address the function's, as {@code 0000:00:01.0}
+ * @param namespace for RESIZE: an NSID; 0 for a device that has one storage
  * @param sizeBytes for RESIZE
  * @param iops for LIMIT: as {@link DeviceTuning#limit}
  * @param bandwidth for LIMIT, in bytes in a second
  */
-record TuneRequest(String apiVersion, String kind, String address, long sizeBytes, long iops, long bandwidth) {
+record TuneRequest(
+        String apiVersion, String kind, String address, int namespace, long sizeBytes, long iops, long bandwidth) {
 
     static final String RESIZE = "Resize";
     static final String LIMIT = "Limit";
+
+    /** {@link #namespace} of a device that has one storage. */
+    static final int NO_NAMESPACE = 0;
 
     private static final List<String> KINDS = List.of(RESIZE, LIMIT);
 
@@ -35,13 +40,19 @@ record TuneRequest(String apiVersion, String kind, String address, long sizeByte
                 .build();
     }
 
-    static TuneRequest resize(String address, long sizeBytes) {
+    static TuneRequest resize(String address, int namespace, long sizeBytes) {
         return new TuneRequest(
-                Output.API_VERSION, RESIZE, address, sizeBytes, DeviceTuning.UNCHANGED, DeviceTuning.UNCHANGED);
+                Output.API_VERSION,
+                RESIZE,
+                address,
+                namespace,
+                sizeBytes,
+                DeviceTuning.UNCHANGED,
+                DeviceTuning.UNCHANGED);
     }
 
     static TuneRequest limit(String address, long iops, long bandwidth) {
-        return new TuneRequest(Output.API_VERSION, LIMIT, address, 0, iops, bandwidth);
+        return new TuneRequest(Output.API_VERSION, LIMIT, address, NO_NAMESPACE, 0, iops, bandwidth);
     }
 
     /**
@@ -64,8 +75,10 @@ record TuneRequest(String apiVersion, String kind, String address, long sizeByte
     }
 
     void perform(DeviceTuning device) {
-        if (kind.equals(RESIZE)) {
+        if (kind.equals(RESIZE) && namespace == NO_NAMESPACE) {
             device.resize(sizeBytes);
+        } else if (kind.equals(RESIZE)) {
+            device.resize(namespace, sizeBytes);
         } else {
             device.limit(iops, bandwidth);
         }
@@ -78,6 +91,7 @@ record TuneRequest(String apiVersion, String kind, String address, long sizeByte
                 .field("apiVersion", apiVersion)
                 .field("kind", kind)
                 .field("address", address)
+                .field("namespace", namespace)
                 .field("sizeBytes", sizeBytes)
                 .field("iops", iops)
                 .field("bandwidth", bandwidth)

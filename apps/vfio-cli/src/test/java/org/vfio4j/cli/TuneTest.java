@@ -22,6 +22,7 @@ class TuneTest {
     private static final String PID = Long.toString(ProcessHandle.current().pid());
     private static final String FILE_DISK = "0000:00:01.0";
     private static final String MEMORY_DISK = "0000:00:02.0";
+    private static final String CONTROLLER = "0000:00:03.0";
     private static final int SIZE = 1 << 20;
 
     @TempDir
@@ -31,6 +32,7 @@ class TuneTest {
     private final Machine machine = new Machine();
     private Optional<ServerControl> control = Optional.empty();
     private Path image = Path.of("");
+    private Path second = Path.of("");
 
     @BeforeEach
     void serve() throws IOException {
@@ -39,6 +41,8 @@ class TuneTest {
                 .serve(new Endpoint.AtPath(directory.resolve("one.sock")), VfioUserServerOptions.DEFAULTS);
         machine.add(VirtioBlkKind.memory(SIZE, 1, "TWO"))
                 .serve(new Endpoint.AtPath(directory.resolve("two.sock")), VfioUserServerOptions.DEFAULTS);
+        second = Files.write(directory.resolve("second.img"), new byte[SIZE]);
+        machine.add(new DeviceKinds().plan(List.of("nvme", "memory=1M", "file=" + second)));
         control = Optional.of(ServerControl.start(machine, own, own.sysfs(), line -> Optional.empty()));
     }
 
@@ -69,6 +73,22 @@ class TuneTest {
     }
 
     @Test
+    void oneNamespaceOfSeveralGrows() {
+        Cli grown = tune("resize", CONTROLLER, "3M", "--namespace", "2");
+        assertThat(grown.exitCode()).as(grown.err()).isZero();
+        assertThat(grown.out()).startsWith(CONTROLLER + ": 1 MiB, memory; 3 MiB, file " + second);
+        assertThat(second).hasSize(3 * SIZE);
+        assertRefused(tune("resize", CONTROLLER, "4M"), ExitCode.UNSUPPORTED, "2 namespaces, of which none is named");
+        assertRefused(
+                tune("resize", CONTROLLER, "4M", "--namespace", "3"), ExitCode.NOT_FOUND, "namespace 3 of 1 to 16");
+        assertRefused(tune("resize", CONTROLLER, "4M", "--namespace", "-1"), ExitCode.USAGE, "namespaces count from 1");
+        assertRefused(
+                tune("resize", FILE_DISK, "4M", "--namespace", "1"), ExitCode.UNSUPPORTED, "is no NVMe controller");
+        assertThat(second).hasSize(3 * SIZE);
+        assertThat(image).hasSize(SIZE);
+    }
+
+    @Test
     void limitsAreChangedOneByOne() {
         Cli limited = tune("limit", MEMORY_DISK, "--iops", "5000", "--bandwidth", "200M");
         assertThat(limited.exitCode()).as(limited.err()).isZero();
@@ -85,13 +105,13 @@ class TuneTest {
     @ValueSource(
             strings = {
                 "{\"apiVersion\":\"vfio4j/v1\",\"kind\":\"Limit\",\"address\":\"0000:00:02.0\"}",
-                "{\"apiVersion\":\"vfio4j/v1\",\"kind\":\"Limit\",\"address\":\"0000:00:02.0\",\"sizeBytes\":0,\"iops\":-7,"
+                "{\"apiVersion\":\"vfio4j/v1\",\"kind\":\"Limit\",\"address\":\"0000:00:02.0\",\"namespace\":0,\"sizeBytes\":0,\"iops\":-7,"
                         + "\"bandwidth\":1}",
-                "{\"apiVersion\":\"vfio4j/v1\",\"kind\":\"Limit\",\"address\":\"0000:00:02.0\",\"sizeBytes\":0,\"iops\":1,"
+                "{\"apiVersion\":\"vfio4j/v1\",\"kind\":\"Limit\",\"address\":\"0000:00:02.0\",\"namespace\":0,\"sizeBytes\":0,\"iops\":1,"
                         + "\"bandwidth\":1,\"more\":1}",
-                "{\"apiVersion\":\"vfio4j/v9\",\"kind\":\"Limit\",\"address\":\"0000:00:02.0\",\"sizeBytes\":0,\"iops\":1,"
+                "{\"apiVersion\":\"vfio4j/v9\",\"kind\":\"Limit\",\"address\":\"0000:00:02.0\",\"namespace\":0,\"sizeBytes\":0,\"iops\":1,"
                         + "\"bandwidth\":1}",
-                "{\"kind\":\"Limit\",\"address\":null,\"sizeBytes\":0,\"iops\":1,\"bandwidth\":1}",
+                "{\"kind\":\"Limit\",\"address\":null,\"namespace\":0,\"sizeBytes\":0,\"iops\":1,\"bandwidth\":1}",
                 "{\"kind\":\"Limit\"",
                 "[]",
                 "1"

@@ -45,6 +45,7 @@ final class Controller implements ControllerHooks {
     private final Threads threads;
     private final QueueTable queues;
     private final IoRules rules;
+    private final InterruptPin pin;
     private final List<Lane> lanes = new ArrayList<>();
     private final int vectors;
     private final Object handlerLock = new Object();
@@ -81,9 +82,9 @@ final class Controller implements ControllerHooks {
         completionLimit = queuePairs;
         queues = new QueueTable(doorbells, queuePairs, laneCount);
         rules = new IoRules(handler.namespaces());
-        NvmeInterrupts.Pin pin = new NvmeInterrupts.Pin(parts.interrupts);
+        pin = new InterruptPin(parts.interrupts);
         for (int i = 0; i < laneCount; i++) {
-            NvmeInterrupts own = new NvmeInterrupts(parts.interrupts, pin, registers, vectors);
+            NvmeInterrupts own = new NvmeInterrupts(i, parts.interrupts, pin, registers, vectors);
             lanes.add(new Lane(i, this, new ShadowDoorbells(queuePairs), own));
         }
     }
@@ -120,6 +121,10 @@ final class Controller implements ControllerHooks {
 
     IoRules rules() {
         return rules;
+    }
+
+    InterruptPin pin() {
+        return pin;
     }
 
     List<Lane> lanes() {

@@ -319,13 +319,25 @@ public final class Nvme implements DeviceModel, AutoCloseable {
                 reportInvalid();
                 return;
             }
-            doorbells.set(doorbell, value);
+            set(doorbell, lane, value);
             doorbellCount.incrementAndGet();
             if (doorbell % 2 == 0) {
                 controller.statistics(doorbell / 2).notified();
             }
             works.get(lane).doorbellRung();
             threads.wake(lane);
+        }
+
+        /** As {@link InterruptPin} says. */
+        private void set(int doorbell, int lane, int value) {
+            if (doorbell % 2 == 0 || function.interrupts().msixEnabled()) {
+                doorbells.set(doorbell, value);
+                return;
+            }
+            synchronized (controller.pin()) {
+                doorbells.set(doorbell, value);
+                controller.pin().set(lane, false);
+            }
         }
 
         /** Once, until the queue thread has heard of it. */
@@ -364,6 +376,9 @@ public final class Nvme implements DeviceModel, AutoCloseable {
 
         @Override
         public void interruptMaskChanged() {
+            if ((registers.interruptMask() & 1) != 0) {
+                controller.pin().lower();
+            }
             wakeIfReady();
         }
     }

@@ -14,34 +14,19 @@ final class NvmeInterrupts {
 
     private final Interrupts interrupts;
     private final NvmeRegisters registers;
-    private final Pin pin;
+    private final InterruptPin pin;
+    private final int lane;
 
     private int threshold;
     private long timeNs;
     private final boolean[] notCoalesced;
-    private boolean pinAsserted;
 
-    /** INTx of the whole function: asserted while some thread's queues want that. */
-    static final class Pin {
+    /** Whether the pin may be asserted for this thread. */
+    private boolean usesPin;
 
-        private final Interrupts interrupts;
-        private int asserting;
-
-        Pin(Interrupts interrupts) {
-            this.interrupts = interrupts;
-        }
-
-        /** One more thread, or one less, that wants it. */
-        private synchronized void change(boolean asserted) {
-            int before = asserting;
-            asserting += asserted ? 1 : -1;
-            if ((before == 0) != (asserting == 0)) {
-                interrupts.intx(asserted);
-            }
-        }
-    }
-
-    NvmeInterrupts(Interrupts interrupts, Pin pin, NvmeRegisters registers, int vectors) {
+    /** @param lane whose they are */
+    NvmeInterrupts(int lane, Interrupts interrupts, InterruptPin pin, NvmeRegisters registers, int vectors) {
+        this.lane = lane;
         this.interrupts = interrupts;
         this.pin = pin;
         this.registers = registers;
@@ -50,6 +35,10 @@ final class NvmeInterrupts {
 
     boolean isPin() {
         return !interrupts.msixEnabled();
+    }
+
+    InterruptPin pin() {
+        return pin;
     }
 
     /** @param threshold 0's based entries; {@code time} in units of 100 us */
@@ -68,26 +57,17 @@ final class NvmeInterrupts {
         threshold = 0;
         timeNs = 0;
         Arrays.fill(notCoalesced, false);
-        if (pinAsserted) {
-            pinAsserted = false;
-            pin.change(false);
-        }
+        releasePin();
     }
 
     /**
-     * One decision for each queue.
+     * By messages: one decision for each queue.
      *
      * @param now whether entries that wait to become more are reported as well
      * @return whether some entries go on waiting
      */
     boolean deliver(CompletionQueue[] queues, boolean now, IoTally tally) {
-        if (isPin()) {
-            deliverPin(queues, tally);
-            return false;
-        }
-        if (pinAsserted) {
-            setPin(false, tally);
-        }
+        releasePin();
         boolean waits = false;
         for (CompletionQueue queue : queues) {
             if (queue.unreported != 0) {
@@ -126,23 +106,24 @@ final class NvmeInterrupts {
         return time - queue.unreportedSinceNs < timeNs;
     }
 
-    private void deliverPin(CompletionQueue[] queues, IoTally tally) {
+    /** By INTx, from heads that were taken under the {@link InterruptPin}'s lock, which the caller still holds. */
+    void drivePin(CompletionQueue[] queues, IoTally tally) {
         boolean level = false;
-        boolean masked = (registers.interruptMask() & 1) != 0;
         for (CompletionQueue queue : queues) {
             queue.unreported = 0;
             level |= queue.interrupts && queue.used() != 0;
         }
-        setPin(level && !masked, tally);
+        boolean asserted = level && (registers.interruptMask() & 1) == 0;
+        usesPin |= asserted;
+        if (pin.set(lane, asserted) && asserted) {
+            tally.interrupts++;
+        }
     }
 
-    private void setPin(boolean level, IoTally tally) {
-        if (level != pinAsserted) {
-            pinAsserted = level;
-            if (level) {
-                tally.interrupts++;
-            }
-            pin.change(level);
+    private void releasePin() {
+        if (usesPin) {
+            usesPin = false;
+            pin.set(lane, false);
         }
     }
 }

@@ -124,9 +124,6 @@ final class NvmeWork implements QueueWork {
         if (lane.index == 0) {
             controller.finishDeletions();
         }
-        if (lane.interrupts.isPin()) {
-            takeAllHeads(window);
-        }
         deliver(window, false);
         if (lost) {
             return searchOn(did);
@@ -442,29 +439,56 @@ final class NvmeWork implements QueueWork {
         }
         if (queue.waiting() != 0
                 || (queue.id == 0 && !controller.heldCompletions().isEmpty())) {
-            takeHead(queue.completions, shadowed);
+            report(takeHead(queue.completions, shadowed));
+        }
+    }
+
+    /** Returns false for a new head that makes no sense. */
+    private boolean takeHead(CompletionQueue queue, boolean shadowed) {
+        int head = doorbell(Doorbells.headOf(queue.id), shadowed);
+        if (head == queue.head || head == queue.badHead) {
+            return true;
+        }
+        boolean makesSense = queue.consume(head);
+        queue.badHead = makesSense ? -1 : head;
+        return makesSense;
+    }
+
+    private void report(boolean makesSense) {
+        if (!makesSense) {
+            controller.invalidDoorbellValue(lane);
         }
     }
 
     /** INTx stands for what was not consumed, also of a completion queue that no submission queue has any more. */
-    private void takeAllHeads(DmaWindow window) {
-        for (CompletionQueue queue : lane.completions()) {
-            boolean shadowed = queue.id != 0 && shadow.isConfigured();
-            if (!shadowed || locateShadow(window)) {
-                takeHead(queue, shadowed);
+    private void drivePin(CompletionQueue[] queues, DmaWindow window) {
+        boolean makeSense = true;
+        synchronized (lane.interrupts.pin()) {
+            for (CompletionQueue queue : queues) {
+                if (queue.id == 0 || !shadow.isConfigured()) {
+                    makeSense &= takeHead(queue, false);
+                } else if (locateShadow(window)) {
+                    makeSense &= takeShadowHead(queue, window);
+                }
             }
+            lane.interrupts.drivePin(queues, lane.tally);
         }
+        report(makeSense);
     }
 
-    private void takeHead(CompletionQueue queue, boolean shadowed) {
-        int head = doorbell(Doorbells.headOf(queue.id), shadowed);
-        if (head != queue.head && head != queue.badHead) {
-            boolean makesSense = queue.consume(head);
-            queue.badHead = makesSense ? -1 : head;
-            if (!makesSense) {
-                controller.invalidDoorbellValue(lane);
-            }
+    /**
+     * Before the pin is asserted the driver knows that it is to ring when it has consumed something: that ends the interrupt. Each
+     * round but the first has found something consumed.
+     */
+    private boolean takeShadowHead(CompletionQueue queue, DmaWindow window) {
+        boolean makesSense = takeHead(queue, true);
+        int doorbell = Doorbells.headOf(queue.id);
+        while (queue.used() != 0 && !shadow.hasEvent(doorbell, queue.head)) {
+            shadow.setEvent(doorbell, queue.head, window);
+            RawMemory.fullFence();
+            makesSense &= takeHead(queue, true);
         }
+        return makesSense;
     }
 
     private int doorbell(int index, boolean shadowed) {
@@ -503,7 +527,11 @@ final class NvmeWork implements QueueWork {
         for (CompletionQueue queue : queues) {
             queue.markDirty(window);
         }
-        lane.interrupts.deliver(queues, now, lane.tally);
+        if (lane.interrupts.isPin()) {
+            drivePin(queues, window);
+        } else {
+            lane.interrupts.deliver(queues, now, lane.tally);
+        }
     }
 
     private void forgetAll() {

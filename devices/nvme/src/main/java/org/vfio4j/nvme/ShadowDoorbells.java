@@ -1,5 +1,6 @@
 package org.vfio4j.nvme;
 
+import java.util.Arrays;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.DmaWindow;
 import org.vfio4j.sys.RawMemory;
@@ -13,6 +14,8 @@ import org.vfio4j.sys.RawMemory;
  */
 final class ShadowDoorbells {
 
+    private static final int UNKNOWN = -1;
+
     private final int bytes;
     private boolean configured;
     private long shadowIova;
@@ -21,8 +24,13 @@ final class ShadowDoorbells {
     private long events;
     private boolean located;
 
+    /** The event indices as they were left, or {@link #UNKNOWN}. */
+    private final int[] left;
+
     ShadowDoorbells(int queuePairs) {
-        bytes = 2 * Integer.BYTES * (queuePairs + 1);
+        left = new int[2 * (queuePairs + 1)];
+        bytes = Integer.BYTES * left.length;
+        Arrays.fill(left, UNKNOWN);
     }
 
     boolean isConfigured() {
@@ -42,6 +50,7 @@ final class ShadowDoorbells {
         this.eventIova = eventIova;
         configured = true;
         located = false;
+        Arrays.fill(left, UNKNOWN);
     }
 
     void reset() {
@@ -79,7 +88,13 @@ final class ShadowDoorbells {
 
     /** The driver is to ring when it goes on from {@code value}. */
     void setEvent(int doorbell, int value, DmaWindow window) {
+        left[doorbell] = value;
         RawMemory.putIntRelease(events + (long) Integer.BYTES * doorbell, value);
         window.markDirty(eventIova + (long) Integer.BYTES * doorbell, Integer.BYTES);
+    }
+
+    /** Whether the driver knows that it is to ring when it goes on from {@code value}. */
+    boolean hasEvent(int doorbell, int value) {
+        return left[doorbell] == value;
     }
 }

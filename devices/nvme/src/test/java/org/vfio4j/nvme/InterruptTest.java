@@ -1,18 +1,17 @@
 package org.vfio4j.nvme;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.vfio4j.nvmedriver.NvmeCommand.DOORBELL_BUFFER;
 import static org.vfio4j.nvmedriver.NvmeCommand.READ;
 import static org.vfio4j.nvmedriver.NvmeDriver.INTMC;
 import static org.vfio4j.nvmedriver.NvmeDriver.INTMS;
 import static org.vfio4j.nvmedriver.NvmeDriver.await;
-import static org.vfio4j.uapi.PciRegs.PCI_CAP_ID_MSIX;
-import static org.vfio4j.uapi.PciRegs.PCI_MSIX_FLAGS;
-import static org.vfio4j.uapi.PciRegs.PCI_MSIX_FLAGS_ENABLE;
 
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.block.MemoryBackend;
-import org.vfio4j.bus.PciFunction;
 import org.vfio4j.devicemodel.QueuePolling;
 import org.vfio4j.nvmedriver.NvmeCommand;
 import org.vfio4j.nvmedriver.NvmeDriver;
@@ -72,9 +71,100 @@ class InterruptTest {
         assertThat(fixture.driver.read(INTMS, 4)).isZero();
     }
 
+    /** A hypervisor lets the next interrupt through when the driver's write is done: by then the level is down. */
+    @Test
+    void aHeadTakesThePinDownBeforeItsWriteIsDone() {
+        fixture.start();
+        await("no INTx", () -> !fixture.intx);
+        fixture.io.submit(NvmeCommand.io(READ, 1, 0, 1).prp(fixture.pages(1)));
+        await("INTx", () -> fixture.intx);
+        try (Held _ = new Held()) {
+            assertThat(fixture.io.peek()).isPresent();
+            fixture.io.consumed();
+            assertThat(fixture.intx).isFalse();
+        }
+    }
+
+    @Test
+    void aHeadThatLeavesSomethingDoesNotLoseTheInterrupt() {
+        fixture.start();
+        await("no INTx", () -> !fixture.intx);
+        fixture.io.put(NvmeCommand.io(READ, 1, 0, 1).prp(fixture.pages(1)));
+        fixture.io.submit(NvmeCommand.io(READ, 1, 0, 1).prp(fixture.pages(1)));
+        assertThat(fixture.io.await().status()).isZero();
+        await("INTx", () -> fixture.io.isDone() && fixture.intx);
+        assertThat(fixture.io.await().status()).isZero();
+        await("no INTx", () -> !fixture.intx);
+    }
+
+    @Test
+    void theMaskTakesThePinDownBeforeItsWriteIsDone() {
+        fixture.start();
+        fixture.io.submit(NvmeCommand.io(READ, 1, 0, 1).prp(fixture.pages(1)));
+        await("INTx", () -> fixture.io.isDone() && fixture.intx);
+        try (Held _ = new Held()) {
+            fixture.driver.write(INTMS, 4, 1);
+            assertThat(fixture.intx).isFalse();
+            fixture.driver.write(INTMC, 4, 1);
+        }
+        await("INTx", () -> fixture.intx);
+    }
+
+    /** Also of a thread that never sleeps: only the register's write ends a level. */
+    @Test
+    void withShadowDoorbellsADriverIsAskedToRingForEachInterrupt() {
+        fixture.start();
+        long shadow = fixture.pages(1);
+        long events = fixture.pages(1);
+        long page = fixture.pages(1);
+        assertThat(fixture.admin
+                        .run(new NvmeCommand(DOORBELL_BUFFER).prp(shadow, events))
+                        .status())
+                .isZero();
+        fixture.io.ringBy((doorbell, value) -> fixture.ringByShadow(shadow, events, doorbell, value));
+        await("no INTx", () -> !fixture.intx);
+        for (int i = 0; i < 300; i++) {
+            fixture.io.submit(NvmeCommand.io(READ, 1, i, 1).prp(page));
+            await("INTx", () -> fixture.intx);
+            assertThat(fixture.io.peek()).isPresent();
+            long before = fixture.nvme.counters().doorbells();
+            fixture.io.consumed();
+            assertThat(fixture.nvme.counters().doorbells()).as("command %d", i).isEqualTo(before + 1);
+            assertThat(fixture.intx).isFalse();
+        }
+    }
+
+    /** The queue thread does nothing meanwhile. */
+    private final class Held implements AutoCloseable {
+
+        private final CountDownLatch held = new CountDownLatch(1);
+        private final CountDownLatch released = new CountDownLatch(1);
+
+        Held() {
+            fixture.handler.controller().run(() -> {
+                held.countDown();
+                awaitQuietly(released);
+            });
+            awaitQuietly(held);
+        }
+
+        private static void awaitQuietly(CountDownLatch latch) {
+            try {
+                assertThat(latch.await(10, TimeUnit.SECONDS)).isTrue();
+            } catch (InterruptedException e) {
+                throw new AssertionError(e);
+            }
+        }
+
+        @Override
+        public void close() {
+            released.countDown();
+        }
+    }
+
     @Test
     void eachCompletionQueueHasItsVector() {
-        enableMsix();
+        fixture.enableMsix();
         fixture.start();
         assertThat(fixture.messages).contains(0).doesNotContain(1);
         fixture.io.run(NvmeCommand.io(READ, 1, 0, 1).prp(fixture.pages(1)));
@@ -84,7 +174,7 @@ class InterruptTest {
 
     @Test
     void aQueueWithoutInterruptsSendsNone() throws InterruptedException {
-        enableMsix();
+        fixture.enableMsix();
         fixture.start();
         var queue = fixture.driver.queue(2, 16, false);
         fixture.admin.run(NvmeDriver.createCompletions(queue, 2).cdw(11, 1 | (2 << 16)));
@@ -96,7 +186,7 @@ class InterruptTest {
 
     @Test
     void aBatchInterruptsOnce() {
-        enableMsix();
+        fixture.enableMsix();
         fixture.start();
         long page = fixture.pages(1);
         fixture.messages.clear();
@@ -113,7 +203,7 @@ class InterruptTest {
 
     @Test
     void coalescingWaitsForEntriesOrTime() throws InterruptedException {
-        enableMsix();
+        fixture.enableMsix();
         fixture.start();
         long page = fixture.pages(1);
         // 10 s or 4 entries.
@@ -137,14 +227,5 @@ class InterruptTest {
         });
         fixture.io.run(NvmeCommand.io(READ, 1, 3, 1).prp(page));
         await("message", () -> fixture.messages.contains(1));
-    }
-
-    private void enableMsix() {
-        PciFunction function = fixture.nvme.function();
-        int at = function.configRead(0x34, 1);
-        while (function.configRead(at, 1) != PCI_CAP_ID_MSIX) {
-            at = function.configRead(at + 1, 1);
-        }
-        function.configWrite(at + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
     }
 }

@@ -1,5 +1,10 @@
 package org.vfio4j.nvme;
 
+import static org.vfio4j.uapi.PciRegs.PCI_CAPABILITY_LIST;
+import static org.vfio4j.uapi.PciRegs.PCI_CAP_ID_MSIX;
+import static org.vfio4j.uapi.PciRegs.PCI_MSIX_FLAGS;
+import static org.vfio4j.uapi.PciRegs.PCI_MSIX_FLAGS_ENABLE;
+
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
@@ -7,10 +12,12 @@ import java.util.function.UnaryOperator;
 import org.vfio4j.block.BlockBackend;
 import org.vfio4j.block.MemoryBackend;
 import org.vfio4j.bus.IrqSink;
+import org.vfio4j.bus.PciFunction;
 import org.vfio4j.nvmedriver.NvmeCommand;
 import org.vfio4j.nvmedriver.NvmeCompletion;
 import org.vfio4j.nvmedriver.NvmeDriver;
 import org.vfio4j.nvmedriver.NvmeQueue;
+import org.vfio4j.sys.RawMemory;
 import org.vfio4j.testkit.GuestMemory;
 
 /** A controller with a namespace of 16 MiB in blocks of 512 bytes, and a driver that has set up queues. */
@@ -81,6 +88,27 @@ final class NvmeFixture implements AutoCloseable {
 
     NvmeCompletion io(int opcode, long slba, int blocks, long prp1, long prp2) {
         return io.run(NvmeCommand.io(opcode, 1, slba, blocks).prp(prp1, prp2));
+    }
+
+    /** As a driver does it: the shadow first, then the doorbell if the event index was passed. */
+    void ringByShadow(long shadow, long events, int doorbell, int value) {
+        long at = memory.host(shadow) + 4L * doorbell;
+        int before = RawMemory.getInt(at);
+        RawMemory.putIntRelease(at, value);
+        RawMemory.fullFence();
+        int event = RawMemory.getIntAcquire(memory.host(events) + 4L * doorbell);
+        if (((value - event - 1) & 0xffff) < ((value - before) & 0xffff)) {
+            driver.ring(doorbell, value);
+        }
+    }
+
+    void enableMsix() {
+        PciFunction function = nvme.function();
+        int at = function.configRead(PCI_CAPABILITY_LIST, 1);
+        while (function.configRead(at, 1) != PCI_CAP_ID_MSIX) {
+            at = function.configRead(at + 1, 1);
+        }
+        function.configWrite(at + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
     }
 
     /** Has something run where it belongs, and waits for it. */

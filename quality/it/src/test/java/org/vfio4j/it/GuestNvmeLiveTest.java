@@ -11,7 +11,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.io.TempDir;
 
-/** A guest of two processors works on a namespace, by a queue and a queue thread for each, while things happen to the controller. */
+/** A guest of two processors works on one namespace of two, by a queue and a queue thread for each, while things happen to the controller. */
 @QemuTest
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class GuestNvmeLiveTest {
@@ -35,10 +35,10 @@ class GuestNvmeLiveTest {
         Images.write(image, 0, FILLED);
         socket = dir.resolve("n.sock");
         server = VfioProcess.server()
-                .device("nvme", socket, "file=" + image, "queues=2", "threads=2")
+                .device("nvme", socket, "memory=16M", "file=" + image, "queues=2", "threads=2")
                 .start();
         guest = QemuGuest.withDisks(socket).boot();
-        NvmeDisks.name(guest, 1);
+        NvmeDisks.name(guest, 2);
     }
 
     @AfterAll
@@ -54,8 +54,8 @@ class GuestNvmeLiveTest {
 
     @Test
     void eachProcessorHasAQueueThread() {
-        assertThat(guest.sh("ls /sys/block/$ns1/mq | wc -l")).isEqualTo("2");
-        guest.sh("for i in 0 1; do taskset $((1 << i)) dd if=/dev/$ns1 of=/dev/$ns1 bs=16k count=256"
+        assertThat(guest.sh("ls /sys/block/$ns2/mq | wc -l")).isEqualTo("2");
+        guest.sh("for i in 0 1; do taskset $((1 << i)) dd if=/dev/$ns2 of=/dev/$ns2 bs=16k count=256"
                 + " seek=$((1024 + 256 * i)) iflag=direct oflag=direct status=none & done; wait");
         // The kernel keeps the beginnings of names.
         assertThat(server.threads("nvme-0000")).isEqualTo(2);
@@ -91,9 +91,9 @@ class GuestNvmeLiveTest {
     private static String copyAndVerify(int cpu) {
         int at = 512 + 64 * cpu;
         return ": > /tmp/sums-" + cpu + "; (while [ ! -e /tmp/stop ]; do"
-                + " taskset " + (1 << cpu) + " dd if=/dev/$ns1 of=/dev/$ns1 bs=64k count=64 seek=" + at
+                + " taskset " + (1 << cpu) + " dd if=/dev/$ns2 of=/dev/$ns2 bs=64k count=64 seek=" + at
                 + " iflag=direct oflag=direct status=none;"
-                + " taskset " + (1 << cpu) + " dd if=/dev/$ns1 bs=64k count=64 skip=" + at
+                + " taskset " + (1 << cpu) + " dd if=/dev/$ns2 bs=64k count=64 skip=" + at
                 + " iflag=direct status=none | sha256sum >> /tmp/sums-" + cpu
                 + "; done; touch /tmp/stopped-" + cpu + ") > /tmp/log-" + cpu + " 2>&1 &";
     }
@@ -104,9 +104,10 @@ class GuestNvmeLiveTest {
 
     @Test
     void aNamespaceGrowsUnderItsDriver() {
-        assertThat(VfioProcess.run("resize", socket.toString(), "96M")).contains("96 MiB");
-        guest.sh(NvmeCliCommands.until("[ $(cat /sys/block/$ns1/size) = 196608 ]"));
-        guest.sh("dd if=/dev/$ns1 of=/dev/$ns1 bs=64k count=64 seek=1472 iflag=direct oflag=direct status=none");
+        assertThat(VfioProcess.run("resize", socket.toString(), "96M", "--namespace", "2"))
+                .contains("96 MiB");
+        guest.sh(NvmeCliCommands.until("[ $(cat /sys/block/$ns2/size) = 196608 ]"));
+        guest.sh("dd if=/dev/$ns2 of=/dev/$ns2 bs=64k count=64 seek=1472 iflag=direct oflag=direct status=none");
         assertThat(Images.read(image, 92L * MIB, FILLED_BYTES)).isEqualTo(FILLED);
     }
 }
