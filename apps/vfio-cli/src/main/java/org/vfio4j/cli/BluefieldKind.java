@@ -65,8 +65,7 @@ final class BluefieldKind implements DeviceKind {
                 default -> throw setting.unknown(NAME, KEYS);
             }
         }
-        SfCaps caps = new SfCaps(
-                sfs, queues.orElse(sfs * QUEUES_FOR_EACH_SF), bytes.orElse(sfs * BYTES_FOR_EACH_SF));
+        SfCaps caps = new SfCaps(sfs, queues.orElse(sfs * QUEUES_FOR_EACH_SF), bytes.orElse(sfs * BYTES_FOR_EACH_SF));
         return new Plan(ports, new SfOptions(caps, storage));
     }
 

@@ -54,8 +54,7 @@ record MachineActions(Machine machine, Runnable changed) implements SysfsActions
     public void unbind(AuxiliaryDevice device) {
         function(device)
                 .ifPresentOrElse(
-                        function -> function.unbind(PciBus.FOREVER),
-                        () -> machine.unbind(device, PciBus.FOREVER));
+                        function -> function.unbind(PciBus.FOREVER), () -> machine.unbind(device, PciBus.FOREVER));
         changed.run();
     }
 

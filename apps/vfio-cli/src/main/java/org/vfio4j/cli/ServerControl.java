@@ -14,7 +14,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.stream.Stream;
+import java.util.function.Consumer;
 import org.vfio4j.bus.AuxiliaryBus;
 import org.vfio4j.bus.AuxiliaryDevice;
 import org.vfio4j.bus.AuxiliaryDriver;
@@ -50,7 +50,7 @@ final class ServerControl implements AutoCloseable {
         socket = ControlSocket.listen(
                 directory.control(),
                 this::answer,
-                line -> line.equals(ControlRequest.UPGRADE) ? Optional.of(upgrade) : Optional.empty(),
+                line -> conversation(line, upgrade),
                 failure(EAGAIN, "the process takes " + ControlSocket.MAX_CONNECTIONS + " requests at a time"));
     }
 
@@ -72,6 +72,15 @@ final class ServerControl implements AutoCloseable {
             control.close();
             throw e;
         }
+    }
+
+    private Optional<Consumer<LineSocket>> conversation(String line, ControlSocket.Conversation upgrade) {
+        return switch (line) {
+            case ControlRequest.UPGRADE -> Optional.of(upgrade::with);
+            case MdevRequest.MONITOR_LINE ->
+                Optional.of(client -> MdevEvents.tell(machine.mdevs().bus(), client, () -> closing));
+            default -> Optional.empty();
+        };
     }
 
     /** What is served now. */

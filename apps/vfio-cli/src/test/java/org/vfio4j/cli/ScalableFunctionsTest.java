@@ -1,5 +1,6 @@
 package org.vfio4j.cli;
 
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -63,8 +64,7 @@ class ScalableFunctionsTest {
     private void start() {
         Machine machine = new Machine();
         running.add(machine);
-        DevicePlan dpu =
-                new BluefieldKind().plan(Setting.parse(List.of("ports=1", "sfs=4", "sf-storage=" + files)));
+        DevicePlan dpu = new BluefieldKind().plan(Setting.parse(List.of("ports=1", "sfs=4", "sf-storage=" + files)));
         machine.addAll(dpu, PciAddress.parse(PARENT), Optional.empty());
         machine.mdevs().startDefined(new MdevDefinitions(definitions));
         running.add(ServerControl.start(machine, own, own.sysfs(), channel -> {}));
@@ -82,8 +82,7 @@ class ScalableFunctionsTest {
                 .containsPattern(PARENT + " +mlx5_core-nvme_medium +0 +vfio-pci +NVMe controller, medium");
         start(A, "nvme_small");
         assertThat(run("ls").out()).containsPattern(A + " +- +vfio-mdev +vfio\\d+ +mlx5_core-nvme_small");
-        assertThat(run("show", A).out())
-                .contains("made of " + PARENT, "BAR0", "MSI-X", "stop-copy, p2p, pre-copy");
+        assertThat(run("show", A).out()).contains("made of " + PARENT, "BAR0", "MSI-X", "stop-copy, p2p, pre-copy");
         assertThat(run("tree").out())
                 .contains("mlx5_core.mdev.1792, mlx5-mdev", PARENT + ", parent of mdevs", A + "  mlx5_core-nvme_small");
         assertThat(run("mdev", "list", "--verbose").out())
@@ -131,8 +130,7 @@ class ScalableFunctionsTest {
         use(A, driver -> {
             driver.segment().fill((byte) 0);
             assertThat(driver.read()).isZero();
-            assertThat(driver.segment().get(java.lang.foreign.ValueLayout.JAVA_BYTE, BLOCK - 1))
-                    .isEqualTo((byte) 7);
+            assertThat(driver.segment().get(JAVA_BYTE, BLOCK - 1)).isEqualTo((byte) 7);
         });
     }
 
@@ -144,12 +142,14 @@ class ScalableFunctionsTest {
         AtomicBoolean stop = new AtomicBoolean();
         AtomicLong completed = new AtomicLong();
         AtomicInteger failures = new AtomicInteger();
-        Thread user = Thread.ofPlatform().name("user").start(() -> use(A, driver -> {
-            while (!stop.get()) {
-                failures.addAndGet(driver.write() == 0 ? 0 : 1);
-                completed.incrementAndGet();
-            }
-        }));
+        Thread user = Thread.ofPlatform()
+                .name("user")
+                .start(() -> use(A, driver -> {
+                    while (!stop.get()) {
+                        failures.addAndGet(driver.write() == 0 ? 0 : 1);
+                        completed.incrementAndGet();
+                    }
+                }));
         awaitMore(completed);
         for (String id : List.of(PARENT, "mlx5_core.mdev.1792")) {
             Cli refused = run("unbind", id, "--timeout", "0.2", "--server", PID);
@@ -161,7 +161,8 @@ class ScalableFunctionsTest {
         AtomicInteger exitCode = new AtomicInteger(-1);
         Thread leaving = Thread.ofPlatform()
                 .name("leaving")
-                .start(() -> exitCode.set(run("unbind", PARENT, "--timeout", "30", "--server", PID).exitCode()));
+                .start(() -> exitCode.set(run("unbind", PARENT, "--timeout", "30", "--server", PID)
+                        .exitCode()));
         awaitMore(completed);
         stop.set(true);
         user.join();
@@ -176,8 +177,18 @@ class ScalableFunctionsTest {
 
     @Test
     void whatIsDefinedComesBackWithTheParent() {
-        run("mdev", "define", "--definitions", definitions.toString(), "-u", A, "-p", PARENT, "-t",
-                "mlx5_core-virtio_blk_small", "--auto");
+        run(
+                "mdev",
+                "define",
+                "--definitions",
+                definitions.toString(),
+                "-u",
+                A,
+                "-p",
+                PARENT,
+                "-t",
+                "mlx5_core-virtio_blk_small",
+                "--auto");
         run("unbind", PARENT, "--server", PID);
         Cli bound = run("bind", PARENT, "--server", PID);
         assertThat(bound.exitCode()).as(bound.err()).isZero();
@@ -186,6 +197,10 @@ class ScalableFunctionsTest {
         assertThat(run("mdev", "list").out()).doesNotContain(A);
         run("bind", "mlx5_core.mdev.1792", "--server", PID);
         assertThat(run("mdev", "list").out()).contains(A);
+        // What was stopped stays so while its parent does.
+        run("mdev", "stop", "-u", A);
+        run("bind", "mlx5_core.mdev.1792", "--server", PID);
+        assertThat(run("mdev", "list").out()).doesNotContain(A);
     }
 
     /** What a test does with a disk: one block at its beginning. */
@@ -219,8 +234,7 @@ class ScalableFunctionsTest {
 
     private static void use(String uuid, Work work) {
         try (VfioUserClient file = VfioUserClient.connect(socket(uuid), VfioUserClientOptions.DEFAULTS);
-                VirtioBlkDriver driver =
-                        VirtioBlkDriver.open(file, VirtioBlkOptions.DEFAULTS.withInterrupts(false))) {
+                VirtioBlkDriver driver = VirtioBlkDriver.open(file, VirtioBlkOptions.DEFAULTS.withInterrupts(false))) {
             long buffer = driver.memory().allocate(BLOCK, BLOCK);
             work.with(new Block(driver.queue(0), buffer, driver.memory().segment(buffer, BLOCK)));
         }
