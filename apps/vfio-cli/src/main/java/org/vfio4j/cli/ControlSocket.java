@@ -10,6 +10,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Optional;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
 import org.vfio4j.sys.Epoll;
@@ -34,7 +35,7 @@ final class ControlSocket implements AutoCloseable {
 
     private final Fd listening;
     private final UnaryOperator<String> answer;
-    private final Function<String, Optional<Conversation>> conversations;
+    private final Function<String, Optional<Consumer<LineSocket>>> conversations;
     private final String busy;
     private final Fd wakeUp = EventFd.create();
     private final Epoll epoll = Epoll.create();
@@ -45,7 +46,7 @@ final class ControlSocket implements AutoCloseable {
     private ControlSocket(
             Fd listening,
             UnaryOperator<String> answer,
-            Function<String, Optional<Conversation>> conversations,
+            Function<String, Optional<Consumer<LineSocket>>> conversations,
             String busy) {
         this.listening = listening;
         this.answer = answer;
@@ -65,14 +66,15 @@ final class ControlSocket implements AutoCloseable {
      * Listens, for the owner only.
      *
      * @param answer makes the reply to a request; called by several threads, and throws nothing
-     * @param conversations knows the requests that a line does not answer, and who takes the connection then
+     * @param conversations knows the requests that a line does not answer, and who takes the connection then, to close it; throws
+     *     nothing
      * @param busy the reply to a client that is one too many
      * @throws ErrnoException what bind says; ENAMETOOLONG for a runtime directory far down
      */
     static ControlSocket listen(
             Path path,
             UnaryOperator<String> answer,
-            Function<String, Optional<Conversation>> conversations,
+            Function<String, Optional<Consumer<LineSocket>>> conversations,
             String busy) {
         Fd listening = UnixSocket.listen(path, MAX_CONNECTIONS);
         try {
@@ -147,19 +149,24 @@ final class ControlSocket implements AutoCloseable {
             client.close();
             return;
         }
-        Optional<Conversation> longer = conversations.apply(line);
+        Optional<Consumer<LineSocket>> longer = conversations.apply(line);
         if (longer.isPresent()) {
-            try (FdChannel channel = new FdChannel(client.detach())) {
-                longer.get().hold(channel);
-            }
+            longer.get().accept(client);
         } else {
             converse(client, () -> answer.apply(line));
         }
     }
 
-    /** What follows a request that a line does not answer. Throws nothing. */
+    /** What follows a request that a line does not answer: packets with descriptors. Throws nothing. */
     interface Conversation {
         void hold(FdChannel channel);
+
+        /** The same with a client that has sent such a request; it is closed then. */
+        default void with(LineSocket client) {
+            try (FdChannel channel = new FdChannel(client.detach())) {
+                hold(channel);
+            }
+        }
     }
 
     private interface Reply {

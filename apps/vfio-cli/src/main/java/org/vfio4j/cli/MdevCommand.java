@@ -17,7 +17,8 @@ import picocli.CommandLine.Spec;
             MdevStopCommand.class,
             MdevDefineCommand.class,
             MdevUndefineCommand.class,
-            MdevModifyCommand.class
+            MdevModifyCommand.class,
+            MdevMonitorCommand.class
         },
         footer = {
             "",

@@ -9,10 +9,12 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Supplier;
 import org.vfio4j.mdevcore.MdevBus;
+import org.vfio4j.mdevcore.MdevBusListener;
 import org.vfio4j.mdevcore.MdevDevice;
 import org.vfio4j.mdevcore.MdevParent;
 import org.vfio4j.sys.ErrnoException;
@@ -35,6 +37,8 @@ final class MdevHost implements AutoCloseable {
     private final MdevService.Server how;
     private final List<AutoCloseable> parents = new ArrayList<>();
     private final Map<UUID, MdevService> services = new ConcurrentHashMap<>();
+    // Parents whose definitions have not been looked at yet, by name.
+    private final Set<String> fresh = ConcurrentHashMap.newKeySet();
     private Optional<MdevDefinitions> definitions = Optional.empty();
 
     /**
@@ -43,6 +47,7 @@ final class MdevHost implements AutoCloseable {
      */
     MdevHost(VfioRegistry registry, Supplier<EventLoop> loop, VfioUserServerOptions options) {
         driver = new VfioMdevDriver(registry);
+        bus.addListener(new Fresh());
         how = (file, socket) -> VfioUserServer.listen(loop.get(), socket, file, options);
     }
 
@@ -67,20 +72,19 @@ final class MdevHost implements AutoCloseable {
         startAgain();
     }
 
-    /** Starts what is defined to start by itself and is not there, because its parent is there again. */
+    /** Starts what is defined to start by itself of the parents that have come since the last time. */
     void startAgain() {
         Optional<MdevDefinitions> defined;
         synchronized (parents) {
             defined = definitions;
         }
-        if (defined.isEmpty() || bus.parents().isEmpty()) {
+        if (defined.isEmpty() || fresh.isEmpty()) {
             return;
         }
+        Set<String> come = Set.copyOf(fresh);
+        fresh.removeAll(come);
         for (MdevDefinition definition : defined.get().all()) {
-            boolean wanted = definition.auto()
-                    && bus.findParent(definition.parent()).isPresent()
-                    && bus.findDevice(definition.uuid()).isEmpty();
-            if (wanted) {
+            if (definition.auto() && come.contains(definition.parent())) {
                 startLogging(definition);
             }
         }
@@ -189,16 +193,37 @@ final class MdevHost implements AutoCloseable {
     }
 
     private void serveAgain(MdevService service) {
+        UUID uuid = service.device().uuid();
+        if (bus.findDevice(uuid).filter(service.device()::equals).isEmpty()) {
+            // It could not get its driver back.
+            services.remove(uuid, service);
+            return;
+        }
         try {
             service.serveAgain();
         } catch (ErrnoException e) {
-            LOG.log(
-                    Level.WARNING,
-                    "mdev {0} is not served: {1}",
-                    service.device().uuid(),
-                    e.getMessage());
-            services.remove(service.device().uuid(), service);
+            LOG.log(Level.WARNING, "mdev {0} is not served: {1}", uuid, e.getMessage());
         }
+    }
+
+    /** Keeps account of parents that come. */
+    private final class Fresh implements MdevBusListener {
+
+        @Override
+        public void registered(MdevParent parent) {
+            fresh.add(parent.name());
+        }
+
+        @Override
+        public void unregistered(MdevParent parent) {
+            fresh.remove(parent.name());
+        }
+
+        @Override
+        public void added(MdevDevice device) {}
+
+        @Override
+        public void removed(MdevDevice device) {}
     }
 
     /** The types of all parents, with what is left of each. */

@@ -33,6 +33,9 @@ record MdevRequest(
     static final String START = "MdevStart";
     static final String STOP = "MdevStop";
 
+    /** The whole line by which a client asks to be told what happens, see {@link MdevEvents}. */
+    static final String MONITOR_LINE = "{\"apiVersion\":\"" + Output.API_VERSION + "\",\"kind\":\"MdevMonitor\"}";
+
     private static final String PREFIX = "Mdev";
     private static final JsonMapper JSON = JsonMapper.builder().build();
 

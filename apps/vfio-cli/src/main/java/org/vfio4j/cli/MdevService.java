@@ -100,7 +100,7 @@ final class MdevService {
 
     /** Lets nobody in any more, and closes it when its client goes: at once when there is none. */
     void letGo() {
-        if (!server.closeAfterClient()) {
+        if (!ended && !server.closeAfterClient()) {
             close();
         }
     }

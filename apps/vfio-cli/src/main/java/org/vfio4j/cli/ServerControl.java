@@ -14,6 +14,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import org.vfio4j.bus.AuxiliaryBus;
 import org.vfio4j.bus.AuxiliaryDevice;
@@ -54,7 +55,7 @@ final class ServerControl implements AutoCloseable {
         socket = ControlSocket.listen(
                 directory.control(),
                 this::answer,
-                conversations,
+                line -> conversation(line, conversations),
                 failure(EAGAIN, "the process takes " + ControlSocket.MAX_CONNECTIONS + " requests at a time"));
     }
 
@@ -79,6 +80,14 @@ final class ServerControl implements AutoCloseable {
             control.close();
             throw e;
         }
+    }
+
+    private Optional<Consumer<LineSocket>> conversation(
+            String line, Function<String, Optional<ControlSocket.Conversation>> others) {
+        if (line.equals(MdevRequest.MONITOR_LINE)) {
+            return Optional.of(client -> MdevEvents.tell(machine.mdevs().bus(), client, () -> closing));
+        }
+        return others.apply(line).map(found -> found::with);
     }
 
     /** What is served now. */

@@ -135,6 +135,11 @@ class ManyScalableFunctionsTest {
         assumeTrue(Files.isWritable(Path.of("/dev/fuse")), "SKIPPED: no /dev/fuse that this user may open");
         Path top = directory.resolve("sys");
         try (SfServer server = new SfServer(directory, "sfs=" + FUNCTIONS, "--sysfs-fuse", top.toString())) {
+            CliProcess monitor = new CliProcess(directory, "mdev", "monitor");
+            while (!monitor.out().contains("MDEV_STATE=registered")) {
+                assertThat(monitor.isAlive()).as("%s", monitor).isTrue();
+                CliProcess.pause();
+            }
             List<Process> hands = new ArrayList<>();
             for (int i = 0; i < PROCESSES; i++) {
                 hands.add(SfHands.start(directory, server.control(), top, i, TURNS, UUIDS));
@@ -151,7 +156,38 @@ class ManyScalableFunctionsTest {
             }
             assertConsistent(server, top);
             assertThat(server.available("virtio_blk_small")).isEqualTo(FUNCTIONS);
+            server.start(uuid(0), "nvme_small", socket(0));
+            while (!monitor.out().contains("add      " + devpath(uuid(0)))) {
+                assertThat(monitor.isAlive()).as("%s", monitor).isTrue();
+                CliProcess.pause();
+            }
+            monitor.signal("TERM");
+            assertThat(monitor.exitCode()).isZero();
+            eachComesAndGoesInTurn(monitor.out());
+            monitor.close();
         }
+    }
+
+    private static String devpath(String uuid) {
+        return "/devices/pci0000:07/" + SfServer.PARENT + "/" + uuid + " (mdev)";
+    }
+
+    /** What was told is a history of devices: each is added before it is removed, and again before it is added again. */
+    private static void eachComesAndGoesInTurn(String told) {
+        Set<String> there = new TreeSet<>();
+        int events = 0;
+        for (String line : told.split("\n", -1)) {
+            String[] words = line.split(" +", -1);
+            if (words[0].equals("add")) {
+                assertThat(there.add(words[1])).as(line).isTrue();
+                events++;
+            } else if (words[0].equals("remove")) {
+                assertThat(there.remove(words[1])).as(line).isTrue();
+                events++;
+            }
+        }
+        assertThat(there).hasSize(1);
+        assertThat(events).isGreaterThan(TURNS);
     }
 
     /** Everybody who is asked says the same: the process, its tree, its files for other commands, sockets, and its account. */

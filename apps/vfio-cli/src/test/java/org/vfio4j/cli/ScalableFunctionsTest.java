@@ -1,5 +1,6 @@
 package org.vfio4j.cli;
 
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -129,8 +130,7 @@ class ScalableFunctionsTest {
         use(A, driver -> {
             driver.segment().fill((byte) 0);
             assertThat(driver.read()).isZero();
-            assertThat(driver.segment().get(java.lang.foreign.ValueLayout.JAVA_BYTE, BLOCK - 1))
-                    .isEqualTo((byte) 7);
+            assertThat(driver.segment().get(JAVA_BYTE, BLOCK - 1)).isEqualTo((byte) 7);
         });
     }
 
@@ -197,6 +197,10 @@ class ScalableFunctionsTest {
         assertThat(run("mdev", "list").out()).doesNotContain(A);
         run("bind", "mlx5_core.mdev.1792", "--server", PID);
         assertThat(run("mdev", "list").out()).contains(A);
+        // What was stopped stays so while its parent does.
+        run("mdev", "stop", "-u", A);
+        run("bind", "mlx5_core.mdev.1792", "--server", PID);
+        assertThat(run("mdev", "list").out()).doesNotContain(A);
     }
 
     /** What a test does with a disk: one block at its beginning. */

@@ -47,11 +47,9 @@ final class SfServer implements AutoCloseable {
 
     /** Has an mdev of a type, without the driver's name, made and served. Returns the item, or an error's. */
     JsonNode start(String uuid, String type, Path socket) {
-        MdevDefinition.Attribute[] none = {};
         return ask(
                 control,
-                new MdevRequest(
-                        MdevRequest.START, uuid, PARENT, "mlx5_core-" + type, socket.toString(), List.of(none), 0));
+                new MdevRequest(MdevRequest.START, uuid, PARENT, "mlx5_core-" + type, socket.toString(), List.of(), 0));
     }
 
     JsonNode stop(String uuid) {

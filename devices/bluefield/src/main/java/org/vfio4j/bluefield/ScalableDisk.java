@@ -70,8 +70,7 @@ final class ScalableDisk implements AutoCloseable {
     }
 
     ScalableFunction function() {
-        return new ScalableFunction(
-                vhca.id(), SnapPciFunction.withoutVirtual(function, vhca), storage.describe());
+        return new ScalableFunction(vhca.id(), SnapPciFunction.withoutVirtual(function, vhca), storage.describe());
     }
 
     @Override

@@ -51,8 +51,7 @@ final class ScalableFunctions implements MdevParentOps {
         quota.take(wanted);
         boolean made = false;
         try {
-            SfRequest request =
-                    new SfRequest(uuid.toString(), wanted.protocol(), wanted.queues(), wanted.sizeBytes());
+            SfRequest request = new SfRequest(uuid.toString(), wanted.protocol(), wanted.queues(), wanted.sizeBytes());
             ScalableFunction function = firmware.allocSf(request);
             SfInstance instance = new SfInstance(wanted, firmware, function, driver, () -> quota.giveBack(wanted));
             made = true;

@@ -52,8 +52,8 @@ final class SfQuota {
         if (needed > left) {
             throw new ErrnoException(
                     EUSERS,
-                    "create " + type.mdevType().name() + ": " + needed + " " + what + " needed, of " + limit + " " + left
-                            + " are left");
+                    "create " + type.mdevType().name() + ": " + needed + " " + what + " needed, of " + limit + " "
+                            + left + " are left");
         }
     }
 }

@@ -103,7 +103,8 @@ class Mlx5MdevDriverTest {
         assertThat(machine.available("nvme_medium")).isEqualTo(2);
         // The other network function has its own.
         MdevParent other = machine.mdevs.parent("0000:07:00.1");
-        assertThat(other.availableInstances(other.type("mlx5_core-virtio_blk_small"))).isEqualTo(8);
+        assertThat(other.availableInstances(other.type("mlx5_core-virtio_blk_small")))
+                .isEqualTo(8);
     }
 
     @Test
@@ -113,8 +114,14 @@ class Mlx5MdevDriverTest {
         assertRefused(EUSERS, "16 queues needed", "of 20 12 are left", () -> machine.create("nvme_large", C));
         machine.create("nvme_medium", UUID.randomUUID());
         assertRefused(EUSERS, 64 * MIB + " bytes needed", "0 are left", () -> machine.create("virtio_blk_small", C));
-        assertRefused(EEXIST, A.toString(), "nvme_medium", () -> machine.mdevs.create(
-                machine.mdevs.parent("0000:07:00.1"), machine.parent().types().get(0), A));
+        assertRefused(
+                EEXIST,
+                A.toString(),
+                "nvme_medium",
+                () -> machine.mdevs.create(
+                        machine.mdevs.parent("0000:07:00.1"),
+                        machine.parent().types().get(0),
+                        A));
         machine.mdevs.remove(A);
         machine.mdevs.remove(B);
         for (int i = 0; i < 7; i++) {
@@ -166,15 +173,18 @@ class Mlx5MdevDriverTest {
         machine.create("virtio_blk_small", A);
         MdevDevice used = machine.create("nvme_small", B);
         try (LocalDeviceFile file = machine.open(used)) {
-            assertRefused(
-                    EBUSY, "", "", () -> machine.bus.unbind(machine.networkFunction(), Duration.ofMillis(1)));
+            assertRefused(EBUSY, "", "", () -> machine.bus.unbind(machine.networkFunction(), Duration.ofMillis(1)));
             assertThat(machine.mdevs.devices()).extracting(MdevDevice::uuid).containsExactly(A, B);
             file.reset();
             machine.open(machine.mdevs.findDevice(A).orElseThrow()).close();
             // Nor is the module unloaded.
-            assertRefused(EBUSY, "in use", "", () -> machine.bus
-                    .auxiliary()
-                    .unregister(machine.bus.auxiliary().drivers().getFirst()));
+            assertRefused(
+                    EBUSY,
+                    "in use",
+                    "",
+                    () -> machine.bus
+                            .auxiliary()
+                            .unregister(machine.bus.auxiliary().drivers().getFirst()));
         }
         machine.bus.unbind(machine.networkFunction(), Duration.ofMillis(1));
         assertThat(machine.mdevs.devices()).isEmpty();

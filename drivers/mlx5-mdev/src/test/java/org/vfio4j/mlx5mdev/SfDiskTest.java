@@ -66,8 +66,7 @@ class SfDiskTest {
         try (SfMachine machine = machine()) {
             Path socket = machine.serve(machine.create("virtio_blk_medium", UUID_A), directory.resolve("sf.sock"));
             try (VfioDeviceFile file = connect(socket);
-                    VirtioBlkDriver driver =
-                            VirtioBlkDriver.open(file, VirtioBlkOptions.DEFAULTS.withQueues(4))) {
+                    VirtioBlkDriver driver = VirtioBlkDriver.open(file, VirtioBlkOptions.DEFAULTS.withQueues(4))) {
                 assertThat(driver.capacityBytes()).isEqualTo(GIB);
                 for (int i = 0; i < 4; i++) {
                     VirtioBlkQueue queue = driver.queue(i);
@@ -76,10 +75,12 @@ class SfDiskTest {
                     MemorySegment data = driver.memory().segment(buffer, BLOCK);
                     data.fill((byte) (i + 1));
                     assertThat(queue.write(at, buffer, BLOCK, 0)).isTrue();
-                    assertThat(await(queue::kick, done -> queue.poll((tag, result) -> done.accept(result)))).isZero();
+                    assertThat(await(queue::kick, done -> queue.poll((tag, result) -> done.accept(result))))
+                            .isZero();
                     data.fill((byte) 0);
                     assertThat(queue.read(at, buffer, BLOCK, 0)).isTrue();
-                    assertThat(await(queue::kick, done -> queue.poll((tag, result) -> done.accept(result)))).isZero();
+                    assertThat(await(queue::kick, done -> queue.poll((tag, result) -> done.accept(result))))
+                            .isZero();
                     assertThat(data.toArray(JAVA_BYTE)).containsOnly(i + 1);
                 }
             }
@@ -100,10 +101,12 @@ class SfDiskTest {
                     MemorySegment data = driver.memory().segment(buffer, BLOCK);
                     data.fill((byte) (i + 1));
                     assertThat(queue.write(at, buffer, BLOCK, 0)).isTrue();
-                    assertThat(await(queue::kick, done -> queue.poll((tag, result) -> done.accept(result)))).isZero();
+                    assertThat(await(queue::kick, done -> queue.poll((tag, result) -> done.accept(result))))
+                            .isZero();
                     data.fill((byte) 0);
                     assertThat(queue.read(at, buffer, BLOCK, 0)).isTrue();
-                    assertThat(await(queue::kick, done -> queue.poll((tag, result) -> done.accept(result)))).isZero();
+                    assertThat(await(queue::kick, done -> queue.poll((tag, result) -> done.accept(result))))
+                            .isZero();
                     assertThat(data.toArray(JAVA_BYTE)).containsOnly(i + 1);
                 }
             }

@@ -21,7 +21,8 @@ public record SfRequest(String name, SnapFunction.Protocol protocol, int queues,
     /** @throws IllegalArgumentException for a name that is none */
     public SfRequest {
         if (!NAME.matcher(name).matches()) {
-            throw new IllegalArgumentException("scalable function '" + name + "': letters, digits and dashes are needed");
+            throw new IllegalArgumentException(
+                    "scalable function '" + name + "': letters, digits and dashes are needed");
         }
     }
 }

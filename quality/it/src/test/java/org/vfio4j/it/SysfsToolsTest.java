@@ -32,9 +32,10 @@ class SysfsToolsTest {
         server = Optional.of(start());
     }
 
-    private VfioProcess start() {
+    private VfioProcess start(String... more) {
         VfioProcess process = VfioProcess.server()
                 .disk(directory.resolve("disk.sock"), "memory=1M")
+                .option(more)
                 .option(
                         "+",
                         "mtty",
@@ -117,6 +118,33 @@ class SysfsToolsTest {
         tools.succeed("mdevctl", "start-parent-mdevs", "mtty");
         assertThat(tools.succeed("mdevctl", "list")).contains(auto).doesNotContain(manual);
         Files.writeString(top.resolve("bus/mdev/devices").resolve(auto).resolve("remove"), "1");
+    }
+
+    @Test
+    void mdevctlMakesScalableFunctionsOfADpu() throws Exception {
+        server.ifPresent(VfioProcess::stop);
+        server = Optional.of(start("+", "bluefield", "ports=1", "sfs=3", "--address", "0000:00:07.0"));
+        SysNamespace tools = tools();
+        String parent = "0000:00:07.0";
+        String type = "mlx5_core-virtio_blk_small";
+        assertThat(tools.succeed("mdevctl", "types", "--parent", parent))
+                .contains(parent + "\n", type + "\n", "Available instances: 3\n", "virtio-blk disk, small")
+                .contains("Description: 1 queue, 64 MiB")
+                .doesNotContain("mtty");
+        String uuid = UUID.randomUUID().toString();
+        tools.succeed("mdevctl", "start", "-u", uuid, "-p", parent, "-t", type);
+        assertThat(tools.succeed("mdevctl", "list")).startsWith(uuid + " " + parent + " " + type);
+        assertThat(tools.succeed("mdevctl", "types")).contains("Available instances: 2\n");
+        Path device = top.resolve("bus/mdev/devices").resolve(uuid);
+        assertThat(device.resolve("size")).hasContent("67108864");
+        assertThat(device.toRealPath())
+                .isEqualTo(top.toRealPath()
+                        .resolve("devices/pci0000:00")
+                        .resolve(parent)
+                        .resolve(uuid));
+        // The parent takes it along.
+        Files.writeString(top.resolve("bus/pci/drivers/mlx5_core/unbind"), parent);
+        assertThat(tools.run("mdevctl", "list").output()).doesNotContain(uuid);
     }
 
     @Test
