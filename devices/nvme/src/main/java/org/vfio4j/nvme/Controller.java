@@ -258,6 +258,8 @@ final class Controller implements ControllerHooks {
 
     void add(CompletionQueue queue) {
         queues.add(queue);
+        // Another of this number may have been there.
+        lanes.forEach(lane -> lane.shadow.forgetEvent(Doorbells.headOf(queue.id)));
         threads.wake(queues.laneOf(queue.id));
     }
 

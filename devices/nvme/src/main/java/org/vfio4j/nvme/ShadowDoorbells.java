@@ -93,6 +93,11 @@ final class ShadowDoorbells {
         window.markDirty(eventIova + (long) Integer.BYTES * doorbell, Integer.BYTES);
     }
 
+    /** Its index may have been set anew. */
+    void forgetEvent(int doorbell) {
+        left[doorbell] = UNKNOWN;
+    }
+
     /** Whether the driver knows that it is to ring when it goes on from {@code value}. */
     boolean hasEvent(int doorbell, int value) {
         return left[doorbell] == value;

@@ -21,8 +21,6 @@ import org.vfio4j.testkit.GuestMemory;
 /** A controller with the real admin commands stops, and another one with the same storage and driver goes on. */
 class FunctionStateTest {
 
-    private static final int SET_FEATURES = 0x09;
-    private static final int GET_FEATURES = 0x0a;
     private static final int VOLATILE_WRITE_CACHE = 6;
 
     @Test

@@ -22,9 +22,9 @@ import org.vfio4j.testkit.GuestMemory;
 /** A namespace in a file becomes larger while its driver works: the driver hears of it and uses what is new. */
 class NvmeResizeTest {
 
-    private static final int SET_FEATURES = 0x09;
     private static final int ASYNCHRONOUS_EVENT_CONFIGURATION = 0x0b;
     private static final int NAMESPACE_ATTRIBUTE_CHANGED = 0x04_0002;
+    private static final int CHANGED_NAMESPACE_LIST = 0x04;
     private static final int BLOCK = 512;
 
     @TempDir
@@ -62,6 +62,17 @@ class NvmeResizeTest {
             var told = admin.await();
             assertThat(told.cid()).isEqualTo(event);
             assertThat(told.dw0()).isEqualTo(NAMESPACE_ATTRIBUTE_CHANGED);
+            for (int changed : new int[] {1, 0}) {
+                memory.fill(page, 4096, 0x7e);
+                assertThat(admin.run(new NvmeCommand(GET_LOG_PAGE)
+                                        .prp(page)
+                                        .cdw(10, CHANGED_NAMESPACE_LIST | 1023 << 16))
+                                .status())
+                        .isZero();
+                assertThat(RawMemory.getInt(memory.host(page)))
+                        .as("Changed Namespace List, Base 5.16.1.5: once")
+                        .isEqualTo(changed);
+            }
             assertThat(admin.run(new NvmeCommand(IDENTIFY).nsid(1).prp(page)).status())
                     .isZero();
             assertThat(RawMemory.getLong(memory.host(page))).as("NSZE").isEqualTo(4096);

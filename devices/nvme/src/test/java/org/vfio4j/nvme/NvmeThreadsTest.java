@@ -31,7 +31,6 @@ class NvmeThreadsTest {
 
     private static final int PAIRS = 4;
     private static final int ENTRIES = 32;
-    private static final int SET_FEATURES = 0x09;
     private static final int FORMAT_NVM = 0x80;
     private static final int NUMBER_OF_QUEUES = 7;
 

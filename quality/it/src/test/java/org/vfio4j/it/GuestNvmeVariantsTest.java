@@ -27,9 +27,11 @@ class GuestNvmeVariantsTest {
         socket = dir.resolve("n.sock");
     }
 
+    /** By its own driver, which polls: the boot sector, and then 32 KiB by way of a PRP list, of which the last sector says so. */
     @Test
     void theFirmwareBootsFromANamespace() {
-        Images.write(image, 0, BootSector.printing("booted from a served namespace"));
+        Images.write(image, 0, BootSector.loading(2048, 64));
+        Images.write(image, MIB + 63 * 512, BootSector.line("booted from a served namespace"));
         try (VfioProcess server = server();
                 QemuGuest guest = QemuGuest.withDisks()
                         .option("--boot", socket.toString())
