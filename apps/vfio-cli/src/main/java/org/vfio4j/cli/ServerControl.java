@@ -130,7 +130,7 @@ final class ServerControl implements AutoCloseable {
         gone.forEach(directory::withdrawMdev);
         gone.forEach(published::remove);
         now.forEach((uuid, mdev) -> {
-            if (published.get(uuid) != mdev) {
+            if (!mdev.equals(published.get(uuid))) {
                 directory.publish(mdev);
                 published.put(uuid, mdev);
             }

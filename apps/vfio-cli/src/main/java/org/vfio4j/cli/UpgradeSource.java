@@ -96,14 +96,14 @@ final class UpgradeSource implements ControlSocket.Conversation {
     }
 
     private void give(FdChannel channel) {
-        obstacle.get().ifPresent(why -> {
-            throw new ErrnoException(EOPNOTSUPP, "hand over this process: " + why);
-        });
+        checkNoObstacle();
         List<MachineFunction> served =
                 machine.functions().stream().filter(MachineFunction::isServed).toList();
         offer(channel, served.size());
         warmUp.run();
         expect(channel, READY, START_LIMIT);
+        // A mediated device may have come meanwhile.
+        checkNoObstacle();
         List<MachineFunction> stopped = new ArrayList<>();
         List<MovingFunction> moving = new ArrayList<>();
         List<BlockBackend> claimed =
@@ -132,6 +132,12 @@ final class UpgradeSource implements ControlSocket.Conversation {
                 claimAgain(claimed);
             }
         }
+    }
+
+    private void checkNoObstacle() {
+        obstacle.get().ifPresent(why -> {
+            throw new ErrnoException(EOPNOTSUPP, "hand over this process: " + why);
+        });
     }
 
     private void offer(FdChannel channel, int functions) {
