@@ -133,10 +133,7 @@ final class GuestSession {
                 Math.max(1, (long) (request.maxDowntimeMs() * NS_PER_MS)), (long) (request.timeoutMs() * NS_PER_MS));
         migration = GuestStatus.Migration.of(GuestStatus.MOVING, 0, "");
         calledOff = false;
-        mover = Thread.ofPlatform()
-                .daemon()
-                .name("vfio-migration")
-                .start(() -> move(destination, options, request));
+        mover = Thread.ofPlatform().daemon().name("vfio-migration").start(() -> move(destination, options, request));
     }
 
     private synchronized void cancel() {
@@ -166,8 +163,7 @@ final class GuestSession {
                 ServedStorage storage = request.storage().equals(GuestRequest.COPY)
                         ? ServedStorage.read(socket)
                         : ServedStorage.shared()) {
-            MigrationSource moving =
-                    new MigrationSource(machine, channel, options, this::at, storage.sources());
+            MigrationSource moving = new MigrationSource(machine, channel, options, this::at, storage.sources());
             synchronized (this) {
                 source = moving;
                 if (calledOff) {

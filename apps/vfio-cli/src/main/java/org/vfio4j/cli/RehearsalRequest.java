@@ -22,7 +22,8 @@ final class RehearsalRequest {
 
     /** In this process, and in the one that serves a socket, as far as it is this user's: at the same time, and for some seconds at most. */
     static void perform(String socket) {
-        Thread there = Thread.ofPlatform().daemon().name("vfio-rehearsal-request").start(() -> ask(socket));
+        Thread there =
+                Thread.ofPlatform().daemon().name("vfio-rehearsal-request").start(() -> ask(socket));
         MigrationRehearsal.run();
         try {
             there.join(LIMIT);

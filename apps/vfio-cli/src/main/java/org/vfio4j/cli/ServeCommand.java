@@ -8,9 +8,9 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.function.Function;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -182,8 +182,8 @@ final class ServeCommand implements Callable<Integer> {
             StorageCopies copies = new StorageCopies(machine);
             UpgradeSource upgrade = new UpgradeSource(
                     machine, arguments, () -> obstacle(machine, plan, copies), Rehearsal::run, stop::stop);
-            Function<String, Optional<ControlSocket.Conversation>> conversations = line ->
-                    line.equals(ControlRequest.UPGRADE)
+            Function<String, Optional<ControlSocket.Conversation>> conversations =
+                    line -> line.equals(ControlRequest.UPGRADE)
                             ? Optional.of(upgrade)
                             : RehearsalRequest.find(line).or(() -> copies.find(line, upgrade::isRunning));
             try (ServerControl control =

@@ -52,8 +52,8 @@ final class ServedStorage implements AutoCloseable {
 
     /** To be overwritten; otherwise as {@link #read}. */
     static ServedStorage write(Path socket) {
-        return ask(new StorageRequest(
-                StorageRequest.WRITE, socket.toAbsolutePath().toString()));
+        return ask(
+                new StorageRequest(StorageRequest.WRITE, socket.toAbsolutePath().toString()));
     }
 
     /** What was asked for to be read. */
@@ -103,8 +103,7 @@ final class ServedStorage implements AutoCloseable {
             String message = items.path(0).path("message").asString("");
             String known = ": " + Errno.describe(errno);
             throw new ErrnoException(
-                    errno,
-                    message.endsWith(known) ? message.substring(0, message.length() - known.length()) : message);
+                    errno, message.endsWith(known) ? message.substring(0, message.length() - known.length()) : message);
         }
         boolean read = request.kind().equals(StorageRequest.READ);
         int each = read ? 2 : 1;

@@ -90,10 +90,13 @@ final class StorageCopies {
                     fds.add(storage.openData(true));
                 }
             }
-            String reply = Output.jsonLine("Storage", storages, (storage, json) -> json.object()
-                    .field("sizeBytes", storage.sizeBytes())
-                    .field("description", storage.describe())
-                    .end());
+            String reply = Output.jsonLine(
+                    "Storage",
+                    storages,
+                    (storage, json) -> json.object()
+                            .field("sizeBytes", storage.sizeBytes())
+                            .field("description", storage.describe())
+                            .end());
             channel.send(reply.getBytes(StandardCharsets.UTF_8), fds, SEND_NS);
         } finally {
             fds.forEach(Fd::close);
@@ -111,7 +114,8 @@ final class StorageCopies {
 
     private MachineFunction function(String socket) {
         return machine.functions().stream()
-                .filter(function -> !socket.isEmpty() && function.state().socket().equals(socket))
+                .filter(function ->
+                        !socket.isEmpty() && function.state().socket().equals(socket))
                 .findFirst()
                 .orElseThrow(() -> new ErrnoException(ENODEV, "a function at " + socket));
     }
@@ -120,7 +124,10 @@ final class StorageCopies {
     private static void awaitEnd(FdChannel channel) {
         while (true) {
             try (FdChannel.Packet packet = channel.receive(0, LOOK.toNanos())) {
-                LOG.log(Level.DEBUG, "{0} descriptors that nobody wants", packet.fds().size());
+                LOG.log(
+                        Level.DEBUG,
+                        "{0} descriptors that nobody wants",
+                        packet.fds().size());
             } catch (ErrnoException e) {
                 if (e.errno() != ETIMEDOUT) {
                     return;

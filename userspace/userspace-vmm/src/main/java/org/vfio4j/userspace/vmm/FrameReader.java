@@ -24,6 +24,7 @@ final class FrameReader {
 
     /** What is read ahead behind long data: the next header, and little of the long data that follows it as a rule. */
     private static final int SHORT_FILL_BYTES = 4 << 10;
+
     private static final int MAX_MESSAGE_CHARS = 1000;
 
     private final MigrationChannel channel;
