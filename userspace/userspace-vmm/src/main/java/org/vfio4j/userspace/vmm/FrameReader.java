@@ -74,6 +74,20 @@ final class FrameReader {
         }
     }
 
+    /**
+     * What the peer has failed with, behind frames without data that it has sent before.
+     *
+     * @throws ErrnoException when it says nothing of the kind
+     */
+    PeerFailure awaitFailure() {
+        while (next() != MigrationFrame.REFUSED && type != MigrationFrame.FAILED) {
+            if (length != 0) {
+                throw unexpected();
+            }
+        }
+        return failure();
+    }
+
     /** What a REFUSED or FAILED says. */
     PeerFailure failure() {
         String text = new String(data(MigrationFrame.HEADER_BYTES + 4 * MAX_MESSAGE_CHARS), StandardCharsets.UTF_8);
