@@ -257,28 +257,7 @@ class MigrateCommandTest {
     @Test
     void movesUnderTls() throws Exception {
         Path password = Files.writeString(directory.resolve("password"), "changeit\n");
-        Path store = directory.resolve("both.p12");
-        Process keytool = new ProcessBuilder(List.of(
-                        Path.of(System.getProperty("java.home"), "bin", "keytool")
-                                .toString(),
-                        "-genkeypair",
-                        "-alias",
-                        "both",
-                        "-keyalg",
-                        "EC",
-                        "-dname",
-                        "CN=both",
-                        "-ext",
-                        "san=ip:127.0.0.1",
-                        "-storetype",
-                        "PKCS12",
-                        "-keystore",
-                        store.toString(),
-                        "-storepass",
-                        "changeit"))
-                .redirectErrorStream(true)
-                .start();
-        assertThat(keytool.waitFor()).isZero();
+        Path store = keystore("both");
         // A key's own certificate is no anchor.
         Path trust = trusted(store);
         String[] tls = {
@@ -289,8 +268,14 @@ class MigrateCommandTest {
             "--tls-password-file",
             password.toString()
         };
+        String[] stranger = tls.clone();
+        stranger[1] = keystore("stranger").toString();
         try (CliProcess guest = guest();
                 CliProcess there = accept(second, tls)) {
+            try (CliProcess move = vfio(with(List.of("migrate", first.socket(), address(there)), stranger))) {
+                assertThat(move.exitCode()).as("%s", move).isNotZero();
+                assertThat(move.err()).contains("TLS", "EACCES", "goes on here").contains("try: --tls-truststore");
+            }
             try (CliProcess clear = vfio("migrate", first.socket(), address(there))) {
                 assertThat(clear.exitCode()).as("%s", clear).isNotZero();
                 assertThat(clear.err()).contains("goes on here");
@@ -319,6 +304,32 @@ class MigrateCommandTest {
         assertThat(Cli.run("guest", "--socket-path", "x", "--queue-depth", "1000")
                         .exitCode())
                 .isEqualTo(ExitCode.USAGE);
+    }
+
+    private Path keystore(String name) throws IOException, InterruptedException {
+        Path store = directory.resolve(name + ".p12");
+        Process keytool = new ProcessBuilder(List.of(
+                        Path.of(System.getProperty("java.home"), "bin", "keytool")
+                                .toString(),
+                        "-genkeypair",
+                        "-alias",
+                        name,
+                        "-keyalg",
+                        "EC",
+                        "-dname",
+                        "CN=" + name,
+                        "-ext",
+                        "san=ip:127.0.0.1",
+                        "-storetype",
+                        "PKCS12",
+                        "-keystore",
+                        store.toString(),
+                        "-storepass",
+                        "changeit"))
+                .redirectErrorStream(true)
+                .start();
+        assertThat(keytool.waitFor()).isZero();
+        return store;
     }
 
     private static Path trusted(Path store) throws Exception {

@@ -7,9 +7,11 @@ import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP;
 import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FEATURE_SET;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.nio.ByteBuffer;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
@@ -56,6 +58,7 @@ public final class MigrationBench {
     private static final long DISK_BYTES = 256L << 20;
     private static final long IOVA = 1L << 32;
     private static final long PATIENCE_NS = 30_000_000_000L;
+    private static final long PIECE = 2 << 20;
     private static final long WINDOW_MS = 500;
     private static final int WINDOWS = 20;
     private static final VfioUserClientOptions CLIENT = VfioUserClientOptions.DEFAULTS.withPostedWrites(true);
@@ -68,10 +71,12 @@ public final class MigrationBench {
         Path directory = Files.createTempDirectory("vfio4j-migration");
         Path[] sockets = {directory.resolve("a.sock"), directory.resolve("b.sock")};
         try (MemoryBackend storage = new MemoryBackend(DISK_BYTES);
+                Host first = new Host(storage);
+                Host second = new Host(storage);
                 EventLoop loop = new EventLoop();
-                Bluefield first = serve(storage, sockets[0], loop);
-                Bluefield second = serve(storage, sockets[1], loop)) {
-            System.out.println("two disks, behind " + first + " and " + second);
+                VfioUserServer here = first.serve(loop, sockets[0]);
+                VfioUserServer there = second.serve(loop, sockets[1])) {
+            System.out.println("two disks, at " + here + " and " + there);
             DiskGuestOptions load = DiskGuestOptions.RANDOM_WRITES;
             // The first moves are the compilers'.
             downtimes("warming up", sockets, load, 64L << 20, moves);
@@ -87,24 +92,37 @@ public final class MigrationBench {
         }
     }
 
-    private static Bluefield serve(MemoryBackend storage, Path socket, EventLoop loop) {
-        PciBus bus = new PciBus();
-        VfioRegistry registry = new VfioRegistry();
-        bus.provide(VfioRegistry.class, registry);
-        bus.loadDrivers();
-        bus.auxiliary().loadDrivers();
-        Bluefield dpu = new Bluefield(bus, PciAddress.parse("07:00.0"));
-        dpu.createVirtioBlk(
-                0,
-                PciAddress.parse("08:00.0"),
-                VirtioBlk.builder(storage).queueSize(256).build());
-        LocalDeviceFile file = registry.devices().stream()
-                .filter(device -> device.parentName().equals("0000:08:00.0"))
-                .findFirst()
-                .orElseThrow()
-                .open();
-        VfioUserServer.listen(loop, socket, file, VfioUserServerOptions.DEFAULTS);
-        return dpu;
+    /** A machine with a disk that its DPU emulates; it goes after the server. */
+    private static final class Host implements AutoCloseable {
+
+        private final VfioRegistry registry = new VfioRegistry();
+        private final Bluefield dpu;
+
+        Host(MemoryBackend storage) {
+            PciBus bus = new PciBus();
+            bus.provide(VfioRegistry.class, registry);
+            bus.loadDrivers();
+            bus.auxiliary().loadDrivers();
+            dpu = new Bluefield(bus, PciAddress.parse("07:00.0"));
+            dpu.createVirtioBlk(
+                    0,
+                    PciAddress.parse("08:00.0"),
+                    VirtioBlk.builder(storage).queueSize(256).build());
+        }
+
+        VfioUserServer serve(EventLoop loop, Path socket) {
+            LocalDeviceFile file = registry.devices().stream()
+                    .filter(device -> device.parentName().equals("0000:08:00.0"))
+                    .findFirst()
+                    .orElseThrow()
+                    .open();
+            return VfioUserServer.listen(loop, socket, file, VfioUserServerOptions.DEFAULTS);
+        }
+
+        @Override
+        public void close() {
+            dpu.close();
+        }
     }
 
     private static VirtualMachine boot(Path socket, DiskGuestOptions options, long memoryBytes) {
@@ -149,18 +167,62 @@ public final class MigrationBench {
         }
         machine.guest().resume();
         for (int i = 0; i < 6; i++) {
+            double plain = plainBytesPerSecond(machine.memory());
             Moved moved = move(machine, sockets[(i + 1) % 2]);
             machine = moved.machine();
             MigrationResult result = moved.result();
             System.out.printf(
                     Locale.ROOT,
-                    "throughput, %d MB of memory: %.2f GB/s, downtime %.2f ms%n",
+                    "throughput, %d MB of memory: %.2f GB/s, %.2f of a plain copy over loopback, downtime %.2f ms%n",
                     result.sentBytes() / 1_000_000,
                     result.bytesPerSecond() / 1e9,
+                    result.bytesPerSecond() / plain,
                     result.downtimeNs() / 1e6);
         }
         ((DiskGuest) machine.guest()).finish();
         close(machine);
+    }
+
+    /** The yardstick: the same memory into other memory that is as fresh as a destination's, in pieces of 2 MiB and nothing else. */
+    private static double plainBytesPerSecond(GuestMemory memory) throws IOException, InterruptedException {
+        long size = memory.sizeBytes();
+        MemorySegment from = memory.dma(0).segment(0, size);
+        try (GuestMemory fresh = GuestMemory.create(List.of(new GuestMemory.Range(IOVA, size)));
+                ServerSocketChannel listening = ServerSocketChannel.open()) {
+            listening.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0));
+            MemorySegment to = fresh.dma(0).segment(0, size);
+            try (SocketChannel out = SocketChannel.open(listening.getLocalAddress());
+                    SocketChannel in = listening.accept()) {
+                long start = System.nanoTime();
+                Thread sender = Thread.ofPlatform().start(() -> sendAll(out, from));
+                for (long at = 0; at < size; at += PIECE) {
+                    ByteBuffer piece =
+                            to.asSlice(at, Math.min(PIECE, size - at)).asByteBuffer();
+                    while (piece.hasRemaining()) {
+                        if (in.read(piece) < 0) {
+                            throw new IOException("the sender has ended");
+                        }
+                    }
+                }
+                long ns = System.nanoTime() - start;
+                sender.join();
+                return size * 1e9 / ns;
+            }
+        }
+    }
+
+    private static void sendAll(SocketChannel out, MemorySegment from) {
+        try {
+            for (long at = 0; at < from.byteSize(); at += PIECE) {
+                ByteBuffer piece =
+                        from.asSlice(at, Math.min(PIECE, from.byteSize() - at)).asByteBuffer();
+                while (piece.hasRemaining()) {
+                    out.write(piece);
+                }
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     /** In turns, so that what else the machine does falls on both. */
@@ -219,8 +281,8 @@ public final class MigrationBench {
             try (PlainChannel source = new PlainChannel(out, PATIENCE_NS);
                     PlainChannel destination = new PlainChannel(listening.accept(), PATIENCE_NS)) {
                 GuestDevice device = new GuestDevice(VfioUserClient.connect(to, CLIENT));
-                CompletableFuture<VirtualMachine> there = CompletableFuture.supplyAsync(
-                        () -> new MigrationDestination(device, destination, DiskGuest.loader(device), Long.MAX_VALUE).run());
+                CompletableFuture<VirtualMachine> there = CompletableFuture.supplyAsync(() ->
+                        new MigrationDestination(device, destination, DiskGuest.loader(device), Long.MAX_VALUE).run());
                 MigrationResult result =
                         new MigrationSource(machine, source, MigrationOptions.DEFAULTS, progress -> {}).run();
                 close(machine);

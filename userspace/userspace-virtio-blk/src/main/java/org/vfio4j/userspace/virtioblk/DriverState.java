@@ -15,12 +15,14 @@ import org.vfio4j.sys.ErrnoException;
  * What a driver knows that is not in the memory that it shares with the device: with both, another driver goes on with the disk.
  *
  * @param info the disk as it was found
+ * @param structures where its registers are
  * @param bufferBytes how much of the memory for buffers has been handed out
  */
-record DriverState(VirtioBlkInfo info, String serial, long bufferBytes, List<RingState> rings) {
+record DriverState(
+        VirtioBlkInfo info, VirtioStructures structures, String serial, long bufferBytes, List<RingState> rings) {
 
-    private static final int VERSION = 1;
-    private static final int FIXED_BYTES = 6 * Integer.BYTES + 5 * Long.BYTES + 2;
+    private static final int VERSION = 2;
+    private static final int FIXED_BYTES = 6 * Integer.BYTES + 5 * Long.BYTES + 2 + VirtioStructures.BYTES;
     private static final int MAX_QUEUES = 256;
 
     DriverState {
@@ -36,6 +38,7 @@ record DriverState(VirtioBlkInfo info, String serial, long bufferBytes, List<Rin
         to.putInt(VERSION).putLong(info.features()).putLong(info.capacityBytes());
         to.putInt(info.blockSize()).put((byte) (info.readOnly() ? 1 : 0)).putInt(info.maxTransferBytes());
         to.putLong(info.maxDiscardBytes()).putLong(info.maxWriteZeroesBytes());
+        structures.write(to);
         to.put((byte) name.length).put(name);
         to.putLong(bufferBytes).putInt(rings.size());
         rings.forEach(ring -> ring.write(to));
@@ -56,6 +59,7 @@ record DriverState(VirtioBlkInfo info, String serial, long bufferBytes, List<Rin
             boolean readOnly = from.get() != 0;
             VirtioBlkInfo info = new VirtioBlkInfo(
                     features, capacity, blockSize, readOnly, from.getInt(), from.getLong(), from.getLong());
+            VirtioStructures structures = VirtioStructures.read(from);
             byte[] name = new byte[from.get() & 0xff];
             from.get(name);
             long bufferBytes = from.getLong();
@@ -67,7 +71,7 @@ record DriverState(VirtioBlkInfo info, String serial, long bufferBytes, List<Rin
             for (int i = 0; i < queues; i++) {
                 rings.add(RingState.read(from));
             }
-            return new DriverState(info, new String(name, StandardCharsets.US_ASCII), bufferBytes, rings);
+            return new DriverState(info, structures, new String(name, StandardCharsets.US_ASCII), bufferBytes, rings);
         } catch (BufferUnderflowException e) {
             throw new ErrnoException(
                     EINVAL, "state of a virtio disk's driver: it ends after " + bytes.length + " bytes");

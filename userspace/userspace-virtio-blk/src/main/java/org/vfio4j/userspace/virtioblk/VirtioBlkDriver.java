@@ -89,7 +89,8 @@ public final class VirtioBlkDriver implements AutoCloseable {
         this.options = options;
         info = state.info();
         serial = state.serial();
-        device = new VirtioPciDevice(file);
+        // Its configuration space is what it was, and takes many messages to read.
+        device = new VirtioPciDevice(file, state.structures());
         try {
             if (state.rings().stream().anyMatch(RingState::interrupts)) {
                 enableInterrupts(state.rings().size());
@@ -156,7 +157,7 @@ public final class VirtioBlkDriver implements AutoCloseable {
      */
     public byte[] save() {
         List<RingState> rings = queues.stream().map(VirtioBlkQueue::state).toList();
-        return new DriverState(info, serial, memory().allocatedBytes(), rings).toBytes();
+        return new DriverState(info, device.structures(), serial, memory().allocatedBytes(), rings).toBytes();
     }
 
     /**

@@ -49,6 +49,16 @@ final class VirtioPciDevice {
         structures = VirtioStructures.find(file, this::config);
     }
 
+    /** The same device again, or one with the same configuration space, which is not read. */
+    VirtioPciDevice(VfioDeviceFile file, VirtioStructures structures) {
+        this.file = file;
+        this.structures = structures;
+    }
+
+    VirtioStructures structures() {
+        return structures;
+    }
+
     /** Lets the device do DMA; it has no use for INTx. */
     void enable() {
         int command = (int) config(PCI_COMMAND, 2);

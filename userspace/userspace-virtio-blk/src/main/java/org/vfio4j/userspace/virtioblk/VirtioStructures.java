@@ -1,5 +1,6 @@
 package org.vfio4j.userspace.virtioblk;
 
+import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.ENODEV;
 import static org.vfio4j.sys.Errno.EPROTO;
 import static org.vfio4j.uapi.PciRegs.PCI_CAPABILITY_LIST;
@@ -9,6 +10,7 @@ import static org.vfio4j.uapi.PciRegs.PCI_STATUS_CAP_LIST;
 import static org.vfio4j.uapi.Vfio.VFIO_PCI_BAR5_REGION_INDEX;
 import static org.vfio4j.userspace.virtioblk.VirtioNumbers.*;
 
+import java.nio.ByteBuffer;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.vfio.VfioDeviceFile;
@@ -32,8 +34,52 @@ record VirtioStructures(Structure common, Structure doorbells, Structure device,
     private static final int CONFIG_SPACE = 0x100;
     private static final int CAPABILITY_ALIGNMENT = 4;
 
+    private static final long MAX_MULTIPLIER = 0xffff_ffffL;
+
+    /** What {@link #write} gives. */
+    static final int BYTES = 3 * (Integer.BYTES + 2 * Long.BYTES) + Long.BYTES;
+
     /** A range of a region. */
-    record Structure(int region, long offset, long length) {}
+    record Structure(int region, long offset, long length) {
+
+        private static final long END = 1L << 33;
+
+        void write(ByteBuffer to) {
+            to.putInt(region).putLong(offset).putLong(length);
+        }
+
+        static Structure read(ByteBuffer from, int minLength) {
+            Structure read = new Structure(from.getInt(), from.getLong(), from.getLong());
+            boolean inside = read.offset >= 0 && read.offset < END && read.length >= minLength && read.length < END;
+            if (read.region < 0 || read.region > VFIO_PCI_BAR5_REGION_INDEX || !inside) {
+                throw new ErrnoException(EINVAL, "state of a virtio device: registers at " + read);
+            }
+            return read;
+        }
+    }
+
+    void write(ByteBuffer to) {
+        common.write(to);
+        doorbells.write(to);
+        device.write(to);
+        to.putLong(multiplier);
+    }
+
+    /**
+     * @throws ErrnoException EINVAL for what no device has
+     * @throws java.nio.BufferUnderflowException when it ends too early
+     */
+    static VirtioStructures read(ByteBuffer from) {
+        VirtioStructures read = new VirtioStructures(
+                Structure.read(from, VIRTIO_PCI_COMMON_SIZE),
+                Structure.read(from, DOORBELL_SIZE),
+                Structure.read(from, MIN_DEVICE_CONFIG),
+                from.getLong());
+        if (read.multiplier < 0 || read.multiplier > MAX_MULTIPLIER) {
+            throw new ErrnoException(EINVAL, "state of a virtio device: doorbells " + read.multiplier + " apart");
+        }
+        return read;
+    }
 
     /** Reads configuration space. */
     @FunctionalInterface

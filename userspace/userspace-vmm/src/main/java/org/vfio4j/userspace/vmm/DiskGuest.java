@@ -24,9 +24,9 @@ import org.vfio4j.userspace.dma.DmaMemory;
  */
 public final class DiskGuest implements Guest {
 
+    private static final long FIRST_RANDOM = 0x2545f4914f6cdd1dL;
     private static final int BLOCK = 4096;
     private static final int PAGE = GuestMemory.PAGE_BYTES;
-    private static final int PAGE_STEP = 512;
 
     /** Behind what the driver has taken of its buffers for itself. */
     private static final long DATA_AT = 8192;
@@ -34,7 +34,6 @@ public final class DiskGuest implements Guest {
     private static final long AWAIT_NS = 1_000_000;
     private static final long IDLE_NS = 100_000_000;
     private static final long PATIENCE_NS = 20_000_000_000L;
-    private static final int MOST_PAGES_AT_ONCE = 256;
 
     /**
      * What a guest has done since it was made.
@@ -52,11 +51,9 @@ public final class DiskGuest implements Guest {
 
     // Where things are in its memory: offsets in the driver's.
     private final long buffers;
-    private final long pagesAt;
     private final long blocks;
-    private final long pages;
     private final BlockTable blockTable;
-    private final BlockTable pageTable;
+    private final GuestPages pages;
 
     // By request; a block is in one at a time.
     private final long[] blockOf;
@@ -64,12 +61,11 @@ public final class DiskGuest implements Guest {
     private final BitSet busyBlocks = new BitSet();
     private final GuestDisk.Completion completion = this::complete;
 
-    private long random;
+    private final GuestRandom random;
     private final AtomicLong reads = new AtomicLong();
     private final AtomicLong writes = new AtomicLong();
     private final AtomicLong pagesWritten = new AtomicLong();
     private long moves;
-    private long pagesDueNs;
     private volatile boolean stopping;
     private volatile @Nullable RuntimeException failure;
     private @Nullable Thread thread;
@@ -102,15 +98,13 @@ public final class DiskGuest implements Guest {
      * @throws ErrnoException what the disk's driver says; ENOMEM when the memory is too small for the disk
      */
     public DiskGuest(GuestDevice device, GuestMemory memory, DiskGuestOptions options) {
-        this(memory, GuestDisk.Kind.of(device).open(device, onlyRange(memory)), options);
-        random = 0x2545f4914f6cdd1dL;
+        this(memory, GuestDisk.Kind.of(device).open(device, onlyRange(memory)), options, FIRST_RANDOM);
         Arrays.fill(blockOf, DiskGuestState.NONE);
     }
 
     /** One that goes on. */
     private DiskGuest(GuestDisk.Kind kind, GuestDevice device, GuestMemory memory, DiskGuestState state) {
-        this(memory, kind.resume(device, onlyRange(memory), state.driver()), state.options());
-        random = state.random() == 0 ? 1 : state.random();
+        this(memory, kind.resume(device, onlyRange(memory), state.driver()), state.options(), state.random());
         reads.set(state.counters().reads());
         writes.set(state.counters().writes());
         pagesWritten.set(state.counters().pages());
@@ -132,10 +126,11 @@ public final class DiskGuest implements Guest {
         }
     }
 
-    private DiskGuest(GuestMemory memory, GuestDisk disk, DiskGuestOptions options) {
+    private DiskGuest(GuestMemory memory, GuestDisk disk, DiskGuestOptions options, long random) {
         this.memory = memory;
         this.disk = disk;
         this.options = options;
+        this.random = new GuestRandom(random == 0 ? 1 : random);
         ram = disk.memory();
         shape = disk.save();
         blocks = Math.min(disk.capacityBytes() / BLOCK, Integer.MAX_VALUE);
@@ -153,13 +148,13 @@ public final class DiskGuest implements Guest {
                         EINVAL, "a disk of " + blocks + " blocks for " + options.depth() + " requests");
             }
             long left = ram.sizeBytes() - DATA_AT - fixed - PAGE;
-            pages = Math.max(0, left / (PAGE + Integer.BYTES));
+            long pageCount = Math.max(0, left / (PAGE + Integer.BYTES));
             buffers = DATA_AT;
             long blockTableAt = DATA_AT + roundUp((long) options.depth() * BLOCK);
             long pageTableAt = DATA_AT + fixed;
-            pagesAt = pageTableAt + roundUp(pages * Integer.BYTES);
+            long pagesAt = pageTableAt + roundUp(pageCount * Integer.BYTES);
             blockTable = new BlockTable("block", memory, ram.iova(blockTableAt), blocks);
-            pageTable = new BlockTable("page", memory, ram.iova(pageTableAt), pages);
+            pages = new GuestPages(memory, ram, pageTableAt, pagesAt, pageCount, options.dirtyBytesPerSecond());
         } catch (RuntimeException e) {
             disk.forget();
             throw e;
@@ -196,7 +191,7 @@ public final class DiskGuest implements Guest {
 
     @Override
     public byte[] save() {
-        return new DiskGuestState(options, random, counters(), blockOf, writing, disk.save()).toBytes();
+        return new DiskGuestState(options, random.state(), counters(), blockOf, writing, disk.save()).toBytes();
     }
 
     @Override
@@ -245,12 +240,7 @@ public final class DiskGuest implements Guest {
                     }
                 }
             }
-            for (long page = 0; page < pages; page++) {
-                if (pageTable.isWritten(page)) {
-                    pageTable.check(page(page), page, PAGE_STEP);
-                    checked++;
-                }
-            }
+            checked += pages.check();
             return checked;
         } finally {
             disk.close();
@@ -259,12 +249,12 @@ public final class DiskGuest implements Guest {
 
     private void run() {
         try {
-            pagesDueNs = System.nanoTime();
+            pages.start();
             long lastNs = System.nanoTime();
             disk.poll(completion);
             while (!stopping) {
                 startAll();
-                writePages();
+                count(pagesWritten, pages.writeDue(random));
                 if (options.depth() == 0) {
                     LockSupport.parkNanos(options.dirtyBytesPerSecond() > 0 ? AWAIT_NS : IDLE_NS);
                 } else if (disk.await(AWAIT_NS)) {
@@ -294,11 +284,11 @@ public final class DiskGuest implements Guest {
     }
 
     private void start(int tag) {
-        long block = nextRandom(blocks);
+        long block = random.next(blocks);
         while (busyBlocks.get((int) block)) {
-            block = nextRandom(blocks);
+            block = random.next(blocks);
         }
-        boolean write = nextRandom(100) >= options.readPercent();
+        boolean write = random.next(100) >= options.readPercent();
         long buffer = buffers + (long) tag * BLOCK;
         if (write) {
             blockTable.paint(ram.segment(buffer, BLOCK), block, Long.BYTES);
@@ -322,44 +312,18 @@ public final class DiskGuest implements Guest {
         }
         if (writing.get(tag)) {
             blockTable.written(block);
-            count(writes);
+            count(writes, 1);
         } else {
             blockTable.check(ram.segment(buffers + (long) tag * BLOCK, BLOCK), block, Long.BYTES);
-            count(reads);
+            count(reads, 1);
         }
         busyBlocks.clear((int) block);
         blockOf[tag] = DiskGuestState.NONE;
     }
 
     /** Others look on, but one thread counts. */
-    private static void count(AtomicLong counter) {
-        counter.lazySet(counter.getPlain() + 1);
-    }
-
-    /** As many as are due. */
-    private void writePages() {
-        long rate = options.dirtyBytesPerSecond();
-        if (rate == 0 || pages == 0) {
-            return;
-        }
-        long now = System.nanoTime();
-        long perPageNs = Math.max(1, PAGE * 1_000_000_000L / rate);
-        // What could not be done in time is not caught up with.
-        pagesDueNs = Math.max(pagesDueNs, now - MOST_PAGES_AT_ONCE * perPageNs);
-        while (pagesDueNs < now) {
-            pagesDueNs += perPageNs;
-            long page = nextRandom(pages);
-            MemorySegment data = page(page);
-            pageTable.check(data, page, PAGE_STEP);
-            pageTable.paint(data, page, PAGE_STEP);
-            memory.written(ram.iova(pagesAt + page * PAGE), PAGE);
-            pageTable.written(page);
-            count(pagesWritten);
-        }
-    }
-
-    private MemorySegment page(long page) {
-        return ram.segment(pagesAt + page * PAGE, PAGE);
+    private static void count(AtomicLong counter, long more) {
+        counter.lazySet(counter.getPlain() + more);
     }
 
     private void drain() {
@@ -385,14 +349,6 @@ public final class DiskGuest implements Guest {
         }
         disk.kick();
         drain();
-    }
-
-    /** Xorshift, scaled without a division. */
-    private long nextRandom(long bound) {
-        random ^= random << 13;
-        random ^= random >>> 7;
-        random ^= random << 17;
-        return Math.unsignedMultiplyHigh(random, bound);
     }
 
     private static DmaMemory onlyRange(GuestMemory memory) {

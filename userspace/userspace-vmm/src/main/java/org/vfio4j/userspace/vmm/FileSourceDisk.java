@@ -47,8 +47,7 @@ public final class FileSourceDisk implements SourceDisk {
     @Override
     public void read(long offset, MemorySegment into) {
         for (long at = 0; at < into.byteSize(); ) {
-            long count =
-                    FileIo.pread(file.value(), into.address() + at, into.byteSize() - at, offset + at);
+            long count = FileIo.pread(file.value(), into.address() + at, into.byteSize() - at, offset + at);
             if (count == 0) {
                 throw new ErrnoException(
                         EIO, "migration: read a disk of " + sizeBytes + " bytes, which ends at " + (offset + at));

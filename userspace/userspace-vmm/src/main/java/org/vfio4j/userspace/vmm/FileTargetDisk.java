@@ -32,8 +32,7 @@ public final class FileTargetDisk implements TargetDisk {
     @Override
     public void write(long offset, MemorySegment from) {
         for (long at = 0; at < from.byteSize(); ) {
-            long count =
-                    FileIo.pwrite(file.value(), from.address() + at, from.byteSize() - at, offset + at);
+            long count = FileIo.pwrite(file.value(), from.address() + at, from.byteSize() - at, offset + at);
             if (count != -EINTR) {
                 at += ErrnoException.check(
                         count, "migration: write " + from.byteSize() + " bytes of a disk at " + offset);

@@ -24,6 +24,7 @@ final class FrameReader {
 
     /** What is read ahead behind long data: the next header, and little of the long data that follows it as a rule. */
     private static final int SHORT_FILL_BYTES = 4 << 10;
+
     private static final int MAX_MESSAGE_CHARS = 1000;
 
     private final MigrationChannel channel;
@@ -71,6 +72,20 @@ final class FrameReader {
         if (type != wanted) {
             throw unexpected();
         }
+    }
+
+    /**
+     * What the peer has failed with, behind frames without data that it has sent before.
+     *
+     * @throws ErrnoException when it says nothing of the kind
+     */
+    PeerFailure awaitFailure() {
+        while (next() != MigrationFrame.REFUSED && type != MigrationFrame.FAILED) {
+            if (length != 0) {
+                throw unexpected();
+            }
+        }
+        return failure();
     }
 
     /** What a REFUSED or FAILED says. */

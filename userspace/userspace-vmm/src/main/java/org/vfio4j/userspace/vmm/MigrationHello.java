@@ -68,9 +68,7 @@ record MigrationHello(
         /** Whether a range is whole blocks of it, of which the last may be cut short. */
         boolean hasBlocks(long offset, long length) {
             boolean inside = offset >= 0 && length > 0 && length <= sizeBytes && offset <= sizeBytes - length;
-            return inside
-                    && offset % blockBytes == 0
-                    && (length % blockBytes == 0 || offset + length == sizeBytes);
+            return inside && offset % blockBytes == 0 && (length % blockBytes == 0 || offset + length == sizeBytes);
         }
     }
 

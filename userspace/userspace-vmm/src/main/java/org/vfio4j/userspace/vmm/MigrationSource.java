@@ -1,6 +1,7 @@
 package org.vfio4j.userspace.vmm;
 
 import static org.vfio4j.sys.Errno.ECANCELED;
+import static org.vfio4j.sys.Errno.ECONNRESET;
 import static org.vfio4j.sys.Errno.ETIMEDOUT;
 
 import java.lang.System.Logger.Level;
@@ -118,11 +119,24 @@ public final class MigrationSource {
         } catch (MigrationInDoubt e) {
             throw e;
         } catch (RuntimeException e) {
+            RuntimeException why = reason(e);
             goOn();
             if (phase.get() == Phase.CANCELLED) {
                 throw cancelled();
             }
-            throw e;
+            throw why;
+        }
+    }
+
+    /** A peer that gives up says why and goes, while this side is still sending: its word is there to be read behind the failure. */
+    private RuntimeException reason(RuntimeException failure) {
+        if (!(failure instanceof ErrnoException e) || e.errno() != ECONNRESET) {
+            return failure;
+        }
+        try {
+            return in.awaitFailure();
+        } catch (ErrnoException nothing) {
+            return failure;
         }
     }
 

@@ -22,7 +22,8 @@ public final class PlainChannel implements MigrationChannel {
     public PlainChannel(SocketChannel socket, long patienceNs) {
         this.socket = socket;
         try {
-            // The sizes of its buffers are the kernel's to choose: one that is set is cut to a system's limit, and stays.
+            // The sizes of its buffers are the kernel's to choose: one that is set is cut to a system's limit, and
+            // stays.
             socket.setOption(StandardSocketOptions.TCP_NODELAY, true);
         } catch (IOException e) {
             throw ErrnoException.of(e, "migration: options of the socket");

@@ -76,10 +76,8 @@ final class StorageReceiver {
         } else {
             disks.get(index).zero(offset, length);
         }
-        received.get(index)
-                .set(
-                        (int) (offset / shape.blockBytes()),
-                        (int) ((offset + length + shape.blockBytes() - 1) / shape.blockBytes()));
+        received.get(index).set((int) (offset / shape.blockBytes()), (int)
+                ((offset + length + shape.blockBytes() - 1) / shape.blockBytes()));
         unsyncedBytes += length;
         if (unsyncedBytes >= UNSYNCED_BYTES) {
             sync();

@@ -31,13 +31,9 @@ public final class TlsChannel implements MigrationChannel {
         this.socket = socket;
         watch = new ChannelWatch(socket, patienceNs);
         try {
-            watch.call(ChannelWatch.Direction.IN, () -> {
-                try {
-                    socket.startHandshake();
-                    return 0;
-                } catch (SSLException e) {
-                    throw new ErrnoException(EACCES, "migration: TLS: " + e.getMessage());
-                }
+            trusted(ChannelWatch.Direction.IN, () -> {
+                socket.startHandshake();
+                return 0;
             });
         } catch (RuntimeException e) {
             watch.close();
@@ -66,8 +62,8 @@ public final class TlsChannel implements MigrationChannel {
     @Override
     public int read(MemorySegment into) {
         int most = (int) Math.min(PIECE_BYTES, into.byteSize());
-        int count = watch.call(
-                ChannelWatch.Direction.IN, () -> socket.getInputStream().read(in, 0, most));
+        int count =
+                trusted(ChannelWatch.Direction.IN, () -> socket.getInputStream().read(in, 0, most));
         if (count > 0) {
             MemorySegment.copy(in, 0, into, ValueLayout.JAVA_BYTE, 0, count);
         }
@@ -81,11 +77,22 @@ public final class TlsChannel implements MigrationChannel {
 
     private void send(int count) {
         if (count > 0) {
-            watch.call(ChannelWatch.Direction.OUT, () -> {
+            trusted(ChannelWatch.Direction.OUT, () -> {
                 write(count);
                 return count;
             });
         }
+    }
+
+    /** That the other side does not trust this one comes out after the handshake, as a client has it (RFC 8446, 4.4.2). */
+    private int trusted(ChannelWatch.Direction direction, ChannelWatch.Call call) {
+        return watch.call(direction, () -> {
+            try {
+                return call.make();
+            } catch (SSLException e) {
+                throw new ErrnoException(EACCES, "migration: TLS: " + e.getMessage());
+            }
+        });
     }
 
     private void write(int count) throws IOException {

@@ -68,8 +68,11 @@ final class Host implements AutoCloseable {
             served = () -> nvme.counters().writes();
             faults = () -> nvme.counters().faults();
         } else {
-            VirtioBlk disk =
-                    VirtioBlk.builder(storage).name("disk").queues(2).queueSize(256).build();
+            VirtioBlk disk = VirtioBlk.builder(storage)
+                    .name("disk")
+                    .queues(2)
+                    .queueSize(256)
+                    .build();
             dpu.createVirtioBlk(0, at, disk);
             served = () -> disk.counters().writes();
             faults = () -> disk.counters().faults();

@@ -159,7 +159,8 @@ class HostileSourceTest {
     private Optional<VirtualMachine> replay(byte[] stream) {
         GuestDevice device = host.connect();
         try {
-            return Optional.of(new MigrationDestination(device, new Replay(stream), DiskGuest.loader(device), 1L << 30).run());
+            return Optional.of(
+                    new MigrationDestination(device, new Replay(stream), DiskGuest.loader(device), 1L << 30).run());
         } catch (RuntimeException e) {
             device.close();
             throw e;

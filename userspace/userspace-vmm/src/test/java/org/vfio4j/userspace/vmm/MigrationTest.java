@@ -59,7 +59,9 @@ class MigrationTest {
         awaitWork(machine, 300);
         assertThat(guest(machine).counters().moves()).isEqualTo(6);
         DiskGuest.Counters counters = finish(machine);
-        assertThat(first.writes() + second.writes()).as("each write is done once").isEqualTo(counters.writes());
+        assertThat(first.writes() + second.writes())
+                .as("each write is done once")
+                .isEqualTo(counters.writes());
         assertThat(first.faults() + second.faults()).isZero();
     }
 

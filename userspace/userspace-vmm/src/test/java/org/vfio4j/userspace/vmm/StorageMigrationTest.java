@@ -8,7 +8,6 @@ import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -34,8 +33,7 @@ import org.vfio4j.sys.Fd;
 class StorageMigrationTest {
 
     private static final long DISK_BYTES = (8 << 20) + 512;
-    private static final DiskGuestOptions LOAD =
-            new DiskGuestOptions(4, 30, 5_000_000);
+    private static final DiskGuestOptions LOAD = new DiskGuestOptions(4, 30, 5_000_000);
     private static final MigrationOptions OPTIONS =
             MigrationOptions.DEFAULTS.withMaxDowntimeNs(200_000_000).withTimeoutNs(60_000_000_000L);
 
@@ -71,8 +69,7 @@ class StorageMigrationTest {
             // What was there before is no part of what comes.
             file.write(new byte[] {1, 2, 3});
         }
-        second = new Side(new TrackedBackend(
-                FileBackend.open(image, false, FileIoMode.AUTO, FileCaching.PAGE_CACHE)));
+        second = new Side(new TrackedBackend(FileBackend.open(image, false, FileIoMode.AUTO, FileCaching.PAGE_CACHE)));
     }
 
     @AfterEach
@@ -117,7 +114,11 @@ class StorageMigrationTest {
                 Copy copy = new Copy(first, second)) {
             Arrival arrival = new Arrival(second.host, link.destination(), 1L << 30, copy.targets());
             MigrationResult result = new MigrationSource(
-                            machine, link.source(), OPTIONS, p -> most[0] = Math.max(most[0], p.storageLeftBytes()), copy.sources())
+                            machine,
+                            link.source(),
+                            OPTIONS,
+                            p -> most[0] = Math.max(most[0], p.storageLeftBytes()),
+                            copy.sources())
                     .run();
             assertThat(result.sentBytes()).isPositive();
             Guests.finish(arrival.machine());
@@ -137,8 +138,7 @@ class StorageMigrationTest {
                 Arrival arrival = new Arrival(second.host, link.destination(), 1L << 30, copy.targets());
                 MigrationChannel cut = new CutChannel(link.source(), 1000 + i * 400_000L);
                 MigrationOptions endless = OPTIONS.withMaxDowntimeNs(1);
-                assertThatThrownBy(
-                                () -> new MigrationSource(machine, cut, endless, p -> {}, copy.sources()).run())
+                assertThatThrownBy(() -> new MigrationSource(machine, cut, endless, p -> {}, copy.sources()).run())
                         .isInstanceOf(ErrnoException.class);
                 arrival.failure();
             }
@@ -158,12 +158,10 @@ class StorageMigrationTest {
                 List<TargetDisk> full = List.of(new FullDisk(copy.targets().getFirst(), after));
                 Arrival arrival = new Arrival(second.host, link.destination(), 1L << 30, full);
                 MigrationOptions endless = OPTIONS.withMaxDowntimeNs(1);
-                assertThatThrownBy(
-                                () -> new MigrationSource(machine, link.source(), endless, p -> {}, copy.sources())
-                                        .run())
+                assertThatThrownBy(() ->
+                                new MigrationSource(machine, link.source(), endless, p -> {}, copy.sources()).run())
                         .isInstanceOfSatisfying(
-                                PeerFailure.class,
-                                e -> assertThat(e.errno()).isEqualTo(Errno.ENOSPC));
+                                PeerFailure.class, e -> assertThat(e.errno()).isEqualTo(Errno.ENOSPC));
                 arrival.failure();
             }
             Guests.goesOn(machine);
@@ -179,7 +177,11 @@ class StorageMigrationTest {
             refused(machine, List.of(), copy.targets(), "does not come along");
             Fd none = Fd.none();
             refused(machine, copy.sources(), List.of(new FileTargetDisk(none, DISK_BYTES - 512)), "the one here");
-            refused(machine, copy.sources(), List.of(copy.targets().getFirst(), copy.targets().getFirst()), "2");
+            refused(
+                    machine,
+                    copy.sources(),
+                    List.of(copy.targets().getFirst(), copy.targets().getFirst()),
+                    "2");
         }
         Guests.goesOn(machine);
         Guests.finish(machine);
