@@ -182,7 +182,9 @@ final class MigrationRehearsal {
         }
     }
 
+    /** A guest that has not moved may run: its memory goes after its thread. */
     private static void close(VirtualMachine machine) {
+        machine.guest().stop();
         machine.device().close();
         machine.memory().close();
     }

@@ -262,7 +262,7 @@ public final class MigrationDestination {
         memory = null;
     }
 
-    /** The other side goes on sooner when it hears why. */
+    /** The other side goes on sooner when it hears why, and that nobody takes any more of what it is sending. */
     private void tell(RuntimeException failure) {
         int errno = failure instanceof ErrnoException e ? e.errno() : EPROTO;
         int type = touched ? MigrationFrame.FAILED : MigrationFrame.REFUSED;
@@ -271,8 +271,10 @@ public final class MigrationDestination {
             out.flush();
         } catch (ErrnoException e) {
             // It is gone, or hears it from the end of the stream.
-            channel.close();
+            System.getLogger(MigrationDestination.class.getName())
+                    .log(System.Logger.Level.DEBUG, "migration: nobody hears why it failed: {0}", e.getMessage());
         }
+        channel.close();
     }
 
     private static ErrnoException refused(String why) {
