@@ -284,7 +284,8 @@ final class Keeper implements AutoCloseable {
         preparing = next;
         try {
             FdChannel channel = connection(next)
-                    .orElseThrow(() -> new ErrnoException(EIO, "server " + next.pid() + " has ended before it was ready"));
+                    .orElseThrow(
+                            () -> new ErrnoException(EIO, "server " + next.pid() + " has ended before it was ready"));
             try {
                 expect(channel, KeeperWords.ESTATE);
                 expect(channel, KeeperWords.WARM);
