@@ -13,6 +13,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.locks.LockSupport;
 import org.vfio4j.block.BlockBackend;
@@ -81,7 +82,8 @@ final class KeptServer implements AutoCloseable {
                 for (int i = 0; i < names.size(); i++) {
                     estate.put(names.get(i), packet.fds().get(i).dup());
                 }
-                return new KeptServer(path.toAbsolutePath().getParent(), channel, estate);
+                return new KeptServer(
+                        Objects.requireNonNull(path.toAbsolutePath().getParent()), channel, estate);
             }
         } catch (ErrnoException e) {
             throw new CliException(e, "vfio serve --supervised ..., which starts this by itself");
