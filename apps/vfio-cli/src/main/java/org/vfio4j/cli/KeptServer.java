@@ -3,6 +3,7 @@ package org.vfio4j.cli;
 import static org.vfio4j.sys.Errno.EBUSY;
 import static org.vfio4j.sys.Errno.ECONNRESET;
 import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 
 import java.lang.System.Logger.Level;
 import java.nio.charset.StandardCharsets;
@@ -126,9 +127,12 @@ final class KeptServer implements AutoCloseable {
     /**
      * Where a function is served that is to be served at a path.
      *
-     * @throws ErrnoException why the keeper cannot listen there
+     * @throws ErrnoException why the keeper cannot listen there; EOPNOTSUPP once it serves, since the next server would not know of it
      */
     Endpoint endpoint(Path path) {
+        if (watched) {
+            throw new ErrnoException(EOPNOTSUPP, "serve at " + path + ": a supervised server has what it began with");
+        }
         String at = path.toAbsolutePath().toString();
         KeeperWords.ask(channel, KeeperWords.LISTEN + at, List.of());
         try (FdChannel.Packet packet = KeeperWords.hear(channel)) {
