@@ -43,6 +43,7 @@ final class Machine implements AutoCloseable {
     private final List<MachineFunction> functions = new CopyOnWriteArrayList<>();
     private final VfioUserServerOptions defaults;
     private final MdevHost mdevs;
+    private final MachineVirtuals virtuals;
     private volatile boolean takingOver;
     private volatile Function<Path, Endpoint> endpoints = Endpoint.AtPath::new;
     // Held while a function comes that a DPU emulates.
@@ -69,6 +70,7 @@ final class Machine implements AutoCloseable {
     Machine(VfioPciOptions options, List<Path> facts, VfioUserServerOptions defaults) {
         this.defaults = defaults;
         mdevs = new MdevHost(registry, this::eventLoop, defaults);
+        virtuals = new MachineVirtuals(this, functions, defaults);
         bus.provide(VfioRegistry.class, registry);
         bus.provide(VfioPciOptions.class, options);
         if (!facts.isEmpty()) {
@@ -83,6 +85,11 @@ final class Machine implements AutoCloseable {
 
     PciBus bus() {
         return bus;
+    }
+
+    /** Its virtual functions. */
+    MachineVirtuals virtuals() {
+        return virtuals;
     }
 
     /** Its mediated devices. */
@@ -223,6 +230,7 @@ final class Machine implements AutoCloseable {
     void delete(MachineFunction function, Duration limit) {
         function.delete(limit);
         functions.remove(function);
+        virtuals.forgetGone();
     }
 
     /** @throws ErrnoException ENODEV when there is none */
@@ -248,10 +256,14 @@ final class Machine implements AutoCloseable {
 
     /** The functions that the parts of a device are about: they are served while it has its driver. */
     List<MachineFunction> dependents(PciDevice device) {
-        return functions.stream()
-                .filter(function ->
-                        function.part().filter(part -> isPartOf(part, device)).isPresent())
-                .toList();
+        List<MachineFunction> found = new ArrayList<>();
+        for (MachineFunction function : functions) {
+            if (function.part().filter(part -> isPartOf(part, device)).isPresent()) {
+                found.add(function);
+                found.addAll(virtuals.of(function.device()));
+            }
+        }
+        return found;
     }
 
     private static boolean isPartOf(BusDevice part, PciDevice device) {
