@@ -117,6 +117,16 @@ final class FdChannel implements AutoCloseable {
         }
     }
 
+    /** Whether something comes within a while. */
+    boolean isReadable(long waitNs) {
+        return Poll.poll(socket.value(), Poll.POLLIN, waitNs) != 0;
+    }
+
+    /** Another one for the same connection, for one more thread, which only sends while this one only receives; the caller's. */
+    FdChannel second() {
+        return new FdChannel(socket.dup());
+    }
+
     @Override
     public void close() {
         io.close();

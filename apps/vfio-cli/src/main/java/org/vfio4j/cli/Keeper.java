@@ -53,8 +53,14 @@ final class Keeper implements AutoCloseable {
     private boolean servesNow;
     private long endedNs;
 
+    private @Nullable Successor successor;
+
     private volatile @Nullable Process server;
+    private volatile @Nullable Process preparing;
     private volatile boolean stopping;
+
+    /** A server that is ready and waits for the other one's end. */
+    private record Successor(Process process, FdChannel channel) {}
 
     /**
      * @param program the command that is a server, once {@code --kept-by} and a path are behind it
@@ -111,6 +117,10 @@ final class Keeper implements AutoCloseable {
     /** Ends it, and its server in good order. */
     void stop() {
         stopping = true;
+        Process next = preparing;
+        if (next != null) {
+            next.destroyForcibly();
+        }
         Process running = server;
         if (running != null) {
             running.toHandle().destroy();
@@ -119,6 +129,10 @@ final class Keeper implements AutoCloseable {
 
     @Override
     public void close() {
+        if (successor != null) {
+            successor.process().destroyForcibly();
+            successor.channel().close();
+        }
         relays.values().forEach(Closing::quietly);
         loop.close();
         estate.forEach(Fd::close);
@@ -140,16 +154,21 @@ final class Keeper implements AutoCloseable {
 
     /** Runs one server to its end, which is when nothing of it writes any more: its exit code. */
     private int runServer() throws InterruptedException {
-        List<String> command = new ArrayList<>(program);
-        command.addAll(List.of(ServeCommand.KEPT_BY, control.toString()));
         servesNow = false;
-        Process process = start(command);
+        Successor ready = successor;
+        successor = null;
+        Process process = ready == null ? start() : ready.process();
         server = process;
         try {
             if (stopping) {
                 process.toHandle().destroy();
             }
-            serve(process);
+            if (ready == null) {
+                connection(process).ifPresent(channel -> serve(channel, process));
+            } else {
+                KeeperWords.answer(ready.channel(), estateNames, estate);
+                serve(ready.channel(), process);
+            }
         } catch (ErrnoException e) {
             LOG.log(Level.ERROR, "server {0} is killed: {1}", process.pid(), e.getMessage());
             process.destroyForcibly();
@@ -166,7 +185,9 @@ final class Keeper implements AutoCloseable {
         return code;
     }
 
-    private static Process start(List<String> command) {
+    private Process start() {
+        List<String> command = new ArrayList<>(program);
+        command.addAll(List.of(ServeCommand.KEPT_BY, control.toString()));
         try {
             return new ProcessBuilder(command).inheritIO().start();
         } catch (IOException e) {
@@ -174,14 +195,14 @@ final class Keeper implements AutoCloseable {
         }
     }
 
-    /** Answers a server until it lets go of the connection, which is at its end. */
-    private void serve(Process process) {
-        Optional<FdChannel> connected = connection(process);
-        if (connected.isEmpty()) {
-            return;
-        }
-        try (FdChannel channel = connected.get()) {
-            while (true) {
+    /**
+     * Answers a server until it lets go of the connection, which is at its end, or another one is to take its place.
+     *
+     * @param channel closed by this
+     */
+    private void serve(FdChannel channel, Process process) {
+        try (channel) {
+            while (successor == null) {
                 FdChannel.Packet packet;
                 try {
                     packet = channel.receive(KeeperWords.MAX_BYTES, Long.MAX_VALUE);
@@ -192,7 +213,11 @@ final class Keeper implements AutoCloseable {
                     return;
                 }
                 try (packet) {
-                    handle(channel, packet, process);
+                    String words = new String(packet.bytes(), StandardCharsets.UTF_8);
+                    if (words.equals(KeeperWords.REPLACE) && stopping) {
+                        return;
+                    }
+                    handle(channel, words, packet, process);
                 } catch (ErrnoException e) {
                     KeeperWords.refuse(channel, e);
                 }
@@ -219,8 +244,7 @@ final class Keeper implements AutoCloseable {
         return Optional.empty();
     }
 
-    private void handle(FdChannel channel, FdChannel.Packet packet, Process process) {
-        String words = new String(packet.bytes(), StandardCharsets.UTF_8);
+    private void handle(FdChannel channel, String words, FdChannel.Packet packet, Process process) {
         if (words.equals(KeeperWords.ESTATE)) {
             KeeperWords.answer(channel, estateNames, estate);
         } else if (words.startsWith(KeeperWords.KEEP)) {
@@ -245,8 +269,45 @@ final class Keeper implements AutoCloseable {
             }
         } else if (words.equals(KeeperWords.SERVING)) {
             serving(process);
+        } else if (words.equals(KeeperWords.REPLACE)) {
+            prepare();
+        } else if (words.equals(KeeperWords.WARM)) {
+            LOG.log(Level.DEBUG, "server {0} waited longer than it needed to", process.pid());
         } else {
             throw new ErrnoException(EIO, "a server that says: " + words);
+        }
+    }
+
+    /** Starts the next server while this one serves. */
+    private void prepare() {
+        Process next = start();
+        preparing = next;
+        try {
+            FdChannel channel = connection(next)
+                    .orElseThrow(
+                            () -> new ErrnoException(EIO, "server " + next.pid() + " has ended before it was ready"));
+            try {
+                expect(channel, KeeperWords.ESTATE);
+                expect(channel, KeeperWords.WARM);
+                successor = new Successor(next, channel);
+            } catch (ErrnoException e) {
+                channel.close();
+                throw e;
+            }
+        } catch (ErrnoException e) {
+            next.destroyForcibly();
+            throw e;
+        } finally {
+            preparing = null;
+        }
+    }
+
+    private static void expect(FdChannel channel, String word) {
+        try (FdChannel.Packet packet = channel.receive(KeeperWords.MAX_BYTES, CONNECT_LIMIT.toNanos())) {
+            String said = new String(packet.bytes(), StandardCharsets.UTF_8);
+            if (!said.equals(word)) {
+                throw new ErrnoException(EPROTO, "a server that says " + said + " and not " + word);
+            }
         }
     }
 

@@ -30,6 +30,12 @@ final class KeeperWords {
     /** This server serves: clients may come. No answer. */
     static final String SERVING = "SERVING";
 
+    /** A server that waits for its estate has made itself ready meanwhile. No answer. */
+    static final String WARM = "WARM";
+
+    /** Start another server, and have it go on when it is ready: then the connection is closed. The answer says why not. */
+    static final String REPLACE = "REPLACE";
+
     static final int MAX_BYTES = 64 << 20;
     private static final long LIMIT_NS = 10_000_000_000L;
 
@@ -69,7 +75,12 @@ final class KeeperWords {
      * @throws ErrnoException why it was refused
      */
     static FdChannel.Packet hear(FdChannel channel) {
-        FdChannel.Packet packet = channel.receive(MAX_BYTES, LIMIT_NS);
+        return hear(channel, LIMIT_NS);
+    }
+
+    /** The same, waiting as long as this for it. */
+    static FdChannel.Packet hear(FdChannel channel, long limitNs) {
+        FdChannel.Packet packet = channel.receive(MAX_BYTES, limitNs);
         if (packet.bytes().length < Integer.BYTES) {
             packet.close();
             throw new ErrnoException(EPROTO, "an answer of the keeper that is cut short");

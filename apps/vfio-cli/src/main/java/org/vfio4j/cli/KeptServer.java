@@ -1,7 +1,9 @@
 package org.vfio4j.cli;
 
 import static org.vfio4j.sys.Errno.EBUSY;
+import static org.vfio4j.sys.Errno.ECONNRESET;
 import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 
 import java.lang.System.Logger.Level;
 import java.nio.charset.StandardCharsets;
@@ -12,6 +14,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.locks.LockSupport;
 import org.vfio4j.block.BlockBackend;
@@ -32,19 +35,27 @@ import org.vfio4j.vfiouser.ServerHandover;
  */
 final class KeptServer implements AutoCloseable {
 
+    /** How soon a keeper answers that has no other server any more. */
+    private static final long ANSWER_NS = 500_000_000;
+
+    private static final Duration REHEARSAL_LIMIT = Duration.ofSeconds(2);
+    private static final Duration TURN_LIMIT = Duration.ofSeconds(60);
     private static final Duration CLAIM_LIMIT = Duration.ofSeconds(10);
     private static final long CLAIM_PAUSE_NS = 1_000_000;
     private static final System.Logger LOG = System.getLogger(KeptServer.class.getName());
 
     private final FdChannel channel;
+    private final Path directory;
+    private final Optional<ProcessHandle> keeper = ProcessHandle.current().parent();
     // By name; empty for the first server.
     private final Map<String, Fd> estate;
     private final Map<String, Fd> listening = new HashMap<>();
     private final List<KeptFunction> functions = new ArrayList<>();
     private final List<FunctionJournal> journals = new ArrayList<>();
-    private boolean watched;
+    private volatile boolean watched;
 
-    private KeptServer(FdChannel channel, Map<String, Fd> estate) {
+    private KeptServer(Path directory, FdChannel channel, Map<String, Fd> estate) {
+        this.directory = directory;
         this.channel = channel;
         this.estate = estate;
     }
@@ -59,7 +70,12 @@ final class KeptServer implements AutoCloseable {
         try {
             FdChannel channel = new FdChannel(UnixSocket.connect(path));
             KeeperWords.ask(channel, KeeperWords.ESTATE, List.of());
-            try (FdChannel.Packet packet = KeeperWords.hear(channel)) {
+            if (!channel.isReadable(ANSWER_NS)) {
+                // Another one serves still, and goes when this one can do so as fast as that.
+                rehearse();
+                KeeperWords.ask(channel, KeeperWords.WARM, List.of());
+            }
+            try (FdChannel.Packet packet = KeeperWords.hear(channel, TURN_LIMIT.toNanos())) {
                 Map<String, Fd> estate = new LinkedHashMap<>();
                 List<String> names = new String(packet.bytes(), StandardCharsets.UTF_8)
                         .lines()
@@ -67,10 +83,21 @@ final class KeptServer implements AutoCloseable {
                 for (int i = 0; i < names.size(); i++) {
                     estate.put(names.get(i), packet.fds().get(i).dup());
                 }
-                return new KeptServer(channel, estate);
+                return new KeptServer(
+                        Objects.requireNonNull(path.toAbsolutePath().getParent()), channel, estate);
             }
         } catch (ErrnoException e) {
             throw new CliException(e, "vfio serve --supervised ..., which starts this by itself");
+        }
+    }
+
+    /** On a busy machine its low priority can take it very long; what it has done by then is better than nothing. */
+    private static void rehearse() {
+        Thread rehearsing = Thread.ofPlatform().daemon().name("rehearsing").start(Rehearsal::run);
+        try {
+            rehearsing.join(REHEARSAL_LIMIT);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
         }
     }
 
@@ -100,9 +127,12 @@ final class KeptServer implements AutoCloseable {
     /**
      * Where a function is served that is to be served at a path.
      *
-     * @throws ErrnoException why the keeper cannot listen there
+     * @throws ErrnoException why the keeper cannot listen there; EOPNOTSUPP once it serves, since the next server would not know of it
      */
     Endpoint endpoint(Path path) {
+        if (watched) {
+            throw new ErrnoException(EOPNOTSUPP, "serve at " + path + ": a supervised server has what it began with");
+        }
         String at = path.toAbsolutePath().toString();
         KeeperWords.ask(channel, KeeperWords.LISTEN + at, List.of());
         try (FdChannel.Packet packet = KeeperWords.hear(channel)) {
@@ -139,13 +169,36 @@ final class KeptServer implements AutoCloseable {
     void watch(Runnable onEnd) {
         watched = true;
         Thread.ofPlatform().daemon().name("keeper").start(() -> {
-            try {
-                channel.receive(KeeperWords.MAX_BYTES, Long.MAX_VALUE).close();
-            } catch (ErrnoException e) {
-                LOG.log(Level.DEBUG, "the keeper has ended: {0}", e.getMessage());
+            while (isKept()) {
+                LOG.log(Level.WARNING, "it serves on, until it is told to end once more");
             }
             onEnd.run();
         });
+    }
+
+    /** Waits for what the keeper says: true for the refusal of another server, false for its end. */
+    private boolean isKept() {
+        try {
+            KeeperWords.hear(channel, Long.MAX_VALUE).close();
+            return true;
+        } catch (ErrnoException e) {
+            boolean gone = e.errno() == ECONNRESET;
+            LOG.log(gone ? Level.DEBUG : Level.WARNING, "the keeper: {0}", e.getMessage());
+            return !gone;
+        }
+    }
+
+    /** Asks for another server, which is to be ready before this one goes. From any thread; whether it could be asked for. */
+    boolean replace() {
+        if (!watched) {
+            return false;
+        }
+        try (FdChannel asking = channel.second()) {
+            KeeperWords.ask(asking, KeeperWords.REPLACE, List.of());
+            return true;
+        } catch (ErrnoException e) {
+            return false;
+        }
     }
 
     /** Leaves everything to the next server as it is, whatever becomes of this one's devices. */
@@ -162,6 +215,10 @@ final class KeptServer implements AutoCloseable {
         estate.values().forEach(Fd::close);
         if (!watched) {
             channel.close();
+        }
+        // It was killed: nobody else is left to do it.
+        if (keeper.filter(ProcessHandle::isAlive).isEmpty()) {
+            Keeper.delete(directory);
         }
     }
 

@@ -227,7 +227,8 @@ final class ServeCommand implements Callable<Integer> {
         // All words are looked at before anything is opened.
         ServePlan plan = plan();
         VfioPciOptions options = vfioPciOptions(plan);
-        StopSignal stop = kept.isPresent() ? StopSignal.installKept() : StopSignal.install();
+        StopSignal stop =
+                kept.map(server -> StopSignal.installKept(server::replace)).orElseGet(StopSignal::install);
         try (ServerDirectory directory = inDirectory(ServerDirectory::create);
                 Machine machine = machine(options, plan)) {
             machine.setTakingOver(takeover.isPresent() || kept.isPresent());
@@ -311,10 +312,7 @@ final class ServeCommand implements Callable<Integer> {
             server.freeze();
             throw new CliException(e, "vfio serve without " + SUPERVISED);
         }
-        server.watch(() -> {
-            stop.stop();
-            Optional.ofNullable(keptBy).map(Path::getParent).ifPresent(Keeper::delete);
-        });
+        server.watch(stop::stop);
     }
 
     private void takeOver(Takeover from, Machine machine) {

@@ -3,6 +3,8 @@ package org.vfio4j.cli;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.BooleanSupplier;
 import sun.misc.Signal;
 import sun.misc.SignalHandler;
 
@@ -13,10 +15,19 @@ final class StopSignal {
 
     private StopSignal() {}
 
-    /** For a process that another one ends: the terminal's signals, which go to both, are that one's. */
-    static StopSignal installKept() {
+    /**
+     * For a process that another one ends: the terminal's signals, which go to both, are that one's.
+     *
+     * @param replace what the first SIGTERM does: whether that will end the process. Otherwise, and at the second, the process ends
+     */
+    static StopSignal installKept(BooleanSupplier replace) {
         StopSignal stop = new StopSignal();
-        Signal.handle(new Signal("TERM"), signal -> stop.stopped.countDown());
+        AtomicBoolean asked = new AtomicBoolean();
+        Signal.handle(new Signal("TERM"), signal -> {
+            if (asked.getAndSet(true) || !replace.getAsBoolean()) {
+                stop.stopped.countDown();
+            }
+        });
         for (String name : List.of("INT", "HUP")) {
             Signal.handle(new Signal(name), SignalHandler.SIG_IGN);
         }

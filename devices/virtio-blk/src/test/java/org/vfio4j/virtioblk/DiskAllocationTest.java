@@ -8,7 +8,9 @@ import static org.vfio4j.virtioblk.VirtioBlkSpec.VIRTIO_BLK_T_IN;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.block.MemoryBackend;
+import org.vfio4j.devicemodel.FunctionJournal;
 import org.vfio4j.devicemodel.QueuePolling;
+import org.vfio4j.sys.Mapping;
 import org.vfio4j.testkit.ThreadUse;
 import org.vfio4j.virtio.testing.DriverRing.Piece;
 
@@ -36,18 +38,38 @@ class DiskAllocationTest {
         assertAllocatesNothing("counted-0", builder -> builder.queues(2).threads(2));
     }
 
+    /** What is in flight is noted for another process. */
+    @Test
+    void norDoNotes() {
+        try (DiskFixture fixture = new DiskFixture(
+                new MemoryBackend(DISK_BYTES), builder -> builder.name("noted").poll(QueuePolling.ALWAYS))) {
+            FunctionJournal journal =
+                    fixture.disk.function().platform(FunctionJournal.class).orElseThrow();
+            try (Mapping kept = Mapping.anonymous(journal.sizeBytes())) {
+                journal.recover(kept.address());
+                fixture.start(ALL_FEATURES);
+                assertAllocatesNothing("noted", fixture);
+                fixture.driver.reset();
+            }
+        }
+    }
+
     private static void assertAllocatesNothing(String threadName, UnaryOperator<VirtioBlk.Builder> options) {
         try (DiskFixture fixture = new DiskFixture(
                 new MemoryBackend(DISK_BYTES),
                 builder -> options.apply(builder.name("counted").poll(QueuePolling.ALWAYS)))) {
             fixture.start(ALL_FEATURES);
-            long to = fixture.memory.mapped(4096);
-            readMany(fixture, to);
-            Thread thread = ThreadUse.threadNamed(threadName);
-            long before = ThreadUse.allocatedBytes(thread);
-            readMany(fixture, to);
-            assertThat(ThreadUse.allocatedBytes(thread) - before).isLessThan(NOISE_BYTES);
+            assertAllocatesNothing(threadName, fixture);
         }
+    }
+
+    private static void assertAllocatesNothing(String threadName, DiskFixture fixture) {
+        long to = fixture.memory.mapped(4096);
+        readMany(fixture, to);
+        Thread thread = ThreadUse.threadNamed(threadName);
+        long before = ThreadUse.allocatedBytes(thread);
+        readMany(fixture, to);
+        assertThat(ThreadUse.allocatedBytes(thread) - before).isLessThan(NOISE_BYTES);
     }
 
     private static void readMany(DiskFixture fixture, long to) {
