@@ -71,7 +71,7 @@ final class DemoLoad implements AutoCloseable {
             return new Result(load.latencies().count(), elapsedNs, load.longestGapNs());
         } catch (ExecutionException e) {
             throw new CliException(
-                    ExitCode.FAILED, "the driver: " + e.getCause().getMessage(), "vfio demo");
+                    ExitCode.FAILED, "the driver: " + e.getMessage(), "vfio demo");
         }
     }
 
