@@ -66,7 +66,7 @@ class KeeperTest {
                 VirtioBlkDriver driver = disk(client)) {
             VerifiedLoad load = new VerifiedLoad(driver, 1);
             replace(load, KILLS, this::kill);
-            assertThat(load.completed).isGreaterThan(8_000);
+            assertThat(load.completed.get()).isGreaterThan(8_000);
         }
         // The next client finds the device as after any other.
         try (VfioUserClient client = VfioUserClient.connect(socket, PATIENT);
@@ -92,9 +92,9 @@ class KeeperTest {
         CompletableFuture<Void> running = CompletableFuture.runAsync(load, OWN_THREAD);
         try {
             for (int i = 1; i <= times; i++) {
-                long done = load.completed;
+                long done = load.completed.get();
                 int wanted = 500 * (i % 4);
-                await("progress", () -> load.completed > done + wanted || running.isDone());
+                await("progress", () -> load.completed.get() > done + wanted || running.isDone());
                 assertThat(running).as("the load").isNotDone();
                 end.run();
                 int count = i;

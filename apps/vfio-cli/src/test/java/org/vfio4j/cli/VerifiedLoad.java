@@ -4,6 +4,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.BitSet;
 import java.util.Random;
+import java.util.concurrent.atomic.AtomicLong;
 import org.vfio4j.userspace.virtioblk.VirtioBlkDriver;
 import org.vfio4j.userspace.virtioblk.VirtioBlkQueue;
 
@@ -34,7 +35,7 @@ final class VerifiedLoad implements Runnable {
     private final int depth;
     private long number;
 
-    volatile long completed;
+    final AtomicLong completed = new AtomicLong();
     volatile boolean stop;
 
     VerifiedLoad(VirtioBlkDriver driver, long seed) {
@@ -121,7 +122,7 @@ final class VerifiedLoad implements Runnable {
         }
         busyTags.clear(tag);
         busyBlocks.clear(block[tag]);
-        completed++;
+        completed.incrementAndGet();
     }
 
     private void check(int tag) {
