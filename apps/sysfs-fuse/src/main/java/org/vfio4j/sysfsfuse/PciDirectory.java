@@ -21,8 +21,9 @@ import org.vfio4j.sys.ErrnoException;
  * The directory of a function, with those of what sits behind it and of its parts, and the directory of an auxiliary device.
  *
  * @param mdev what there is of mdevs of functions
+ * @param actions what writes do
  */
-record PciDirectory(PciBus bus, MdevDirectory mdev) {
+record PciDirectory(PciBus bus, MdevDirectory mdev, SysfsActions actions) {
 
     FuseNode of(PciDevice device) {
         TreePath here = TreePath.of(device);
@@ -51,7 +52,7 @@ record PciDirectory(PciBus bus, MdevDirectory mdev) {
                     case "sriov_numvfs" ->
                         Attribute.of(
                                 readable.show().orElseThrow(),
-                                text -> bus.setNumVfs(device, Numbers.parse(text, 0xffff)));
+                                text -> actions.setNumVfs(device, Numbers.parse(text, 0xffff)));
                     default -> readable;
                 });
     }

@@ -24,6 +24,9 @@ public interface SysfsActions {
     /** Lets the drivers see it: {@code drivers_probe}. */
     void probe(PciDevice device);
 
+    /** Turns virtual functions of it on or off: {@code sriov_numvfs}. */
+    void setNumVfs(PciDevice device, int count);
+
     /** Gives an auxiliary device to a driver: {@code bind}. */
     void bind(AuxiliaryDevice device, String driver);
 
@@ -52,6 +55,11 @@ public interface SysfsActions {
             @Override
             public void probe(PciDevice device) {
                 bus.probe(device);
+            }
+
+            @Override
+            public void setNumVfs(PciDevice device, int count) {
+                bus.setNumVfs(device, count);
             }
 
             @Override

@@ -28,7 +28,7 @@ public final class SysfsTree {
         this.bus = bus;
         this.mdevs = mdevs;
         mdev = new MdevDirectory(mdevs, actions);
-        pci = new PciDirectory(bus, mdev);
+        pci = new PciDirectory(bus, mdev, actions);
         drivers = new DriverDirectories(bus, mdevs, actions);
     }
 

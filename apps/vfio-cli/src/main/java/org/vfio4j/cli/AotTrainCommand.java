@@ -5,8 +5,10 @@ import java.io.PrintWriter;
 import java.io.Writer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.Callable;
 import org.vfio4j.sys.Preload;
+import org.vfio4j.vfiouser.VfioUserServerOptions;
 import picocli.CommandLine.Command;
 
 /** What the JVM watches when the launcher makes its AOT cache: the classes that the usual commands load. */
@@ -22,7 +24,13 @@ final class AotTrainCommand implements Callable<Integer> {
             String socket = directory.resolve("disk.sock").toString();
             Main.run(nowhere, nowhere, "serve", "virtio-blk", "memory=1M", "--socket-path", socket, "--run", "exit 0");
             Main.run(nowhere, nowhere, "ls");
-            return Main.run(nowhere, nowhere, "demo", "--size", "4M", "--seconds", "0.2");
+            Main.run(nowhere, nowhere, "config", "check", "shipped:bluefield");
+            try (Machine machine = new Machine()) {
+                machine.add(new VirtioBlkKind().plan(Setting.parse(List.of("memory=1M"))))
+                        .serve(new Endpoint.AtPath(Path.of(socket)), VfioUserServerOptions.DEFAULTS);
+                String[] words = {"bench", "--socket-path", socket, "--seconds", "0.1", "--queue-depth", "4"};
+                return Main.run(nowhere, nowhere, words);
+            }
         } finally {
             Files.delete(directory);
         }

@@ -43,6 +43,11 @@ final class ControlClient {
         return ask(function, request.line(), Duration.ofMillis(request.timeoutMs()), err, hint);
     }
 
+    /** The same for the virtual functions of one. */
+    static ServerQuery.Found ask(ServerQuery.Found function, SriovRequest request, PrintWriter err, Hint hint) {
+        return ask(function, request.line(), Duration.ofMillis(request.timeoutMs()), err, hint);
+    }
+
     private static ServerQuery.Found ask(
             ServerQuery.Found function, String request, Duration wait, PrintWriter err, Hint hint) {
         JsonNode item = item(exchange(function.pid(), request, wait, err), hint);

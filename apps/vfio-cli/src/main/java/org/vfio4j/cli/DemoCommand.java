@@ -11,86 +11,86 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.concurrent.TimeUnit;
 import java.util.function.LongConsumer;
 import java.util.stream.Stream;
 import org.vfio4j.userspace.virtioblk.VirtioBlkDriver;
 import org.vfio4j.userspace.virtioblk.VirtioBlkOptions;
 import org.vfio4j.vfiouser.VfioUserClient;
 import org.vfio4j.vfiouser.VfioUserClientOptions;
-import org.vfio4j.vfiouser.VfioUserServerOptions;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
-/** The main job on an embedded default: a machine, its disks served, and a driver or a guest that uses them. */
+/** The main job on the shipped machine: its disks served, used, moved and taken over. */
 @Command(
         name = "demo",
-        description = "Serves two disks and uses them: with a driver in Java, or with a guest in QEMU.",
+        description = {
+            "Serves the disks of a DPU and uses them with a driver in Java; moves a guest that uses one to another server, and replaces"
+                    + " that server under it. Or lets a guest in QEMU use them."
+        },
         mixinStandardHelpOptions = true,
-        footer = {"", "Examples:", "  vfio demo", "  vfio demo --size 1G --seconds 5", "  vfio demo --vm"})
+        footer = {"", "Examples:", "  vfio demo", "  vfio demo --upgrades 50", "  vfio demo --vm"})
 final class DemoCommand implements Callable<Integer> {
 
-    private static final long FILE_BYTES = 64L << 20;
+    private static final long END_SECONDS = 5;
+    private static final int MAX_UPGRADES = 1000;
 
     @Spec
     @SuppressWarnings("NullAway.Init") // by picocli
     private CommandSpec spec;
 
-    @Option(names = "--size", paramLabel = "SIZE", description = "Of the disk in memory (default 256M).")
-    private String size = "256M";
+    @Option(names = "--seconds", paramLabel = "N", description = "How long to read at random (default 1).")
+    private double seconds = 1;
 
-    @Option(names = "--seconds", paramLabel = "N", description = "How long to read at random (default 2).")
-    private double seconds = 2;
+    @Option(
+            names = "--upgrades",
+            paramLabel = "N",
+            description = "How often to replace the server, 1 to 1000; from 2 on, how the times scatter (default 1).")
+    private int upgrades = 1;
 
     @Option(names = "--vm", description = "Let a virtual machine use the disks.")
     private boolean vm;
 
     @Override
     public Integer call() throws IOException, InterruptedException {
-        long sizeBytes = Sizes.parse("--size", size);
-        Optional<GuestDemo> guest = vm ? Optional.of(GuestDemo.find()) : Optional.empty();
-        Path directory = Files.createTempDirectory("vfio4j-demo");
-        Runtime.getRuntime().addShutdownHook(new Thread(() -> deleteQuietly(directory))); // for ^C
-        try (Machine machine = new Machine()) {
-            List<ServerState.Function> functions = serveDisks(machine, directory, sizeBytes);
-            PrintWriter out = spec.commandLine().getOut();
-            out.println("A machine with two PCI functions, bound to vfio-pci and served over vfio-user:");
-            out.println();
-            out.println(TreeText.of("pci0000:00", functions, TreeText.terminal()));
-            out.flush();
-            if (guest.isPresent()) {
-                guest.get().run(functions, out);
-            } else {
-                drive(functions, out);
-            }
-            printNext(out);
-            return ExitCode.OK;
-        } finally {
-            deleteTree(directory);
+        if (upgrades < 1 || upgrades > MAX_UPGRADES || !(seconds >= 0)) {
+            throw CliException.usage(
+                    "--upgrades " + upgrades + " is 1 to " + MAX_UPGRADES + ", --seconds " + seconds + " 0 or more",
+                    "vfio demo --help");
         }
-    }
-
-    private static List<ServerState.Function> serveDisks(Machine machine, Path directory, long sizeBytes)
-            throws IOException {
+        Optional<GuestDemo> guest = vm ? Optional.of(GuestDemo.find()) : Optional.empty();
+        PrintWriter out = spec.commandLine().getOut();
+        Path directory = Files.createTempDirectory("vfio4j-demo");
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> clearUp(directory))); // for signals
         Path image = directory.resolve("disk.img");
         try (RandomAccessFile file = new RandomAccessFile(image.toFile(), "rw")) {
-            file.setLength(Math.min(FILE_BYTES, sizeBytes));
+            file.setLength(DemoServer.DISK_BYTES);
         }
-        List<MachineFunction> disks = List.of(
-                machine.add(VirtioBlkKind.memory(sizeBytes, 1, "DEMO-MEMORY")),
-                machine.add(VirtioBlkKind.file(image, "DEMO-FILE")));
-        List<ServerState.Function> functions = new ArrayList<>();
-        for (MachineFunction disk : disks) {
-            Path socket = directory.resolve("disk" + functions.size() + ".sock");
-            disk.serve(new Endpoint.AtPath(socket), VfioUserServerOptions.DEFAULTS);
-            functions.add(disk.state());
+        try (DemoServer server = DemoServer.start(directory.resolve("1"), image, false)) {
+            ServerState state = server.awaitState();
+            out.println(
+                    "A BlueField-2 DPU that emulates two disks (SNAP); mlx5-vfio-pci has them, and they are served over vfio-user:");
+            out.println();
+            out.println("  $ " + server.process().line());
+            TreeText.of(state, TreeText.terminal()).lines().forEach(line -> out.println("  " + line));
+            out.println();
+            out.flush();
+            List<ServerState.Function> disks = DemoServer.disks(state);
+            if (guest.isPresent()) {
+                guest.get().run(disks, out);
+            } else {
+                drive(disks, out);
+                new DemoMove(directory, image, upgrades, out).run(server);
+            }
         }
-        return functions;
+        printNext(out);
+        return ExitCode.OK;
     }
 
     private void drive(List<ServerState.Function> functions, PrintWriter out) {
-        out.println("The virtio-blk driver in Java, over the vfio-user client, through shared memory:");
+        out.println("The virtio-blk driver in Java uses them over the vfio-user client, through shared memory:");
         out.println();
         Table table = new Table("  DISK", "SERIAL", "WORK", "REQUESTS", "RATE", "THROUGHPUT");
         for (ServerState.Function function : functions) {
@@ -158,14 +158,18 @@ final class DemoCommand implements Callable<Integer> {
         out.flush();
     }
 
-    private static void deleteQuietly(Path top) {
+    /** At the end of this process, whatever ends it. */
+    private static void clearUp(Path directory) {
+        List<ProcessHandle> children = ProcessHandle.current().children().toList();
+        children.forEach(ProcessHandle::destroy);
+        children.forEach(child -> child.onExit()
+                .completeOnTimeout(child, END_SECONDS, TimeUnit.SECONDS)
+                .join());
         try {
-            if (Files.exists(top)) {
-                deleteTree(top);
-            }
+            deleteTree(directory);
         } catch (IOException | UncheckedIOException e) {
             System.getLogger(DemoCommand.class.getName())
-                    .log(System.Logger.Level.DEBUG, "{0} stays: {1}", top, e.toString());
+                    .log(System.Logger.Level.DEBUG, "{0} stays: {1}", directory, e.toString());
         }
     }
 

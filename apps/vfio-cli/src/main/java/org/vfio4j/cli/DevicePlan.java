@@ -4,6 +4,7 @@ import java.util.List;
 import java.util.Optional;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.bus.PciBus;
+import org.vfio4j.devicemodel.SriovRole;
 import org.vfio4j.mlx5.SnapFunction;
 
 /** A device whose settings have been checked. */
@@ -16,6 +17,20 @@ interface DevicePlan {
      * @throws CliException with advice, when what it stands on cannot be opened
      */
     EmulatedDevice open(PciAddress address);
+
+    /**
+     * The same for a function that has to do with SR-IOV. Only for one that {@linkplain #virtualizes has} virtual functions.
+     *
+     * @param role with which functions, if they are its virtual ones, it does not close
+     */
+    default EmulatedDevice open(PciAddress address, SriovRole role) {
+        throw new IllegalStateException("no virtual functions of this kind");
+    }
+
+    /** Whether there are virtual functions of this kind. */
+    default boolean virtualizes() {
+        return false;
+    }
 
     /**
      * Everything that the device consists of, in the order in which it is plugged in: bridges before what is behind them. One

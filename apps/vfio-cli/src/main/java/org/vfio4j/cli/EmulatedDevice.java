@@ -1,6 +1,8 @@
 package org.vfio4j.cli;
 
+import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Supplier;
 import org.vfio4j.block.BlockBackend;
 import org.vfio4j.bus.PciFunction;
@@ -13,10 +15,23 @@ import org.vfio4j.bus.PciFunction;
  * @param function to be plugged into a bus
  * @param parts what closes with it, in this order
  * @param tuning what can be changed while it is used
+ * @param virtuals the virtual functions that it can have, which close after it
  */
 record EmulatedDevice(
-        String kind, Supplier<String> says, PciFunction function, List<AutoCloseable> parts, DeviceTuning tuning)
+        String kind,
+        Supplier<String> says,
+        PciFunction function,
+        List<AutoCloseable> parts,
+        DeviceTuning tuning,
+        List<Virtual> virtuals)
         implements AutoCloseable {
+
+    /**
+     * One of its virtual functions.
+     *
+     * @param socket where it is served while it is on; empty for nowhere
+     */
+    record Virtual(EmulatedDevice device, Optional<Path> socket) {}
 
     /** A device that stays as it is. */
     EmulatedDevice(String kind, String description, PciFunction function, List<AutoCloseable> parts) {
@@ -27,6 +42,12 @@ record EmulatedDevice(
     EmulatedDevice(
             String kind, String description, PciFunction function, List<AutoCloseable> parts, DeviceTuning tuning) {
         this(kind, () -> description, function, parts, tuning);
+    }
+
+    /** A device without virtual functions. */
+    EmulatedDevice(
+            String kind, Supplier<String> says, PciFunction function, List<AutoCloseable> parts, DeviceTuning tuning) {
+        this(kind, says, function, parts, tuning, List.of());
     }
 
     /** What it stands on, for people: {@code 512 MiB, memory}. */
@@ -44,11 +65,22 @@ record EmulatedDevice(
 
     /** The same, changed by other means. */
     EmulatedDevice withTuning(DeviceTuning other) {
-        return new EmulatedDevice(kind, says, function, parts, other);
+        return new EmulatedDevice(kind, says, function, parts, other, virtuals);
+    }
+
+    /** The same, which says something else of itself. */
+    EmulatedDevice withDescription(Supplier<String> other) {
+        return new EmulatedDevice(kind, other, function, parts, tuning, virtuals);
+    }
+
+    /** The same with virtual functions, which are its own from now on. */
+    EmulatedDevice withVirtuals(List<Virtual> functions) {
+        return new EmulatedDevice(kind, says, function, parts, tuning, List.copyOf(functions));
     }
 
     @Override
     public void close() {
         parts.forEach(Closing::quietly);
+        virtuals.forEach(virtual -> virtual.device().close());
     }
 }

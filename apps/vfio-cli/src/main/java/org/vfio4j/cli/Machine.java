@@ -42,6 +42,7 @@ final class Machine implements AutoCloseable {
     private final List<MachineFunction> functions = new CopyOnWriteArrayList<>();
     private final VfioUserServerOptions defaults;
     private final MdevHost mdevs;
+    private final MachineVirtuals virtuals;
     private volatile boolean takingOver;
     // Held while a function comes that a DPU emulates.
     private final Object growing = new Object();
@@ -67,6 +68,7 @@ final class Machine implements AutoCloseable {
     Machine(VfioPciOptions options, List<Path> facts, VfioUserServerOptions defaults) {
         this.defaults = defaults;
         mdevs = new MdevHost(registry, this::eventLoop, defaults);
+        virtuals = new MachineVirtuals(this, functions, defaults);
         bus.provide(VfioRegistry.class, registry);
         bus.provide(VfioPciOptions.class, options);
         if (!facts.isEmpty()) {
@@ -81,6 +83,11 @@ final class Machine implements AutoCloseable {
 
     PciBus bus() {
         return bus;
+    }
+
+    /** Its virtual functions. */
+    MachineVirtuals virtuals() {
+        return virtuals;
     }
 
     /** Its mediated devices. */
@@ -212,6 +219,7 @@ final class Machine implements AutoCloseable {
     void delete(MachineFunction function, Duration limit) {
         function.delete(limit);
         functions.remove(function);
+        virtuals.forgetGone();
     }
 
     /** @throws ErrnoException ENODEV when there is none */
@@ -237,10 +245,14 @@ final class Machine implements AutoCloseable {
 
     /** The functions that the parts of a device are about: they are served while it has its driver. */
     List<MachineFunction> dependents(PciDevice device) {
-        return functions.stream()
-                .filter(function ->
-                        function.part().filter(part -> isPartOf(part, device)).isPresent())
-                .toList();
+        List<MachineFunction> found = new ArrayList<>();
+        for (MachineFunction function : functions) {
+            if (function.part().filter(part -> isPartOf(part, device)).isPresent()) {
+                found.add(function);
+                found.addAll(virtuals.of(function.device()));
+            }
+        }
+        return found;
     }
 
     private static boolean isPartOf(BusDevice part, PciDevice device) {

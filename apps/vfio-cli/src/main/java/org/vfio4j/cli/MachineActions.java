@@ -41,6 +41,15 @@ record MachineActions(Machine machine, Runnable changed) implements SysfsActions
         }
     }
 
+    @Override
+    public void setNumVfs(PciDevice device, int count) {
+        function(device)
+                .ifPresentOrElse(
+                        function -> machine.virtuals().set(function, count, PciBus.FOREVER),
+                        () -> machine.bus().setNumVfs(device, count));
+        changed.run();
+    }
+
     // What is done to a part that is about a function is done to the function, which may be served.
     @Override
     public void bind(AuxiliaryDevice device, String driver) {

@@ -48,6 +48,7 @@ record MachineConfig(Options options, List<Device> devices, List<MdevParent> par
      * @param socketPath where it is served; empty for one that is not, or that says so itself
      * @param driver its driver; empty for the one that knows it best
      * @param emulatedBy the network function of the DPU that emulates it; empty for a device of its own
+     * @param numVfs how many of its virtual functions are on from the start
      */
     record Function(
             String where,
@@ -55,7 +56,8 @@ record MachineConfig(Options options, List<Device> devices, List<MdevParent> par
             DevicePlan plan,
             Optional<Path> socketPath,
             Optional<String> driver,
-            Optional<PciAddress> emulatedBy)
+            Optional<PciAddress> emulatedBy,
+            int numVfs)
             implements Device {}
 
     /** A parent of mdevs, and where in the file it stands. It is nowhere on the bus. */

@@ -20,6 +20,7 @@ import org.vfio4j.bus.PciAddress;
 import org.vfio4j.bus.PciBus;
 import org.vfio4j.bus.PciDevice;
 import org.vfio4j.bus.PciDriver;
+import org.vfio4j.bus.PciSriov;
 import org.vfio4j.devicemodel.DeviceStatistics;
 import org.vfio4j.devicemodel.FunctionState;
 import org.vfio4j.devicemodel.QueueSnapshot;
@@ -106,14 +107,38 @@ final class MachineFunction implements AutoCloseable {
         return new MachineFunction(tuned, plugged, machine, Placed.Use.VFIO, unplug, Optional.of(by));
     }
 
+    /**
+     * One that is a virtual function, and goes with its physical one.
+     *
+     * @param device its physical function's maker closes it
+     */
+    static MachineFunction virtual(
+            EmulatedDevice device, PciDevice plugged, Machine machine, MachineFunction physical) {
+        String of = "virtual function of " + physical.device + ", ";
+        EmulatedDevice described = device.withDescription(() -> of + device.description());
+        return new MachineFunction(described, plugged, machine, Placed.Use.VFIO, limit -> {}, physical.emulatedBy);
+    }
+
     PciDevice device() {
         return device;
+    }
+
+    /** One of the virtual functions that it can have. */
+    EmulatedDevice.Virtual virtual(int index) {
+        return emulated.virtuals().get(index);
+    }
+
+    /** Has the driver know the machine's VF token, if it is not served, which does that too. */
+    void showToken() {
+        if (!isServed() && vfio.isPresent()) {
+            open().close();
+        }
     }
 
     /** Opens it for the caller, who closes the file before the machine. */
     LocalDeviceFile open() {
         return vfio.orElseThrow(() -> new ErrnoException(ENODEV, "open " + device + ": it has no driver"))
-                .open();
+                .open(machine.virtuals().token(device));
     }
 
     /** Serves it from now on, whenever it has a driver; a machine that takes over serves nothing before it has. */
@@ -153,7 +178,7 @@ final class MachineFunction implements AutoCloseable {
             FunctionState state = functionState();
             state.suspend();
             try {
-                return MovingFunction.of(device.toString(), serving.handOver(limit), state.save());
+                return MovingFunction.of(device.toString(), serving.handOver(limit), state.save(), storages());
             } catch (RuntimeException e) {
                 state.resume();
                 throw e;
@@ -221,7 +246,8 @@ final class MachineFunction implements AutoCloseable {
                 .anyMatch(bar -> device.function().barMemory(bar.index()).isPresent())) {
             throw new ErrnoException(EOPNOTSUPP, "hand over " + device + ", whose doorbells its client has mapped");
         }
-        return device.function()
+        // Of what is emulated: one that a DPU emulates has its state from the host's view only through the DPU.
+        return emulated.function()
                 .platform(FunctionState.class)
                 .orElseThrow(() -> new ErrnoException(
                         EOPNOTSUPP, "hand over " + device + ": a " + emulated.kind() + " cannot be"));
@@ -326,9 +352,10 @@ final class MachineFunction implements AutoCloseable {
      * @throws ErrnoException EBUSY when a client has not let go: everything is as before then. ENODEV when it has no driver
      */
     void unbind(Duration limit) {
-        List<MachineFunction> all = new ArrayList<>(List.of(this));
+        List<MachineFunction> all = withVirtuals();
         all.addAll(machine.dependents(device));
         take("unbind", all, () -> takeAway(limit));
+        machine.virtuals().forgetGone();
     }
 
     /**
@@ -340,11 +367,18 @@ final class MachineFunction implements AutoCloseable {
         if (emulatedBy.isEmpty()) {
             throw new ErrnoException(EOPNOTSUPP, "delete " + device + ": no DPU emulates it");
         }
-        take("delete", List.of(this), () -> unplug.within(limit));
+        take("delete", withVirtuals(), () -> unplug.within(limit));
         service.ifPresent(s -> s.endpoint().close());
     }
 
-    private static void take(String what, List<MachineFunction> all, Runnable taking) {
+    private List<MachineFunction> withVirtuals() {
+        List<MachineFunction> all = new ArrayList<>(List.of(this));
+        all.addAll(machine.virtuals().of(device));
+        return all;
+    }
+
+    /** Has functions lose their driver: their clients are asked to let go. When that fails they are served as before. */
+    static void take(String what, List<MachineFunction> all, Runnable taking) {
         exclusively(what, all, () -> {
             all.forEach(MachineFunction::letGo);
             try {
@@ -467,7 +501,10 @@ final class MachineFunction implements AutoCloseable {
                 part.map(AuxiliaryDevice::name).orElse(""),
                 serving(),
                 served.flatMap(LocalDeviceFile::migrationState).map(Enum::name).orElse(""),
-                emulatedBy.map(PciAddress::toString).orElse(""));
+                emulatedBy.map(PciAddress::toString).orElse(""),
+                device.physicalFunction().map(PciDevice::toString).orElse(""),
+                device.sriov().map(PciSriov::numVfs).orElse(0),
+                device.sriov().map(PciSriov::totalVfs).orElse(0));
     }
 
     private String serving() {

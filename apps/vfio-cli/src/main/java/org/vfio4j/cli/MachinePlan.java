@@ -2,6 +2,7 @@ package org.vfio4j.cli;
 
 import java.util.List;
 import java.util.Optional;
+import org.vfio4j.bus.PciBus;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.vfiouser.VfioUserServerOptions;
 
@@ -51,9 +52,11 @@ record MachinePlan(MachineConfig config) implements ServePlan {
                     device.driver(),
                     Optional.empty()));
             device.socketPath().ifPresent(path -> Sockets.serve(function, path, server));
+            machine.virtuals().set(function, device.numVfs(), PciBus.FOREVER);
             return;
         }
         List<MachineFunction> functions = machine.addAll(device.plan(), device.address(), device.driver());
         device.socketPath().ifPresent(path -> Sockets.serve(functions.getFirst(), path, server));
+        machine.virtuals().set(functions.getFirst(), device.numVfs(), PciBus.FOREVER);
     }
 }

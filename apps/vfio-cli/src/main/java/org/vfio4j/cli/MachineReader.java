@@ -27,8 +27,9 @@ final class MachineReader {
     private static final List<String> TOP = List.of("apiVersion", "kind", "options", "devices");
     private static final List<String> OPTIONS = List.of("trust-client", "vfio-pci", "facts", "sysfs", "sysfs-fuse");
     private static final List<String> OF_BRIDGE = List.of("bridge", "address", "id", "buses", "behind");
-    private static final List<String> OF_DEVICE =
-            List.of("device", "address", "settings", "socket-path", "driver", "emulated-by");
+    private static final List<String> OF_DEVICE = List.of(
+            "device", "address", "settings", "socket-path", "driver", "emulated-by", "virtual-functions", "numvfs");
+    private static final List<String> OF_VIRTUAL = List.of("settings", "socket-path");
     private static final List<String> OF_PARENT = List.of("device", "settings");
 
     private static final Pattern BUSES = Pattern.compile("([0-9a-fA-F]{1,2})(?:-([0-9a-fA-F]{1,2}))?");
@@ -158,7 +159,15 @@ final class MachineReader {
 
     private void function(YamlValue value, Map<String, YamlValue> keys, Optional<MachineConfig.Bridge> upstream) {
         PciAddress address = address(value, keys, upstream);
-        DevicePlan plan = plan(required(value, keys, "device"), Optional.ofNullable(keys.get("settings")), kinds::plan);
+        YamlValue kind = required(value, keys, "device");
+        DevicePlan alone = plan(kind, Optional.ofNullable(keys.get("settings")), kinds::plan);
+        List<SriovPlan.Part> virtuals = find(keys, "virtual-functions")
+                .map(list -> virtuals(list, kind, alone))
+                .orElse(List.of());
+        DevicePlan plan = virtuals.isEmpty() ? alone : new SriovPlan(alone, virtuals);
+        int numVfs = find(keys, "numvfs")
+                .map(count -> numVfs(count, virtuals.size()))
+                .orElse(0);
         YamlValue place = required(value, keys, "address");
         List<PciAddress> places = places(place, plan, address);
         places.forEach(each -> planned(place, upstream, () -> bus.add(each), each));
@@ -175,7 +184,31 @@ final class MachineReader {
                 plan,
                 Optional.ofNullable(socket).map(path -> Path.of(path.text())),
                 Optional.ofNullable(keys.get("driver")).map(driver -> driver.word("driver")),
-                Optional.ofNullable(keys.get("emulated-by")).map(by -> emulatedBy(by, plan))));
+                Optional.ofNullable(keys.get("emulated-by")).map(by -> emulatedBy(by, plan)),
+                numVfs));
+    }
+
+    private List<SriovPlan.Part> virtuals(YamlValue list, YamlValue kind, DevicePlan physical) {
+        if (!physical.virtualizes()) {
+            throw list.wrong("virtual-functions: " + kind.text() + " has none");
+        }
+        return list.list().stream().map(each -> virtual(each, kind)).toList();
+    }
+
+    private SriovPlan.Part virtual(YamlValue value, YamlValue kind) {
+        Map<String, YamlValue> keys = value.map(OF_VIRTUAL);
+        DevicePlan plan = plan(kind, Optional.ofNullable(keys.get("settings")), kinds::plan);
+        Optional<YamlValue> socket = find(keys, "socket-path");
+        socket.ifPresent(path -> checkSocket(path, plan));
+        return new SriovPlan.Part(plan, socket.map(path -> Path.of(path.text())));
+    }
+
+    private static int numVfs(YamlValue count, int total) {
+        String text = count.word("numvfs");
+        if (!text.matches("\\d{1,5}") || Integer.parseInt(text) > total) {
+            throw count.wrong("numvfs " + text + ": the limits are 0 and " + total + ", the virtual-functions here");
+        }
+        return Integer.parseInt(text);
     }
 
     private static List<PciAddress> places(YamlValue place, DevicePlan plan, PciAddress address) {

@@ -29,6 +29,7 @@ public final class Main {
             LimitCommand.class,
             UpgradeCommand.class,
             SnapCommand.class,
+            SriovCommand.class,
             ConfigCommand.class,
             MdevCommand.class,
             DriversCommand.class,

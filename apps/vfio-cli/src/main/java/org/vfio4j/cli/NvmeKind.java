@@ -14,6 +14,7 @@ import org.vfio4j.bus.PciAddress;
 import org.vfio4j.devicemodel.DeviceLimits;
 import org.vfio4j.devicemodel.DeviceRecorder;
 import org.vfio4j.devicemodel.QueuePolling;
+import org.vfio4j.devicemodel.SriovRole;
 import org.vfio4j.mlx5.SnapFunction;
 import org.vfio4j.nvme.NamespaceOptions;
 import org.vfio4j.nvme.Nvme;
@@ -152,7 +153,17 @@ final class NvmeKind implements DeviceKind {
         }
 
         @Override
+        public boolean virtualizes() {
+            return true;
+        }
+
+        @Override
         public EmulatedDevice open(PciAddress address) {
+            return open(address, SriovRole.NONE);
+        }
+
+        @Override
+        public EmulatedDevice open(PciAddress address, SriovRole role) {
             List<AutoCloseable> parts = new ArrayList<>();
             try {
                 List<BlockBackend> backends = new ArrayList<>();
@@ -161,7 +172,7 @@ final class NvmeKind implements DeviceKind {
                     parts.add(backend);
                     backends.add(backend);
                 }
-                Nvme nvme = build(backends, address);
+                Nvme nvme = build(backends, address, role);
                 parts.addFirst(nvme);
                 return new EmulatedDevice(
                         NAME,
@@ -175,7 +186,7 @@ final class NvmeKind implements DeviceKind {
             }
         }
 
-        private Nvme build(List<BlockBackend> backends, PciAddress address) {
+        private Nvme build(List<BlockBackend> backends, PciAddress address, SriovRole role) {
             try {
                 Nvme.Builder builder = Nvme.builder(identity(address))
                         .name(NAME + "-" + address)
@@ -184,7 +195,8 @@ final class NvmeKind implements DeviceKind {
                         .cpus(cpus)
                         .limits(iops, bandwidth)
                         .slowNs(slowNs)
-                        .poll(polling);
+                        .poll(polling)
+                        .sriov(role);
                 for (BlockBackend backend : backends) {
                     builder.namespace(new NamespaceOptions(backend, blockBytes, Optional.empty()));
                 }

@@ -37,6 +37,7 @@ final class QueueLoad implements BenchCompletion {
     private long nextBlock;
     private boolean ending;
     private long nowNs;
+    private long longestGapNs;
 
     /**
      * @param buffer where in the disk's memory there are {@code load.depth()} blocks for its data
@@ -67,6 +68,11 @@ final class QueueLoad implements BenchCompletion {
         return latencies;
     }
 
+    /** The longest time between two looks that found completions, of the last run. */
+    long longestGapNs() {
+        return longestGapNs;
+    }
+
     /**
      * Keeps the requests in flight for a while, and waits for the last ones.
      *
@@ -75,6 +81,7 @@ final class QueueLoad implements BenchCompletion {
      */
     long run(long durationNs, AtomicBoolean stop) {
         latencies.clear();
+        longestGapNs = 0;
         long begin = System.nanoTime();
         long lastSeen = begin;
         ending = false;
@@ -87,6 +94,7 @@ final class QueueLoad implements BenchCompletion {
         while (queue.inFlight() > 0) {
             if (queue.hasCompletions()) {
                 nowNs = System.nanoTime();
+                longestGapNs = Math.max(longestGapNs, nowNs - lastSeen);
                 lastSeen = nowNs;
                 ending = nowNs - begin >= durationNs || stop.getPlain();
                 idlePasses = 0;

@@ -211,6 +211,11 @@ final class ServeCommand implements Callable<Integer> {
         if (fuseDirectory(plan).isPresent()) {
             return Optional.of("its --sysfs-fuse is its own");
         }
+        boolean virtual = machine.functions().stream()
+                .anyMatch(function -> function.device().physicalFunction().isPresent());
+        if (virtual) {
+            return Optional.of("its virtual functions cannot be handed over: vfio sriov ID 0");
+        }
         return machine.mdevs().bus().parents().isEmpty()
                 ? Optional.empty()
                 : Optional.of("its mediated devices cannot be handed over");

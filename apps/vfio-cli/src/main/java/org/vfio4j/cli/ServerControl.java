@@ -25,7 +25,7 @@ import tools.jackson.core.JacksonException;
 
 /**
  * What other processes of the user can see of a serving process and ask of it: its state in a file, always the newest, and the
- * requests of {@link ControlRequest}, {@link TuneRequest}, {@link MdevRequest} and {@link SnapRequest}. Any thread may call it.
+ * requests of {@link ControlRequest}, {@link TuneRequest}, {@link MdevRequest}, {@link SnapRequest} and {@link SriovRequest}. Any thread may call it.
  */
 final class ServerControl implements AutoCloseable {
 
@@ -119,6 +119,12 @@ final class ServerControl implements AutoCloseable {
             if (tune.isPresent()) {
                 MachineFunction function = function(tune.get().address());
                 tune.get().perform(function.tuning());
+                return changed(function);
+            }
+            Optional<SriovRequest> sriov = SriovRequest.find(line);
+            if (sriov.isPresent()) {
+                MachineFunction function = function(sriov.get().address());
+                sriov.get().perform(machine, function);
                 return changed(function);
             }
             Optional<SnapRequest> snap = SnapRequest.find(line);

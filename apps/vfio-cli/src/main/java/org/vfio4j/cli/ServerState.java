@@ -43,6 +43,9 @@ record ServerState(
      * @param serving {@link #AT_PATH}, {@link #INHERITED} or {@link #UNSERVED}
      * @param migrationState as {@code RUNNING}, empty when it cannot migrate
      * @param emulatedBy the network function of the DPU that emulates it, empty for none
+     * @param physicalFunction of which it is a virtual function, empty for none
+     * @param numVfs how many virtual functions of it are on
+     * @param totalVfs how many there can be
      */
     record Function(
             String address,
@@ -62,7 +65,10 @@ record ServerState(
             String auxiliary,
             String serving,
             String migrationState,
-            String emulatedBy) {
+            String emulatedBy,
+            String physicalFunction,
+            int numVfs,
+            int totalVfs) {
 
         static final String AT_PATH = "path";
         static final String INHERITED = "inherited";
@@ -90,7 +96,8 @@ record ServerState(
             json.endArray().field("migration", migration);
             json.field("parent", parent).field("auxiliary", auxiliary);
             json.field("serving", serving).field("migrationState", migrationState);
-            json.field("emulatedBy", emulatedBy);
+            json.field("emulatedBy", emulatedBy).field("physicalFunction", physicalFunction);
+            json.field("numVfs", numVfs).field("totalVfs", totalVfs);
             json.end();
         }
     }

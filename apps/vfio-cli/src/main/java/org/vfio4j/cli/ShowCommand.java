@@ -94,6 +94,12 @@ final class ShowCommand implements Runnable {
         if (!f.emulatedBy().isEmpty()) {
             out.println("  emulated by " + f.emulatedBy());
         }
+        if (!f.physicalFunction().isEmpty()) {
+            out.println("  virtual function of " + f.physicalFunction());
+        }
+        if (f.totalVfs() > 0) {
+            out.println("  " + f.numVfs() + " of " + f.totalVfs() + " virtual functions are on");
+        }
         String override = f.driverOverride().isEmpty() ? "none" : f.driverOverride();
         out.println(
                 "  driver_override " + override + ", VFIO drivers that match: " + String.join(", ", f.candidates()));

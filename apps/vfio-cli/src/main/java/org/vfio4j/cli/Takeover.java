@@ -124,7 +124,7 @@ final class Takeover implements AutoCloseable {
             say(UpgradeSource.READY);
             long since = receive(moving);
             List<MachineFunction> taken = new ArrayList<>();
-            machine.functions().forEach(function -> function.storages().forEach(BlockBackend::claim));
+            claim(machine, moving);
             for (MovingFunction each : moving) {
                 MachineFunction function = find(machine, each.address());
                 function.takeOver(each);
@@ -171,6 +171,19 @@ final class Takeover implements AutoCloseable {
             }
         }
         return head.getLong();
+    }
+
+    /** What the other process had, and not what it had open for a function that is to come. */
+    private static void claim(Machine machine, List<MovingFunction> moving) {
+        for (MachineFunction function : machine.functions()) {
+            String address = function.device().toString();
+            moving.stream()
+                    .filter(each -> each.address().equals(address))
+                    .findFirst()
+                    .ifPresentOrElse(
+                            each -> each.claim(function.storages()),
+                            () -> function.storages().forEach(BlockBackend::claim));
+        }
     }
 
     private static MachineFunction find(Machine machine, String address) {

@@ -106,6 +106,8 @@ final class UpgradeSource implements ControlSocket.Conversation {
         expect(channel, READY, START_LIMIT);
         List<MachineFunction> stopped = new ArrayList<>();
         List<MovingFunction> moving = new ArrayList<>();
+        List<BlockBackend> claimed =
+                storages().stream().filter(BlockBackend::isClaimed).toList();
         boolean left = false;
         try {
             long since = System.nanoTime();
@@ -113,7 +115,7 @@ final class UpgradeSource implements ControlSocket.Conversation {
                 moving.add(function.handOver(BUSY_LIMIT));
                 stopped.add(function);
             }
-            storages().forEach(BlockBackend::release);
+            claimed.forEach(BlockBackend::release);
             send(channel, since, moving);
             expect(channel, PREPARED, SWITCH_LIMIT);
             // A word that cannot be sent has reached nobody.
@@ -127,7 +129,7 @@ final class UpgradeSource implements ControlSocket.Conversation {
                 gone.run();
             } else {
                 stopped.forEach(MachineFunction::goOn);
-                claimAgain();
+                claimAgain(claimed);
             }
         }
     }
@@ -191,9 +193,9 @@ final class UpgradeSource implements ControlSocket.Conversation {
     }
 
     /** The other process may need a moment to end. */
-    private void claimAgain() {
+    private static void claimAgain(List<BlockBackend> storages) {
         long deadline = System.nanoTime() + SWITCH_LIMIT.toNanos();
-        for (BlockBackend storage : storages()) {
+        for (BlockBackend storage : storages) {
             while (!claims(storage)) {
                 if (System.nanoTime() - deadline > 0) {
                     LOG.log(Level.WARNING, "{0} is used without a lock from now on", storage.describe());

@@ -13,6 +13,7 @@ import org.vfio4j.bus.PciAddress;
 import org.vfio4j.devicemodel.DeviceLimits;
 import org.vfio4j.devicemodel.DeviceRecorder;
 import org.vfio4j.devicemodel.QueuePolling;
+import org.vfio4j.devicemodel.SriovRole;
 import org.vfio4j.mlx5.SnapFunction;
 import org.vfio4j.sys.Cpus;
 import org.vfio4j.sys.Errno;
@@ -148,10 +149,20 @@ final class VirtioBlkKind implements DeviceKind {
         }
 
         @Override
+        public boolean virtualizes() {
+            return true;
+        }
+
+        @Override
         public EmulatedDevice open(PciAddress address) {
+            return open(address, SriovRole.NONE);
+        }
+
+        @Override
+        public EmulatedDevice open(PciAddress address, SriovRole role) {
             BlockBackend backend = openStorage(address);
             try {
-                VirtioBlk disk = build(backend, NAME + "-" + address);
+                VirtioBlk disk = build(backend, NAME + "-" + address, role);
                 return new EmulatedDevice(
                         NAME,
                         () -> describe(backend, disk),
@@ -164,7 +175,7 @@ final class VirtioBlkKind implements DeviceKind {
             }
         }
 
-        private VirtioBlk build(BlockBackend backend, String name) {
+        private VirtioBlk build(BlockBackend backend, String name, SriovRole role) {
             VirtioBlk.Builder builder = VirtioBlk.builder(backend)
                     .name(name)
                     .serial(serial)
@@ -174,7 +185,8 @@ final class VirtioBlkKind implements DeviceKind {
                     .cpus(cpus)
                     .limits(iops, bandwidth)
                     .poll(polling)
-                    .slowNs(slowNs);
+                    .slowNs(slowNs)
+                    .sriov(role);
             return (readOnly ? builder.readOnly() : builder).build();
         }
 

@@ -64,7 +64,10 @@ class JsonWriterTest {
                 "mlx5_core.vfio_pci.8",
                 ServerState.Function.AT_PATH,
                 "RUNNING",
-                "0000:07:00.0");
+                "0000:07:00.0",
+                "0000:00:01.0",
+                2,
+                4);
         ServerState state = new ServerState(
                 7,
                 "/run/pci",

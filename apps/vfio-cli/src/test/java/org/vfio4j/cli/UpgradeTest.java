@@ -11,10 +11,15 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.BiConsumer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.vfio4j.block.BlockBackend;
+import org.vfio4j.block.FileBackend;
+import org.vfio4j.block.FileCaching;
+import org.vfio4j.block.FileIoMode;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.UnixSocket;
@@ -128,6 +133,41 @@ class UpgradeTest {
         }
     }
 
+    /** One disk of a DPU in memory, and one in a file that another server has still: it goes on having it. */
+    @Test
+    void theDisksOfADpuGoOver() throws Exception {
+        Path image = Files.write(directory.resolve("disk.img"), new byte[1 << 20]);
+        String text = MachineFile.read("shipped:bluefield")
+                .text()
+                .replaceFirst("( *)memory: 64M", "$1file: " + image + "\n$1incoming: true")
+                .replace("snap-0.sock", directory.resolve("c").toString())
+                .replace("snap-1.sock", directory.resolve("d").toString());
+        BiConsumer<Machine, Storage> dpu =
+                (machine, storage) -> new MachinePlan(new MachineReader(new DeviceKinds(storage)).read("m.yaml", text))
+                        .plugInto(machine, VfioUserServerOptions.DEFAULTS);
+        now.close();
+        now = new Machine();
+        try (BlockBackend elsewhere = FileBackend.open(image, false, FileIoMode.SYNC, FileCaching.PAGE_CACHE)) {
+            dpu.accept(now, Storage.ANEW);
+            try (VfioUserClient client = connect("d");
+                    VirtioBlkDriver driver = disk(client)) {
+                DiskExercise exercise = new DiskExercise(driver);
+                exercise.fill(at -> {});
+                upgrade(dpu);
+                exercise.verify(at -> {});
+            }
+            assertThat(elsewhere.isClaimed()).isTrue();
+        }
+        assertThat(gone).hasValue(1);
+        // Its time has come.
+        try (VfioUserClient client = connect("c");
+                VirtioBlkDriver driver = disk(client)) {
+            DiskExercise exercise = new DiskExercise(driver);
+            exercise.fill(at -> {});
+            exercise.verify(at -> {});
+        }
+    }
+
     /** What a process that takes over does, up to a step, and then nothing more. */
     private static void receiveUntil(FdChannel channel, int step) {
         channel.receive(1 << 20, LIMIT_NS).close();
@@ -150,12 +190,16 @@ class UpgradeTest {
     }
 
     private void upgrade(String first) throws InterruptedException {
+        upgrade((machine, storage) -> plug(machine, storage, first));
+    }
+
+    private void upgrade(BiConsumer<Machine, Storage> plug) throws InterruptedException {
         UnixSocket.Pair pair = UnixSocket.pair();
         Thread giving = give(pair);
         Machine next = new Machine();
         try (Takeover takeover = Takeover.over(new FdChannel(pair.second()))) {
             next.setTakingOver(true);
-            plug(next, takeover.storage(), first);
+            plug.accept(next, takeover.storage());
             takeover.finish(next);
         } catch (RuntimeException e) {
             next.close();

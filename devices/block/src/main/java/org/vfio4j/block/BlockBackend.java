@@ -44,6 +44,11 @@ public interface BlockBackend extends AutoCloseable {
     /** Takes the claim back: another process may have it, which this one gives way to. Its queues are idle. */
     default void release() {}
 
+    /** Whether this process has it: storage that only one process can have at all, always. */
+    default boolean isClaimed() {
+        return true;
+    }
+
     /** Memory that it is all in, for another process to go on with; a duplicate, the caller's. Empty for other storage. */
     default Optional<Fd> shareMemory() {
         return Optional.empty();

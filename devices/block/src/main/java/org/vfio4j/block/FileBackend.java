@@ -25,6 +25,7 @@ public final class FileBackend implements BlockBackend {
     private final FileIoMode mode;
     private final IntFunction<IoUring> rings;
     private volatile boolean uring;
+    private volatile boolean claimed;
 
     private FileBackend(FileTarget target, FileStat stat, FileIoMode mode, IntFunction<IoUring> rings) {
         this.target = target;
@@ -149,10 +150,17 @@ public final class FileBackend implements BlockBackend {
             throw new ErrnoException(EBUSY, "lock " + target.path + ", which another server has");
         }
         ErrnoException.check(locked, "lock " + target.path);
+        claimed = true;
+    }
+
+    @Override
+    public boolean isClaimed() {
+        return claimed;
     }
 
     @Override
     public void release() {
+        claimed = false;
         ErrnoException.check(FileIo.flock(target.file, FileIo.LOCK_UN), "unlock " + target.path);
     }
 

@@ -25,6 +25,7 @@ import org.vfio4j.devicemodel.EmulatedFunctionBuilder;
 import org.vfio4j.devicemodel.FunctionState;
 import org.vfio4j.devicemodel.QueuePolling;
 import org.vfio4j.devicemodel.QueueThreads;
+import org.vfio4j.devicemodel.SriovRole;
 import org.vfio4j.sys.Cpus;
 import org.vfio4j.sys.ErrnoException;
 
@@ -88,13 +89,13 @@ public final class Nvme implements DeviceModel, AutoCloseable {
         EmulatedFunctionBuilder builder = new EmulatedFunctionBuilder(PCI_VENDOR_ID_MELLANOX, PCI_DEVICE_ID_NVME_SNAP)
                 .subsystem(PCI_VENDOR_ID_MELLANOX, 0)
                 .classCode(CLASS_STORAGE_EXPRESS, 0)
-                .intx()
                 .bar(new PciBar(REGISTER_BAR, REGISTER_BAR_BYTES, PciBar.Kind.MEM64, false), new RegisterBar())
                 .msix(vectors, MSIX_BAR)
                 .powerManagement()
                 .pciExpress()
                 .platform(FunctionState.class, new NvmeFunctionState(this))
                 .platform(DeviceStatistics.class, statistics);
+        parts.sriov.addTo(builder, PCI_DEVICE_ID_NVME_SNAP);
         if (parts.mappable) {
             builder.barMemory(REGISTER_BAR, doorbells.memory());
         }
@@ -404,6 +405,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
         private long requestsPerSecond;
         private long bytesPerSecond;
         private long slowNs = DeviceRecorder.DEFAULT_SLOW_NS;
+        private SriovRole sriov = SriovRole.NONE;
 
         private Builder(NvmeIdentity identity) {
             handler = parts -> new AdminCommands(
@@ -481,6 +483,17 @@ public final class Nvme implements DeviceModel, AutoCloseable {
         /** How long a command may take before it counts as slow; {@link Long#MAX_VALUE} for without end. */
         public Builder slowNs(long limit) {
             slowNs = limit;
+            return this;
+        }
+
+        /**
+         * What it has to do with SR-IOV; nothing if not said. A virtual function is a controller of its own, with its own namespaces and
+         * NVM subsystem.
+         *
+         * @param role virtual functions of one controller have as many queue pairs as each other
+         */
+        public Builder sriov(SriovRole role) {
+            sriov = role;
             return this;
         }
 

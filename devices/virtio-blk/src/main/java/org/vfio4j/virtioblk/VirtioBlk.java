@@ -14,8 +14,8 @@ import org.vfio4j.devicemodel.DeviceLimits;
 import org.vfio4j.devicemodel.DeviceRecorder;
 import org.vfio4j.devicemodel.QueuePolling;
 import org.vfio4j.devicemodel.QueueSnapshot;
+import org.vfio4j.devicemodel.SriovRole;
 import org.vfio4j.sys.Cpus;
-import org.vfio4j.virtio.SriovRole;
 import org.vfio4j.virtio.VirtioDevice;
 import org.vfio4j.virtio.VirtioPciFunction;
 import org.vfio4j.virtio.VirtioRequests;
@@ -215,19 +215,13 @@ public final class VirtioBlk implements AutoCloseable {
             return this;
         }
 
-        /** It is a virtual function of another. */
-        public Builder virtualFunction() {
-            sriov = SriovRole.VIRTUAL;
-            return this;
-        }
-
         /**
-         * It has virtual functions.
+         * What it has to do with SR-IOV; nothing if not said.
          *
-         * @param disks what they are, each built as {@link #virtualFunction} and with as many queues as the others; the caller closes them, after this one
+         * @param role virtual functions of one disk have as many queues as each other
          */
-        public Builder virtualFunctions(List<VirtioBlk> disks) {
-            sriov = SriovRole.physical(disks.stream().map(VirtioBlk::function).toList());
+        public Builder sriov(SriovRole role) {
+            sriov = role;
             return this;
         }
 

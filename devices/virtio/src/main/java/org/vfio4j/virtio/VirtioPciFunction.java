@@ -2,6 +2,7 @@ package org.vfio4j.virtio;
 
 import static org.vfio4j.virtio.VirtioConfig.VIRTIO_CONFIG_S_NEEDS_RESET;
 import static org.vfio4j.virtio.VirtioConfig.VIRTIO_F_ACCESS_PLATFORM;
+import static org.vfio4j.virtio.VirtioConfig.VIRTIO_F_SR_IOV;
 import static org.vfio4j.virtio.VirtioConfig.VIRTIO_F_VERSION_1;
 import static org.vfio4j.virtio.VirtioConfig.VIRTIO_RING_F_EVENT_IDX;
 import static org.vfio4j.virtio.VirtioConfig.VIRTIO_RING_F_INDIRECT_DESC;
@@ -28,6 +29,7 @@ import org.vfio4j.devicemodel.FunctionState;
 import org.vfio4j.devicemodel.QueuePolling;
 import org.vfio4j.devicemodel.QueueThreads;
 import org.vfio4j.devicemodel.Register;
+import org.vfio4j.devicemodel.SriovRole;
 
 /**
  * A virtio device on the PCI transport (Virtual I/O Device 1.2, 4.1), modern only. Called by the function's thread.
@@ -87,7 +89,8 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
     public VirtioPciFunction(VirtioDevice device, QueuePolling polling, SriovRole role) {
         this.device = device;
         statistics = new DeviceRecorder(device.name(), device.queueCount(), device.slowNs(), this::cpuNs);
-        long features = device.features() | TRANSPORT_FEATURES | role.features();
+        long ofRole = role instanceof SriovRole.Physical ? 1L << VIRTIO_F_SR_IOV : 0;
+        long features = device.features() | TRANSPORT_FEATURES | ofRole;
         shape = new VirtioState.Shape(device.virtioId(), device.queueCount(), device.maxQueueSize(), features);
         int vectors = device.queueCount() + 1;
         EmulatedFunctionBuilder builder = new EmulatedFunctionBuilder(

@@ -16,6 +16,7 @@ import org.vfio4j.bluefield.Bluefield;
 import org.vfio4j.bluefield.SnapBackend;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.bus.PciBus;
+import org.vfio4j.devicemodel.SriovRole;
 import org.vfio4j.mlx5.SnapFunction;
 import org.vfio4j.mlx5core.Mlx5CoreDriver;
 import org.vfio4j.nvme.NamespaceOptions;
@@ -75,13 +76,14 @@ final class Host implements AutoCloseable {
                 .map(each -> VirtioBlk.builder(each)
                         .queues(2)
                         .queueSize(64)
-                        .virtualFunction()
+                        .sriov(SriovRole.VIRTUAL)
                         .build())
                 .toList();
         VirtioBlk disk = VirtioBlk.builder(storage)
                 .queues(2)
                 .queueSize(64)
-                .virtualFunctions(virtuals)
+                .sriov(SriovRole.physical(
+                        virtuals.stream().map(VirtioBlk::function).toList()))
                 .build();
         disks.add(disk);
         disks.addAll(virtuals);

@@ -287,12 +287,20 @@ final class DriverRing {
         allowInterrupts();
         // The device stores its index and then loads our wish; we store our wish and then load its index.
         RawMemory.fullFence();
-        if (pending() == 0) {
-            int fd = interrupt.get().value();
-            Poll.poll(fd, Poll.POLLIN, timeoutNs);
-            EventFd.drain(fd);
-        }
+        boolean completed = awaitInterrupt(interrupt.get().value(), timeoutNs);
         suppressInterrupts();
+        return completed;
+    }
+
+    private boolean awaitInterrupt(int fd, long timeoutNs) {
+        long start = System.nanoTime();
+        long left = timeoutNs;
+        while (pending() == 0 && left > 0) {
+            // A signal whose completion was found before it came ends the wait at once, and is taken then.
+            Poll.poll(fd, Poll.POLLIN, left);
+            EventFd.drain(fd);
+            left = timeoutNs - (System.nanoTime() - start);
+        }
         return pending() != 0;
     }
 

@@ -200,7 +200,7 @@ public final class VirtioBlkQueue {
     /**
      * Waits until something has completed.
      *
-     * @return whether something has; not necessarily when it returns early
+     * @return whether something has
      * @throws ErrnoException EPROTO when the device breaks the queue's rules
      */
     public boolean await(long timeoutNs) {

@@ -11,12 +11,14 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.sys.EventFd;
 
 /** Virtual I/O Device 1.2, 2.7 and 5.2.6: requests, notifications and interrupts. */
 class RequestTest {
@@ -160,6 +162,26 @@ class RequestTest {
         device.join();
         queue.poll(this::record);
         assertThat(done).containsExactly(5);
+    }
+
+    /** The interrupt of a completion that was found by looking is still to be taken when the next wait begins. */
+    @Test
+    void sleepsOnAfterAnInterruptThatIsOld() throws InterruptedException {
+        VirtioBlkQueue queue = open().queue(0);
+        disk.deaf = true;
+        queue.read(0, 0, 512, 5);
+        queue.kick();
+        EventFd.signal(disk.vectors.get(0).value());
+        assertThat(queue.await(1_000_000)).isFalse();
+        EventFd.signal(disk.vectors.get(0).value());
+        disk.deaf = false;
+        Thread device = new Thread(() -> {
+            LockSupport.parkNanos(20_000_000);
+            disk.serve(disk.queue(0));
+        });
+        device.start();
+        assertThat(queue.await(5_000_000_000L)).isTrue();
+        device.join();
     }
 
     @Test

@@ -1,13 +1,9 @@
-package org.vfio4j.virtio;
-
-import static org.vfio4j.virtio.VirtioConfig.VIRTIO_F_SR_IOV;
+package org.vfio4j.devicemodel;
 
 import java.util.List;
 import org.vfio4j.bus.PciFunction;
-import org.vfio4j.devicemodel.EmulatedFunctionBuilder;
-import org.vfio4j.devicemodel.VirtualFunctions;
 
-/** What a function has to do with SR-IOV (PCI Express Base 6.0, 9; virtio 1.2, 6: VIRTIO_F_SR_IOV). */
+/** What an emulated function has to do with SR-IOV (PCI Express Base 6.0, 9). */
 public sealed interface SriovRole {
 
     /** Nothing. */
@@ -17,26 +13,19 @@ public sealed interface SriovRole {
     SriovRole VIRTUAL = new Virtual();
 
     /**
-     * It has virtual functions, of its own kind.
+     * It has virtual functions, of its own kind. They are right behind it on the bus.
      *
      * @param functions at least one, all with the same BARs; their maker closes them
      */
-    static SriovRole physical(List<PciFunction> functions) {
+    static SriovRole physical(List<? extends PciFunction> functions) {
         return new Physical(List.copyOf(functions));
     }
 
-    /** What it offers besides. */
-    long features();
-
+    /** Gives a function that is built what belongs to its role. */
     void addTo(EmulatedFunctionBuilder builder, int deviceId);
 
     /** See {@link #NONE}. */
     record None() implements SriovRole {
-        @Override
-        public long features() {
-            return 0;
-        }
-
         @Override
         public void addTo(EmulatedFunctionBuilder builder, int deviceId) {
             builder.intx();
@@ -46,23 +35,13 @@ public sealed interface SriovRole {
     /** See {@link #VIRTUAL}. */
     record Virtual() implements SriovRole {
         @Override
-        public long features() {
-            return 0;
-        }
-
-        @Override
         public void addTo(EmulatedFunctionBuilder builder, int deviceId) {
             builder.virtualFunction();
         }
     }
 
-    /** See {@link #physical}. They are right behind it on the bus. */
+    /** See {@link #physical}. */
     record Physical(List<PciFunction> functions) implements SriovRole {
-        @Override
-        public long features() {
-            return 1L << VIRTIO_F_SR_IOV;
-        }
-
         @Override
         public void addTo(EmulatedFunctionBuilder builder, int deviceId) {
             builder.intx()
