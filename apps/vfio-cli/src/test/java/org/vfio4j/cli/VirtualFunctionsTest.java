@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -35,7 +36,7 @@ class VirtualFunctionsTest {
     @TempDir
     private Path directory;
 
-    private ServerControl control = ServerControl.start(machine, own, own.sysfs(), channel -> {});
+    private ServerControl control = ServerControl.start(machine, own, own.sysfs(), line -> Optional.empty());
 
     @BeforeEach
     void serve() {

@@ -91,6 +91,11 @@ public final class TrackedBackend implements BlockBackend {
     }
 
     @Override
+    public boolean isClaimed() {
+        return inner.isClaimed();
+    }
+
+    @Override
     public void release() {
         inner.release();
     }
