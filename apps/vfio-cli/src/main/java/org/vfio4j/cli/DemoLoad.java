@@ -70,8 +70,7 @@ final class DemoLoad implements AutoCloseable {
             long elapsedNs = begun.get();
             return new Result(load.latencies().count(), elapsedNs, load.longestGapNs());
         } catch (ExecutionException e) {
-            throw new CliException(
-                    ExitCode.FAILED, "the driver: " + e.getMessage(), "vfio demo");
+            throw new CliException(ExitCode.FAILED, "the driver: " + e.getMessage(), "vfio demo");
         }
     }
 
