@@ -16,6 +16,11 @@ final class DemoUpgrades {
     }
 
     private static final long WORK_MS = 500;
+
+    /** The same load left alone, which says what the machine makes of it. */
+    private static final int CALM_TURNS = 10;
+
+    private static final long CALM_MS = 2000;
     private static final double NS_PER_MS = 1e6;
     private static final String TOOK_OVER = "took over";
     private static final Pattern WAITED = Pattern.compile("waited for ([0-9.]+) ms");
@@ -25,6 +30,7 @@ final class DemoUpgrades {
     private final PrintWriter out;
     private final LatencyHistogram unserved = new LatencyHistogram();
     private final LatencyHistogram waits = new LatencyHistogram();
+    private final LatencyHistogram calmWaits = new LatencyHistogram();
     private long requests;
 
     /** @param disk the socket of a disk that it serves and nobody uses */
@@ -37,6 +43,9 @@ final class DemoUpgrades {
     void run(int times, Ending ending) throws InterruptedException {
         VfioProcess now = server.process();
         try (DemoLoad load = DemoLoad.open(disk)) {
+            for (int i = 0; i < CALM_TURNS && times > 1; i++) {
+                calm(load);
+            }
             for (int i = 0; i < times; i++) {
                 VfioProcess before = now;
                 now = VfioProcess.start(server.directory(), UpgradeCommand.NAME, Long.toString(before.pid()));
@@ -54,6 +63,17 @@ final class DemoUpgrades {
         } finally {
             now.close();
         }
+    }
+
+    private void calm(DemoLoad load) throws InterruptedException {
+        Future<Long> working = load.begin();
+        DemoLoad.Result result;
+        try {
+            Thread.sleep(CALM_MS);
+        } finally {
+            result = load.end(working);
+        }
+        calmWaits.record(result.longestWaitNs());
     }
 
     /** Returns what the new process says. */
@@ -86,6 +106,7 @@ final class DemoUpgrades {
         Table table = new Table("  " + times + " UPGRADES", "P50 MS", "P90 MS", "P99 MS", "MAX MS");
         row(table, "  nobody served", unserved);
         row(table, "  the driver's longest wait", waits);
+        row(table, "  its longest wait without an upgrade", calmWaits);
         out.print(table);
     }
 
