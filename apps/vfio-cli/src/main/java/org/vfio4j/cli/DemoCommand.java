@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongConsumer;
 import java.util.stream.Stream;
@@ -34,7 +35,7 @@ import picocli.CommandLine.Spec;
         footer = {"", "Examples:", "  vfio demo", "  vfio demo --upgrades 50", "  vfio demo --vm"})
 final class DemoCommand implements Callable<Integer> {
 
-    private static final long END_SECONDS = 5;
+    private static final long END_SECONDS = 2;
     private static final int MAX_UPGRADES = 1000;
 
     @Spec
@@ -162,9 +163,12 @@ final class DemoCommand implements Callable<Integer> {
     private static void clearUp(Path directory) {
         List<ProcessHandle> children = ProcessHandle.current().children().toList();
         children.forEach(ProcessHandle::destroy);
-        children.forEach(child -> child.onExit()
-                .completeOnTimeout(child, END_SECONDS, TimeUnit.SECONDS)
-                .join());
+        List<CompletableFuture<ProcessHandle>> ends = children.stream()
+                .map(child -> child.onExit().completeOnTimeout(child, END_SECONDS, TimeUnit.SECONDS))
+                .toList();
+        ends.forEach(CompletableFuture::join);
+        // A guest whose server has gone first waits for its disk, for longer than anybody wants to wait here.
+        children.forEach(ProcessHandle::destroyForcibly);
         try {
             deleteTree(directory);
         } catch (IOException | UncheckedIOException e) {

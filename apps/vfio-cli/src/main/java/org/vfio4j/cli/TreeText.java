@@ -49,12 +49,6 @@ final class TreeText {
         return tree.render("pid " + server.pid());
     }
 
-    /** Functions below a root of any name. */
-    static String of(String root, List<ServerState.Function> functions, Charset charset) {
-        Glyphs glyphs = charset.equals(StandardCharsets.UTF_8) ? UNICODE : ASCII;
-        return new TreeText(glyphs, functions, List.of(), List.of(), List.of()).render(root);
-    }
-
     /** What the user's locale writes with. */
     static Charset terminal() {
         String name = System.getProperty("native.encoding", "");

@@ -104,20 +104,6 @@ final class VirtioBlkKind implements DeviceKind {
         return disk;
     }
 
-    /** A disk in memory, for demonstrations. */
-    static DevicePlan memory(long sizeBytes, int queues, String serial) {
-        return new VirtioBlkKind()
-                .plan(List.of(
-                        new Setting("memory", Long.toString(sizeBytes)),
-                        new Setting("queues", Integer.toString(queues)),
-                        new Setting("serial", serial)));
-    }
-
-    /** A disk in a file, for demonstrations. */
-    static DevicePlan file(Path path, String serial) {
-        return new VirtioBlkKind().plan(List.of(new Setting("file", path.toString()), new Setting("serial", serial)));
-    }
-
     /** The settings of one disk, checked one by one as they come. */
     private static final class Disk implements DevicePlan {
 

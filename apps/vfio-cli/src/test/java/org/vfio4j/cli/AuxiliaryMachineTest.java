@@ -226,7 +226,7 @@ class AuxiliaryMachineTest {
                             bridge(EmulatedBridge.Port.DOWNSTREAM, 0x104c, 0x8233, 5, 8, 8)),
                     new Placed.Function(
                             PciAddress.parse("08:00.0"),
-                            VirtioBlkKind.memory(1 << 20, 1, "SNAP").open(PciAddress.parse("08:00.0")),
+                            Disks.memory(1 << 20, 1, "SNAP").open(PciAddress.parse("08:00.0")),
                             Placed.Use.VFIO,
                             Optional.empty()),
                     new Placed.Function(

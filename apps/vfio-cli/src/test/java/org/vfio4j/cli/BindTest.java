@@ -49,9 +49,8 @@ class BindTest {
     @BeforeEach
     void serve() {
         socket = directory.resolve("disk.sock");
-        machine.add(VirtioBlkKind.memory(1 << 20, 1, "ONE"))
-                .serve(new Endpoint.AtPath(socket), VfioUserServerOptions.DEFAULTS);
-        machine.add(VirtioBlkKind.memory(1 << 20, 1, "TWO"))
+        machine.add(Disks.memory(1 << 20, 1, "ONE")).serve(new Endpoint.AtPath(socket), VfioUserServerOptions.DEFAULTS);
+        machine.add(Disks.memory(1 << 20, 1, "TWO"))
                 .serve(new Endpoint.AtPath(directory.resolve("two.sock")), VfioUserServerOptions.DEFAULTS);
         control = Optional.of(ServerControl.start(machine, own, own.sysfs(), line -> Optional.empty()));
     }

@@ -36,7 +36,7 @@ class DiscoveryTest {
 
     @BeforeEach
     void publish() {
-        MachineFunction disk = machine.add(VirtioBlkKind.memory(1 << 20, 3, "FOUND"));
+        MachineFunction disk = machine.add(Disks.memory(1 << 20, 3, "FOUND"));
         socket = directory.resolve("disk.sock").toString();
         disk.serve(new Endpoint.AtPath(Path.of(socket)), VfioUserServerOptions.DEFAULTS);
         control = Optional.of(ServerControl.start(machine, own, own.sysfs(), line -> Optional.empty()));
@@ -115,15 +115,14 @@ class DiscoveryTest {
             @Override
             public void remove(PciDevice device) {}
         });
-        assertThatThrownBy(() ->
-                        machine.add(VirtioBlkKind.memory(1 << 20, 1, "X"), Optional.empty(), Optional.of("native")))
+        assertThatThrownBy(() -> machine.add(Disks.memory(1 << 20, 1, "X"), Optional.empty(), Optional.of("native")))
                 .hasMessageContaining("driver native makes none");
     }
 
     @Test
     void aFunctionThatVfioPciTakesByItsIdsIsServedToo() {
         try (Machine other = new Machine(VfioPciOptions.parse(List.of("ids=1af4:1042")), List.of())) {
-            MachineFunction taken = other.add(VirtioBlkKind.memory(1 << 20, 1, "X"));
+            MachineFunction taken = other.add(Disks.memory(1 << 20, 1, "X"));
             taken.open().close();
             assertThat(taken.state().driverOverride()).isEmpty();
             assertThat(taken.state().driver()).isEqualTo("vfio-pci");

@@ -51,8 +51,7 @@ class SysfsMountTest {
     void serve() {
         socket = directory.resolve("disk.sock");
         top = directory.resolve("sys");
-        machine.add(VirtioBlkKind.memory(1 << 20, 1, "ONE"))
-                .serve(new Endpoint.AtPath(socket), VfioUserServerOptions.DEFAULTS);
+        machine.add(Disks.memory(1 << 20, 1, "ONE")).serve(new Endpoint.AtPath(socket), VfioUserServerOptions.DEFAULTS);
         machine.mdevs().add(MdevParentKinds.plan("mtty", List.of()));
         ServerControl started = ServerControl.start(machine, own, own.sysfs(), line -> Optional.empty());
         control = Optional.of(started);

@@ -37,9 +37,9 @@ class TuneTest {
     @BeforeEach
     void serve() throws IOException {
         image = Files.write(directory.resolve("disk.img"), new byte[SIZE]);
-        machine.add(VirtioBlkKind.file(image, "ONE"))
+        machine.add(Disks.file(image, "ONE"))
                 .serve(new Endpoint.AtPath(directory.resolve("one.sock")), VfioUserServerOptions.DEFAULTS);
-        machine.add(VirtioBlkKind.memory(SIZE, 1, "TWO"))
+        machine.add(Disks.memory(SIZE, 1, "TWO"))
                 .serve(new Endpoint.AtPath(directory.resolve("two.sock")), VfioUserServerOptions.DEFAULTS);
         second = Files.write(directory.resolve("second.img"), new byte[SIZE]);
         machine.add(new DeviceKinds().plan(List.of("nvme", "memory=1M", "file=" + second)));
