@@ -18,6 +18,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.vfio4j.block.MemoryBackend;
 import org.vfio4j.sys.UnixSocket;
 
@@ -184,15 +186,16 @@ class MigrateCommandTest {
     }
 
     /** Two servers have a scalable function of one name each, on storage that they share. */
-    @Test
-    void aScalableFunctionMovesUnderLoad() throws IOException {
+    @ParameterizedTest
+    @ValueSource(strings = {"virtio_blk_small", "nvme_small"})
+    void aScalableFunctionMovesUnderLoad(String type) throws IOException {
         String storage = "sf-storage=" + Files.createDirectory(directory.resolve("storage"));
         String uuid = UUID.randomUUID().toString();
         Path[] sockets = {directory.resolve("here.sock"), directory.resolve("there.sock")};
         try (SfServer here = new SfServer(directory, "sfs=4", storage);
                 SfServer there = new SfServer(directory, "sfs=4", storage)) {
-            here.start(uuid, "virtio_blk_small", sockets[0]);
-            there.start(uuid, "virtio_blk_small", sockets[1]);
+            here.start(uuid, type, sockets[0]);
+            there.start(uuid, type, sockets[1]);
             CliProcess guest = vfio(with(List.of("guest", "--socket-path", sockets[0].toString()), LOAD));
             guest.awaitErr("a guest runs on ");
             for (int i = 0; i < 2; i++) {
