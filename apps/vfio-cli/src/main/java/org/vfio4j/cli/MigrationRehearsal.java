@@ -16,7 +16,6 @@ import org.vfio4j.block.MemoryBackend;
 import org.vfio4j.bluefield.Bluefield;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.bus.PciBus;
-import org.vfio4j.sys.Nice;
 import org.vfio4j.userspace.vmm.DiskGuest;
 import org.vfio4j.userspace.vmm.DiskGuestOptions;
 import org.vfio4j.userspace.vmm.GuestDevice;
@@ -57,8 +56,8 @@ final class MigrationRehearsal {
     private MigrationRehearsal() {}
 
     /**
-     * Does it, in threads that give way to those that serve guests meanwhile; nothing the second time. One that fails is no reason not to
-     * try the real thing.
+     * Does it; nothing the second time. One that fails is no reason not to try the real thing. Its threads do not give way to those that
+     * serve guests meanwhile: these would wait for them at the next safepoint.
      */
     static void run() {
         if (DONE.getAndSet(true)) {
@@ -74,7 +73,6 @@ final class MigrationRehearsal {
 
     private static void rehearse() {
         try {
-            Nice.giveWay();
             Path directory = Files.createTempDirectory("vfio4j-rehearsal");
             Path[] sockets = {directory.resolve("a"), directory.resolve("b")};
             try {

@@ -5,6 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.locks.LockSupport;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.sys.Nice;
 import org.vfio4j.sys.UnixSocket;
@@ -21,16 +22,21 @@ import org.vfio4j.vfiouser.VfioUserServerOptions;
 final class Rehearsal {
 
     private static final int TURNS = 30;
+    private static final long PAUSE_NS = 10_000_000;
     private static final PciAddress ADDRESS = PciAddress.parse("0000:00:01.0");
     private static final List<String> DEVICE = List.of("virtio-blk", "memory=1M");
 
     private Rehearsal() {}
 
     /**
-     * Does it, in threads that give way to those that serve guests meanwhile. One that fails is no reason not to try the real thing.
+     * Does it in a process that serves nobody, in threads that give way to those of others that do. One that fails is no reason not to try
+     * the real thing.
      */
-    static void run() {
-        Thread quietly = Thread.ofPlatform().daemon().name("vfio-rehearsal").start(Rehearsal::rehearse);
+    static void alone() {
+        Thread quietly = Thread.ofPlatform().daemon().name("vfio-rehearsal").start(() -> {
+            Nice.giveWay();
+            rehearse(0);
+        });
         try {
             quietly.join();
         } catch (InterruptedException e) {
@@ -38,12 +44,19 @@ final class Rehearsal {
         }
     }
 
-    private static void rehearse() {
+    /**
+     * The same in a process that serves. Its threads do not give way: one that waits for a processor would make those that serve wait for
+     * it at the next safepoint, and that was up to 100 ms. It pauses instead.
+     */
+    static void whileServing() {
+        rehearse(PAUSE_NS);
+    }
+
+    private static void rehearse(long pauseNs) {
         try {
-            Nice.giveWay();
             Path directory = Files.createTempDirectory("vfio4j-rehearsal");
             try {
-                rehearse(directory.resolve("s"));
+                rehearse(directory.resolve("s"), pauseNs);
             } finally {
                 Files.deleteIfExists(directory);
             }
@@ -52,7 +65,7 @@ final class Rehearsal {
         }
     }
 
-    private static void rehearse(Path socket) {
+    private static void rehearse(Path socket, long pauseNs) {
         Machine now = new Machine();
         VirtioBlkOptions options = VirtioBlkOptions.DEFAULTS.withBufferBytes(DiskExercise.bufferBytes());
         try {
@@ -65,6 +78,7 @@ final class Rehearsal {
                     Machine before = now;
                     now = handOver(before, socket);
                     before.close();
+                    LockSupport.parkNanos(pauseNs);
                 }
             }
         } finally {

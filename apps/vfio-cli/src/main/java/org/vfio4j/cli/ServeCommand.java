@@ -251,7 +251,7 @@ final class ServeCommand implements Callable<Integer> {
         try {
             StorageCopies copies = new StorageCopies(machine);
             UpgradeSource upgrade = new UpgradeSource(
-                    machine, arguments, () -> obstacle(machine, plan, copies), Rehearsal::run, stop::stop);
+                    machine, arguments, () -> obstacle(machine, plan, copies), Rehearsal::whileServing, stop::stop);
             Function<String, Optional<ControlSocket.Conversation>> conversations =
                     line -> line.equals(ControlRequest.UPGRADE)
                             ? Optional.of(upgrade)

@@ -41,7 +41,7 @@ final class UpgradeCommand implements Callable<Integer> {
         try (Takeover takeover = Takeover.of(from)) {
             UpgradeOffer offer = takeover.offer();
             checkDirectory(from, offer.directory());
-            Rehearsal.run();
+            Rehearsal.alone();
             List<List<String>> groups = ServeCommand.groups(offer.arguments().toArray(String[]::new));
             ServeCommand serve =
                     new ServeCommand(groups.subList(1, groups.size()), offer.arguments(), Optional.of(takeover));
