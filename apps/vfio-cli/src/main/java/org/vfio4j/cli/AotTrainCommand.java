@@ -11,7 +11,10 @@ import org.vfio4j.sys.Preload;
 import org.vfio4j.vfiouser.VfioUserServerOptions;
 import picocli.CommandLine.Command;
 
-/** What the JVM watches when the launcher makes its AOT cache: the classes that the usual commands load. */
+/**
+ * What the JVM watches when the launcher makes its AOT cache: the classes that the usual commands load, and the methods that a process uses
+ * while its guests wait, which it then compiles before they are used much.
+ */
 @Command(name = "aot-train", hidden = true)
 final class AotTrainCommand implements Callable<Integer> {
 
@@ -29,8 +32,11 @@ final class AotTrainCommand implements Callable<Integer> {
                 machine.add(new VirtioBlkKind().plan(Setting.parse(List.of("memory=1M"))))
                         .serve(new Endpoint.AtPath(Path.of(socket)), VfioUserServerOptions.DEFAULTS);
                 String[] words = {"bench", "--socket-path", socket, "--seconds", "0.1", "--queue-depth", "4"};
-                return Main.run(nowhere, nowhere, words);
+                Main.run(nowhere, nowhere, words);
             }
+            Rehearsal.training();
+            MigrationRehearsal.run();
+            return ExitCode.OK;
         } finally {
             Files.delete(directory);
         }

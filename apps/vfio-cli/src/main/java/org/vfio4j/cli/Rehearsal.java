@@ -22,6 +22,7 @@ import org.vfio4j.vfiouser.VfioUserServerOptions;
 final class Rehearsal {
 
     private static final int TURNS = 30;
+    private static final int TRAINING_TURNS = 200;
     private static final long PAUSE_NS = 10_000_000;
     private static final PciAddress ADDRESS = PciAddress.parse("0000:00:01.0");
     private static final List<String> DEVICE = List.of("virtio-blk", "memory=1M");
@@ -35,7 +36,7 @@ final class Rehearsal {
     static void alone() {
         Thread quietly = Thread.ofPlatform().daemon().name("vfio-rehearsal").start(() -> {
             Nice.giveWay();
-            rehearse(0);
+            rehearse(TURNS, 0);
         });
         try {
             quietly.join();
@@ -49,14 +50,19 @@ final class Rehearsal {
      * it at the next safepoint, and that was up to 100 ms. It pauses instead.
      */
     static void whileServing() {
-        rehearse(PAUSE_NS);
+        rehearse(TURNS, PAUSE_NS);
     }
 
-    private static void rehearse(long pauseNs) {
+    /** The same often enough for the JVM to remember it: once for all processes, when their AOT cache is made. */
+    static void training() {
+        rehearse(TRAINING_TURNS, 0);
+    }
+
+    private static void rehearse(int turns, long pauseNs) {
         try {
             Path directory = Files.createTempDirectory("vfio4j-rehearsal");
             try {
-                rehearse(directory.resolve("s"), pauseNs);
+                rehearse(directory.resolve("s"), turns, pauseNs);
             } finally {
                 Files.deleteIfExists(directory);
             }
@@ -65,7 +71,7 @@ final class Rehearsal {
         }
     }
 
-    private static void rehearse(Path socket, long pauseNs) {
+    private static void rehearse(Path socket, int turns, long pauseNs) {
         Machine now = new Machine();
         VirtioBlkOptions options = VirtioBlkOptions.DEFAULTS.withBufferBytes(DiskExercise.bufferBytes());
         try {
@@ -73,7 +79,7 @@ final class Rehearsal {
             try (VfioUserClient client = VfioUserClient.connect(socket, VfioUserClientOptions.DEFAULTS);
                     VirtioBlkDriver driver = VirtioBlkDriver.open(client, options)) {
                 DiskExercise disk = new DiskExercise(driver);
-                for (int turn = 0; turn < TURNS; turn++) {
+                for (int turn = 0; turn < turns; turn++) {
                     disk.touch();
                     Machine before = now;
                     now = handOver(before, socket);
