@@ -195,13 +195,14 @@ public final class EmulatedFunctionBuilder {
         return this;
     }
 
+    /** How the function that is being built interrupts: for parts that are made before it. */
+    public Interrupts interrupts() {
+        return interrupts;
+    }
+
     /** @throws IllegalArgumentException when the parts do not fit together */
     public EmulatedFunction build(DeviceModel device) {
         return new EmulatedFunction(this, device);
-    }
-
-    Interrupts interrupts() {
-        return interrupts;
     }
 
     List<PciBar> bars() {

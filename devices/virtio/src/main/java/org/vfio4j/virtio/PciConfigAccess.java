@@ -9,7 +9,6 @@ import static org.vfio4j.virtio.VirtioPci.VIRTIO_PCI_CAP_PCI_CFG;
 import static org.vfio4j.virtio.VirtioPci.VIRTIO_PCI_CAP_SIZE;
 
 import java.util.List;
-import org.vfio4j.bus.PciFunction;
 import org.vfio4j.devicemodel.BarHandler;
 import org.vfio4j.devicemodel.Capability;
 import org.vfio4j.devicemodel.Register;
@@ -21,12 +20,12 @@ import org.vfio4j.devicemodel.Register;
 final class PciConfigAccess {
 
     private static final int SIZE = VIRTIO_PCI_CAP_SIZE + 4;
+    private static final VirtioState.Window NOWHERE = new VirtioState.Window(0, 0, 0);
 
     private final int bar;
     private final long barBytes;
     private final BarHandler handler;
     private final Runnable onMoved;
-    private int capabilityAt;
     private long barWanted;
     private long offset;
     private long length;
@@ -51,25 +50,32 @@ final class PciConfigAccess {
         return new VirtioState.Window((int) barWanted, (int) offset, (int) length);
     }
 
-    /** Has the driver look there, through the registers of {@code function}. */
-    void load(VirtioState.Window from, PciFunction function) {
-        function.configWrite(capabilityAt + VIRTIO_PCI_CAP_BAR, 1, from.bar());
-        function.configWrite(capabilityAt + VIRTIO_PCI_CAP_OFFSET, Integer.BYTES, from.offset());
-        function.configWrite(capabilityAt + VIRTIO_PCI_CAP_LENGTH, Integer.BYTES, from.length());
+    /** Has the driver look there. */
+    void load(VirtioState.Window from) {
+        barWanted = from.bar() & 0xff;
+        offset = Integer.toUnsignedLong(from.offset());
+        length = Integer.toUnsignedLong(from.length());
+    }
+
+    /** It looks nowhere, as after power-on. */
+    void reset() {
+        load(NOWHERE);
     }
 
     private List<Register> registers(int at) {
-        capabilityAt = at;
         return List.of(
                 Register.at(at + VIRTIO_PCI_CAP_LEN, 1, "cap_len").reset(SIZE),
                 Register.at(at + VIRTIO_PCI_CAP_CFG_TYPE, 1, "cfg_type").reset(VIRTIO_PCI_CAP_PCI_CFG),
                 Register.at(at + VIRTIO_PCI_CAP_BAR, 1, "bar")
+                        .computed(() -> barWanted)
                         .writable()
                         .onWrite(value -> moved(() -> barWanted = value)),
                 Register.at(at + VIRTIO_PCI_CAP_OFFSET, 4, "offset")
+                        .computed(() -> offset)
                         .writable()
                         .onWrite(value -> moved(() -> offset = value)),
                 Register.at(at + VIRTIO_PCI_CAP_LENGTH, 4, "length")
+                        .computed(() -> length)
                         .writable()
                         .onWrite(value -> moved(() -> length = value)),
                 Register.at(at + VIRTIO_PCI_CAP_SIZE, 4, "pci_cfg_data")

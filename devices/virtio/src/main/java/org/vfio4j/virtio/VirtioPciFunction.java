@@ -1,31 +1,18 @@
 package org.vfio4j.virtio;
 
-import static org.vfio4j.sys.Errno.EBUSY;
-import static org.vfio4j.virtio.VirtioConfig.VIRTIO_CONFIG_S_NEEDS_RESET;
 import static org.vfio4j.virtio.VirtioConfig.VIRTIO_F_ACCESS_PLATFORM;
 import static org.vfio4j.virtio.VirtioConfig.VIRTIO_F_SR_IOV;
 import static org.vfio4j.virtio.VirtioConfig.VIRTIO_F_VERSION_1;
 import static org.vfio4j.virtio.VirtioConfig.VIRTIO_RING_F_EVENT_IDX;
 import static org.vfio4j.virtio.VirtioConfig.VIRTIO_RING_F_INDIRECT_DESC;
 import static org.vfio4j.virtio.VirtioConfig.feature;
-import static org.vfio4j.virtio.VirtioPci.*;
+import static org.vfio4j.virtio.VirtioPci.PCI_VENDOR_ID_REDHAT_QUMRANET;
+import static org.vfio4j.virtio.VirtioPci.VIRTIO_PCI_DEVICE_ID_BASE;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
-import java.util.Optional;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
-import java.util.function.Consumer;
-import java.util.function.Supplier;
-import java.util.stream.IntStream;
-import org.jspecify.annotations.Nullable;
-import org.vfio4j.bus.BarNotification;
 import org.vfio4j.bus.DmaSpace;
-import org.vfio4j.bus.PciBar;
 import org.vfio4j.bus.PciFunction;
-import org.vfio4j.devicemodel.BarHandler;
-import org.vfio4j.devicemodel.Capability;
 import org.vfio4j.devicemodel.DeviceModel;
 import org.vfio4j.devicemodel.DeviceRecorder;
 import org.vfio4j.devicemodel.DeviceStatistics;
@@ -34,32 +21,15 @@ import org.vfio4j.devicemodel.EmulatedFunctionBuilder;
 import org.vfio4j.devicemodel.FunctionJournal;
 import org.vfio4j.devicemodel.FunctionState;
 import org.vfio4j.devicemodel.QueuePolling;
-import org.vfio4j.devicemodel.QueueThreads;
-import org.vfio4j.devicemodel.Register;
 import org.vfio4j.devicemodel.SriovRole;
-import org.vfio4j.sys.ErrnoException;
 
 /**
- * A virtio device on the PCI transport (Virtual I/O Device 1.2, 4.1), modern only. Called by the function's thread.
- *
- * <p>All structures are in BAR 4, each in a page of its own, at the places where SPDK's driver looks for them without asking:
- *
- * <pre>
- *   0x0000  common configuration     0x2000  device-specific configuration
- *   0x1000  ISR status               0x3000  notifications, 4 bytes for each queue
- * </pre>
+ * A virtio device on the PCI transport (Virtual I/O Device 1.2, 4.1), modern only: its parts put together, and what the bus asks of it. All
+ * structures are in {@link VirtioBar}. Called by the function's thread.
  */
 public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
 
-    private static final int BAR = 4;
     private static final int MSIX_BAR = 1;
-    private static final int PAGE = 0x1000;
-    private static final int BAR_BYTES = 4 * PAGE;
-    private static final int COMMON_PAGE = 0;
-    private static final int ISR_PAGE = 1;
-    private static final int DEVICE_PAGE = 2;
-    private static final int NOTIFY_PAGE = 3;
-    private static final int NOTIFY_MULTIPLIER = 4;
     private static final int SUBSYSTEM_ID = 0x1100;
     private static final int REVISION = 1;
 
@@ -78,25 +48,11 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
     private final VirtioStatus status = new VirtioStatus();
     private final VirtioInterrupts interrupts;
     private final CommonConfig common;
-    // One for each queue thread: queue i belongs to the thread i modulo their number.
-    private final VirtioQueues[] shares;
-    private final QueueThreads threads;
-    private final EmulatedFunction function;
-    private final DeviceRecorder statistics;
     private final PciConfigAccess window;
-    private final VirtioState.Shape shape;
-
-    // What it keeps for another process; null for nothing. Set before the first use.
-    private volatile @Nullable VirtioJournal journal;
-
-    // Whether its registers are half those of another function: not to be kept so.
-    private volatile boolean loading;
-
-    // Whether another process died that may have changed the configuration and not have told the driver.
-    private boolean tellsOfConfig;
-
-    // Replaced by the function's thread, or while it sees a reset under way.
-    private volatile SplitQueue[] served = {};
+    private final ServedQueues queues;
+    private final VirtioFunctionJournal journal;
+    private final DeviceRecorder statistics;
+    private final EmulatedFunction function;
 
     public VirtioPciFunction(VirtioDevice device, QueuePolling polling) {
         this(device, polling, SriovRole.NONE);
@@ -105,59 +61,39 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
     /** @param role what it has to do with SR-IOV */
     public VirtioPciFunction(VirtioDevice device, QueuePolling polling, SriovRole role) {
         this.device = device;
+        int deviceId = VIRTIO_PCI_DEVICE_ID_BASE + device.virtioId();
+        EmulatedFunctionBuilder builder = new EmulatedFunctionBuilder(PCI_VENDOR_ID_REDHAT_QUMRANET, deviceId);
+        int vectors = device.queueCount() + 1;
+        interrupts = new VirtioInterrupts(builder.interrupts(), device.queueCount(), vectors);
         statistics = new DeviceRecorder(device.name(), device.queueCount(), device.slowNs(), this::cpuNs);
+        queues = new ServedQueues(device, status, interrupts, statistics, polling);
         long ofRole = role instanceof SriovRole.Physical ? 1L << VIRTIO_F_SR_IOV : 0;
         long features = device.features() | TRANSPORT_FEATURES | ofRole;
-        shape = new VirtioState.Shape(device.virtioId(), device.queueCount(), device.maxQueueSize(), features);
-        int vectors = device.queueCount() + 1;
-        EmulatedFunctionBuilder builder = new EmulatedFunctionBuilder(
-                        PCI_VENDOR_ID_REDHAT_QUMRANET, VIRTIO_PCI_DEVICE_ID_BASE + device.virtioId())
-                .subsystem(PCI_VENDOR_ID_REDHAT_QUMRANET, SUBSYSTEM_ID)
-                .classCode(device.classCode(), REVISION);
-        BarHandler structures = new Structures();
-        window = new PciConfigAccess(BAR, BAR_BYTES, structures, this::registersChanged);
-        builder.bar(new PciBar(BAR, BAR_BYTES, PciBar.Kind.MEM64, true), structures)
-                .msix(vectors, MSIX_BAR)
-                .capability(structure(VIRTIO_PCI_CAP_COMMON_CFG, COMMON_PAGE, VIRTIO_PCI_CAP_SIZE))
-                .capability(structure(VIRTIO_PCI_CAP_ISR_CFG, ISR_PAGE, VIRTIO_PCI_CAP_SIZE))
-                .capability(structure(VIRTIO_PCI_CAP_DEVICE_CFG, DEVICE_PAGE, VIRTIO_PCI_CAP_SIZE))
-                .capability(structure(VIRTIO_PCI_CAP_NOTIFY_CFG, NOTIFY_PAGE, VIRTIO_PCI_CAP_SIZE + 4))
-                .capability(window.capability())
+        common = new CommonConfig(device, features, status, interrupts, new Steps());
+        VirtioBar bar =
+                new VirtioBar(common, interrupts, device.config(), queues::driverNotified, this::registersChanged);
+        window = new PciConfigAccess(VirtioBar.INDEX, VirtioBar.SIZE_BYTES, bar, this::registersChanged);
+        VirtioState.Shape shape =
+                new VirtioState.Shape(device.virtioId(), device.queueCount(), device.maxQueueSize(), features);
+        VirtioRegisters registers = new VirtioRegisters(device, shape, common, interrupts, window, queues);
+        journal = new VirtioFunctionJournal(device, registers, queues, this::createQueue);
+        builder.subsystem(PCI_VENDOR_ID_REDHAT_QUMRANET, SUBSYSTEM_ID)
+                .classCode(device.classCode(), REVISION)
+                .bar(VirtioBar.bar(), bar)
+                .msix(vectors, MSIX_BAR);
+        VirtioBar.capabilities().forEach(builder::capability);
+        builder.capability(window.capability())
                 .powerManagement()
                 .pciExpress()
-                .notifications(BAR, notifications(device.queueCount()))
+                .notifications(VirtioBar.INDEX, bar.notifications())
                 .platform(DeviceStatistics.class, statistics)
-                .platform(FunctionState.class, new State())
-                .platform(FunctionJournal.class, new Journal());
-        role.addTo(builder, VIRTIO_PCI_DEVICE_ID_BASE + device.virtioId());
+                .platform(
+                        FunctionState.class,
+                        new VirtioFunctionState(
+                                device, status, common, interrupts, queues, registers, journal, this::createQueue))
+                .platform(FunctionJournal.class, journal);
+        role.addTo(builder, deviceId);
         function = builder.build(this);
-        interrupts = new VirtioInterrupts(function.interrupts(), device.queueCount(), vectors);
-        common = new CommonConfig(device, features, status, interrupts, new Steps());
-        int threadCount = device.threadCount();
-        shares = new VirtioQueues[threadCount];
-        for (int i = 0; i < threadCount; i++) {
-            shares[i] = new VirtioQueues(device.name(), device, status, interrupts, polling.always());
-        }
-        threads = new QueueThreads(device.name(), List.of(shares), polling, device.cpus());
-    }
-
-    private List<BarNotification> notifications(int queueCount) {
-        return IntStream.range(0, queueCount)
-                .mapToObj(queue -> new BarNotification(
-                        (long) NOTIFY_PAGE * PAGE + (long) NOTIFY_MULTIPLIER * queue,
-                        Short.BYTES,
-                        () -> driverNotified(queue)))
-                .toList();
-    }
-
-    // The function's thread, or whoever watches the driver's eventfds.
-    private void driverNotified(int queue) {
-        if (status.isLive()) {
-            statistics.queue(queue).notified();
-            int share = queue % shares.length;
-            shares[share].driverNotified();
-            threads.wake(share);
-        }
     }
 
     public PciFunction function() {
@@ -171,19 +107,17 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
 
     /** How often the driver made the device ask for a reset. */
     public long faultCount() {
-        return Arrays.stream(shares).mapToLong(VirtioQueues::faultCount).sum();
+        return queues.faultCount();
     }
 
     /** Whether the device has any thread now. */
     public boolean isBusy() {
-        return threads.isRunning();
+        return queues.isRunning();
     }
 
     /** Something that its requests wait for has changed: its threads look again. From any thread. */
     public void wake() {
-        if (status.isLive()) {
-            threads.wakeAll();
-        }
+        queues.wake();
     }
 
     /**
@@ -203,29 +137,27 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
 
     @Override
     public void attachDma(DmaSpace space) {
-        threads.attach(space);
+        queues.attach(space);
     }
 
     @Override
     public void detachDma() {
-        threads.detach();
+        queues.detach();
     }
 
     @Override
     public void busMasterChanged(boolean enabled) {
-        for (VirtioQueues share : shares) {
-            share.setBusMaster(enabled);
-        }
-        wake();
+        queues.setBusMaster(enabled);
     }
 
     @Override
     public void reset() {
         common.beginReset();
-        threads.callQuiesced(() -> {
+        queues.callQuiesced(() -> {
             resetQuiesced();
-            setSuspended(false);
+            queues.setSuspended(false);
         });
+        window.reset();
         registersChanged();
     }
 
@@ -233,283 +165,32 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
     @Override
     public void close() {
         common.beginReset();
-        threads.callQuiesced(this::resetQuiesced);
-        threads.close();
-    }
-
-    private void setSuspended(boolean stop) {
-        for (VirtioQueues share : shares) {
-            share.setSuspended(stop);
-        }
-    }
-
-    private long cpuNs() {
-        return threads.cpuNs();
+        queues.callQuiesced(this::resetQuiesced);
+        queues.close();
     }
 
     private void resetQuiesced() {
-        serve(List.of());
+        queues.replace(List.of());
         device.negotiated(0);
         common.reset();
     }
 
-    /** The function's thread: before the driver gets its answer, another process would find what it has written. */
     private void registersChanged() {
-        VirtioJournal kept = journal;
-        if (kept == null || loading) {
-            return;
-        }
-        if (common.isResetting()) {
-            kept.writeReset();
-            return;
-        }
-        List<VirtioState.Queue> all = IntStream.range(0, common.queueCount())
-                .mapToObj(i -> common.saveQueue(i, 0, 0))
-                .toList();
-        kept.write(state(all).toBytes(shape));
+        journal.registersChanged();
     }
 
-    private VirtioState state(List<VirtioState.Queue> queues) {
-        return new VirtioState(common.save(), interrupts.isr(), window.save(), queues, device.saveState());
+    private long cpuNs() {
+        return queues.cpuNs();
     }
 
     private SplitQueue createQueue(int index) {
-        VirtioJournal kept = journal;
         return common.queue(index)
                 .create(
                         index,
                         device.maxQueueSize(),
                         common.driverFeatures(),
                         statistics.queue(index),
-                        kept == null ? null : kept.queue(index));
-    }
-
-    /** Serves these queues and no others; while the queues are stopped. */
-    private void serve(List<SplitQueue> others) {
-        for (SplitQueue queue : served) {
-            queue.close();
-        }
-        served = others.toArray(SplitQueue[]::new);
-        use(served);
-    }
-
-    private <T> T callQuiesced(Supplier<T> question) {
-        CompletableFuture<T> answer = new CompletableFuture<>();
-        threads.callQuiesced(() -> {
-            try {
-                answer.complete(question.get());
-            } catch (RuntimeException e) {
-                answer.completeExceptionally(e);
-            }
-        });
-        try {
-            return answer.join();
-        } catch (CompletionException e) {
-            throw e.getCause() instanceof ErrnoException refused ? refused : e;
-        }
-    }
-
-    private byte[] saveQuiesced() {
-        if (Arrays.stream(served).anyMatch(SplitQueue::isRecovering)) {
-            throw new ErrnoException(EBUSY, "save a function that still does again what another had begun");
-        }
-        List<VirtioState.Queue> all = new ArrayList<>();
-        for (int i = 0; i < common.queueCount(); i++) {
-            int index = i;
-            all.add(Arrays.stream(served)
-                    .filter(queue -> queue.index() == index)
-                    .findFirst()
-                    .map(queue -> common.saveQueue(index, queue.toldAvail(), queue.published()))
-                    .orElseGet(() -> common.saveQueue(index, 0, 0)));
-        }
-        return state(all).toBytes(shape);
-    }
-
-    /** @param begin has a queue begin where it was */
-    private void loadQuiesced(VirtioState state, Runnable loadDevice, Consumer<SplitQueue> begin) {
-        loading = true;
-        try {
-            loadAll(state, loadDevice, begin);
-        } finally {
-            loading = false;
-        }
-    }
-
-    private void loadAll(VirtioState state, Runnable loadDevice, Consumer<SplitQueue> begin) {
-        common.load(state);
-        window.load(state.window(), function);
-        device.negotiated(state.common().isFeaturesOk() ? state.common().driverFeatures() : 0);
-        loadDevice.run();
-        List<SplitQueue> all = new ArrayList<>();
-        for (int i = 0; i < common.queueCount() && state.common().isDriverOk(); i++) {
-            if (common.queue(i).isEnabled()) {
-                SplitQueue queue = createQueue(i);
-                begin.accept(queue);
-                all.add(queue);
-            }
-        }
-        serve(all);
-        for (VirtioQueues share : shares) {
-            share.announce();
-        }
-    }
-
-    /** Shares queues out; only while all threads are quiesced. */
-    private void use(SplitQueue[] all) {
-        for (int i = 0; i < shares.length; i++) {
-            int share = i;
-            shares[i].use(Arrays.stream(all)
-                    .filter(queue -> queue.index() % shares.length == share)
-                    .toArray(SplitQueue[]::new));
-        }
-    }
-
-    private static Capability structure(int type, int page, int sizeBytes) {
-        return Capability.vendorSpecific(sizeBytes, at -> {
-            List<Register> registers = new ArrayList<>(List.of(
-                    Register.at(at + VIRTIO_PCI_CAP_LEN, 1, "cap_len").reset(sizeBytes),
-                    Register.at(at + VIRTIO_PCI_CAP_CFG_TYPE, 1, "cfg_type").reset(type),
-                    Register.at(at + VIRTIO_PCI_CAP_BAR, 1, "bar").reset(BAR),
-                    Register.at(at + VIRTIO_PCI_CAP_OFFSET, 4, "offset").reset((long) page * PAGE),
-                    Register.at(at + VIRTIO_PCI_CAP_LENGTH, 4, "length").reset(PAGE)));
-            if (type == VIRTIO_PCI_CAP_NOTIFY_CFG) {
-                registers.add(Register.at(at + VIRTIO_PCI_CAP_SIZE, 4, "notify_off_multiplier")
-                        .reset(NOTIFY_MULTIPLIER));
-            }
-            return registers;
-        });
-    }
-
-    /** BAR 4. */
-    private final class Structures implements BarHandler {
-
-        @Override
-        public long read(long offset, int width) {
-            return switch ((int) (offset / PAGE)) {
-                case COMMON_PAGE -> common.read(offset, width);
-                case ISR_PAGE -> offset == ISR_PAGE * PAGE ? interrupts.readIsr() : 0;
-                case DEVICE_PAGE -> device.config().read(offset % PAGE, width);
-                default -> 0;
-            };
-        }
-
-        @Override
-        public void write(long offset, int width, long value) {
-            switch ((int) (offset / PAGE)) {
-                case COMMON_PAGE -> {
-                    common.write(offset, width, value);
-                    registersChanged();
-                }
-                case DEVICE_PAGE -> {
-                    device.config().write(offset % PAGE, width, value);
-                    registersChanged();
-                }
-                case NOTIFY_PAGE -> driverNotifies((int) (offset % PAGE));
-                default -> {}
-            }
-        }
-
-        private void driverNotifies(int offset) {
-            if (offset < NOTIFY_MULTIPLIER * common.queueCount()) {
-                driverNotified(offset / NOTIFY_MULTIPLIER);
-            }
-        }
-    }
-
-    /** What a live migration moves: {@link VirtioState}. Registers live on while it is suspended, queues do not. */
-    private final class State implements FunctionState {
-
-        // The driver has not been told yet what it may have missed.
-        private boolean isNew;
-
-        @Override
-        public void suspend() {
-            setSuspended(true);
-            threads.callQuiesced(() -> {});
-        }
-
-        @Override
-        public void resume() {
-            setSuspended(false);
-            interrupts.driveLine();
-            wake();
-            if (isNew && (status.get() & VIRTIO_CONFIG_S_NEEDS_RESET) != 0) {
-                interrupts.config();
-            }
-            isNew = false;
-            if (tellsOfConfig) {
-                tellsOfConfig = false;
-                common.configChanged();
-                interrupts.config();
-            }
-        }
-
-        @Override
-        public void release() {
-            device.release();
-        }
-
-        @Override
-        public void claim() {
-            device.claim();
-        }
-
-        @Override
-        public int sizeBytes() {
-            return VirtioState.sizeBytes(shape, device.saveState().length);
-        }
-
-        @Override
-        public byte[] save() {
-            return callQuiesced(VirtioPciFunction.this::saveQuiesced);
-        }
-
-        @Override
-        public void load(byte[] state) {
-            VirtioState parsed = VirtioState.parse(state, shape);
-            Runnable loadDevice = device.loadState(parsed.device());
-            threads.callQuiesced(() -> loadQuiesced(parsed, loadDevice, queue -> {
-                VirtioState.Queue at = parsed.queues().get(queue.index());
-                queue.begin(at.nextAvail(), at.usedIndex());
-            }));
-            registersChanged();
-            isNew = true;
-        }
-    }
-
-    /** What outlives the process: {@link VirtioJournal}. */
-    private final class Journal implements FunctionJournal {
-
-        private int stateBytes() {
-            return VirtioState.sizeBytes(shape, device.saveState().length);
-        }
-
-        @Override
-        public long sizeBytes() {
-            return VirtioJournal.sizeBytes(stateBytes(), shape);
-        }
-
-        @Override
-        public void recover(long address) {
-            VirtioJournal from = new VirtioJournal(address, stateBytes(), shape);
-            Optional<byte[]> last = from.read();
-            if (last.isPresent()) {
-                VirtioState parsed = VirtioState.parse(last.get(), shape);
-                Runnable loadDevice = device.loadState(parsed.device());
-                journal = from;
-                threads.callQuiesced(() -> loadQuiesced(parsed, loadDevice, SplitQueue::recover));
-                tellsOfConfig = parsed.common().isDriverOk();
-            }
-            journal = from;
-        }
-
-        @Override
-        public void freeze() {
-            VirtioJournal kept = journal;
-            if (kept != null) {
-                kept.freeze();
-            }
-        }
+                        journal.queue(index));
     }
 
     private final class Steps implements CommonConfig.Steps {
@@ -521,28 +202,24 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
 
         @Override
         public void queuesReady() {
-            // A queue that is served already goes on where it is.
-            List<SplitQueue> all = new ArrayList<>(List.of(served));
+            List<SplitQueue> news = new ArrayList<>();
             for (int i = 0; i < common.queueCount(); i++) {
-                int index = i;
-                if (common.queue(i).isEnabled() && all.stream().noneMatch(queue -> queue.index() == index)) {
+                // One that is served already goes on where it is.
+                if (common.queue(i).isEnabled() && queues.find(i).isEmpty()) {
                     SplitQueue queue = createQueue(i);
                     queue.begin(0, 0);
-                    all.add(queue);
+                    news.add(queue);
                 }
             }
             // Before the first chain is taken: whoever finds one in flight must find that the queue is served.
             registersChanged();
-            SplitQueue[] now = all.toArray(SplitQueue[]::new);
-            served = now;
-            threads.runQuiesced(() -> use(now));
-            threads.wakeAll();
+            queues.add(news);
         }
 
         @Override
         public void resetWanted() {
             common.beginReset();
-            threads.runQuiesced(VirtioPciFunction.this::resetQuiesced, RESET_WAIT_NS);
+            queues.runQuiesced(VirtioPciFunction.this::resetQuiesced, RESET_WAIT_NS);
         }
     }
 }
