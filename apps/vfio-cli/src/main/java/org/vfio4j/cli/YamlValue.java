@@ -91,7 +91,7 @@ final class YamlValue {
         return entries((key, at) -> {
             if (!keys.contains(key)) {
                 throw at.wrong(
-                        "unknown key '" + key + "'", Setting.nearest(key, keys) + ", of " + String.join(", ", keys));
+                        "unknown key '" + key + "'", Setting.suggestion(key, keys));
             }
         });
     }
