@@ -87,8 +87,8 @@ final class BenchOptions {
         Limits.check("--seconds", seconds, 1, MAX_SECONDS, "3");
         queueDepths.forEach(depth -> Limits.check("--queue-depth", depth, 1, MAX_DEPTH, "1,32,128"));
         Limits.check("--queues", queues, 1, MAX_QUEUES, "1");
-        blockSize.ifPresent(
-                size -> Limits.check("--block-size", Sizes.parse("--block-size", size, "--block-size 4K"), MIN_BLOCK, MAX_BLOCK, "4K"));
+        blockSize.ifPresent(size -> Limits.check(
+                "--block-size", Sizes.parse("--block-size", size, "--block-size 4K"), MIN_BLOCK, MAX_BLOCK, "4K"));
         for (String word : workloads) {
             if (!word.equals(BenchResult.REGION) && workload(word).isEmpty()) {
                 throw CliException.usage(

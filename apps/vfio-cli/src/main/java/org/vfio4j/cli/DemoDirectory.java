@@ -24,8 +24,9 @@ final class DemoDirectory {
 
     /** @throws CliException when there is none to be had, or when its file system has no room for the disk */
     static Path make() {
-        Path parent = Path.of(
-                Optional.ofNullable(System.getenv("TMPDIR")).filter(name -> !name.isEmpty()).orElse(System.getProperty("java.io.tmpdir")));
+        Path parent = Path.of(Optional.ofNullable(System.getenv("TMPDIR"))
+                .filter(name -> !name.isEmpty())
+                .orElse(System.getProperty("java.io.tmpdir")));
         try {
             checkRoom(parent, NEEDED_BYTES);
             return Files.createTempDirectory(parent.toAbsolutePath(), "vfio4j-demo");

@@ -65,7 +65,7 @@ final class FunctionChoice {
     /** All that are meant: functions of several processes may have the same address. */
     List<ServerQuery.Found> all() {
         if (id.isEmpty()) {
-            throw CliException.usage("which function? The ID is empty", "vfio ls");
+            throw new CliException(ExitCode.NOT_FOUND, "which function? The ID is empty", "vfio ls");
         }
         List<ServerQuery.Found> matching = functions();
         if (matching.isEmpty()) {

@@ -116,8 +116,7 @@ final class GuestCommand implements Callable<Integer> {
         Limits.check("--queue-depth", depth, 0, MAX_DEPTH, "16");
         Limits.check("--reads", readPercent, 0, 100, "50");
         Limits.check("--seconds", seconds, 0, MAX_SECONDS, "10");
-        return new DiskGuestOptions(
-                depth, readPercent, Sizes.parse("--dirty-rate", dirtyRate, "--dirty-rate 50M"));
+        return new DiskGuestOptions(depth, readPercent, Sizes.parse("--dirty-rate", dirtyRate, "--dirty-rate 50M"));
     }
 
     private long memoryBytes() {

@@ -50,7 +50,8 @@ final class GuestRun {
         }
         Optional<ErrnoException> loss = moved
                 ? Optional.empty()
-                : session.serverLoss().or(() -> ((DiskGuest) machine.guest()).failure().flatMap(GuestRun::connectionLoss));
+                : session.serverLoss()
+                        .or(() -> ((DiskGuest) machine.guest()).failure().flatMap(GuestRun::connectionLoss));
         end(machine, moved, session.status().migration(), loss.map(cause -> serverLoss(socket, cause)));
     }
 

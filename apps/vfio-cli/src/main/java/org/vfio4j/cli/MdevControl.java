@@ -26,8 +26,7 @@ final class MdevControl {
     static final String MDEV_TYPE = "MdevType";
 
     /** What a path can be refused with. */
-    private static final Set<Integer> SOCKET_ERRNOS =
-            Set.of(EADDRINUSE, EEXIST, ENAMETOOLONG, ENOENT, EACCES, ENOTDIR);
+    private static final Set<Integer> SOCKET_ERRNOS = Set.of(EADDRINUSE, EEXIST, ENAMETOOLONG, ENOENT, EACCES, ENOTDIR);
 
     private final MdevHost mdevs;
 
@@ -45,8 +44,7 @@ final class MdevControl {
             case MdevRequest.TYPES -> Output.jsonLine(MDEV_TYPE, mdevs.types(), MdevTypeState::write);
             case MdevRequest.LIST -> reply(mdevs.states());
             case MdevRequest.START -> reply(List.of(start(request)));
-            case MdevRequest.STOP ->
-                reply(List.of(mdevs.stop(MdevUuid.parse(request.uuid()), request.timeout())));
+            case MdevRequest.STOP -> reply(List.of(mdevs.stop(MdevUuid.parse(request.uuid()), request.timeout())));
             default -> throw new ErrnoException(EOPNOTSUPP, "request '" + request.kind() + "'");
         };
     }
@@ -57,12 +55,12 @@ final class MdevControl {
         if (!socket.isAbsolute()) {
             throw new ErrnoException(EINVAL, "socket " + socket + ": an absolute path is needed");
         }
-        MdevDefinition definition =
-                new MdevDefinition(request.parent(), uuid, request.type(), false, request.attrs());
+        MdevDefinition definition = new MdevDefinition(request.parent(), uuid, request.type(), false, request.attrs());
         try {
             return mdevs.start(definition, socket);
         } catch (ErrnoException e) {
-            if (SOCKET_ERRNOS.contains(e.errno()) && String.valueOf(e.getMessage()).contains(socket.toString())) {
+            if (SOCKET_ERRNOS.contains(e.errno())
+                    && String.valueOf(e.getMessage()).contains(socket.toString())) {
                 throw new CliException(e, Sockets.hint(e.errno(), socket));
             }
             throw e;

@@ -48,8 +48,7 @@ final class RequestForm<T extends Record & Request> {
 
     /** All that a request may have, the version included. */
     List<String> fieldNames() {
-        return Stream.concat(
-                        Stream.of(API_VERSION), fields().stream().map(RequestField::name))
+        return Stream.concat(Stream.of(API_VERSION), fields().stream().map(RequestField::name))
                 .toList();
     }
 
@@ -67,7 +66,9 @@ final class RequestForm<T extends Record & Request> {
             }
         }
         List<RequestField> fields = fields();
-        return make(fields, fields.stream().map(field -> field.read(object, needsAll)).toArray());
+        return make(
+                fields,
+                fields.stream().map(field -> field.read(object, needsAll)).toArray());
     }
 
     /**

@@ -176,8 +176,7 @@ final class ServerControl implements AutoCloseable {
         }
         AuxiliaryDevice alone = part.orElseThrow(() -> new ErrnoException(ENODEV, "function " + request.address()));
         perform(request, alone);
-        return Output.jsonLine(
-                "AuxiliaryDevice", List.of(MachineState.auxiliary(alone)), ServerState.Auxiliary::write);
+        return Output.jsonLine("AuxiliaryDevice", List.of(MachineState.auxiliary(alone)), ServerState.Auxiliary::write);
     }
 
     private String tune(TuneRequest request) {

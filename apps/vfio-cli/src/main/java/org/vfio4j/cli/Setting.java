@@ -123,8 +123,7 @@ record Setting(String key, String value) {
 
     /** A key that the device does not have. */
     CliException unknown(String kind, List<String> keys) {
-        return CliException.usage(
-                kind + " has no setting '" + key + "'", suggestion(key, keys));
+        return CliException.usage(kind + " has no setting '" + key + "'", suggestion(key, keys));
     }
 
     @Override

@@ -62,6 +62,7 @@ final class Sockets {
     }
 
     private static String shorter() {
-        return "a path of at most " + UnixSocket.MAX_PATH_BYTES + " bytes, or cd to its directory and give the file name";
+        return "a path of at most " + UnixSocket.MAX_PATH_BYTES
+                + " bytes, or cd to its directory and give the file name";
     }
 }

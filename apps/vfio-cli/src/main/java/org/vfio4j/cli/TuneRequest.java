@@ -24,8 +24,7 @@ record TuneRequest(String kind, String address, int namespace, long sizeBytes, l
     static final RequestForm<TuneRequest> FORM = RequestForm.needingAll(TuneRequest.class, RESIZE, LIMIT);
 
     static TuneRequest resize(String address, int namespace, long sizeBytes) {
-        return new TuneRequest(
-                RESIZE, address, namespace, sizeBytes, DeviceTuning.UNCHANGED, DeviceTuning.UNCHANGED);
+        return new TuneRequest(RESIZE, address, namespace, sizeBytes, DeviceTuning.UNCHANGED, DeviceTuning.UNCHANGED);
     }
 
     static TuneRequest limit(String address, long iops, long bandwidth) {

@@ -28,7 +28,9 @@ class DemoFullDiskTest {
                 .isEqualTo("vfio: demo: the file system of " + directory.toRealPath() + "/small, "
                         + directory.toRealPath()
                         + "/small (none), has 4 MiB left: a disk of 64 MiB and 4 MiB of other files go there");
-        assertThat(lines.getLast()).startsWith("try: TMPDIR=DIRECTORY vfio demo").contains("df -h");
+        assertThat(lines.getLast())
+                .startsWith("try: TMPDIR=DIRECTORY vfio demo")
+                .contains("df -h");
         assertThat(Files.readString(directory.resolve("out"))).isEmpty();
     }
 
@@ -49,7 +51,9 @@ class DemoFullDiskTest {
     void aDirectoryThatIsNotThereIsNamed() throws Exception {
         demo("4m", "TMPDIR=$PWD/none");
         List<String> lines = Files.readAllLines(directory.resolve("err"));
-        assertThat(lines.getFirst()).startsWith("vfio: demo: make a directory in ").contains("/none", "ENOENT");
+        assertThat(lines.getFirst())
+                .startsWith("vfio: demo: make a directory in ")
+                .contains("/none", "ENOENT");
         assertThat(lines.getLast()).startsWith("try: TMPDIR=DIRECTORY vfio demo");
     }
 

@@ -42,8 +42,8 @@ class GuestServerLossTest {
         try (CliProcess server = serve("virtio-blk", socket);
                 CliProcess guest = guest(socket, 16)) {
             guest.awaitErr("a guest runs on ");
-            try (CliProcess move = new CliProcess(
-                    directory, "migrate", socket.toString(), "tcp:127.0.0.1:1", "--timeout", "100ms")) {
+            try (CliProcess move =
+                    new CliProcess(directory, "migrate", socket.toString(), "tcp:127.0.0.1:1", "--timeout", "100ms")) {
                 assertThat(move.exitCode()).as("%s", move).isNotZero();
             }
             kill(server);
@@ -63,8 +63,7 @@ class GuestServerLossTest {
     }
 
     private CliProcess serve(String kind, Path socket) {
-        CliProcess server =
-                new CliProcess(directory, "serve", kind, "memory=16M", "--socket-path", socket.toString());
+        CliProcess server = new CliProcess(directory, "serve", kind, "memory=16M", "--socket-path", socket.toString());
         while (server.isAlive() && !server.out().contains("lspci")) {
             CliProcess.pause();
         }

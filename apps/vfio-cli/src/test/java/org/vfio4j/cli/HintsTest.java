@@ -28,7 +28,7 @@ class HintsTest {
                 "ls x y | 2 | unexpected arguments: 'x', 'y' | vfio ls --help",
                 "ls -o yaml | 2 | expected one of [TABLE, JSON] | vfio ls --help",
                 "tree --server 1 | 2 | Unknown options: '--server', '1' | vfio tree --help",
-                "show @empty | 2 | which function? The ID is empty | vfio ls",
+                "show @empty | 3 | which function? The ID is empty | vfio ls",
                 "show @directory | 3 | no function | vfio ls",
                 "stat --server 2147483646 | 3 | no serving process 2147483646 | vfio ls",
                 "top --interval 0 | 2 | --interval 0: the limits are 0.1 and 3600 | --interval 1",
@@ -75,8 +75,7 @@ class HintsTest {
         try (ServerDirectory own = ServerDirectory.create();
                 Machine machine = new Machine()) {
             machine.mdevs().add(new MttyKind().plan(List.of()));
-            try (ServerControl control =
-                    ServerControl.start(machine, own, own.sysfs(), line -> Optional.empty())) {
+            try (ServerControl control = ServerControl.start(machine, own, own.sysfs(), line -> Optional.empty())) {
                 String pid = Long.toString(ProcessHandle.current().pid());
                 Cli run = Cli.run(
                         "mdev",

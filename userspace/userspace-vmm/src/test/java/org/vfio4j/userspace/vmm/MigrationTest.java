@@ -280,8 +280,7 @@ class MigrationTest {
             assertThatThrownBy(() -> new MigrationSource(machine, link.source(), OPTIONS, p -> {}).run())
                     .isInstanceOf(PeerFailure.class)
                     // What an NVMe controller's registers say is the same for all sizes.
-                    .hasMessageContaining(
-                            kind == GuestDiskKind.NVME ? "another size" : String.valueOf(2 * DISK_BYTES));
+                    .hasMessageContaining(kind == GuestDiskKind.NVME ? "another size" : String.valueOf(2 * DISK_BYTES));
             arrival.failure();
             assertThat(other.state()).isEqualTo(VfioMigrationState.RUNNING);
         }
