@@ -5,6 +5,7 @@ module org.vfio4j.userspace.nvme {
     requires org.vfio4j.bus;
     requires transitive org.vfio4j.vfio;
     requires transitive org.vfio4j.userspace.dma;
+    requires transitive org.vfio4j.userspace.disk;
 
     exports org.vfio4j.userspace.nvme;
 }

@@ -5,6 +5,7 @@ module org.vfio4j.userspace.vmm {
     requires org.vfio4j.bus;
     requires transitive org.vfio4j.vfio;
     requires transitive org.vfio4j.userspace.dma;
+    requires org.vfio4j.userspace.disk;
     requires org.vfio4j.userspace.virtioblk;
     requires org.vfio4j.userspace.nvme;
 

@@ -65,8 +65,9 @@ final class AcceptCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         TcpAddress address = TcpAddress.parse("--listen", listen);
-        long maxBytes = Sizes.parse("--max-memory", maxMemory);
+        long maxBytes = Sizes.parse("--max-memory", maxMemory, "--max-memory 16G");
         MigrateCommand.checkedStorage(storage);
+        Sockets.checkThere(socketPath);
         MigrationTls chosen = tls.tls();
         StopSignal stop = StopSignal.install();
         try (ServerDirectory directory = ServerDirectory.create()) {

@@ -107,9 +107,9 @@ final class BenchCommand implements Runnable {
         try (BenchTarget target = BenchTarget.open(kind, socketPath, options.needs(depth, bytes))) {
             loads.forEach(load -> BenchFit.check(load, target.disk(), kind.example() + " --socket-path " + socketPath));
             if (!output.isJson()) {
-                output.err().println(target.disk().describe());
+                output.err().println(target.description());
             }
-            DiskBench bench = new DiskBench(target.disk(), new CpuTime(target.serverPid()), bytes);
+            DiskBench bench = new DiskBench(target, new CpuTime(target.serverPid()), bytes);
             progress("warming up...");
             // What is read needs no writing, and both depths are compiled before either is measured.
             DiskLoad first = loads.getFirst().reading();
@@ -138,8 +138,14 @@ final class BenchCommand implements Runnable {
     }
 
     private String hint(ErrnoException e) {
+        if (e.errno() == Errno.ENODEV) {
+            return "vfio bench " + kind.other() + " --socket-path " + socketPath + ", if it is one";
+        }
         return switch (ExitCode.of(e.errno())) {
-            case ExitCode.NOT_FOUND, ExitCode.UNREACHABLE -> kind.example() + " --socket-path " + socketPath;
+            case ExitCode.NOT_FOUND, ExitCode.UNREACHABLE ->
+                Files.exists(socketPath)
+                        ? Sockets.connectHint(e.errno(), socketPath, kind.toString())
+                        : kind.example() + " --socket-path " + socketPath;
             case ExitCode.TIMEOUT -> "wait until no other client is connected to " + socketPath;
             default -> "vfio bench --help";
         };

@@ -1,5 +1,7 @@
 package org.vfio4j.cli;
 
+import org.vfio4j.userspace.disk.DiskDriver;
+
 /** Whether a disk can be measured with a load. Stateless. */
 final class BenchFit {
 
@@ -11,16 +13,16 @@ final class BenchFit {
      * @param example a server that could
      * @throws CliException with what is missing
      */
-    static void check(DiskLoad load, BenchDisk disk, String example) {
+    static void check(DiskLoad load, DiskDriver disk, String example) {
         if (load.workload().writes() && disk.readOnly()) {
             throw new CliException(
                     ExitCode.PERMISSION, "the disk is read-only", "--workload randread, without --write");
         }
-        if (load.bytes() % disk.blockSize() != 0 || load.bytes() > disk.maxTransferBytes()) {
+        if (load.bytes() % disk.sectorBytes() != 0 || load.bytes() > disk.maxTransferBytes()) {
             throw CliException.usage(
-                    "--block-size " + load.bytes() + ": the disk takes multiples of " + disk.blockSize() + " up to "
+                    "--block-size " + load.bytes() + ": the disk takes multiples of " + disk.sectorBytes() + " up to "
                             + disk.maxTransferBytes(),
-                    "--block-size " + Math.min(Math.max(disk.blockSize(), 4096), disk.maxTransferBytes()));
+                    "--block-size " + Math.min(Math.max(disk.sectorBytes(), 4096), disk.maxTransferBytes()));
         }
         if (load.queues() > disk.queueCount()) {
             throw CliException.usage(

@@ -84,11 +84,11 @@ final class BenchOptions {
 
     /** @throws CliException for words that make no sense, with the limits */
     void check() {
-        limit("--seconds", seconds, 1, MAX_SECONDS, "3");
-        queueDepths.forEach(depth -> limit("--queue-depth", depth, 1, MAX_DEPTH, "1,32,128"));
-        limit("--queues", queues, 1, MAX_QUEUES, "1");
-        blockSize.ifPresent(
-                size -> limit("--block-size", Sizes.parse("--block-size", size), MIN_BLOCK, MAX_BLOCK, "4K"));
+        Limits.check("--seconds", seconds, 1, MAX_SECONDS, "3");
+        queueDepths.forEach(depth -> Limits.check("--queue-depth", depth, 1, MAX_DEPTH, "1,32,128"));
+        Limits.check("--queues", queues, 1, MAX_QUEUES, "1");
+        blockSize.ifPresent(size -> Limits.check(
+                "--block-size", Sizes.parse("--block-size", size, "--block-size 4K"), MIN_BLOCK, MAX_BLOCK, "4K"));
         for (String word : workloads) {
             if (!word.equals(BenchResult.REGION) && workload(word).isEmpty()) {
                 throw CliException.usage(
@@ -139,7 +139,7 @@ final class BenchOptions {
 
     private int bytes(Workload workload) {
         return blockSize
-                .map(size -> Math.toIntExact(Sizes.parse("--block-size", size)))
+                .map(size -> Math.toIntExact(Sizes.parse("--block-size", size, "--block-size 4K")))
                 .orElse(workload.defaultBytes());
     }
 
@@ -156,12 +156,5 @@ final class BenchOptions {
         return Arrays.stream(Workload.values())
                 .filter(workload -> workload.word().equalsIgnoreCase(word))
                 .findFirst();
-    }
-
-    private static void limit(String option, long value, long least, long most, String example) {
-        if (value < least || value > most) {
-            throw CliException.usage(
-                    option + " " + value + ": the limits are " + least + " and " + most, option + " " + example);
-        }
     }
 }

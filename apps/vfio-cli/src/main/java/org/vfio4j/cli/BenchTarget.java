@@ -1,8 +1,10 @@
 package org.vfio4j.cli;
 
 import java.nio.file.Path;
+import java.util.Locale;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.UnixSocket;
+import org.vfio4j.userspace.disk.DiskDriver;
 import org.vfio4j.userspace.nvme.NvmeDriver;
 import org.vfio4j.userspace.nvme.NvmeOptions;
 import org.vfio4j.userspace.virtioblk.VirtioBlkDriver;
@@ -14,9 +16,10 @@ import org.vfio4j.vfiouser.VfioUserClientOptions;
  * A connected device and the driver of its kind.
  *
  * @param client closed after {@code disk}
+ * @param description what the disk is, and how it is driven
  * @param serverPid the server's process, 0 when it is unknown
  */
-record BenchTarget(VfioUserClient client, BenchDisk disk, int serverPid) implements AutoCloseable {
+record BenchTarget(VfioUserClient client, DiskDriver disk, String description, int serverPid) implements AutoCloseable {
 
     /** The kinds of disks that can be measured, with the names that {@code vfio serve} has for them. */
     enum Kind {
@@ -34,6 +37,11 @@ record BenchTarget(VfioUserClient client, BenchDisk disk, int serverPid) impleme
         /** How a server of it is started, without its socket. */
         String example() {
             return example;
+        }
+
+        /** The one that it is not. */
+        Kind other() {
+            return this == VIRTIO_BLK ? NVME : VIRTIO_BLK;
         }
 
         @Override
@@ -76,11 +84,16 @@ record BenchTarget(VfioUserClient client, BenchDisk disk, int serverPid) impleme
         // As a guest does: nobody waits for the answer to a doorbell.
         VfioUserClient client = VfioUserClient.over(socket, VfioUserClientOptions.DEFAULTS.withPostedWrites(true));
         try {
-            BenchDisk disk = switch (kind) {
-                case VIRTIO_BLK -> new VirtioBlkBenchDisk(VirtioBlkDriver.open(client, virtioBlk(needs)));
-                case NVME -> new NvmeBenchDisk(NvmeDriver.open(client, nvme(needs)));
+            return switch (kind) {
+                case VIRTIO_BLK -> {
+                    VirtioBlkDriver driver = VirtioBlkDriver.open(client, virtioBlk(needs));
+                    yield new BenchTarget(client, driver, describe(driver), serverPid);
+                }
+                case NVME -> {
+                    NvmeDriver driver = NvmeDriver.open(client, nvme(needs));
+                    yield new BenchTarget(client, driver, describe(driver), serverPid);
+                }
             };
-            return new BenchTarget(client, disk, serverPid);
         } catch (RuntimeException e) {
             client.close();
             throw e;
@@ -94,6 +107,20 @@ record BenchTarget(VfioUserClient client, BenchDisk disk, int serverPid) impleme
         } finally {
             client.close();
         }
+    }
+
+    private static String describe(VirtioBlkDriver driver) {
+        String serial = driver.serial().isEmpty() ? "" : " " + driver.serial();
+        return "virtio-blk" + serial + ", " + Sizes.format(driver.capacityBytes());
+    }
+
+    private static String describe(NvmeDriver driver) {
+        NvmeOptions.Doorbells doorbells = driver.doorbells();
+        String how = doorbells == NvmeOptions.Doorbells.MAPPED_UNSEALED
+                ? "mapped"
+                : doorbells.name().toLowerCase(Locale.ROOT);
+        return driver.info().modelNumber() + " " + driver.info().firmwareRevision() + ", "
+                + Sizes.format(driver.capacityBytes()) + " in blocks of " + driver.sectorBytes() + ", doorbells " + how;
     }
 
     private static VirtioBlkOptions virtioBlk(Needs needs) {

@@ -26,38 +26,17 @@ final class ControlClient {
     /**
      * Sends a request and waits for the reply, with a bar on a terminal when the process has to wait for others.
      *
-     * @return the function as it is then
+     * @return the function as it is then; or was, when it has gone; or the one that has come instead of the one that was asked
      * @throws CliException what the process says, with {@code hint}; {@link ExitCode#UNREACHABLE} when it does not answer
      */
-    static ServerQuery.Found ask(ServerQuery.Found function, ControlRequest request, PrintWriter err, Hint hint) {
-        return ask(function, request.line(), Duration.ofMillis(request.timeoutMs()), err, hint);
-    }
-
-    /** The same for a request that waits for nobody. */
-    static ServerQuery.Found ask(ServerQuery.Found function, TuneRequest request, PrintWriter err, Hint hint) {
-        return ask(function, request.line(), Duration.ZERO, err, hint);
-    }
-
-    /** The same for a function that comes or goes: what comes, or what was there. */
-    static ServerQuery.Found ask(ServerQuery.Found function, SnapRequest request, PrintWriter err, Hint hint) {
-        return ask(function, request.line(), Duration.ofMillis(request.timeoutMs()), err, hint);
-    }
-
-    /** The same for the virtual functions of one. */
-    static ServerQuery.Found ask(ServerQuery.Found function, SriovRequest request, PrintWriter err, Hint hint) {
-        return ask(function, request.line(), Duration.ofMillis(request.timeoutMs()), err, hint);
-    }
-
-    private static ServerQuery.Found ask(
-            ServerQuery.Found function, String request, Duration wait, PrintWriter err, Hint hint) {
-        JsonNode item = item(exchange(function.pid(), request, wait, err), hint);
+    static ServerQuery.Found ask(ServerQuery.Found function, Request request, PrintWriter err, Hint hint) {
+        JsonNode item = item(exchange(function.pid(), request.line(), request.timeout(), err), hint);
         return new ServerQuery.Found(function.pid(), function.sysfs(), ServerDirectory.parseFunction(item));
     }
 
     /** The same for an auxiliary device. */
     static ServerQuery.FoundPart ask(ServerQuery.FoundPart part, ControlRequest request, PrintWriter err, Hint hint) {
-        Duration wait = Duration.ofMillis(request.timeoutMs());
-        JsonNode item = item(exchange(part.pid(), request.line(), wait, err), hint);
+        JsonNode item = item(exchange(part.pid(), request.line(), request.timeout(), err), hint);
         return new ServerQuery.FoundPart(part.pid(), part.sysfs(), ServerDirectory.parseAuxiliary(item));
     }
 

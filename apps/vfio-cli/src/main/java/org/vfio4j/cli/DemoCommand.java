@@ -37,6 +37,7 @@ final class DemoCommand implements Callable<Integer> {
 
     private static final long END_SECONDS = 2;
     private static final int MAX_UPGRADES = 1000;
+    private static final int MAX_SECONDS = 86_400;
 
     @Spec
     @SuppressWarnings("NullAway.Init") // by picocli
@@ -56,14 +57,11 @@ final class DemoCommand implements Callable<Integer> {
 
     @Override
     public Integer call() throws IOException, InterruptedException {
-        if (upgrades < 1 || upgrades > MAX_UPGRADES || !(seconds >= 0)) {
-            throw CliException.usage(
-                    "--upgrades " + upgrades + " is 1 to " + MAX_UPGRADES + ", --seconds " + seconds + " 0 or more",
-                    "vfio demo --help");
-        }
+        Limits.check("--upgrades", upgrades, 1, MAX_UPGRADES, "1");
+        Limits.check("--seconds", seconds, 0, MAX_SECONDS, "1");
         Optional<GuestDemo> guest = vm ? Optional.of(GuestDemo.find()) : Optional.empty();
         PrintWriter out = spec.commandLine().getOut();
-        Path directory = Files.createTempDirectory("vfio4j-demo");
+        Path directory = DemoDirectory.make();
         Runtime.getRuntime().addShutdownHook(new Thread(() -> clearUp(directory))); // for signals
         Path image = directory.resolve("disk.img");
         try (RandomAccessFile file = new RandomAccessFile(image.toFile(), "rw")) {
@@ -85,6 +83,8 @@ final class DemoCommand implements Callable<Integer> {
                 drive(disks, out);
                 new DemoMove(directory, image, upgrades, out).run(server);
             }
+        } catch (RuntimeException e) {
+            throw DemoDirectory.explain(e, directory);
         }
         printNext(out);
         return ExitCode.OK;

@@ -35,10 +35,9 @@ final class DemoLoad implements AutoCloseable {
     private DemoLoad(VfioUserClient client, VirtioBlkDriver driver) {
         this.client = client;
         this.driver = driver;
-        BenchDisk disk = new VirtioBlkBenchDisk(driver);
         DiskLoad wanted = new DiskLoad(Workload.MIXED, BLOCK_BYTES, DEPTH, 1, true, true);
-        long buffer = disk.memory().allocate(wanted.bufferBytes(), BLOCK_BYTES);
-        load = new QueueLoad(disk, 0, wanted, buffer, 0, driver.capacityBytes() / BLOCK_BYTES);
+        long buffer = driver.memory().allocate(wanted.bufferBytes(), BLOCK_BYTES);
+        load = new QueueLoad(driver, 0, wanted, buffer, 0, driver.capacityBytes() / BLOCK_BYTES);
     }
 
     static DemoLoad open(Path socket) {

@@ -7,6 +7,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.vfio4j.userspace.disk.DiskDriver;
 
 /**
  * Measures a disk: each queue has its own thread and its own part of the disk. Belongs to one thread, which is that of the only queue
@@ -14,15 +15,17 @@ import java.util.concurrent.atomic.AtomicBoolean;
  */
 final class DiskBench {
 
-    private final BenchDisk disk;
+    private final DiskDriver disk;
+    private final String description;
     private final CpuTime cpu;
 
     /** Where the data of all loads is, one after the other. */
     private final long buffers;
 
     /** @param bufferBytes the most of any load */
-    DiskBench(BenchDisk disk, CpuTime cpu, long bufferBytes) {
-        this.disk = disk;
+    DiskBench(BenchTarget target, CpuTime cpu, long bufferBytes) {
+        disk = target.disk();
+        description = target.description();
         this.cpu = cpu;
         buffers = disk.memory().allocate(bufferBytes, 4096);
     }
@@ -42,7 +45,7 @@ final class DiskBench {
             LatencyHistogram latencies = new LatencyHistogram();
             loads.forEach(each -> latencies.add(each.latencies()));
             return BenchResult.of(load.name(), load.depth(), load.bytes(), latencies, elapsed)
-                    .with(load.workload().word(), load.queues(), disk.describe(), used);
+                    .with(load.workload().word(), load.queues(), description, used);
         }
     }
 

@@ -64,6 +64,9 @@ final class FunctionChoice {
 
     /** All that are meant: functions of several processes may have the same address. */
     List<ServerQuery.Found> all() {
+        if (id.isEmpty()) {
+            throw new CliException(ExitCode.NOT_FOUND, "which function? The ID is empty", "vfio ls");
+        }
         List<ServerQuery.Found> matching = functions();
         if (matching.isEmpty()) {
             throw new CliException(ExitCode.NOT_FOUND, "no function " + id + " in a serving process", "vfio ls");

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.userspace.dma.DmaMemory;
 import org.vfio4j.userspace.vmm.DiskGuest;
 import org.vfio4j.userspace.vmm.DiskGuestOptions;
 import org.vfio4j.userspace.vmm.GuestDevice;
@@ -35,6 +36,7 @@ final class GuestCommand implements Callable<Integer> {
     static final long IOVA = 1L << 32;
 
     private static final int MAX_DEPTH = 128;
+    private static final double MAX_SECONDS = 1e9;
 
     @Option(names = "--socket-path", paramLabel = "PATH", required = true, description = "Where the disk is served.")
     @SuppressWarnings("NullAway.Init") // by picocli
@@ -69,7 +71,7 @@ final class GuestCommand implements Callable<Integer> {
     @Override
     public Integer call() throws InterruptedException {
         DiskGuestOptions options = options();
-        long memoryBytes = Sizes.parse("--memory", memory);
+        long memoryBytes = memoryBytes();
         StopSignal stop = StopSignal.install();
         try (ServerDirectory directory = ServerDirectory.create()) {
             VirtualMachine machine = boot(options, memoryBytes);
@@ -102,20 +104,28 @@ final class GuestCommand implements Callable<Integer> {
     /** A connection to a served device, as a hypervisor has it. */
     static GuestDevice device(Path socket) {
         try {
-            return new GuestDevice(
-                    VfioUserClient.connect(socket, VfioUserClientOptions.DEFAULTS.withPostedWrites(true)));
+            VfioUserClient client =
+                    VfioUserClient.connect(socket, VfioUserClientOptions.DEFAULTS.withPostedWrites(true));
+            return new GuestDevice(client, () -> client.serve(0));
         } catch (ErrnoException e) {
-            throw new CliException(e, "vfio ls, to see what is served where");
+            throw new CliException(e, Sockets.connectHint(e.errno(), socket, "virtio-blk"));
         }
     }
 
     private DiskGuestOptions options() {
-        if (depth < 0 || depth > MAX_DEPTH || readPercent < 0 || readPercent > 100 || !(seconds >= 0)) {
+        Limits.check("--queue-depth", depth, 0, MAX_DEPTH, "16");
+        Limits.check("--reads", readPercent, 0, 100, "50");
+        Limits.check("--seconds", seconds, 0, MAX_SECONDS, "10");
+        return new DiskGuestOptions(depth, readPercent, Sizes.parse("--dirty-rate", dirtyRate, "--dirty-rate 50M"));
+    }
+
+    private long memoryBytes() {
+        long bytes = Sizes.parse("--memory", memory, "--memory 64M");
+        if (bytes == 0 || bytes % DmaMemory.ALIGNMENT != 0) {
             throw CliException.usage(
-                    "--queue-depth " + depth + " is 0 to " + MAX_DEPTH + ", --reads " + readPercent
-                            + " 0 to 100, --seconds " + seconds + " 0 or more",
-                    "vfio guest --help");
+                    "--memory " + memory + ": a multiple of " + Sizes.format(DmaMemory.ALIGNMENT) + " is needed",
+                    "--memory 64M");
         }
-        return new DiskGuestOptions(depth, readPercent, Sizes.parse("--dirty-rate", dirtyRate));
+        return bytes;
     }
 }

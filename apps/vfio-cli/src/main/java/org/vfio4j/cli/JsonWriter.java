@@ -65,8 +65,14 @@ final class JsonWriter {
 
     JsonWriter field(String name, List<String> values) {
         array(name);
-        values.forEach(value -> quote(separate(), value));
+        values.forEach(this::element);
         return endArray();
+    }
+
+    /** A string in an array. */
+    JsonWriter element(String value) {
+        quote(separate(), value);
+        return this;
     }
 
     @Override

@@ -43,7 +43,9 @@ final class LimitCommand implements Runnable {
         }
         long requests =
                 iops.isEmpty() ? DeviceTuning.UNCHANGED : new Setting("--iops", iops).number(0, Integer.MAX_VALUE);
-        long bytes = bandwidth.isEmpty() ? DeviceTuning.UNCHANGED : Sizes.parse("--bandwidth", bandwidth);
+        long bytes = bandwidth.isEmpty()
+                ? DeviceTuning.UNCHANGED
+                : Sizes.parse("--bandwidth", bandwidth, "--bandwidth 200M");
         ServerQuery.Found found = choice.one("vfio limit");
         String address = found.function().address();
         ServerQuery.Found limited = ControlClient.ask(

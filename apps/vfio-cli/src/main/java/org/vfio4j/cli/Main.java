@@ -97,7 +97,7 @@ public final class Main {
     private static int misused(ParameterException e, String[] args) {
         CommandLine command = e.getCommandLine();
         PrintWriter err = command.getErr();
-        err.println("vfio: " + e.getMessage());
+        err.println("vfio: " + Misuse.describe(e));
         List<String> similar =
                 e instanceof UnmatchedArgumentException unmatched ? unmatched.getSuggestions() : List.of();
         String help = command.getCommandSpec().qualifiedName() + " --help";

@@ -38,7 +38,8 @@ final class MdevChoice {
 
     /** The uuid, without which the command makes no sense. */
     UUID needUuid() {
-        return uuid().orElseThrow(() -> CliException.usage("which mdev? --uuid is needed", "vfio mdev list"));
+        return uuid().orElseThrow(() -> CliException.usage(
+                "which mdev? --uuid is needed", "vfio mdev list; vfio mdev types for what can be made"));
     }
 
     /** The parent, without which the command makes no sense. */

@@ -74,8 +74,7 @@ final class MdevClient {
     }
 
     private JsonNode item(long pid, MdevRequest request, String hint) {
-        Duration wait = Duration.ofMillis(request.timeoutMs());
-        return ControlClient.item(ControlClient.exchange(pid, request.line(), wait, err), errno -> hint);
+        return ControlClient.item(ControlClient.exchange(pid, request.line(), request.timeout(), err), errno -> hint);
     }
 
     private static boolean isError(JsonNode reply) {

@@ -1,11 +1,17 @@
 package org.vfio4j.cli;
 
+import static org.vfio4j.sys.Errno.EACCES;
+import static org.vfio4j.sys.Errno.EADDRINUSE;
+import static org.vfio4j.sys.Errno.EEXIST;
 import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.sys.Errno.ENAMETOOLONG;
+import static org.vfio4j.sys.Errno.ENOENT;
+import static org.vfio4j.sys.Errno.ENOTDIR;
 import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.List;
+import java.util.Set;
 import java.util.UUID;
 import org.vfio4j.mdevcore.MdevUuid;
 import org.vfio4j.sys.ErrnoException;
@@ -18,6 +24,9 @@ final class MdevControl {
 
     /** The kind of a reply about types. */
     static final String MDEV_TYPE = "MdevType";
+
+    /** What a path can be refused with. */
+    private static final Set<Integer> SOCKET_ERRNOS = Set.of(EADDRINUSE, EEXIST, ENAMETOOLONG, ENOENT, EACCES, ENOTDIR);
 
     private final MdevHost mdevs;
 
@@ -35,8 +44,7 @@ final class MdevControl {
             case MdevRequest.TYPES -> Output.jsonLine(MDEV_TYPE, mdevs.types(), MdevTypeState::write);
             case MdevRequest.LIST -> reply(mdevs.states());
             case MdevRequest.START -> reply(List.of(start(request)));
-            case MdevRequest.STOP ->
-                reply(List.of(mdevs.stop(MdevUuid.parse(request.uuid()), Duration.ofMillis(request.timeoutMs()))));
+            case MdevRequest.STOP -> reply(List.of(mdevs.stop(MdevUuid.parse(request.uuid()), request.timeout())));
             default -> throw new ErrnoException(EOPNOTSUPP, "request '" + request.kind() + "'");
         };
     }
@@ -47,8 +55,16 @@ final class MdevControl {
         if (!socket.isAbsolute()) {
             throw new ErrnoException(EINVAL, "socket " + socket + ": an absolute path is needed");
         }
-        return mdevs.start(
-                new MdevDefinition(request.parent(), uuid, request.type(), false, request.attributes()), socket);
+        MdevDefinition definition = new MdevDefinition(request.parent(), uuid, request.type(), false, request.attrs());
+        try {
+            return mdevs.start(definition, socket);
+        } catch (ErrnoException e) {
+            if (SOCKET_ERRNOS.contains(e.errno())
+                    && String.valueOf(e.getMessage()).contains(socket.toString())) {
+                throw new CliException(e, Sockets.hint(e.errno(), socket));
+            }
+            throw e;
+        }
     }
 
     private static String reply(List<MdevState> states) {

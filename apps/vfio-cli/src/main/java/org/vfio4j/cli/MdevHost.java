@@ -274,6 +274,20 @@ final class MdevHost implements AutoCloseable {
                 .toList();
     }
 
+    /**
+     * What those have done that count it, in the order of their making.
+     *
+     * @param uuid of one, empty for all
+     * @param queues whether each queue is told by itself too
+     */
+    List<FunctionStatistics> statistics(String uuid, boolean queues) {
+        return bus.devices().stream()
+                .filter(device -> uuid.isEmpty() || device.uuid().toString().equals(uuid))
+                .flatMap(device -> Optional.ofNullable(services.get(device.uuid())).stream())
+                .flatMap(service -> service.statistics(queues).stream())
+                .toList();
+    }
+
     /** Hangs up on all clients, and takes its parents away with all that is made of them. Those of drivers these take away. */
     @Override
     public void close() {

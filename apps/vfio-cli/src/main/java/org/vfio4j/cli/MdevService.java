@@ -3,7 +3,11 @@ package org.vfio4j.cli;
 import static org.vfio4j.sys.Errno.EBUSY;
 
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
+import org.vfio4j.devicemodel.DeviceStatistics;
+import org.vfio4j.devicemodel.QueueSnapshot;
 import org.vfio4j.mdevcore.MdevDevice;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.vfio.LocalDeviceFile;
@@ -81,6 +85,27 @@ final class MdevService {
     /** What is told of it: the same object until that changes. */
     ServerState.Mdev state() {
         return state;
+    }
+
+    /**
+     * What it has done, if it counts that.
+     *
+     * @param queues whether each queue is told by itself too
+     */
+    Optional<FunctionStatistics> statistics(boolean queues) {
+        return device.instance().platform(DeviceStatistics.class).map(counted -> {
+            List<QueueSnapshot> each = counted.queues();
+            return new FunctionStatistics(
+                    device.uuid().toString(),
+                    device.type().name(),
+                    device.type().prettyName(),
+                    state.vfioDevice(),
+                    socket.toString(),
+                    counted.cpuNs(),
+                    counted.slowNs(),
+                    QueueSnapshot.sum(each),
+                    queues ? each : List.of());
+        });
     }
 
     /**

@@ -82,9 +82,8 @@ final class MigrateCommand implements Callable<Integer> {
         if (id.isEmpty() || (destination.isEmpty() != resume)) {
             throw CliException.usage("a guest and where it goes are needed", "vfio migrate ID tcp:HOST:PORT");
         }
-        long pid = GuestChoice.find(id);
         if (resume) {
-            GuestStatus status = ask(pid, GuestRequest.of(GuestRequest.RESUME));
+            GuestStatus status = ask(GuestChoice.find(id), GuestRequest.of(GuestRequest.RESUME));
             output.print("GuestStatus", List.of(status), () -> output.out().println("the guest goes on"));
             return ExitCode.OK;
         }
@@ -95,6 +94,7 @@ final class MigrateCommand implements Callable<Integer> {
                 milliseconds("--timeout", timeout),
                 checkedStorage(storage),
                 tls.tls());
+        long pid = GuestChoice.find(id);
         AtomicBoolean interrupted = new AtomicBoolean();
         for (String name : List.of("INT", "TERM")) {
             Signal.handle(new Signal(name), signal -> interrupted.set(true));

@@ -16,8 +16,11 @@ record NvmeTuning(Nvme nvme, int namespaces) implements DeviceTuning {
     @Override
     public void resize(long sizeBytes) {
         if (namespaces != 1) {
-            throw new ErrnoException(
-                    EOPNOTSUPP, "resize of a controller with " + namespaces + " namespaces, of which none is named");
+            throw new CliException(
+                    new ErrnoException(
+                            EOPNOTSUPP,
+                            "resize of a controller with " + namespaces + " namespaces, of which none is named"),
+                    "--namespace N, with N from 1 to " + namespaces);
         }
         resize(1, sizeBytes);
     }

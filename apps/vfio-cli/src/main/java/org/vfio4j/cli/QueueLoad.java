@@ -6,18 +6,21 @@ import java.lang.foreign.MemorySegment;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.userspace.disk.Completion;
+import org.vfio4j.userspace.disk.DiskDriver;
+import org.vfio4j.userspace.disk.DiskQueue;
 
 /**
  * Keeps a fixed number of requests in flight on one queue of a disk, in the queue's own part of it. Belongs to one thread; no request
  * allocates.
  */
-final class QueueLoad implements BenchCompletion {
+final class QueueLoad implements Completion {
 
     private static final long PATIENCE_NS = 5_000_000_000L;
     private static final int PASSES_PER_LOOK = 1024;
 
-    private final BenchDisk disk;
-    private final BenchDisk.Queue queue;
+    private final DiskDriver disk;
+    private final DiskQueue queue;
     private final DiskLoad load;
     private final long firstOffset;
     private final long blocks;
@@ -44,7 +47,7 @@ final class QueueLoad implements BenchCompletion {
      * @param firstOffset where its part of the disk begins
      * @param blocks how many it has, more than {@code 2 * load.depth()} with {@code load.verify()}
      */
-    QueueLoad(BenchDisk disk, int index, DiskLoad load, long buffer, long firstOffset, long blocks) {
+    QueueLoad(DiskDriver disk, int index, DiskLoad load, long buffer, long firstOffset, long blocks) {
         this.disk = disk;
         this.load = load;
         this.buffer = buffer;

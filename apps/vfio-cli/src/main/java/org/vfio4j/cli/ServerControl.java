@@ -4,12 +4,10 @@ import static org.vfio4j.sys.Errno.EAGAIN;
 import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.EIO;
 import static org.vfio4j.sys.Errno.ENODEV;
-import static org.vfio4j.sys.Errno.EOPNOTSUPP;
-import static org.vfio4j.sys.Errno.EPROTONOSUPPORT;
 
 import java.lang.System.Logger.Level;
 import java.nio.file.Path;
-import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -26,8 +24,8 @@ import org.vfio4j.sys.ErrnoException;
 import tools.jackson.core.JacksonException;
 
 /**
- * What other processes of the user can see of a serving process and ask of it: its state in a file, always the newest, and the
- * requests of {@link ControlRequest}, {@link TuneRequest}, {@link MdevRequest}, {@link SnapRequest} and {@link SriovRequest}. Any thread may call it.
+ * What other processes of the user can see of a serving process and ask of it: its state in a file, always the newest, and what is in
+ * its table of requests. Any thread may call it.
  */
 final class ServerControl implements AutoCloseable {
 
@@ -38,6 +36,12 @@ final class ServerControl implements AutoCloseable {
     private final Path sysfs;
     private final MdevControl mdevs;
     private final ControlSocket socket;
+    private final RequestTable requests = new RequestTable()
+            .on(ControlRequest.FORM, this::control)
+            .on(TuneRequest.FORM, this::tune)
+            .on(SriovRequest.FORM, this::setNumVfs)
+            .on(SnapRequest.FORM, this::snap)
+            .on(MdevRequest.FORM, this::mdev);
 
     // What others are told of mdevs, by uuid: under this object's lock.
     private final Map<String, ServerState.Mdev> published = new HashMap<>();
@@ -140,55 +144,7 @@ final class ServerControl implements AutoCloseable {
     /** The reply to a request: a line of JSON for a line of JSON. */
     private String answer(String line) {
         try {
-            if (MdevRequest.isOne(line)) {
-                MdevRequest request = MdevRequest.parse(line);
-                String reply = mdevs.answer(request);
-                if (request.changes()) {
-                    publishing(this::publishMdevs);
-                }
-                return reply;
-            }
-            Optional<TuneRequest> tune = TuneRequest.find(line);
-            if (tune.isPresent()) {
-                MachineFunction function = function(tune.get().address());
-                tune.get().perform(function.tuning());
-                return changed(function);
-            }
-            Optional<SriovRequest> sriov = SriovRequest.find(line);
-            if (sriov.isPresent()) {
-                MachineFunction function = function(sriov.get().address());
-                sriov.get().perform(machine, function);
-                return changed(function);
-            }
-            Optional<SnapRequest> snap = SnapRequest.find(line);
-            if (snap.isPresent()) {
-                ServerState.Function function = snap.get().perform(machine);
-                publishChange();
-                return Output.jsonLine("Function", List.of(function), ServerState.Function::write);
-            }
-            ControlRequest request = ControlRequest.parse(line);
-            check(request);
-            if (request.kind().equals(ControlRequest.STATISTICS)) {
-                return Output.jsonLine(
-                        ControlRequest.STATISTICS, List.of(statistics(request)), ServerStatistics::write);
-            }
-            Optional<AuxiliaryDevice> part = machine.bus().auxiliary().devices().stream()
-                    .filter(found -> found.name().equals(request.address()))
-                    .findFirst();
-            // What is done to a part that is about a function is done to the function, which may be served.
-            String address =
-                    part.flatMap(MachineState::functionOf).map(PciDevice::name).orElse(request.address());
-            Optional<MachineFunction> function = machine.functions().stream()
-                    .filter(found -> found.device().name().equals(address))
-                    .findFirst();
-            if (function.isPresent()) {
-                perform(request, function.get());
-                return Output.jsonLine("Function", List.of(function.get().state()), ServerState.Function::write);
-            }
-            AuxiliaryDevice alone = part.orElseThrow(() -> new ErrnoException(ENODEV, "function " + request.address()));
-            perform(request, alone);
-            return Output.jsonLine(
-                    "AuxiliaryDevice", List.of(MachineState.auxiliary(alone)), ServerState.Auxiliary::write);
+            return requests.answer(line);
         } catch (JacksonException e) {
             return failure(EINVAL, "a request that is none: " + e.getOriginalMessage() + ": " + Errno.describe(EINVAL));
         } catch (ErrnoException e) {
@@ -201,6 +157,54 @@ final class ServerControl implements AutoCloseable {
         }
     }
 
+    private String control(ControlRequest request) {
+        if (request.kind().equals(ControlRequest.STATISTICS)) {
+            return Output.jsonLine(ControlRequest.STATISTICS, List.of(statistics(request)), ServerStatistics::write);
+        }
+        Optional<AuxiliaryDevice> part = machine.bus().auxiliary().devices().stream()
+                .filter(found -> found.name().equals(request.address()))
+                .findFirst();
+        // What is done to a part that is about a function is done to the function, which may be served.
+        String address =
+                part.flatMap(MachineState::functionOf).map(PciDevice::name).orElse(request.address());
+        Optional<MachineFunction> function = machine.functions().stream()
+                .filter(found -> found.device().name().equals(address))
+                .findFirst();
+        if (function.isPresent()) {
+            perform(request, function.get());
+            return reply(function.get().state());
+        }
+        AuxiliaryDevice alone = part.orElseThrow(() -> new ErrnoException(ENODEV, "function " + request.address()));
+        perform(request, alone);
+        return Output.jsonLine("AuxiliaryDevice", List.of(MachineState.auxiliary(alone)), ServerState.Auxiliary::write);
+    }
+
+    private String tune(TuneRequest request) {
+        MachineFunction function = function(request.address());
+        request.perform(function.tuning());
+        return changed(function);
+    }
+
+    private String setNumVfs(SriovRequest request) {
+        MachineFunction function = function(request.address());
+        request.perform(machine, function);
+        return changed(function);
+    }
+
+    private String snap(SnapRequest request) {
+        ServerState.Function function = request.perform(machine);
+        publishChange();
+        return reply(function);
+    }
+
+    private String mdev(MdevRequest request) {
+        String reply = mdevs.answer(request);
+        if (request.changes()) {
+            publishing(this::publishMdevs);
+        }
+        return reply;
+    }
+
     private MachineFunction function(String address) {
         return machine.functions().stream()
                 .filter(found -> found.device().toString().equals(address))
@@ -210,28 +214,21 @@ final class ServerControl implements AutoCloseable {
 
     private String changed(MachineFunction function) {
         publishChange();
-        return Output.jsonLine("Function", List.of(function.state()), ServerState.Function::write);
+        return reply(function.state());
+    }
+
+    private static String reply(ServerState.Function function) {
+        return Output.jsonLine("Function", List.of(function), ServerState.Function::write);
     }
 
     private ServerStatistics statistics(ControlRequest request) {
-        List<FunctionStatistics> functions = machine.functions().stream()
+        List<FunctionStatistics> functions = new ArrayList<>(machine.functions().stream()
                 .filter(function -> request.address().isEmpty()
                         || function.device().toString().equals(request.address()))
                 .flatMap(function -> function.statistics(request.queues()).stream())
-                .toList();
+                .toList());
+        functions.addAll(machine.mdevs().statistics(request.address(), request.queues()));
         return new ServerStatistics(ProcessHandle.current().pid(), System.nanoTime(), CpuClock.PROCESS.ns(), functions);
-    }
-
-    private static void check(ControlRequest request) {
-        if (!request.apiVersion().equals(Output.API_VERSION)) {
-            throw new ErrnoException(
-                    EPROTONOSUPPORT, "apiVersion '" + request.apiVersion() + "': there is " + Output.API_VERSION);
-        }
-        if (!ControlRequest.KINDS.contains(request.kind())) {
-            throw new ErrnoException(
-                    EOPNOTSUPP,
-                    "request '" + request.kind() + "': there are " + String.join(", ", ControlRequest.KINDS));
-        }
     }
 
     private void perform(ControlRequest request, MachineFunction function) {
@@ -241,7 +238,7 @@ final class ServerControl implements AutoCloseable {
                 publishChange();
             }
             case ControlRequest.UNBIND -> {
-                function.unbind(Duration.ofMillis(request.timeoutMs()));
+                function.unbind(request.timeout());
                 publishChange();
             }
             default -> {}
@@ -263,7 +260,7 @@ final class ServerControl implements AutoCloseable {
                 publishChange();
             }
             case ControlRequest.UNBIND -> {
-                machine.unbind(device, Duration.ofMillis(request.timeoutMs()));
+                machine.unbind(device, request.timeout());
                 publishChange();
             }
             default -> {}

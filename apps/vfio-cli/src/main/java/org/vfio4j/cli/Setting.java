@@ -123,8 +123,7 @@ record Setting(String key, String value) {
 
     /** A key that the device does not have. */
     CliException unknown(String kind, List<String> keys) {
-        return CliException.usage(
-                kind + " has no setting '" + key + "'", nearest(key, keys) + ", of " + String.join(", ", keys));
+        return CliException.usage(kind + " has no setting '" + key + "'", suggestion(key, keys));
     }
 
     @Override
@@ -132,11 +131,15 @@ record Setting(String key, String value) {
         return key + "=" + value;
     }
 
-    /** Which of {@code keys} was meant, perhaps. */
-    static String nearest(String key, List<String> keys) {
-        return keys.stream()
+    /** Which of {@code keys} was meant, perhaps, and which there are. */
+    static String suggestion(String key, List<String> keys) {
+        String nearest = keys.stream()
                 .min(Comparator.comparingInt(known -> distance(key, known)))
                 .orElseThrow();
+        String all = String.join(", ", keys);
+        return distance(key, nearest) < Math.max(key.length(), nearest.length()) / 2 + 1
+                ? nearest + ", of " + all
+                : "one of " + all;
     }
 
     /** How many letters must change, come or go (Levenshtein). */

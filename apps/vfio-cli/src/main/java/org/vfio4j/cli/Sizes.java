@@ -12,18 +12,23 @@ final class Sizes {
 
     private Sizes() {}
 
-    /** Bytes of {@code 512M}, {@code 1GiB}, {@code 4096}. */
+    /** Bytes of {@code 512M}, {@code 1GiB}, {@code 4096}: the value of a {@code key=}. */
     static long parse(String key, String text) {
+        return parse(key, text, key + "=512M");
+    }
+
+    /** @param example what makes sense */
+    static long parse(String key, String text, String example) {
         Matcher m = SYNTAX.matcher(text);
         if (!m.matches()) {
             throw CliException.usage(
-                    key + "=" + text + ": expected a size, a number with K, M, G or T behind it", key + "=512M");
+                    key + "=" + text + ": expected a size, a number with K, M, G or T behind it", example);
         }
         int power = UNITS.indexOf(m.group(2).toUpperCase(Locale.ROOT)) + 1;
         int shift = m.group(2).isEmpty() ? 0 : 10 * power;
         long number = Long.parseLong(m.group(1));
         if (number > Long.MAX_VALUE >> shift) {
-            throw CliException.usage(key + "=" + text + ": over the limit of 8 EiB", key + "=512M");
+            throw CliException.usage(key + "=" + text + ": over the limit of 8 EiB", example);
         }
         return number << shift;
     }

@@ -22,6 +22,11 @@ record SnapPort(Bluefield dpu, int networkFunction) {
             }
 
             @Override
+            public void resizeNamespace(int nsid, long sizeBytes) {
+                device.tuning().resize(nsid, sizeBytes);
+            }
+
+            @Override
             public void close() {
                 device.close();
             }

@@ -1,22 +1,18 @@
 package org.vfio4j.cli;
 
 import static org.vfio4j.sys.Errno.EINVAL;
-import static org.vfio4j.sys.Errno.EPROTONOSUPPORT;
 
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.sys.ErrnoException;
-import tools.jackson.databind.DeserializationFeature;
-import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
 
 /**
- * A request for a DPU to emulate a function more or less, as one line of JSON.
+ * A request for a DPU to emulate a function more or less.
  *
- * @param apiVersion {@code vfio4j/v1}
  * @param kind {@link #CREATE} or {@link #DELETE}
  * @param address the network function's, or of the function that is to go
  * @param device for CREATE: {@code virtio-blk} or {@code nvme}
@@ -27,7 +23,6 @@ import tools.jackson.databind.json.JsonMapper;
  * @param timeoutMs for DELETE: how long to wait for its user
  */
 record SnapRequest(
-        String apiVersion,
         String kind,
         String address,
         String device,
@@ -35,57 +30,30 @@ record SnapRequest(
         String at,
         String driver,
         String socket,
-        long timeoutMs) {
+        long timeoutMs)
+        implements Request {
 
     static final String CREATE = "SnapCreate";
     static final String DELETE = "SnapDelete";
 
-    private static final List<String> KINDS = List.of(CREATE, DELETE);
+    static final RequestForm<SnapRequest> FORM = RequestForm.needingAll(SnapRequest.class, CREATE, DELETE);
 
     SnapRequest {
-        if (timeoutMs < 0 || timeoutMs > ControlRequest.MAX_TIMEOUT_MS) {
-            throw new ErrnoException(
-                    EINVAL, "timeoutMs " + timeoutMs + ": the limits are 0 and " + ControlRequest.MAX_TIMEOUT_MS);
-        }
-    }
-
-    /** Made at the first request: most processes that serve never get one. */
-    private static final class Json {
-        static final JsonMapper STRICT = JsonMapper.builder()
-                .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
-                .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-                .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
-                .enable(DeserializationFeature.FAIL_ON_NULL_CREATOR_PROPERTIES)
-                .enable(DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES)
-                .build();
+        Request.checkTimeout(timeoutMs);
     }
 
     static SnapRequest create(
             String by, String device, List<String> settings, String at, String driver, String socket) {
-        return new SnapRequest(Output.API_VERSION, CREATE, by, device, settings, at, driver, socket, 0);
+        return new SnapRequest(CREATE, by, device, settings, at, driver, socket, 0);
     }
 
     static SnapRequest delete(String address, long timeoutMs) {
-        return new SnapRequest(Output.API_VERSION, DELETE, address, "", List.of(), "", "", "", timeoutMs);
+        return new SnapRequest(DELETE, address, "", List.of(), "", "", "", timeoutMs);
     }
 
-    /**
-     * Empty for a request of another kind.
-     *
-     * @throws tools.jackson.core.JacksonException when it is none, or one of these with fields that are missing or not known
-     * @throws ErrnoException EPROTONOSUPPORT for another version
-     */
-    static Optional<SnapRequest> find(String line) {
-        JsonNode tree = Json.STRICT.readTree(line);
-        if (tree == null || !KINDS.contains(tree.path("kind").asString(""))) {
-            return Optional.empty();
-        }
-        SnapRequest request = Json.STRICT.treeToValue(tree, SnapRequest.class);
-        if (!Output.API_VERSION.equals(request.apiVersion)) {
-            throw new ErrnoException(
-                    EPROTONOSUPPORT, "apiVersion '" + request.apiVersion + "': there is " + Output.API_VERSION);
-        }
-        return Optional.of(request);
+    @Override
+    public Duration timeout() {
+        return Duration.ofMillis(timeoutMs);
     }
 
     /**
@@ -98,7 +66,7 @@ record SnapRequest(
         if (kind.equals(DELETE)) {
             MachineFunction function = machine.function(parse(address));
             ServerState.Function was = function.state();
-            machine.delete(function, Duration.ofMillis(timeoutMs));
+            machine.delete(function, timeout());
             return was;
         }
         return machine.emulate(new Emulation(
@@ -119,20 +87,8 @@ record SnapRequest(
         }
     }
 
-    /** As it is sent. */
-    String line() {
-        return new JsonWriter()
-                .object()
-                .field("apiVersion", apiVersion)
-                .field("kind", kind)
-                .field("address", address)
-                .field("device", device)
-                .field("settings", settings)
-                .field("at", at)
-                .field("driver", driver)
-                .field("socket", socket)
-                .field("timeoutMs", timeoutMs)
-                .end()
-                .toString();
+    @Override
+    public String line() {
+        return FORM.line(this, Set.of());
     }
 }

@@ -16,6 +16,11 @@ record SnapTuning(Bluefield dpu, SnapFunction snap, DeviceTuning device) impleme
     }
 
     @Override
+    public void resize(int nsid, long sizeBytes) {
+        dpu.resizeNamespace(snap, nsid, sizeBytes);
+    }
+
+    @Override
     public void limit(long requestsPerSecond, long bytesPerSecond) {
         device.limit(requestsPerSecond, bytesPerSecond);
     }

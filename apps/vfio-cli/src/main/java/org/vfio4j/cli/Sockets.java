@@ -1,12 +1,13 @@
 package org.vfio4j.cli;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.UnixSocket;
 import org.vfio4j.vfiouser.VfioUserServerOptions;
 
-/** Serves functions at paths, with advice when a path cannot be taken. */
+/** Sockets at paths, with advice when one cannot be made or is not there. Stateless. */
 final class Sockets {
 
     private Sockets() {}
@@ -19,15 +20,49 @@ final class Sockets {
         }
     }
 
-    private static String hint(int errno, Path path) {
+    /** What to try when nothing can listen at a path. */
+    static String hint(int errno, Path path) {
         return switch (errno) {
             case Errno.EADDRINUSE -> "vfio ls, to see who serves there, or another --socket-path";
             case Errno.EEXIST -> "another --socket-path: what is there is not removed";
-            case Errno.ENAMETOOLONG ->
-                "a path of at most " + UnixSocket.MAX_PATH_BYTES
-                        + " bytes, or cd to its directory and give the file name";
+            case Errno.ENAMETOOLONG -> shorter();
             case Errno.ENOENT -> "mkdir -p " + path.toAbsolutePath().getParent();
             default -> "ls -ld " + path.toAbsolutePath().getParent();
         };
+    }
+
+    /**
+     * What to try when nothing answers at a path.
+     *
+     * @param kind of device that is wanted there
+     */
+    static String connectHint(int errno, Path path, String kind) {
+        if (errno == Errno.ENAMETOOLONG) {
+            return shorter();
+        }
+        boolean occupied = Files.exists(path) && !isSocket(path);
+        return occupied
+                ? "another --socket-path: " + path + " is no socket; vfio ls tells what is served where"
+                : "vfio ls, to see what is served where; or: vfio serve " + kind + " memory=512M --socket-path " + path;
+    }
+
+    /** @throws CliException when there is no socket at a path to which something is to connect later */
+    static void checkThere(Path path) {
+        if (!isSocket(path)) {
+            throw new CliException(
+                    ExitCode.NOT_FOUND,
+                    "no socket at " + path + (Files.exists(path) ? ", but something else" : ""),
+                    connectHint(Errno.ENOENT, path, "virtio-blk"));
+        }
+    }
+
+    // Neither file nor directory nor link: what is left is a socket, or a device that nobody means.
+    private static boolean isSocket(Path path) {
+        return Files.exists(path) && !Files.isRegularFile(path) && !Files.isDirectory(path);
+    }
+
+    private static String shorter() {
+        return "a path of at most " + UnixSocket.MAX_PATH_BYTES
+                + " bytes, or cd to its directory and give the file name";
     }
 }

@@ -38,9 +38,7 @@ final class SriovCommand implements Runnable {
     @Override
     public void run() {
         double timeoutMs = timeout * MS_PER_SECOND;
-        if (!(timeoutMs >= 0 && timeoutMs <= ControlRequest.MAX_TIMEOUT_MS)) {
-            throw CliException.usage("--timeout " + timeout + ": the limits are 0 and 3600", "--timeout 30");
-        }
+        Limits.check("--timeout", timeout, 0, Request.MAX_TIMEOUT_MS / MS_PER_SECOND, "30");
         ServerQuery.Found found = choice.one("vfio sriov");
         ServerState.Function before = found.function();
         ServerQuery.Found now = ControlClient.ask(

@@ -31,7 +31,7 @@ final class StatCommand implements Runnable {
 
     @Parameters(
             paramLabel = "ID",
-            description = "Address (0000:00:01.0), VFIO device (vfio0) or socket (default: all).")
+            description = "Address (0000:00:01.0), VFIO device (vfio0) or socket, or an mdev's uuid (default: all).")
     private List<String> ids = List.of();
 
     @Option(
@@ -52,6 +52,9 @@ final class StatCommand implements Runnable {
     public void run() {
         StatisticsQuery query = new StatisticsQuery(server, queues);
         List<ServerStatistics> all = query.all();
+        if (server != 0 && query.serverCount() == 0) {
+            throw new CliException(ExitCode.NOT_FOUND, "no serving process " + server, "vfio ls");
+        }
         List<ServerStatistics> chosen = ids.isEmpty() ? all : choose(all);
         String text = switch (format) {
             case JSON -> Output.json("Statistics", reports(chosen)) + "\n";
@@ -81,7 +84,9 @@ final class StatCommand implements Runnable {
         for (String id : ids) {
             if (all.stream().flatMap(each -> each.functions().stream()).noneMatch(function -> isNamed(function, id))) {
                 boolean exists = ServerQuery.functions().stream()
-                        .anyMatch(found -> found.function().address().equals(id));
+                                .anyMatch(found -> found.function().address().equals(id))
+                        || ServerQuery.mdevs().stream()
+                                .anyMatch(found -> found.mdev().uuid().equals(id));
                 throw exists
                         ? new CliException(ExitCode.UNSUPPORTED, "function " + id + " does not count", "vfio stat")
                         : new CliException(

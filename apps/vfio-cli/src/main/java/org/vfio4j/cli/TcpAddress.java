@@ -15,7 +15,8 @@ record TcpAddress(String host, int port) {
     static TcpAddress parse(String what, String text) {
         Matcher m = SYNTAX.matcher(text);
         if (!m.matches() || Integer.parseInt(m.group(3)) > MAX_PORT) {
-            throw CliException.usage(what + " " + text + ": expected tcp:HOST:PORT", what + " tcp:127.0.0.1:7000");
+            String option = what.startsWith("-") ? what + " " : "";
+            throw CliException.usage(what + " " + text + ": expected tcp:HOST:PORT", option + "tcp:127.0.0.1:7000");
         }
         return new TcpAddress(m.group(1) == null ? m.group(2) : m.group(1), Integer.parseInt(m.group(3)));
     }

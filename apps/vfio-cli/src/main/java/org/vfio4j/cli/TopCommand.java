@@ -54,9 +54,7 @@ final class TopCommand implements Runnable {
 
     @Override
     public void run() {
-        if (!(interval >= LEAST_SECONDS && interval <= MOST_SECONDS)) {
-            throw CliException.usage("--interval " + interval + ": the limits are 0.1 and 3600", "--interval 1");
-        }
+        Limits.check("--interval", interval, LEAST_SECONDS, MOST_SECONDS, "1");
         if (count < 1) {
             throw CliException.usage("-n " + count + ": at least 1 is needed", "-n 1");
         }

@@ -90,8 +90,7 @@ final class YamlValue {
     Map<String, YamlValue> map(List<String> keys) {
         return entries((key, at) -> {
             if (!keys.contains(key)) {
-                throw at.wrong(
-                        "unknown key '" + key + "'", Setting.nearest(key, keys) + ", of " + String.join(", ", keys));
+                throw at.wrong("unknown key '" + key + "'", Setting.suggestion(key, keys));
             }
         });
     }

@@ -169,6 +169,42 @@ class BluefieldMachineTest {
                 .contains("mlx5_core.vfio_pci.1794, at (not served)");
     }
 
+    /** Its driver hears of it, and finds which in the Changed Namespace List. */
+    @Test
+    void oneNamespaceOfSeveralGrows() throws IOException {
+        Path image = Files.write(directory.resolve("second.img"), new byte[1 << 20]);
+        Path socket = directory.resolve("new.sock");
+        Cli create = on(
+                "create",
+                "0000:07:00.0",
+                "nvme",
+                "memory=1M",
+                "file=" + image,
+                "--address",
+                "08:00.1",
+                "--socket-path",
+                "" + socket);
+        assertThat(create.exitCode()).as(create.err()).isZero();
+        try (VfioUserClient client = VfioUserClient.connect(socket, VfioUserClientOptions.DEFAULTS);
+                NvmeAdmin driver = new NvmeAdmin(client)) {
+            driver.wantNamespaceEvents();
+            Cli grown = on("resize", "0000:08:00.1", "3M", "--namespace", "2");
+            assertThat(grown.exitCode()).as(grown.err()).isZero();
+            assertThat(grown.out()).startsWith("0000:08:00.1: 1 MiB, memory; 3 MiB, file " + image);
+            assertThat(driver.awaitEvent()).isEqualTo(NvmeAdmin.NAMESPACE_ATTRIBUTE_CHANGED);
+            assertThat(driver.changedNamespace()).isEqualTo(2);
+            assertThat(driver.blocks(2)).isEqualTo((3 << 20) / 512);
+            assertThat(driver.blocks(1)).isEqualTo((1 << 20) / 512);
+        }
+        assertThat(Files.size(image)).isEqualTo(3 << 20);
+        assertRefused(ExitCode.UNSUPPORTED, "2 namespaces, of which none is named", "resize", "0000:08:00.1", "4M");
+        assertRefused(ExitCode.NOT_FOUND, "namespace 3 of 1 to", "resize", "0000:08:00.1", "4M", "--namespace", "3");
+        assertRefused(ExitCode.USAGE, "namespaces count from 1", "resize", "0000:08:00.1", "4M", "--namespace", "-1");
+        assertRefused(
+                ExitCode.UNSUPPORTED, "is no NVMe controller", "resize", "0000:08:00.0", "128M", "--namespace", "1");
+        assertRefused(ExitCode.UNSUPPORTED, "resize of memory", "resize", "0000:08:00.1", "4M", "--namespace", "1");
+    }
+
     @Test
     void aDiskThatIsUsedIsNotDeletedWithinTheLimit() {
         try (VfioUserClient client = VfioUserClient.connect(first, VfioUserClientOptions.DEFAULTS)) {

@@ -92,6 +92,28 @@ class ScalableFunctionsTest {
     }
 
     @Test
+    void theyCountWhatTheyDo() {
+        start(A, "virtio_blk_small");
+        start(B, "nvme_small");
+        use(A, driver -> {
+            for (int i = 0; i < 3; i++) {
+                assertThat(driver.write()).isZero();
+            }
+        });
+        Cli all = run("stat", "--server", PID);
+        assertThat(all.out())
+                .as(all.err())
+                .containsPattern(A + " +mlx5_core-virtio_blk_small +" + PID + " +\\d+ +3 ")
+                .containsPattern(B + " +mlx5_core-nvme_small +" + PID + " +0 +0 ");
+        Cli one = run("stat", A, "--queues", "-o", "json");
+        assertThat(one.out()).as(one.err()).contains("\"writes\" : 3").doesNotContain(B);
+        assertThat(run("top", "-n", "2", "--interval", "0.1", "--server", PID).out())
+                .contains(A, B);
+        run("mdev", "stop", "-u", B);
+        assertThat(run("stat", B).exitCode()).isEqualTo(ExitCode.NOT_FOUND);
+    }
+
+    @Test
     void aRefusalNamesTheLimit() {
         for (int i = 0; i < 4; i++) {
             start("83b8f4f2-509f-382f-3c1e-e6bfe0fa200" + i, "virtio_blk_small");

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.bus.PciBus;
 import org.vfio4j.bus.PciDevice;
@@ -159,6 +160,19 @@ public final class Bluefield implements AutoCloseable {
      *     destination checks; and as {@link SnapBackend#resize} does
      */
     public void resize(SnapFunction snap, long sizeBytes) {
+        change(snap, backend -> backend.resize(sizeBytes));
+    }
+
+    /**
+     * The same for one namespace of an emulated NVMe controller.
+     *
+     * @throws ErrnoException as {@link #resize} and {@link SnapBackend#resizeNamespace} do
+     */
+    public void resizeNamespace(SnapFunction snap, int nsid, long sizeBytes) {
+        change(snap, backend -> backend.resizeNamespace(nsid, sizeBytes));
+    }
+
+    private void change(SnapFunction snap, Consumer<SnapBackend> change) {
         Emulated found;
         synchronized (this) {
             found = emulated.get(snap);
@@ -166,7 +180,7 @@ public final class Bluefield implements AutoCloseable {
         if (found == null) {
             throw new ErrnoException(ENOENT, "resize " + snap);
         }
-        found.vhca.change(() -> found.backend.resize(sizeBytes));
+        found.vhca.change(() -> change.accept(found.backend));
     }
 
     /**

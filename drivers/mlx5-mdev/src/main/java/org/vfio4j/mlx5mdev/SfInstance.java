@@ -2,6 +2,7 @@ package org.vfio4j.mlx5mdev;
 
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Supplier;
 import org.vfio4j.bus.DriverReference;
 import org.vfio4j.mdevcore.MdevAttribute;
@@ -57,6 +58,11 @@ final class SfInstance implements VfioMdevInstance {
     @Override
     public Map<String, MdevAttribute> attributes() {
         return attributes;
+    }
+
+    @Override
+    public <T> Optional<T> platform(Class<T> wanted) {
+        return function.function().platform(wanted);
     }
 
     @Override

@@ -8,6 +8,8 @@ import java.util.BitSet;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
+import org.vfio4j.userspace.disk.DiskDriver;
+import org.vfio4j.userspace.disk.DiskQueue;
 import org.vfio4j.vfio.VfioDeviceFile;
 
 /**
@@ -18,7 +20,8 @@ final class Guest implements AutoCloseable {
     private static final int BLOCK = 4096;
     private static final int SLOTS = 16;
 
-    private final GuestDisk disk;
+    private final DiskDriver disk;
+    private final DiskQueue queue;
     private final Random random;
     private final long[] buffer = new long[SLOTS];
     private final int[] block = new int[SLOTS];
@@ -33,11 +36,12 @@ final class Guest implements AutoCloseable {
     private volatile @Nullable Throwable failure;
 
     Guest(VfioDeviceFile file, long seed) {
-        this(GuestDisk.virtioBlk(file), seed);
+        this(DiskKind.VIRTIO_BLK.open(file), seed);
     }
 
-    Guest(GuestDisk disk, long seed) {
+    Guest(DiskDriver disk, long seed) {
         this.disk = disk;
+        queue = disk.queue(0);
         random = new Random(seed);
         blocks = (int) (disk.capacityBytes() / BLOCK);
         expected = new long[blocks];
@@ -77,8 +81,8 @@ final class Guest implements AutoCloseable {
             if (expected[i] != 0) {
                 MemorySegment data = disk.memory().segment(buffer[0], BLOCK);
                 data.fill((byte) 0);
-                assertThat(disk.read((long) i * BLOCK, buffer[0], BLOCK, 0)).isTrue();
-                disk.kick();
+                assertThat(queue.read((long) i * BLOCK, buffer[0], BLOCK, 0)).isTrue();
+                queue.kick();
                 awaitOne();
                 assertThat(data.get(ValueLayout.JAVA_LONG_UNALIGNED, 0)).isEqualTo(expected[i]);
                 assertThat(data.get(ValueLayout.JAVA_LONG_UNALIGNED, BLOCK - 8)).isEqualTo(expected[i]);
@@ -103,7 +107,7 @@ final class Guest implements AutoCloseable {
     private void awaitOne() {
         long deadline = System.nanoTime() + 10_000_000_000L;
         int[] result = {1};
-        while (disk.poll((tag, outcome) -> result[0] = outcome) == 0) {
+        while (queue.poll((tag, outcome) -> result[0] = outcome) == 0) {
             assertThat(System.nanoTime()).isLessThan(deadline);
             Thread.yield();
         }
@@ -114,11 +118,11 @@ final class Guest implements AutoCloseable {
         try {
             long lastNs = System.nanoTime();
             while (!stop || !busySlots.isEmpty()) {
-                int done = disk.poll(this::complete);
+                int done = queue.poll(this::complete);
                 int slot = busySlots.nextClearBit(0);
                 boolean submits = !stop && slot < SLOTS && submit(slot);
                 if (submits) {
-                    disk.kick();
+                    queue.kick();
                 } else {
                     Thread.yield();
                 }
@@ -143,7 +147,7 @@ final class Guest implements AutoCloseable {
         for (int i = 0; i < BLOCK; i += Long.BYTES) {
             data.set(ValueLayout.JAVA_LONG_UNALIGNED, i, number);
         }
-        if (!disk.write((long) to * BLOCK, buffer[slot], BLOCK, slot)) {
+        if (!queue.write((long) to * BLOCK, buffer[slot], BLOCK, slot)) {
             return false;
         }
         block[slot] = to;

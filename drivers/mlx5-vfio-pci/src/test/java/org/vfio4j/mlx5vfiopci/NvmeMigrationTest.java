@@ -13,60 +13,23 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
 import org.vfio4j.block.FileBackend;
 import org.vfio4j.block.FileIoMode;
 import org.vfio4j.block.MemoryBackend;
 import org.vfio4j.mlx5.SnapFunction;
 import org.vfio4j.testkit.VfioPciConformance;
-import org.vfio4j.userspace.nvme.NvmeOptions;
+import org.vfio4j.userspace.disk.DiskDriver;
 import org.vfio4j.vfio.VfioDeviceFile;
 import org.vfio4j.vfiouser.VfioUserClient;
 import org.vfio4j.vfiouser.VfioUserClientOptions;
 
-/** An NVMe function that a DPU emulates: it migrates while a guest writes to it, as a virtio disk does. */
+/** The migration of an NVMe function that a DPU emulates, where it is not that of any disk: see {@link MigrationUnderLoadTest}. */
 class NvmeMigrationTest {
 
-    private static final int MOVES = 10;
     private static final long DISK_BYTES = 8 << 20;
 
     @TempDir
     private Path directory;
-
-    @ParameterizedTest
-    @CsvSource({"WRITTEN, false", "WRITTEN, true", "SHADOW, false", "SHADOW, true"})
-    void eachCommandCompletesOnce(NvmeOptions.Doorbells doorbells, boolean precopies) {
-        try (MemoryBackend storage = new MemoryBackend(DISK_BYTES);
-                Host first = new Host();
-                Host second = new Host()) {
-            first.addNvme(storage);
-            second.addNvme(storage);
-            Path[] sockets = {first.serve(), second.serve()};
-            VfioDeviceFile[] files = {connect(sockets[0]), connect(sockets[1])};
-            MovingFile moving = new MovingFile(files[0]);
-            long requests;
-            try (Guest guest = new Guest(GuestDisk.nvme(moving.seen(), doorbells), 11)) {
-                for (int i = 0; i < MOVES; i++) {
-                    guest.awaitMore(300);
-                    int from = i % 2;
-                    Moves.move(moving, files[1 - from], precopies, guest);
-                    files[from].close();
-                    files[from] = connect(sockets[from]);
-                }
-                guest.awaitMore(300);
-                requests = guest.finish();
-            }
-            long served = first.controllers().get(0).counters().writes()
-                    + second.controllers().get(0).counters().writes();
-            assertThat(served).isEqualTo(requests);
-            assertThat(first.controllers().get(0).counters().faults()
-                            + second.controllers().get(0).counters().faults())
-                    .isZero();
-            files[0].close();
-            files[1].close();
-        }
-    }
 
     @Test
     void aVirtioDiskDoesNotTakeItsState() {
@@ -98,7 +61,7 @@ class NvmeMigrationTest {
             Vmm.go(file, RUNNING);
             host.dpu.resize(snap, 2 * DISK_BYTES);
             assertThat(storage.sizeBytes()).isEqualTo(2 * DISK_BYTES);
-            try (GuestDisk disk = GuestDisk.nvme(file, NvmeOptions.Doorbells.WRITTEN)) {
+            try (DiskDriver disk = DiskKind.NVME.open(file)) {
                 assertThat(disk.capacityBytes()).isEqualTo(2 * DISK_BYTES);
             }
         }

@@ -17,7 +17,7 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.vfio4j.uapi.Vfio.FeatureDmaLoggingControl;
-import org.vfio4j.userspace.virtioblk.Completion;
+import org.vfio4j.userspace.disk.Completion;
 import org.vfio4j.userspace.virtioblk.VirtioBlkDriver;
 import org.vfio4j.userspace.virtioblk.VirtioBlkOptions;
 import org.vfio4j.userspace.virtioblk.VirtioBlkQueue;

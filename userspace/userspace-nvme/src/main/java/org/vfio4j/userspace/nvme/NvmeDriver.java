@@ -18,6 +18,7 @@ import org.jspecify.annotations.Nullable;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.EventFd;
 import org.vfio4j.sys.Fd;
+import org.vfio4j.userspace.disk.DiskDriver;
 import org.vfio4j.userspace.dma.DmaMemory;
 import org.vfio4j.vfio.VfioDeviceFile;
 import org.vfio4j.vfio.VfioIrqSet;
@@ -26,7 +27,7 @@ import org.vfio4j.vfio.VfioIrqSet;
  * A driver for NVMe controllers (NVM Express Base 2.0, 3.5) on an open VFIO device, local or remote. One thread opens and closes it;
  * each {@link #queue} belongs to a thread of the user's choice. Nothing that the controller says is trusted.
  */
-public final class NvmeDriver implements AutoCloseable {
+public final class NvmeDriver implements DiskDriver {
 
     private static final Logger LOG = System.getLogger(NvmeDriver.class.getName());
 
@@ -144,12 +145,11 @@ public final class NvmeDriver implements AutoCloseable {
     }
 
     /**
-     * What {@link #resume} needs, apart from the memory. No thread uses a queue meanwhile; commands may be in flight.
-     *
-     * <p>From then on there are two drivers of one controller, of which only one may go on: see {@link #forget}.
+     * As every driver of a disk, for {@link #resume}.
      *
      * @throws ErrnoException EOPNOTSUPP when doorbells are rung in memory of the device
      */
+    @Override
     public byte[] save() {
         DoorbellSet bells = doorbellSet;
         if (bells == null) {
@@ -208,15 +208,38 @@ public final class NvmeDriver implements AutoCloseable {
         return !interrupts.isEmpty();
     }
 
+    @Override
+    public long capacityBytes() {
+        return namespace.capacityBytes();
+    }
+
+    /** A logical block. */
+    @Override
+    public int sectorBytes() {
+        return namespace.blockSize();
+    }
+
+    @Override
+    public int maxTransferBytes() {
+        return namespace.maxTransferBytes();
+    }
+
+    @Override
+    public boolean readOnly() {
+        return namespace.readOnly();
+    }
+
+    @Override
     public int queueCount() {
         return queues.size();
     }
 
+    @Override
     public NvmeQueue queue(int index) {
         return queues.get(index);
     }
 
-    /** Memory for buffers. */
+    @Override
     public DmaMemory memory() {
         DmaMemory memory = buffers;
         if (memory == null) {
@@ -225,11 +248,7 @@ public final class NvmeDriver implements AutoCloseable {
         return memory;
     }
 
-    /**
-     * Asks the controller how it is: for users whose requests do not complete.
-     *
-     * @throws ErrnoException EIO when it has failed or was stopped; ENOTCONN when the server is gone
-     */
+    @Override
     public void check() {
         registers.checkReady();
     }
@@ -250,9 +269,7 @@ public final class NvmeDriver implements AutoCloseable {
         forget();
     }
 
-    /**
-     * Lets go of a controller that another driver goes on with: takes interrupts and memory from this device, and leaves it as it is.
-     */
+    @Override
     public void forget() {
         if (closed) {
             return;

@@ -5,18 +5,17 @@ import static org.vfio4j.userspace.nvme.NvmeNumbers.*;
 
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.RawMemory;
+import org.vfio4j.userspace.disk.Completion;
+import org.vfio4j.userspace.disk.DiskQueue;
 import org.vfio4j.userspace.dma.DmaMemory;
 
 /**
- * One of a controller's I/O queue pairs: makes requests to a namespace and takes their completions (NVM Command Set 1.0, 3.2).
- * Belongs to one thread at a time. Nothing is allocated per request.
+ * One of a controller's I/O queue pairs: requests to a namespace (NVM Command Set 1.0, 3.2). Belongs to one thread at a time.
  *
- * <p>A request names its data by the offset of a buffer in the driver's {@link DmaMemory}, which the controller may use until the
- * request completes. The controller sees new requests at the next {@link #kick}. Completions come from {@link #poll}, in any order.
- *
- * <p>A controller that breaks the rules of the queue makes every later call fail with EPROTO.
+ * <p>A completion's result is -EILSEQ when a compare finds other data, -EINVAL, -ENOTSUP, -EROFS and -ENOSPC for what NVMe says in these
+ * words, -EIO for everything else; {@link #status} has the controller's own word.
  */
-public final class NvmeQueue {
+public final class NvmeQueue implements DiskQueue {
 
     private static final int DWORD = 4;
 
@@ -44,33 +43,23 @@ public final class NvmeQueue {
         return ring.state(vector, tags);
     }
 
-    /** How many requests it has room for. */
+    @Override
     public int depth() {
         return ring.slots();
     }
 
-    /** How many requests have been made and are not completed. */
+    @Override
     public int inFlight() {
         return ring.inFlight();
     }
 
-    /**
-     * Reads from the namespace.
-     *
-     * @param offset where in the namespace, in bytes, a multiple of its block size
-     * @param buffer where in the DMA memory, a multiple of 4
-     * @param length bytes, a multiple of the block size up to {@link NvmeNamespace#maxTransferBytes}
-     * @param tag comes back at the completion
-     * @return false when the queue is full: poll first
-     * @throws ErrnoException EINVAL for a range that is not in the namespace or a buffer that is not in the memory; EPROTO when the
-     *     controller has failed
-     */
+    @Override
     public boolean read(long offset, long buffer, int length, int tag) {
         namespace.checkRange("read", offset, length, namespace.maxTransferBytes());
         return transfer(READ, offset, buffer, length, 0, tag);
     }
 
-    /** Writes to the namespace; otherwise as {@link #read}, and EROFS when the namespace is write protected. */
+    @Override
     public boolean write(long offset, long buffer, int length, int tag) {
         namespace.checkWritable();
         namespace.checkRange("write", offset, length, namespace.maxTransferBytes());
@@ -94,7 +83,8 @@ public final class NvmeQueue {
         return transfer(COMPARE, offset, buffer, length, 0, tag);
     }
 
-    /** Makes all writes that were completed before stable. Returns false when the queue is full. */
+    /** Every controller knows it. */
+    @Override
     public boolean flush(int tag) {
         int slot = ring.take();
         if (slot == CommandRing.NONE) {
@@ -129,14 +119,8 @@ public final class NvmeQueue {
         return true;
     }
 
-    /**
-     * Makes a range of the namespace read as zeroes.
-     *
-     * @param mayDeallocate whether the controller may give the range's storage up, if it can do that
-     * @return false when the queue is full
-     * @throws ErrnoException ENOTSUP when the controller does not know it, EINVAL for a range that is not in the namespace or longer
-     *     than {@link NvmeNamespace#maxWriteZeroesBytes}
-     */
+    /** At most {@link NvmeNamespace#maxWriteZeroesBytes} at once. */
+    @Override
     public boolean writeZeroes(long offset, long length, boolean mayDeallocate, int tag) {
         namespace.checkWritable();
         namespace.checkRange("write zeroes", offset, length, namespace.maxWriteZeroesBytes());
@@ -157,17 +141,12 @@ public final class NvmeQueue {
         return true;
     }
 
-    /** Shows the controller the requests made since the last time. */
+    @Override
     public void kick() {
         ring.publish();
     }
 
-    /**
-     * Hands out what has completed.
-     *
-     * @return how much that was
-     * @throws ErrnoException EPROTO when the controller breaks the queue's rules
-     */
+    @Override
     public int poll(Completion handler) {
         if (!ring.pending()) {
             return 0;
@@ -199,17 +178,12 @@ public final class NvmeQueue {
         return ring.status();
     }
 
-    /** Whether {@link #poll} would hand out something. */
+    @Override
     public boolean hasCompletions() {
         return ring.pending();
     }
 
-    /**
-     * Waits until something has completed.
-     *
-     * @return whether something has
-     * @throws ErrnoException EPROTO when the controller breaks the queue's rules
-     */
+    @Override
     public boolean await(long timeoutNs) {
         return ring.await(timeoutNs);
     }

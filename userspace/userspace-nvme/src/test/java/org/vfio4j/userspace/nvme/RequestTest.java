@@ -22,6 +22,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Seals;
 import org.vfio4j.testkit.ThreadUse;
+import org.vfio4j.userspace.disk.Completion;
 import org.vfio4j.userspace.nvme.NvmeOptions.Doorbells;
 
 /** NVM Command Set 1.0, 3.2: requests, doorbells and interrupts. */

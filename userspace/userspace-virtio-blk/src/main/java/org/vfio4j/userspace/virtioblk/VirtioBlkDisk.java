@@ -6,6 +6,7 @@ import static org.vfio4j.userspace.virtioblk.VirtioNumbers.SECTOR_SIZE;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.userspace.disk.Completion;
 
 /**
  * A disk for those who just want its bytes: each call returns when its work is done. Large transfers go in pieces, several at a

@@ -23,6 +23,7 @@ import org.jspecify.annotations.Nullable;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.EventFd;
 import org.vfio4j.sys.Fd;
+import org.vfio4j.userspace.disk.DiskDriver;
 import org.vfio4j.userspace.dma.DmaMemory;
 import org.vfio4j.vfio.VfioDeviceFile;
 import org.vfio4j.vfio.VfioIrqSet;
@@ -31,7 +32,7 @@ import org.vfio4j.vfio.VfioIrqSet;
  * A driver for virtio disks (Virtual I/O Device 1.2, 3.1, 5.2) on an open VFIO device, local or remote. One thread opens and
  * closes it; each {@link #queue} belongs to a thread of the user's choice. Nothing that the device says is trusted.
  */
-public final class VirtioBlkDriver implements AutoCloseable {
+public final class VirtioBlkDriver implements DiskDriver {
 
     private static final Logger LOG = System.getLogger(VirtioBlkDriver.class.getName());
 
@@ -150,11 +151,8 @@ public final class VirtioBlkDriver implements AutoCloseable {
         return new VirtioBlkDriver(file, memory, DriverState.parse(state), options);
     }
 
-    /**
-     * What {@link #resume} needs, apart from the memory. No thread uses a queue meanwhile; requests may be in flight.
-     *
-     * <p>From then on there are two drivers of one disk, of which only one may go on: see {@link #forget}.
-     */
+    /** As every driver of a disk, for {@link #resume}. */
+    @Override
     public byte[] save() {
         List<RingState> rings = queues.stream().map(VirtioBlkQueue::state).toList();
         return new DriverState(info, device.structures(), serial, memory().allocatedBytes(), rings).toBytes();
@@ -193,14 +191,27 @@ public final class VirtioBlkDriver implements AutoCloseable {
         return info;
     }
 
+    @Override
     public long capacityBytes() {
         return info.capacityBytes();
     }
 
+    /** The unit that it prefers; {@link #sectorBytes} is the one that it insists on. */
     public int blockSize() {
         return info.blockSize();
     }
 
+    @Override
+    public int sectorBytes() {
+        return SECTOR_SIZE;
+    }
+
+    @Override
+    public int maxTransferBytes() {
+        return info.maxTransferBytes();
+    }
+
+    @Override
     public boolean readOnly() {
         return info.readOnly();
     }
@@ -215,15 +226,17 @@ public final class VirtioBlkDriver implements AutoCloseable {
         return serial;
     }
 
+    @Override
     public int queueCount() {
         return queues.size();
     }
 
+    @Override
     public VirtioBlkQueue queue(int index) {
         return queues.get(index);
     }
 
-    /** Memory for buffers. */
+    @Override
     public DmaMemory memory() {
         DmaMemory memory = buffers;
         if (memory == null) {
@@ -232,11 +245,7 @@ public final class VirtioBlkDriver implements AutoCloseable {
         return memory;
     }
 
-    /**
-     * Asks the device how it is: for users whose requests do not complete.
-     *
-     * @throws ErrnoException EIO when it has failed or was reset; ENOTCONN when the server is gone
-     */
+    @Override
     public void check() {
         int status = device.status();
         if ((status & VIRTIO_CONFIG_S_NEEDS_RESET) != 0 || (status & VIRTIO_CONFIG_S_DRIVER_OK) == 0) {
@@ -256,7 +265,7 @@ public final class VirtioBlkDriver implements AutoCloseable {
         forget();
     }
 
-    /** Lets go of a disk that another driver goes on with: takes interrupts and memory from this device, and leaves it as it is. */
+    @Override
     public void forget() {
         if (closed) {
             return;

@@ -7,18 +7,17 @@ import static org.vfio4j.sys.Errno.EPROTO;
 import static org.vfio4j.userspace.virtioblk.VirtioNumbers.*;
 
 import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.userspace.disk.Completion;
+import org.vfio4j.userspace.disk.DiskQueue;
 import org.vfio4j.userspace.dma.DmaMemory;
 
 /**
- * One of a disk's queues: makes requests and takes their completions (Virtual I/O Device 1.2, 5.2.6). Belongs to one thread at a
- * time. Nothing is allocated per request.
+ * One of a virtio disk's queues (Virtual I/O Device 1.2, 5.2.6). Belongs to one thread at a time.
  *
- * <p>A request names its data by the offset of a buffer in the driver's {@link DmaMemory}, which the device may use until the
- * request completes. The device sees new requests at the next {@link #kick}. Completions come from {@link #poll}, in any order.
- *
- * <p>A device that breaks the rules of the queue makes every later call fail with EPROTO.
+ * <p>A completion's result is -EIO when the disk failed, -ENOTSUP when it does not know such requests, -EPROTO for a status that does not
+ * exist.
  */
-public final class VirtioBlkQueue {
+public final class VirtioBlkQueue implements DiskQueue {
 
     private static final int STATUS_BYTES = 1;
 
@@ -49,27 +48,18 @@ public final class VirtioBlkQueue {
         return ring.state(tags, writable);
     }
 
-    /** How many requests it has room for. */
+    @Override
     public int depth() {
         return ring.slots();
     }
 
-    /** How many requests have been made and are not completed. */
+    @Override
     public int inFlight() {
         return ring.inFlight();
     }
 
-    /**
-     * Reads from the disk.
-     *
-     * @param offset where on the disk, in bytes, a multiple of 512
-     * @param buffer where in the DMA memory
-     * @param length bytes, a multiple of 512 up to {@link VirtioBlkInfo#maxTransferBytes}
-     * @param tag comes back at the completion
-     * @return false when the queue is full: poll first
-     * @throws ErrnoException EINVAL for a range that is not in the disk or a buffer that is not in the memory; EPROTO when the
-     *     device has failed
-     */
+    /** The buffer may be anywhere in the memory. */
+    @Override
     public boolean read(long offset, long buffer, int length, int tag) {
         disk.checkRange("read", offset, length, disk.maxTransferBytes());
         checkBuffer(buffer, length);
@@ -84,7 +74,7 @@ public final class VirtioBlkQueue {
         return true;
     }
 
-    /** Writes to the disk; otherwise as {@link #read}, and EROFS when the disk is read-only. */
+    @Override
     public boolean write(long offset, long buffer, int length, int tag) {
         disk.checkWritable();
         disk.checkRange("write", offset, length, disk.maxTransferBytes());
@@ -100,12 +90,8 @@ public final class VirtioBlkQueue {
         return true;
     }
 
-    /**
-     * Makes all writes that were completed before stable.
-     *
-     * @return false when the queue is full
-     * @throws ErrnoException ENOTSUP when the disk does not know it, see {@link VirtioBlkInfo#canFlush}
-     */
+    /** Known to a disk that {@link VirtioBlkInfo#canFlush}. */
+    @Override
     public boolean flush(int tag) {
         if (!disk.canFlush()) {
             throw new ErrnoException(ENOTSUP, "flush: the virtio disk does not offer it");
@@ -134,18 +120,12 @@ public final class VirtioBlkQueue {
         return range(VIRTIO_BLK_T_DISCARD, offset, length, 0, tag);
     }
 
-    /**
-     * Makes a range of the disk read as zeroes.
-     *
-     * @param mayUnmap whether the disk may give the range's storage up
-     * @return false when the queue is full
-     * @throws ErrnoException ENOTSUP when the disk does not know it, EINVAL for a range that is not in the disk or longer than
-     *     {@link VirtioBlkInfo#maxWriteZeroesBytes}
-     */
-    public boolean writeZeroes(long offset, long length, boolean mayUnmap, int tag) {
+    /** At most {@link VirtioBlkInfo#maxWriteZeroesBytes} at once. */
+    @Override
+    public boolean writeZeroes(long offset, long length, boolean mayDeallocate, int tag) {
         disk.checkWritable();
         disk.checkRange("write zeroes", offset, length, disk.maxWriteZeroesBytes());
-        int flags = mayUnmap ? VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP : 0;
+        int flags = mayDeallocate ? VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP : 0;
         return range(VIRTIO_BLK_T_WRITE_ZEROES, offset, length, flags, tag);
     }
 
@@ -163,17 +143,13 @@ public final class VirtioBlkQueue {
         return true;
     }
 
-    /** Shows the device the requests made since the last time, and rings its doorbell when it wants that. */
+    /** Rings the doorbell only when the device wants that. */
+    @Override
     public void kick() {
         ring.publish();
     }
 
-    /**
-     * Hands out what has completed.
-     *
-     * @return how much that was
-     * @throws ErrnoException EPROTO when the device breaks the queue's rules
-     */
+    @Override
     public int poll(Completion handler) {
         int pending = ring.pending();
         for (int i = 0; i < pending; i++) {
@@ -192,17 +168,12 @@ public final class VirtioBlkQueue {
         return pending;
     }
 
-    /** Whether {@link #poll} would hand out something. */
+    @Override
     public boolean hasCompletions() {
         return ring.pending() != 0;
     }
 
-    /**
-     * Waits until something has completed.
-     *
-     * @return whether something has
-     * @throws ErrnoException EPROTO when the device breaks the queue's rules
-     */
+    @Override
     public boolean await(long timeoutNs) {
         return ring.await(timeoutNs);
     }

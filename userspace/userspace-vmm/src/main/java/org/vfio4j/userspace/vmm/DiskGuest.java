@@ -13,6 +13,9 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.userspace.disk.Completion;
+import org.vfio4j.userspace.disk.DiskDriver;
+import org.vfio4j.userspace.disk.DiskQueue;
 import org.vfio4j.userspace.dma.DmaMemory;
 
 /**
@@ -45,7 +48,9 @@ public final class DiskGuest implements Guest {
 
     private final GuestMemory memory;
     private final DmaMemory ram;
-    private final GuestDisk disk;
+    private final GuestDiskKind kind;
+    private final DiskDriver disk;
+    private final DiskQueue queue;
     private final byte[] shape;
     private final DiskGuestOptions options;
 
@@ -59,7 +64,7 @@ public final class DiskGuest implements Guest {
     private final long[] blockOf;
     private final BitSet writing;
     private final BitSet busyBlocks = new BitSet();
-    private final GuestDisk.Completion completion = this::complete;
+    private final Completion completion = this::complete;
 
     private final GuestRandom random;
     private final AtomicLong reads = new AtomicLong();
@@ -72,7 +77,7 @@ public final class DiskGuest implements Guest {
 
     /** Loads guests that have such a disk as a device is. */
     public static GuestLoader loader(GuestDevice like) {
-        GuestDisk.Kind kind = GuestDisk.Kind.of(like);
+        GuestDiskKind kind = GuestDiskKind.of(like);
         return new GuestLoader() {
             @Override
             public String kind() {
@@ -98,13 +103,14 @@ public final class DiskGuest implements Guest {
      * @throws ErrnoException what the disk's driver says; ENOMEM when the memory is too small for the disk
      */
     public DiskGuest(GuestDevice device, GuestMemory memory, DiskGuestOptions options) {
-        this(memory, GuestDisk.Kind.of(device).open(device, onlyRange(memory)), options, FIRST_RANDOM);
+        GuestDiskKind kind = GuestDiskKind.of(device);
+        this(kind, memory, kind.open(device, onlyRange(memory)), options, FIRST_RANDOM);
         Arrays.fill(blockOf, DiskGuestState.NONE);
     }
 
     /** One that goes on. */
-    private DiskGuest(GuestDisk.Kind kind, GuestDevice device, GuestMemory memory, DiskGuestState state) {
-        this(memory, kind.resume(device, onlyRange(memory), state.driver()), state.options(), state.random());
+    private DiskGuest(GuestDiskKind kind, GuestDevice device, GuestMemory memory, DiskGuestState state) {
+        this(kind, memory, kind.resume(device, onlyRange(memory), state.driver()), state.options(), state.random());
         reads.set(state.counters().reads());
         writes.set(state.counters().writes());
         pagesWritten.set(state.counters().pages());
@@ -126,9 +132,11 @@ public final class DiskGuest implements Guest {
         }
     }
 
-    private DiskGuest(GuestMemory memory, GuestDisk disk, DiskGuestOptions options, long random) {
+    private DiskGuest(GuestDiskKind kind, GuestMemory memory, DiskDriver disk, DiskGuestOptions options, long random) {
         this.memory = memory;
+        this.kind = kind;
         this.disk = disk;
+        queue = disk.queue(0);
         this.options = options;
         this.random = new GuestRandom(random == 0 ? 1 : random);
         ram = disk.memory();
@@ -163,7 +171,7 @@ public final class DiskGuest implements Guest {
 
     @Override
     public String kind() {
-        return disk.kind().guestKind();
+        return kind.guestKind();
     }
 
     @Override
@@ -251,14 +259,14 @@ public final class DiskGuest implements Guest {
         try {
             pages.start();
             long lastNs = System.nanoTime();
-            disk.poll(completion);
+            queue.poll(completion);
             while (!stopping) {
                 startAll();
                 count(pagesWritten, pages.writeDue(random));
                 if (options.depth() == 0) {
                     LockSupport.parkNanos(options.dirtyBytesPerSecond() > 0 ? AWAIT_NS : IDLE_NS);
-                } else if (disk.await(AWAIT_NS)) {
-                    disk.poll(completion);
+                } else if (queue.await(AWAIT_NS)) {
+                    queue.poll(completion);
                     lastNs = System.nanoTime();
                 } else if (System.nanoTime() - lastNs > PATIENCE_NS) {
                     disk.check();
@@ -279,7 +287,7 @@ public final class DiskGuest implements Guest {
             }
         }
         if (any) {
-            disk.kick();
+            queue.kick();
         }
     }
 
@@ -294,7 +302,7 @@ public final class DiskGuest implements Guest {
             blockTable.paint(ram.segment(buffer, BLOCK), block, Long.BYTES);
         }
         boolean taken =
-                write ? disk.write(block * BLOCK, buffer, BLOCK, tag) : disk.read(block * BLOCK, buffer, BLOCK, tag);
+                write ? queue.write(block * BLOCK, buffer, BLOCK, tag) : queue.read(block * BLOCK, buffer, BLOCK, tag);
         if (taken) {
             blockOf[tag] = block;
             writing.set(tag, write);
@@ -328,14 +336,14 @@ public final class DiskGuest implements Guest {
 
     private void drain() {
         long start = System.nanoTime();
-        disk.poll(completion);
-        while (disk.inFlight() > 0) {
+        queue.poll(completion);
+        while (queue.inFlight() > 0) {
             if (System.nanoTime() - start > PATIENCE_NS) {
                 disk.check();
-                throw new ErrnoException(ETIMEDOUT, disk.inFlight() + " requests of the guest do not complete");
+                throw new ErrnoException(ETIMEDOUT, queue.inFlight() + " requests of the guest do not complete");
             }
-            disk.await(AWAIT_NS);
-            disk.poll(completion);
+            queue.await(AWAIT_NS);
+            queue.poll(completion);
         }
     }
 
@@ -344,10 +352,10 @@ public final class DiskGuest implements Guest {
         blockOf[0] = block;
         writing.clear(0);
         busyBlocks.set((int) block);
-        if (!disk.read(block * BLOCK, buffer, BLOCK, 0)) {
+        if (!queue.read(block * BLOCK, buffer, BLOCK, 0)) {
             throw new ErrnoException(EIO, "the guest's queue is full though nothing is in flight");
         }
-        disk.kick();
+        queue.kick();
         drain();
     }
 

@@ -19,9 +19,26 @@ import org.vfio4j.vfio.VfioRegionMemory;
 public final class GuestDevice implements VfioDeviceFile {
 
     private final VfioDeviceFile file;
+    private final Runnable serverCheck;
 
+    /** A device whose server cannot go away: it is in this process. */
     public GuestDevice(VfioDeviceFile file) {
+        this(file, () -> {});
+    }
+
+    /** @param serverCheck throws when the device's server is gone, and does not wait */
+    public GuestDevice(VfioDeviceFile file, Runnable serverCheck) {
         this.file = file;
+        this.serverCheck = serverCheck;
+    }
+
+    /**
+     * Looks whether its server is there, without asking it: for those who wait for something that the device does by itself.
+     *
+     * @throws org.vfio4j.sys.ErrnoException ENOTCONN when it is gone; every call fails then
+     */
+    public synchronized void checkServer() {
+        serverCheck.run();
     }
 
     @Override
