@@ -29,6 +29,17 @@ final class BluefieldKind implements DeviceKind {
     private static final int QUEUES_FOR_EACH_SF = 4;
     private static final long BYTES_FOR_EACH_SF = 64L << 20;
 
+    private final Storage opener;
+
+    BluefieldKind() {
+        this(Storage.ANEW);
+    }
+
+    /** @param opener where the disks of scalable functions get what they stand on */
+    BluefieldKind(Storage opener) {
+        this.opener = opener;
+    }
+
     @Override
     public String name() {
         return NAME;
@@ -54,7 +65,7 @@ final class BluefieldKind implements DeviceKind {
         int sfs = 0;
         OptionalInt queues = OptionalInt.empty();
         OptionalLong bytes = OptionalLong.empty();
-        SfStorage storage = SfStorage.MEMORY;
+        SfStorage storage = opener::memory;
         for (Setting setting : settings) {
             switch (setting.key()) {
                 case "ports" -> ports = setting.number(1, Bluefield.NETWORK_FUNCTIONS);
@@ -69,9 +80,9 @@ final class BluefieldKind implements DeviceKind {
         return new Plan(ports, new SfOptions(caps, storage));
     }
 
-    private static SfStorage storage(Setting setting) {
+    private SfStorage storage(Setting setting) {
         return switch (setting.value()) {
-            case "memory" -> SfStorage.MEMORY;
+            case "memory" -> opener::memory;
             case "null" -> SfStorage.NULL;
             default -> {
                 Path directory = Path.of(setting.value());

@@ -14,7 +14,7 @@ final class DeviceKinds {
 
     /** @param storage where disks get theirs */
     DeviceKinds(Storage storage) {
-        this(List.of(new VirtioBlkKind(storage), new NvmeKind(storage), new I40eVfKind(), new BluefieldKind()));
+        this(List.of(new VirtioBlkKind(storage), new NvmeKind(storage), new I40eVfKind(), new BluefieldKind(storage)));
     }
 
     DeviceKinds(List<DeviceKind> kinds) {

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.function.Supplier;
 import org.vfio4j.block.BlockBackend;
+import org.vfio4j.bus.PciAddress;
 import org.vfio4j.bus.PciFunction;
 
 /**
@@ -29,9 +30,10 @@ record EmulatedDevice(
     /**
      * One of its virtual functions.
      *
+     * @param address where it is while it is on
      * @param socket where it is served while it is on; empty for nowhere
      */
-    record Virtual(EmulatedDevice device, Optional<Path> socket) {}
+    record Virtual(PciAddress address, EmulatedDevice device, Optional<Path> socket) {}
 
     /** A device that stays as it is. */
     EmulatedDevice(String kind, String description, PciFunction function, List<AutoCloseable> parts) {

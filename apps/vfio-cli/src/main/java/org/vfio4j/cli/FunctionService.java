@@ -8,7 +8,6 @@ import java.time.Duration;
 import java.util.Optional;
 import org.vfio4j.bus.PciDevice;
 import org.vfio4j.devicemodel.FunctionJournal;
-import org.vfio4j.devicemodel.FunctionState;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.vfio.LocalDeviceFile;
 import org.vfio4j.vfio.VfioDevice;
@@ -179,24 +178,18 @@ final class FunctionService {
     MovingFunction handOver(Duration limit) {
         VfioUserServer serving = server.orElseThrow(
                 () -> new ErrnoException(EOPNOTSUPP, "hand over " + device + ", which is not served"));
-        FunctionState state = state();
-        state.suspend();
-        try {
-            return MovingFunction.of(device.toString(), serving.handOver(limit), state.save(), emulated.storages());
-        } catch (RuntimeException e) {
-            state.resume();
-            throw e;
-        }
+        return inside().handOver(serving, limit);
     }
 
     /** Takes {@link #handOver} back. */
     void goOn() {
-        state().resume();
+        inside().state().resume();
         server.ifPresent(VfioUserServer::goOn);
     }
 
     /** Another process has it. */
     void leaveToOther() {
+        inside().leave();
         server.ifPresent(VfioUserServer::leaveToOther);
         server = Optional.empty();
         served = Optional.empty();
@@ -207,16 +200,19 @@ final class FunctionService {
     void takeOver(MovingFunction from) {
         How now =
                 how.orElseThrow(() -> new ErrnoException(EINVAL, "take over " + device + ", which is not served here"));
-        FunctionState state = state();
-        state.suspend();
-        start(file -> VfioUserServer.takeOver(machine.eventLoop(), from.server(), file, now.options()));
-        state.load(from.state());
+        DeviceInside inside = inside();
+        start(file -> {
+            // Opening it has reset it, which lets it go on.
+            inside.state().suspend();
+            return VfioUserServer.takeOver(machine.eventLoop(), from.server(), file, now.options());
+        });
+        inside.load(from);
     }
 
     /** See {@link MachineFunction#resume}. */
     void resume(Endpoint.Kept endpoint, Optional<ServerHandover> client) {
         FunctionJournal journal = journal();
-        state().suspend();
+        inside().state().suspend();
         VfioUserServerOptions options = how.orElseThrow().options();
         start(file -> endpoint.resume(machine.eventLoop(), file, options, client));
         journal.recover(endpoint.memory().address());
@@ -224,7 +220,7 @@ final class FunctionService {
 
     /** It works, and serves its client, after {@link #takeOver} or {@link #resume}. */
     void startTakenOver() {
-        state().resume();
+        inside().state().resume();
         server.ifPresent(VfioUserServer::startTakenOver);
     }
 
@@ -236,15 +232,8 @@ final class FunctionService {
                         EOPNOTSUPP, "supervise " + device + ": a " + emulated.kind() + " cannot go on after a crash"));
     }
 
-    private FunctionState state() {
-        if (device.function().bars().stream()
-                .anyMatch(bar -> device.function().barMemory(bar.index()).isPresent())) {
-            throw new ErrnoException(EOPNOTSUPP, "hand over " + device + ", whose doorbells its client has mapped");
-        }
-        // Of what is emulated: one that a DPU emulates has its state from the host's view only through the DPU.
-        return emulated.function()
-                .platform(FunctionState.class)
-                .orElseThrow(() -> new ErrnoException(
-                        EOPNOTSUPP, "hand over " + device + ": a " + emulated.kind() + " cannot be"));
+    /** Of what is emulated: one that a DPU emulates has its state from the host's view only through the DPU. */
+    private DeviceInside inside() {
+        return DeviceInside.of(device.toString(), emulated.kind(), emulated.function());
     }
 }

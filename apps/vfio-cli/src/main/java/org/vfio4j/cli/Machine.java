@@ -13,6 +13,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Function;
+import org.vfio4j.block.BlockBackend;
+import org.vfio4j.bluefield.ScalableParts;
 import org.vfio4j.bus.AuxiliaryBus;
 import org.vfio4j.bus.AuxiliaryDevice;
 import org.vfio4j.bus.BusDevice;
@@ -21,6 +23,7 @@ import org.vfio4j.bus.PciBus;
 import org.vfio4j.bus.PciDevice;
 import org.vfio4j.bus.SysfsView;
 import org.vfio4j.mdevcore.MdevBus;
+import org.vfio4j.mdevcore.MdevDevice;
 import org.vfio4j.mlx5.SnapFunction;
 import org.vfio4j.mlx5core.Mlx5MdevDevice;
 import org.vfio4j.sys.ErrnoException;
@@ -47,13 +50,14 @@ final class Machine implements AutoCloseable {
     private final VfioUserServerOptions defaults;
     private final MdevHost mdevs;
     private final MachineVirtuals virtuals;
+    private final ChangeGate changes = new ChangeGate();
     private volatile boolean takingOver;
     private volatile Function<Path, Endpoint> endpoints = Endpoint.AtPath::new;
     // Held while a function comes that a DPU emulates.
     private final Object growing = new Object();
     private boolean closed;
 
-    private Optional<SysfsView> view = Optional.empty();
+    private volatile Optional<SysfsView> view = Optional.empty();
     private Optional<EventLoop> loop = Optional.empty();
 
     Machine() {
@@ -72,7 +76,7 @@ final class Machine implements AutoCloseable {
      */
     Machine(VfioPciOptions options, List<Path> facts, VfioUserServerOptions defaults) {
         this.defaults = defaults;
-        mdevs = new MdevHost(registry, this::eventLoop, defaults);
+        mdevs = new MdevHost(this, registry, defaults);
         virtuals = new MachineVirtuals(this, functions, defaults);
         bus.provide(VfioRegistry.class, registry);
         bus.provide(MdevBus.class, mdevs.bus());
@@ -101,6 +105,40 @@ final class Machine implements AutoCloseable {
         return mdevs;
     }
 
+    /** What lets its devices come and go. */
+    ChangeGate changes() {
+        return changes;
+    }
+
+    /** What of it can go to another process. */
+    List<Movable> movables() {
+        List<Movable> all = new ArrayList<>(functions);
+        all.addAll(mdevs.services());
+        return all;
+    }
+
+    /** What its devices stand on, by their names, also of virtual functions that are off. */
+    Map<String, List<BlockBackend>> storages() {
+        Map<String, List<BlockBackend>> all = new LinkedHashMap<>();
+        for (MachineFunction function : functions) {
+            all.put(function.name(), function.storages());
+            function.virtuals().forEach(virtual ->
+                    all.put(virtual.address().toString(), virtual.device().storages()));
+        }
+        mdevs.services().forEach(mdev -> all.put(mdev.name(), mdev.storages()));
+        return all;
+    }
+
+    /** What a mediated device is made of that is a DPU's scalable function; empty for one of another kind. */
+    Optional<ScalableParts> findScalable(MdevDevice device) {
+        String parent = device.parent().name();
+        return functions.stream()
+                .filter(function -> function.device().name().equals(parent))
+                .findFirst()
+                .flatMap(function ->
+                        function.tuning().snapPort().dpu().scalable(device.uuid().toString()));
+    }
+
     /** Whether its functions wait for what another process gives them, and are not served meanwhile. */
     boolean isTakingOver() {
         return takingOver;
@@ -108,6 +146,11 @@ final class Machine implements AutoCloseable {
 
     void setTakingOver(boolean waits) {
         takingOver = waits;
+    }
+
+    /** Serves what another process has not served, after {@link #setTakingOver}. */
+    void serveRest() {
+        functions.forEach(MachineFunction::serveIfBound);
     }
 
     /** Where its functions are served that are to be served at a path. */
@@ -126,6 +169,12 @@ final class Machine implements AutoCloseable {
     /** Keeps a directory that looks as /sys/bus/pci does. */
     void showIn(Path directory) {
         view = Optional.of(SysfsView.open(bus, directory));
+    }
+
+    /** Removes that directory, for another process to make it. */
+    void hideView() {
+        view.ifPresent(SysfsView::close);
+        view = Optional.empty();
     }
 
     /** A bus with the installed drivers and no functions. */
@@ -200,6 +249,10 @@ final class Machine implements AutoCloseable {
      * @throws CliException as {@link DevicePlan#open} does, and when its socket's path cannot be taken
      */
     MachineFunction emulate(Emulation wanted) {
+        return changes.pass(() -> emulateNow(wanted));
+    }
+
+    private MachineFunction emulateNow(Emulation wanted) {
         synchronized (growing) {
             if (closed) {
                 throw new ErrnoException(ENODEV, "emulate a function: the process ends");
@@ -232,9 +285,11 @@ final class Machine implements AutoCloseable {
      * @throws ErrnoException EBUSY when that one has not let go by then; EOPNOTSUPP when no DPU emulates it
      */
     void delete(MachineFunction function, Duration limit) {
-        function.delete(limit);
-        functions.remove(function);
-        virtuals.forgetGone();
+        changes.pass(() -> {
+            function.delete(limit);
+            functions.remove(function);
+            virtuals.forgetGone();
+        });
     }
 
     /** @throws ErrnoException ENODEV when there is none */

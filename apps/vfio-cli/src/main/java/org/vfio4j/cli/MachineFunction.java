@@ -32,7 +32,7 @@ import org.vfio4j.vfiouser.VfioUserServerOptions;
  * its own or one of the auxiliary device that is about it. Any thread may call it; one changes it at a time, and a second one is
  * refused.
  */
-final class MachineFunction implements AutoCloseable {
+final class MachineFunction implements Movable, AutoCloseable {
 
     private final EmulatedDevice emulated;
     private final PciDevice device;
@@ -112,9 +112,14 @@ final class MachineFunction implements AutoCloseable {
         return device;
     }
 
-    /** One of the virtual functions that it can have. */
-    EmulatedDevice.Virtual virtual(int index) {
-        return emulated.virtuals().get(index);
+    @Override
+    public String name() {
+        return device.toString();
+    }
+
+    /** The virtual functions that it can have. */
+    List<EmulatedDevice.Virtual> virtuals() {
+        return emulated.virtuals();
     }
 
     /** Has the driver know the machine's VF token, if it is not served, which does that too. */
@@ -147,8 +152,8 @@ final class MachineFunction implements AutoCloseable {
         exclusively("serve", List.of(this), () -> service.moveTo(other));
     }
 
-    /** Whether it is served now. */
-    boolean isServed() {
+    @Override
+    public boolean isServed() {
         return service.isServed();
     }
 
@@ -157,14 +162,8 @@ final class MachineFunction implements AutoCloseable {
         return emulated.storages();
     }
 
-    /**
-     * Stops it for another process to go on with it, between two messages of its client and with no request under way. After this comes
-     * {@link #goOn} or {@link #leaveToOther}, from the same thread: nobody else changes it meanwhile.
-     *
-     * @param limit how long the client may keep it busy
-     * @throws ErrnoException EOPNOTSUPP when it cannot be handed over, EBUSY, ETIMEDOUT: it works as before then
-     */
-    MovingFunction handOver(Duration limit) {
+    @Override
+    public MovingFunction handOver(Duration limit) {
         if (!change.tryLock()) {
             throw new ErrnoException(EBUSY, "hand over " + device + ": it is being bound or unbound");
         }
@@ -176,24 +175,20 @@ final class MachineFunction implements AutoCloseable {
         }
     }
 
-    /** Takes {@link #handOver} back. */
-    void goOn() {
+    @Override
+    public void goOn() {
         service.goOn();
         change.unlock();
     }
 
-    /** Another process has it. */
-    void leaveToOther() {
+    @Override
+    public void leaveToOther() {
         service.leaveToOther();
         change.unlock();
     }
 
-    /**
-     * Goes on where another process stopped. It serves nobody before {@link #startTakenOver}.
-     *
-     * @throws ErrnoException EINVAL when it is another function, or set up otherwise
-     */
-    void takeOver(MovingFunction from) {
+    @Override
+    public void takeOver(MovingFunction from) {
         exclusively("take over", List.of(this), () -> service.takeOver(from));
     }
 
@@ -217,8 +212,8 @@ final class MachineFunction implements AutoCloseable {
         return service.journal();
     }
 
-    /** Works, and serves its client. */
-    void startTakenOver() {
+    @Override
+    public void startTakenOver() {
         service.startTakenOver();
     }
 

@@ -53,7 +53,11 @@ final class MachineVirtuals {
      * @throws ErrnoException as {@link PciBus#setNumVfs(PciDevice, int, Duration)}
      * @throws CliException when the socket of one cannot be made: none is on then
      */
-    synchronized void set(MachineFunction physical, int count, Duration limit) {
+    void set(MachineFunction physical, int count, Duration limit) {
+        machine.changes().pass(() -> setNow(physical, count, limit));
+    }
+
+    private synchronized void setNow(MachineFunction physical, int count, Duration limit) {
         PciDevice device = physical.device();
         if (count == 0 && device.sriov().map(PciSriov::numVfs).orElse(0) == 0) {
             return;
@@ -70,11 +74,39 @@ final class MachineVirtuals {
         try {
             List<PciDevice> on = device.sriov().map(PciSriov::virtualFunctions).orElse(List.of());
             for (int i = 0; i < on.size(); i++) {
-                serve(physical, on.get(i), physical.virtual(i));
+                serve(physical, on.get(i), physical.virtuals().get(i));
             }
         } catch (RuntimeException e) {
-            set(physical, 0, PciBus.FOREVER);
+            setNow(physical, 0, PciBus.FOREVER);
             throw e;
+        }
+    }
+
+    /** How many are on, of each physical function that has any. */
+    List<UpgradeOffer.Virtuals> counts() {
+        List<UpgradeOffer.Virtuals> counts = new ArrayList<>();
+        for (MachineFunction function : functions) {
+            int on = function.device().sriov().map(PciSriov::numVfs).orElse(0);
+            if (on != 0) {
+                counts.add(new UpgradeOffer.Virtuals(function.name(), on));
+            }
+        }
+        return counts;
+    }
+
+    /** Has as many on as there are elsewhere, whatever the machine's description says. */
+    void turnOn(List<UpgradeOffer.Virtuals> elsewhere) {
+        for (MachineFunction function : List.copyOf(functions)) {
+            int wanted = elsewhere.stream()
+                    .filter(each -> each.address().equals(function.name()))
+                    .mapToInt(UpgradeOffer.Virtuals::count)
+                    .findFirst()
+                    .orElse(0);
+            int on = function.device().sriov().map(PciSriov::numVfs).orElse(0);
+            if (on != wanted) {
+                set(function, 0, PciBus.FOREVER);
+                set(function, wanted, PciBus.FOREVER);
+            }
         }
     }
 

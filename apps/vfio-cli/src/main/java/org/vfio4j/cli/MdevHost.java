@@ -12,7 +12,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.function.Supplier;
 import org.vfio4j.mdevcore.MdevBus;
 import org.vfio4j.mdevcore.MdevBusListener;
 import org.vfio4j.mdevcore.MdevDevice;
@@ -20,8 +19,6 @@ import org.vfio4j.mdevcore.MdevParent;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.vfio.VfioRegistry;
 import org.vfio4j.vfiomdev.VfioMdevDriver;
-import org.vfio4j.vfiouser.EventLoop;
-import org.vfio4j.vfiouser.VfioUserServer;
 import org.vfio4j.vfiouser.VfioUserServerOptions;
 
 /**
@@ -33,22 +30,21 @@ final class MdevHost implements AutoCloseable {
     private static final System.Logger LOG = System.getLogger(MdevHost.class.getName());
 
     private final MdevBus bus = new MdevBus();
+    private final Machine machine;
     private final VfioMdevDriver driver;
-    private final MdevService.Server how;
+    private final VfioUserServerOptions options;
     private final List<AutoCloseable> parents = new ArrayList<>();
     private final Map<UUID, MdevService> services = new ConcurrentHashMap<>();
     // Parents whose definitions have not been looked at yet, by name.
     private final Set<String> fresh = ConcurrentHashMap.newKeySet();
     private Optional<MdevDefinitions> definitions = Optional.empty();
 
-    /**
-     * @param loop makes the machine's event loop, once
-     * @param options how mdevs are served
-     */
-    MdevHost(VfioRegistry registry, Supplier<EventLoop> loop, VfioUserServerOptions options) {
+    /** @param options how mdevs are served */
+    MdevHost(Machine machine, VfioRegistry registry, VfioUserServerOptions options) {
+        this.machine = machine;
+        this.options = options;
         driver = new VfioMdevDriver(registry);
         bus.addListener(new Fresh());
-        how = (file, socket) -> VfioUserServer.listen(loop.get(), socket, file, options);
     }
 
     MdevBus bus() {
@@ -66,10 +62,40 @@ final class MdevHost implements AutoCloseable {
      * @param defined what {@link #startAgain} starts from now on
      */
     void startDefined(MdevDefinitions defined) {
+        remember(defined);
+        startAgain();
+    }
+
+    /** The same for a process that takes over from one that has done so: {@link #startAs} starts what there is. */
+    void remember(MdevDefinitions defined) {
         synchronized (parents) {
             definitions = Optional.of(defined);
         }
-        startAgain();
+    }
+
+    /**
+     * Makes what another process has, and serves it when the machine has taken it over.
+     *
+     * @throws ErrnoException as {@link #start}
+     */
+    void startAs(List<UpgradeOffer.Mdev> others) {
+        // What is defined for these parents the other process has started, and its users perhaps stopped.
+        fresh.clear();
+        for (UpgradeOffer.Mdev mdev : others) {
+            UUID uuid = UUID.fromString(mdev.uuid());
+            start(new MdevDefinition(mdev.parent(), uuid, mdev.type(), false, List.of()), Path.of(mdev.socket()));
+        }
+    }
+
+    /** What there is, for {@link #startAs} of another process. */
+    List<UpgradeOffer.Mdev> offers() {
+        return services().stream()
+                .map(service -> new UpgradeOffer.Mdev(
+                        service.name(),
+                        service.device().parent().name(),
+                        service.device().type().name(),
+                        service.socket().toString()))
+                .toList();
     }
 
     /** Starts what is defined to start by itself of the parents that have come since the last time. */
@@ -104,6 +130,10 @@ final class MdevHost implements AutoCloseable {
      * @throws ErrnoException what {@link MdevBus#create}, an attribute and the socket say
      */
     MdevState start(MdevDefinition definition, Path socket) {
+        return machine.changes().pass(() -> startNow(definition, socket));
+    }
+
+    private MdevState startNow(MdevDefinition definition, Path socket) {
         MdevParent parent = bus.parent(definition.parent());
         MdevDevice device = bus.create(parent, parent.type(definition.type()), definition.uuid());
         boolean started = false;
@@ -111,7 +141,7 @@ final class MdevHost implements AutoCloseable {
             for (MdevDefinition.Attribute attribute : definition.attributes()) {
                 device.attribute(attribute.name()).store(attribute.value());
             }
-            MdevService service = new MdevService(device, socket, how);
+            MdevService service = new MdevService(device, socket, machine, options);
             services.put(device.uuid(), service);
             started = true;
             return state(service);
@@ -153,6 +183,10 @@ final class MdevHost implements AutoCloseable {
     }
 
     private void take(List<MdevService> all, Runnable taking) {
+        machine.changes().pass(() -> takeNow(all, taking));
+    }
+
+    private void takeNow(List<MdevService> all, Runnable taking) {
         List<MdevService> held = new ArrayList<>();
         try {
             for (MdevService service : all) {
@@ -241,12 +275,16 @@ final class MdevHost implements AutoCloseable {
                 .toList();
     }
 
-    /** What is served, in the order of its making. */
-    List<MdevState> states() {
+    /** All of them, in the order of their making. */
+    List<MdevService> services() {
         return bus.devices().stream()
                 .flatMap(device -> Optional.ofNullable(services.get(device.uuid())).stream())
-                .map(MdevHost::state)
                 .toList();
+    }
+
+    /** What is served, in the order of its making. */
+    List<MdevState> states() {
+        return services().stream().map(MdevHost::state).toList();
     }
 
     private static MdevState state(MdevService service) {
@@ -268,10 +306,7 @@ final class MdevHost implements AutoCloseable {
 
     /** The same as the whole process tells of it. */
     List<ServerState.Mdev> devices() {
-        return bus.devices().stream()
-                .flatMap(device -> Optional.ofNullable(services.get(device.uuid())).stream())
-                .map(MdevService::state)
-                .toList();
+        return services().stream().map(MdevService::state).toList();
     }
 
     /**

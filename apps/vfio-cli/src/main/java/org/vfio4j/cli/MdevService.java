@@ -1,11 +1,16 @@
 package org.vfio4j.cli;
 
 import static org.vfio4j.sys.Errno.EBUSY;
+import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Function;
+import org.vfio4j.block.BlockBackend;
+import org.vfio4j.bluefield.ScalableParts;
 import org.vfio4j.devicemodel.DeviceStatistics;
 import org.vfio4j.devicemodel.QueueSnapshot;
 import org.vfio4j.mdevcore.MdevDevice;
@@ -13,32 +18,37 @@ import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.vfio.LocalDeviceFile;
 import org.vfio4j.vfiomdev.VfioMdevDriver;
 import org.vfio4j.vfiouser.VfioUserServer;
+import org.vfio4j.vfiouser.VfioUserServerOptions;
 
 /** An mdev that is served at a socket of its own. Any thread calls; one at a time takes it away, which {@link #hold} sees to. */
-final class MdevService {
+final class MdevService implements Movable {
 
     private final MdevDevice device;
     private final Path socket;
-    private final Server how;
+    private final Machine machine;
+    private final VfioUserServerOptions options;
     private final AtomicBoolean held = new AtomicBoolean();
 
-    private volatile VfioUserServer server;
+    private volatile Optional<VfioUserServer> server = Optional.empty();
     private volatile ServerState.Mdev state;
-    private volatile boolean ended;
 
-    /** How mdevs are served: takes an open one, and where. */
-    interface Server {
-        VfioUserServer listen(LocalDeviceFile file, Path socket);
-    }
-
-    /** @throws ErrnoException what keeps it from being opened or served */
-    MdevService(MdevDevice device, Path socket, Server how) {
+    /**
+     * Serves it, unless the machine waits for what another process gives it.
+     *
+     * @throws ErrnoException what keeps it from being opened or served
+     */
+    MdevService(MdevDevice device, Path socket, Machine machine, VfioUserServerOptions options) {
         this.device = device;
         this.socket = socket;
-        this.how = how;
+        this.machine = machine;
+        this.options = options;
         LocalDeviceFile file = open();
         state = inspect(file);
-        server = listen(file);
+        if (machine.isTakingOver()) {
+            file.close();
+        } else {
+            serve(file);
+        }
     }
 
     private LocalDeviceFile open() {
@@ -65,9 +75,13 @@ final class MdevService {
         }
     }
 
-    private VfioUserServer listen(LocalDeviceFile file) {
+    private void serve(LocalDeviceFile file) {
+        start(file, own -> VfioUserServer.listen(machine.eventLoop(), socket, own, options));
+    }
+
+    private void start(LocalDeviceFile file, Function<LocalDeviceFile, VfioUserServer> starter) {
         try {
-            return how.listen(file, socket);
+            server = Optional.of(starter.apply(file));
         } catch (RuntimeException e) {
             file.close();
             throw e;
@@ -125,14 +139,14 @@ final class MdevService {
 
     /** Lets nobody in any more, and closes it when its client goes: at once when there is none. */
     void letGo() {
-        if (!ended && !server.closeAfterClient()) {
+        if (server.isPresent() && !server.get().closeAfterClient()) {
             close();
         }
     }
 
     /** Takes {@link #letGo} back. Returns whether that came too late: its client has gone, and it is served no more. */
     boolean lostItsServer() {
-        if (ended || server.stay()) {
+        if (server.isEmpty() || server.get().stay()) {
             return false;
         }
         close();
@@ -141,17 +155,89 @@ final class MdevService {
 
     /** Serves it again, if it is not. */
     void serveAgain() {
-        if (ended) {
+        if (server.isEmpty()) {
             LocalDeviceFile file = open();
             state = inspect(file);
-            server = listen(file);
-            ended = false;
+            serve(file);
         }
     }
 
     /** Hangs up on its client, and lets nobody in any more. */
     void close() {
-        server.close();
-        ended = true;
+        server.ifPresent(VfioUserServer::close);
+        server = Optional.empty();
+    }
+
+    @Override
+    public String name() {
+        return device.uuid().toString();
+    }
+
+    @Override
+    public boolean isServed() {
+        return server.isPresent();
+    }
+
+    /** What it stands on; nothing for one that is no disk. */
+    List<BlockBackend> storages() {
+        return machine.findScalable(device).map(ScalableParts::storage).stream().toList();
+    }
+
+    /** Whether it is of a kind that can go to another process. */
+    boolean isMovable() {
+        return machine.findScalable(device).isPresent();
+    }
+
+    private DeviceInside inside() {
+        ScalableParts parts = machine.findScalable(device)
+                .orElseThrow(() -> new ErrnoException(
+                        EOPNOTSUPP,
+                        "hand over " + device + ": one of " + device.parent().name() + " cannot be"));
+        return DeviceInside.of(name(), device.type().name(), parts.function());
+    }
+
+    @Override
+    public MovingFunction handOver(Duration limit) {
+        hold();
+        try {
+            VfioUserServer serving = server.orElseThrow(
+                    () -> new ErrnoException(EOPNOTSUPP, "hand over " + device + ", which is not served"));
+            return inside().handOver(serving, limit);
+        } catch (RuntimeException e) {
+            release();
+            throw e;
+        }
+    }
+
+    @Override
+    public void goOn() {
+        inside().state().resume();
+        server.ifPresent(VfioUserServer::goOn);
+        release();
+    }
+
+    @Override
+    public void leaveToOther() {
+        inside().leave();
+        server.ifPresent(VfioUserServer::leaveToOther);
+        server = Optional.empty();
+        release();
+    }
+
+    @Override
+    public void takeOver(MovingFunction from) {
+        DeviceInside inside = inside();
+        start(open(), file -> {
+            // Opening it has reset it, which lets it go on.
+            inside.state().suspend();
+            return VfioUserServer.takeOver(machine.eventLoop(), from.server(), file, options);
+        });
+        inside.load(from);
+    }
+
+    @Override
+    public void startTakenOver() {
+        inside().state().resume();
+        server.ifPresent(VfioUserServer::startTakenOver);
     }
 }

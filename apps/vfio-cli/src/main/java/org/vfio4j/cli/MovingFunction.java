@@ -9,48 +9,36 @@ import java.io.DataOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.List;
-import org.vfio4j.block.BlockBackend;
+import java.util.stream.Stream;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.vfiouser.ServerHandover;
 
 /**
- * A function on its way from one process to another.
+ * A device on its way from one process to another.
  *
- * @param address its place on the bus
+ * @param name its place on the bus, or its uuid
  * @param server its client, see {@link ServerHandover}
  * @param state what is inside the device
- * @param claims which of its storages it has for itself, a bit for each
+ * @param memory what its client may have mapped of it; owned by this
  */
-record MovingFunction(String address, ServerHandover server, byte[] state, long claims) implements AutoCloseable {
+record MovingFunction(String name, ServerHandover server, byte[] state, List<Fd> memory) implements AutoCloseable {
 
-    static MovingFunction of(String address, ServerHandover server, byte[] state, List<BlockBackend> storages) {
-        long claims = 0;
-        for (int i = 0; i < storages.size(); i++) {
-            claims |= storages.get(i).isClaimed() ? 1L << i : 0;
-        }
-        return new MovingFunction(address, server, state, claims);
+    /** The descriptors that go with {@link #toBytes}. */
+    List<Fd> fds() {
+        return Stream.concat(server.fds().stream(), memory.stream()).toList();
     }
 
-    /** Claims of the same storages, here, what was claimed. */
-    void claim(List<BlockBackend> storages) {
-        for (int i = 0; i < storages.size(); i++) {
-            if ((claims & 1L << i) != 0) {
-                storages.get(i).claim();
-            }
-        }
-    }
-
-    /** As bytes; {@link ServerHandover#fds} go with them. */
+    /** As bytes; {@link #fds} go with them. */
     byte[] toBytes() {
         ByteArrayOutputStream bytes = new ByteArrayOutputStream();
         try (DataOutputStream out = new DataOutputStream(bytes)) {
-            out.writeUTF(address);
+            out.writeUTF(name);
             out.writeInt(server.record().length);
             out.write(server.record());
             out.writeInt(state.length);
             out.write(state);
-            out.writeLong(claims);
+            out.writeInt(memory.size());
         } catch (IOException e) {
             throw new UncheckedIOException("write to memory", e);
         }
@@ -65,11 +53,16 @@ record MovingFunction(String address, ServerHandover server, byte[] state, long 
      */
     static MovingFunction parse(byte[] bytes, List<Fd> fds) {
         try (DataInputStream in = new DataInputStream(new ByteArrayInputStream(bytes))) {
-            String address = in.readUTF();
+            String name = in.readUTF();
             byte[] record = in.readNBytes(in.readInt());
             byte[] state = in.readNBytes(in.readInt());
-            return new MovingFunction(address, new ServerHandover(record, fds), state, in.readLong());
-        } catch (IOException | IllegalArgumentException e) {
+            int own = fds.size() - in.readInt();
+            return new MovingFunction(
+                    name,
+                    new ServerHandover(record, fds.subList(0, own)),
+                    state,
+                    List.copyOf(fds.subList(own, fds.size())));
+        } catch (IOException | IllegalArgumentException | IndexOutOfBoundsException e) {
             throw new ErrnoException(EINVAL, "take over a function: its record is cut short");
         }
     }
@@ -77,5 +70,6 @@ record MovingFunction(String address, ServerHandover server, byte[] state, long 
     @Override
     public void close() {
         server.close();
+        memory.forEach(Fd::close);
     }
 }

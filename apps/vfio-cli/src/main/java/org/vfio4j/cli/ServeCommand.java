@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
@@ -239,8 +240,12 @@ final class ServeCommand implements Callable<Integer> {
                     .orElse(directory.sysfs())
                     .toAbsolutePath();
             plan.plugInto(machine, serverOptions(plan));
-            machine.mdevs().startDefined(definitions.definitions());
-            takeover.ifPresent(from -> takeOver(from, machine));
+            if (takeover.isPresent()) {
+                machine.mdevs().remember(definitions.definitions());
+                takeOver(takeover.get(), machine);
+            } else {
+                machine.mdevs().startDefined(definitions.definitions());
+            }
             kept.ifPresent(server -> begin(server, machine, stop));
             return serve(plan, machine, directory, view, stop);
         }
@@ -250,15 +255,23 @@ final class ServeCommand implements Callable<Integer> {
             throws Exception {
         try {
             StorageCopies copies = new StorageCopies(machine);
+            AtomicReference<SysfsMount> mounted = new AtomicReference<>(SysfsMount.none());
+            Runnable gone = () -> {
+                // The other process waits for both places.
+                mounted.get().close();
+                machine.hideView();
+                stop.stop();
+            };
             UpgradeSource upgrade = new UpgradeSource(
-                    machine, arguments, () -> obstacle(machine, plan, copies), Rehearsal::whileServing, stop::stop);
+                    machine, arguments, () -> obstacle(machine, copies), Rehearsal::whileServing, gone);
             Function<String, Optional<ControlSocket.Conversation>> conversations =
                     line -> line.equals(ControlRequest.UPGRADE)
                             ? Optional.of(upgrade)
                             : RehearsalRequest.find(line).or(() -> copies.find(line, upgrade::isRunning));
             try (ServerControl control =
                             inDirectory(() -> ServerControl.start(machine, directory, view, conversations));
-                    SysfsMount mount = SysfsMount.open(machine, control, fuseDirectory(plan), view)) {
+                    SysfsMount mount = mount(machine, control, fuseDirectory(plan), view)) {
+                mounted.set(mount);
                 ServerState state = control.state();
                 if (kept.filter(KeptServer::isSuccessor).isEmpty()) {
                     announce(state, machine.mdevs(), mount);
@@ -271,12 +284,25 @@ final class ServeCommand implements Callable<Integer> {
         }
     }
 
+    /** Who has taken over serves clients already, and goes on without a tree when there cannot be one. */
+    private SysfsMount mount(Machine machine, ServerControl control, Optional<Path> directory, Path view) {
+        try {
+            return SysfsMount.open(machine, control, directory, view);
+        } catch (CliException e) {
+            if (takeover.isEmpty()) {
+                throw e;
+            }
+            output.err().println("no tree: " + e.getMessage());
+            return SysfsMount.none();
+        }
+    }
+
     private Optional<Path> fuseDirectory(ServePlan plan) {
         return Optional.ofNullable(sysfsFuse).or(() -> plan.options().sysfsFuse());
     }
 
     /** Why another process cannot take over from this one; empty when it can. */
-    private Optional<String> obstacle(Machine machine, ServePlan plan, StorageCopies copies) {
+    private Optional<String> obstacle(Machine machine, StorageCopies copies) {
         if (kept.isPresent()) {
             return Optional.of("it is supervised; kill -TERM it, and its keeper starts another in its place");
         }
@@ -286,17 +312,11 @@ final class ServeCommand implements Callable<Integer> {
         if (run != null) {
             return Optional.of("it ends with the command of --run");
         }
-        if (fuseDirectory(plan).isPresent()) {
-            return Optional.of("its --sysfs-fuse is its own");
-        }
-        boolean virtual = machine.functions().stream()
-                .anyMatch(function -> function.device().physicalFunction().isPresent());
-        if (virtual) {
-            return Optional.of("its virtual functions cannot be handed over: vfio sriov ID 0");
-        }
-        return machine.mdevs().bus().devices().isEmpty()
-                ? Optional.empty()
-                : Optional.of("its mediated devices cannot be handed over");
+        return machine.mdevs().services().stream()
+                .filter(mdev -> !mdev.isMovable())
+                .findFirst()
+                .map(mdev -> "what is plugged into mdev " + mdev.name() + " of "
+                        + mdev.device().parent().name() + " is its own: vfio mdev stop --uuid " + mdev.name());
     }
 
     private void begin(KeptServer server, Machine machine, StopSignal stop) {
@@ -324,6 +344,7 @@ final class ServeCommand implements Callable<Integer> {
                             "took over %d functions; their clients waited for %.1f ms%n",
                             from.offer().functions(),
                             pauseNs / 1e6);
+            from.awaitLeft();
         } catch (ErrnoException e) {
             throw new CliException(ExitCode.of(e.errno()), e.getMessage() + "; the other process serves on", "vfio ls");
         }

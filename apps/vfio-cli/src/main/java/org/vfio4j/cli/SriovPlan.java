@@ -36,8 +36,9 @@ record SriovPlan(DevicePlan physical, List<Part> parts) implements DevicePlan {
         List<EmulatedDevice.Virtual> made = new ArrayList<>();
         try {
             for (Part part : parts) {
-                EmulatedDevice virtual = part.plan().open(place(address, made.size() + 1), SriovRole.VIRTUAL);
-                made.add(new EmulatedDevice.Virtual(virtual, part.socket()));
+                PciAddress place = place(address, made.size() + 1);
+                EmulatedDevice virtual = part.plan().open(place, SriovRole.VIRTUAL);
+                made.add(new EmulatedDevice.Virtual(place, virtual, part.socket()));
             }
             List<PciFunction> functions =
                     made.stream().map(each -> each.device().function()).toList();

@@ -36,4 +36,14 @@ interface Storage {
      * @throws org.vfio4j.sys.ErrnoException as {@link MemoryBackend#shareable}
      */
     BlockBackend memory(PciAddress address, int index, long sizeBytes);
+
+    /**
+     * Makes a disk in memory for a scalable function of a DPU.
+     *
+     * @param scalable the function's name
+     * @throws org.vfio4j.sys.ErrnoException as {@link MemoryBackend#shareable}
+     */
+    default BlockBackend memory(String scalable, long sizeBytes) {
+        return MemoryBackend.shareable(sizeBytes);
+    }
 }

@@ -7,14 +7,22 @@ import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sysfsfuse.SysfsTree;
 
-/**
- * The tree like /sys that {@code --sysfs-fuse} asks for, or none. Whoever opens it closes it, before the machine.
- *
- * @param mount empty when none is asked for
- */
-record SysfsMount(Optional<FuseMount> mount) implements AutoCloseable {
+/** The tree like /sys that {@code --sysfs-fuse} asks for, or none. Closed before the machine, by any thread and more than once. */
+final class SysfsMount implements AutoCloseable {
 
     private static final String SOURCE = "vfio4j";
+
+    private final Optional<FuseMount> mount;
+    private boolean closed;
+
+    private SysfsMount(Optional<FuseMount> mount) {
+        this.mount = mount;
+    }
+
+    /** No tree. */
+    static SysfsMount none() {
+        return new SysfsMount(Optional.empty());
+    }
 
     /**
      * Mounts it, when a directory is given.
@@ -59,7 +67,10 @@ record SysfsMount(Optional<FuseMount> mount) implements AutoCloseable {
     }
 
     @Override
-    public void close() {
-        mount.ifPresent(FuseMount::close);
+    public synchronized void close() {
+        if (!closed) {
+            closed = true;
+            mount.ifPresent(FuseMount::close);
+        }
     }
 }

@@ -3,7 +3,7 @@ package org.vfio4j.cli;
 import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.EPROTO;
 
-import java.nio.ByteBuffer;
+import java.lang.System.Logger.Level;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -31,10 +31,10 @@ import tools.jackson.databind.json.JsonMapper;
  */
 final class Takeover implements AutoCloseable {
 
+    private static final System.Logger LOG = System.getLogger(Takeover.class.getName());
     private static final Duration LIMIT = Duration.ofSeconds(10);
     private static final int MAX_OFFER_BYTES = 16 << 20;
     private static final int MAX_FUNCTION_BYTES = 64 << 20;
-    private static final int HEAD_BYTES = Integer.BYTES + Long.BYTES;
     private static final ObjectMapper JSON = JsonMapper.builder().build();
 
     private final FdChannel channel;
@@ -73,7 +73,14 @@ final class Takeover implements AutoCloseable {
         try (FdChannel.Packet packet = channel.receive(MAX_OFFER_BYTES, LIMIT.toNanos())) {
             JsonNode reply = JSON.readTree(new String(packet.bytes(), StandardCharsets.UTF_8));
             checkNoError(reply);
-            UpgradeOffer offer = JSON.treeToValue(reply.path("items").path(0), UpgradeOffer.class);
+            JsonNode item = reply.path("items").path(0);
+            int format = item.path("format").asInt(1);
+            if (format != UpgradeOffer.FORMAT) {
+                throw new ErrnoException(
+                        EPROTO,
+                        "take over: the other process speaks format " + format + ", this one " + UpgradeOffer.FORMAT);
+            }
+            UpgradeOffer offer = JSON.treeToValue(item, UpgradeOffer.class);
             if (packet.fds().size() != offer.memories().size()) {
                 throw new ErrnoException(EPROTO, "take over: descriptors are missing");
             }
@@ -101,14 +108,23 @@ final class Takeover implements AutoCloseable {
 
             @Override
             public BlockBackend memory(PciAddress address, int index, long sizeBytes) {
-                Fd memory = memories.get(new UpgradeOffer.Memory(address.toString(), index));
-                if (memory == null) {
-                    throw new ErrnoException(
-                            EINVAL, "take over " + address + ": the other process has no disk in memory there");
-                }
-                return MemoryBackend.shared(memory.dup(), sizeBytes);
+                return shared(address.toString(), index, sizeBytes);
+            }
+
+            @Override
+            public BlockBackend memory(String scalable, long sizeBytes) {
+                return shared(scalable, 0, sizeBytes);
             }
         };
+    }
+
+    private BlockBackend shared(String device, int index, long sizeBytes) {
+        Fd memory = memories.get(new UpgradeOffer.Memory(device, index));
+        if (memory == null) {
+            throw new ErrnoException(
+                    EINVAL, "take over " + device + ": the other process has no disk in memory there");
+        }
+        return MemoryBackend.shared(memory.dup(), sizeBytes);
     }
 
     /**
@@ -121,29 +137,44 @@ final class Takeover implements AutoCloseable {
     long finish(Machine machine) {
         List<MovingFunction> moving = new ArrayList<>();
         try {
+            machine.virtuals().turnOn(offer.virtuals());
+            machine.mdevs().startAs(offer.mdevs());
+            Map<String, Movable> here = new HashMap<>();
+            machine.movables().forEach(device -> here.put(device.name(), device));
+            offer.devices().forEach(name -> find(here, name));
             say(UpgradeSource.READY);
-            long since = receive(moving);
-            List<MachineFunction> taken = new ArrayList<>();
-            claim(machine, moving);
+            UpgradeHead head = receive(moving);
+            head.claim(machine.storages());
+            List<Movable> taken = new ArrayList<>();
             for (MovingFunction each : moving) {
-                MachineFunction function = find(machine, each.address());
-                function.takeOver(each);
-                taken.add(function);
+                Movable device = find(here, each.name());
+                device.takeOver(each);
+                taken.add(device);
             }
             say(UpgradeSource.PREPARED);
             String said = hear(MAX_OFFER_BYTES);
             if (!said.equals(UpgradeSource.GO)) {
                 throw new ErrnoException(EPROTO, "the other process goes on: " + said);
             }
-            taken.forEach(MachineFunction::startTakenOver);
-            long pause = System.nanoTime() - since;
+            taken.forEach(Movable::startTakenOver);
+            long pause = System.nanoTime() - head.sinceNs();
             machine.setTakingOver(false);
-            machine.functions().forEach(MachineFunction::serveIfBound);
+            machine.serveRest();
             return pause;
         } catch (RuntimeException e) {
             moving.forEach(MovingFunction::close);
             tell(e);
             throw e;
+        }
+    }
+
+    /** Waits until the other process has left its places in the file system, after {@link #finish}. One that does not is passed over. */
+    void awaitLeft() {
+        try {
+            hear(MAX_OFFER_BYTES);
+        } catch (ErrnoException e) {
+            // Its end of the channel is closed: that is what it says.
+            LOG.log(Level.DEBUG, "the other process has left: {0}", e.getMessage());
         }
     }
 
@@ -153,15 +184,9 @@ final class Takeover implements AutoCloseable {
         channel.close();
     }
 
-    private long receive(List<MovingFunction> moving) {
-        ByteBuffer head;
-        try (FdChannel.Packet packet = channel.receive(MAX_OFFER_BYTES, LIMIT.toNanos())) {
-            if (packet.bytes().length != HEAD_BYTES) {
-                throw new ErrnoException(EPROTO, new String(packet.bytes(), StandardCharsets.UTF_8));
-            }
-            head = ByteBuffer.wrap(packet.bytes());
-        }
-        for (int left = head.getInt(); left > 0; left--) {
+    private UpgradeHead receive(List<MovingFunction> moving) {
+        UpgradeHead head = head();
+        for (int left = head.devices(); left > 0; left--) {
             FdChannel.Packet packet = channel.receive(MAX_FUNCTION_BYTES, LIMIT.toNanos());
             try {
                 moving.add(MovingFunction.parse(packet.bytes(), packet.fds()));
@@ -170,27 +195,25 @@ final class Takeover implements AutoCloseable {
                 throw e;
             }
         }
-        return head.getLong();
+        return head;
     }
 
-    /** What the other process had, and not what it had open for a function that is to come. */
-    private static void claim(Machine machine, List<MovingFunction> moving) {
-        for (MachineFunction function : machine.functions()) {
-            String address = function.device().toString();
-            moving.stream()
-                    .filter(each -> each.address().equals(address))
-                    .findFirst()
-                    .ifPresentOrElse(
-                            each -> each.claim(function.storages()),
-                            () -> function.storages().forEach(BlockBackend::claim));
+    /** Instead of it the other process may say why it goes on. */
+    private UpgradeHead head() {
+        try (FdChannel.Packet packet = channel.receive(MAX_OFFER_BYTES, LIMIT.toNanos())) {
+            if (packet.bytes().length > 0 && packet.bytes()[0] == '{') {
+                throw new ErrnoException(EPROTO, new String(packet.bytes(), StandardCharsets.UTF_8));
+            }
+            return UpgradeHead.parse(packet.bytes());
         }
     }
 
-    private static MachineFunction find(Machine machine, String address) {
-        return machine.functions().stream()
-                .filter(function -> function.device().toString().equals(address))
-                .findFirst()
-                .orElseThrow(() -> new ErrnoException(EINVAL, "take over " + address + ", which is not here"));
+    private static Movable find(Map<String, Movable> here, String name) {
+        Movable found = here.get(name);
+        if (found == null) {
+            throw new ErrnoException(EINVAL, "take over " + name + ", which is not here");
+        }
+        return found;
     }
 
     private String hear(int maxBytes) {
@@ -208,8 +231,7 @@ final class Takeover implements AutoCloseable {
         try {
             say(String.valueOf(failure.getMessage()));
         } catch (ErrnoException e) {
-            System.getLogger(Takeover.class.getName())
-                    .log(System.Logger.Level.DEBUG, "the other process is gone: {0}", e.getMessage());
+            LOG.log(Level.DEBUG, "the other process is gone: {0}", e.getMessage());
         }
     }
 

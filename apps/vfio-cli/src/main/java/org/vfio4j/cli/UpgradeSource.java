@@ -1,17 +1,18 @@
 package org.vfio4j.cli;
 
+import static org.vfio4j.sys.Errno.EAGAIN;
 import static org.vfio4j.sys.Errno.EBUSY;
 import static org.vfio4j.sys.Errno.EIO;
 import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 import static org.vfio4j.sys.Errno.EPROTO;
 
 import java.lang.System.Logger.Level;
-import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.LockSupport;
@@ -24,7 +25,7 @@ import org.vfio4j.sys.Fd;
  * The side of an upgrade that gives: hands everything that is served to another process, or goes on as if nothing had been. The thread of the
  * control connection runs it.
  *
- * <p>Both sides, in packets: offer; READY; a count and when it all stopped; as many functions; PREPARED; GO. Instead of any of these the
+ * <p>Both sides, in packets: offer; READY; {@link UpgradeHead}; as many devices; PREPARED; GO. Instead of any of these the
  * receiving side may send what has gone wrong, and its end is the same. The offer comes with the descriptors of disks in memory.
  */
 final class UpgradeSource implements ControlSocket.Conversation {
@@ -97,41 +98,71 @@ final class UpgradeSource implements ControlSocket.Conversation {
 
     private void give(FdChannel channel) {
         checkNoObstacle();
-        List<MachineFunction> served =
-                machine.functions().stream().filter(MachineFunction::isServed).toList();
-        offer(channel, served.size());
+        UpgradeOffer offer = offer(channel);
         warmUp.run();
         expect(channel, READY, START_LIMIT);
-        // A mediated device may have come meanwhile.
-        checkNoObstacle();
-        List<MachineFunction> stopped = new ArrayList<>();
+        machine.changes().close(BUSY_LIMIT);
+        boolean left = false;
+        try {
+            // Some may have come or gone meanwhile.
+            checkNoObstacle();
+            checkSameDevices(offer);
+            left = handOver(channel);
+        } finally {
+            machine.changes().open(left);
+        }
+        gone.run();
+    }
+
+    /** Returns when another process has everything; when this throws, everything goes on here. */
+    private boolean handOver(FdChannel channel) {
+        List<Movable> stopped = new ArrayList<>();
         List<MovingFunction> moving = new ArrayList<>();
-        List<BlockBackend> claimed =
-                storages().stream().filter(BlockBackend::isClaimed).toList();
+        List<BlockBackend> claimed = new ArrayList<>();
         boolean left = false;
         try {
             long since = System.nanoTime();
-            for (MachineFunction function : served) {
-                moving.add(function.handOver(BUSY_LIMIT));
-                stopped.add(function);
+            for (Movable device : served()) {
+                moving.add(device.handOver(BUSY_LIMIT));
+                stopped.add(device);
             }
+            Map<String, List<BlockBackend>> storages = machine.storages();
+            UpgradeHead head = UpgradeHead.of(moving.size(), since, storages);
+            storages.values().forEach(each -> each.stream()
+                    .filter(BlockBackend::isClaimed)
+                    .forEach(claimed::add));
             claimed.forEach(BlockBackend::release);
-            send(channel, since, moving);
+            send(channel, head, moving);
             expect(channel, PREPARED, SWITCH_LIMIT);
             // A word that cannot be sent has reached nobody.
             channel.send(bytes(GO), List.of(), SWITCH_LIMIT.toNanos());
-            // From here on the functions are the other's, whatever comes.
+            // From here on the devices are the other's, whatever comes.
             left = true;
         } finally {
             moving.forEach(MovingFunction::close);
             if (left) {
-                stopped.forEach(MachineFunction::leaveToOther);
-                gone.run();
+                stopped.forEach(Movable::leaveToOther);
             } else {
-                stopped.forEach(MachineFunction::goOn);
+                stopped.forEach(Movable::goOn);
                 claimAgain(claimed);
             }
         }
+        return left;
+    }
+
+    private void checkSameDevices(UpgradeOffer offer) {
+        List<Fd> fds = new ArrayList<>();
+        try {
+            if (!offer.hasDevicesOf(offer(fds))) {
+                throw new ErrnoException(EAGAIN, "hand over this process: a device has come or gone meanwhile");
+            }
+        } finally {
+            fds.forEach(Fd::close);
+        }
+    }
+
+    private List<Movable> served() {
+        return machine.movables().stream().filter(Movable::isServed).toList();
     }
 
     private void checkNoObstacle() {
@@ -140,46 +171,51 @@ final class UpgradeSource implements ControlSocket.Conversation {
         });
     }
 
-    private void offer(FdChannel channel, int functions) {
-        if (functions == 0) {
-            throw new ErrnoException(EOPNOTSUPP, "nothing is served here");
-        }
-        List<UpgradeOffer.Memory> memories = new ArrayList<>();
+    private UpgradeOffer offer(FdChannel channel) {
         List<Fd> fds = new ArrayList<>();
         try {
-            for (MachineFunction function : machine.functions()) {
-                List<BlockBackend> storages = function.storages();
-                for (int i = 0; i < storages.size(); i++) {
-                    Optional<Fd> memory = storages.get(i).shareMemory();
-                    if (memory.isPresent()) {
-                        memories.add(new UpgradeOffer.Memory(function.device().toString(), i));
-                        fds.add(memory.get());
-                    }
-                }
+            UpgradeOffer offer = offer(fds);
+            if (offer.functions() == 0) {
+                throw new ErrnoException(EOPNOTSUPP, "nothing is served here");
             }
-            UpgradeOffer offer = new UpgradeOffer(
-                    new Version().getVersion()[0],
-                    Path.of("").toAbsolutePath().toString(),
-                    arguments,
-                    functions,
-                    memories);
             channel.send(
                     bytes(Output.jsonLine("UpgradeOffer", List.of(offer), UpgradeOffer::write)),
                     fds,
                     SWITCH_LIMIT.toNanos());
+            return offer;
         } finally {
             fds.forEach(Fd::close);
         }
     }
 
-    private static void send(FdChannel channel, long since, List<MovingFunction> moving) {
-        byte[] head = ByteBuffer.allocate(Integer.BYTES + Long.BYTES)
-                .putInt(moving.size())
-                .putLong(since)
-                .array();
-        channel.send(head, List.of(), SWITCH_LIMIT.toNanos());
-        for (MovingFunction function : moving) {
-            channel.send(function.toBytes(), function.server().fds(), SWITCH_LIMIT.toNanos());
+    /** @param fds gets descriptors of the disks in memory, the caller's */
+    private UpgradeOffer offer(List<Fd> fds) {
+        List<UpgradeOffer.Memory> memories = new ArrayList<>();
+        machine.storages().forEach((device, storages) -> {
+            for (int i = 0; i < storages.size(); i++) {
+                Optional<Fd> memory = storages.get(i).shareMemory();
+                if (memory.isPresent()) {
+                    memories.add(new UpgradeOffer.Memory(device, i));
+                    fds.add(memory.get());
+                }
+            }
+        });
+        return new UpgradeOffer(
+                UpgradeOffer.FORMAT,
+                new Version().getVersion()[0],
+                Path.of("").toAbsolutePath().toString(),
+                arguments,
+                served().size(),
+                machine.movables().stream().map(Movable::name).toList(),
+                memories,
+                machine.virtuals().counts(),
+                machine.mdevs().offers());
+    }
+
+    private static void send(FdChannel channel, UpgradeHead head, List<MovingFunction> moving) {
+        channel.send(head.toBytes(), List.of(), SWITCH_LIMIT.toNanos());
+        for (MovingFunction device : moving) {
+            channel.send(device.toBytes(), device.fds(), SWITCH_LIMIT.toNanos());
         }
     }
 
@@ -190,12 +226,6 @@ final class UpgradeSource implements ControlSocket.Conversation {
                 throw new ErrnoException(EPROTO, "the process that was to take over says: " + said);
             }
         }
-    }
-
-    private List<BlockBackend> storages() {
-        return machine.functions().stream()
-                .flatMap(function -> function.storages().stream())
-                .toList();
     }
 
     /** The other process may need a moment to end. */

@@ -3,15 +3,11 @@ package org.vfio4j.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.atomic.AtomicInteger;
-import java.util.function.BiConsumer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -22,7 +18,6 @@ import org.vfio4j.block.FileCaching;
 import org.vfio4j.block.FileIoMode;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.sys.ErrnoException;
-import org.vfio4j.sys.UnixSocket;
 import org.vfio4j.testkit.Leaks;
 import org.vfio4j.userspace.virtioblk.VirtioBlkDriver;
 import org.vfio4j.userspace.virtioblk.VirtioBlkOptions;
@@ -33,26 +28,23 @@ import org.vfio4j.vfiouser.VfioUserServerOptions;
 /** A machine that takes over from another one, with a client connected. */
 class UpgradeTest {
 
-    private static final long LIMIT_NS = 10_000_000_000L;
     private static final PciAddress FIRST = PciAddress.parse("0000:00:01.0");
     private static final PciAddress SECOND = PciAddress.parse("0000:00:02.0");
 
     private final Leaks before = Leaks.snapshot();
-    private final AtomicInteger gone = new AtomicInteger();
-
     @TempDir
     private Path directory;
 
-    private Machine now = new Machine();
+    private Optional<MachineUpgrades> machines = Optional.empty();
 
     @BeforeEach
     void start() {
-        plug(now, Storage.ANEW, "memory=8M");
+        restart((machine, storage) -> plug(machine, storage, "memory=8M"));
     }
 
     @AfterEach
     void stop() {
-        now.close();
+        machines().close();
         before.assertNone();
     }
 
@@ -72,7 +64,7 @@ class UpgradeTest {
             }
             verifying.join();
         }
-        assertThat(gone).hasValue(10);
+        assertThat(machines().count()).isEqualTo(10);
         // Nobody was connected to the other one; it lets clients in.
         try (VfioUserClient client = connect("b");
                 VirtioBlkDriver driver = disk(client)) {
@@ -93,7 +85,7 @@ class UpgradeTest {
             upgrade("memory=8M");
             exercise.verify(at -> {});
         }
-        assertThat(gone).hasValue(1);
+        assertThat(machines().count()).isEqualTo(1);
     }
 
     @Test
@@ -102,25 +94,18 @@ class UpgradeTest {
                 VirtioBlkDriver driver = disk(client)) {
             DiskExercise exercise = new DiskExercise(driver);
             exercise.fill(at -> {});
-            for (int step = 0; step < 4; step++) {
-                UnixSocket.Pair pair = UnixSocket.pair();
-                Thread giving = give(pair);
-                try (FdChannel channel = new FdChannel(pair.second())) {
-                    receiveUntil(channel, step);
-                }
-                giving.join();
+            for (int step = 0; step < MachineUpgrades.STEPS; step++) {
+                machines().giveUp(step);
                 exercise.verify(at -> {});
             }
         }
-        assertThat(gone).hasValue(0);
+        assertThat(machines().count()).isEqualTo(0);
     }
 
     @Test
     void aFileIsLockedByOneMachineAtATime() throws Exception {
         Path image = Files.write(directory.resolve("disk.img"), new byte[1 << 20]);
-        now.close();
-        now = new Machine();
-        plug(now, Storage.ANEW, "file=" + image);
+        restart((machine, storage) -> plug(machine, storage, "file=" + image));
         try (VfioUserClient client = connect("a");
                 VirtioBlkDriver driver = disk(client)) {
             DiskExercise exercise = new DiskExercise(driver);
@@ -142,23 +127,22 @@ class UpgradeTest {
                 .replaceFirst("( *)memory: 64M", "$1file: " + image + "\n$1incoming: true")
                 .replace("snap-0.sock", directory.resolve("c").toString())
                 .replace("snap-1.sock", directory.resolve("d").toString());
-        BiConsumer<Machine, Storage> dpu =
+        MachineUpgrades.Plug dpu =
                 (machine, storage) -> new MachinePlan(new MachineReader(new DeviceKinds(storage)).read("m.yaml", text))
                         .plugInto(machine, VfioUserServerOptions.DEFAULTS);
-        now.close();
-        now = new Machine();
+        machines().close();
         try (BlockBackend elsewhere = FileBackend.open(image, false, FileIoMode.SYNC, FileCaching.PAGE_CACHE)) {
-            dpu.accept(now, Storage.ANEW);
+            restart(dpu);
             try (VfioUserClient client = connect("d");
                     VirtioBlkDriver driver = disk(client)) {
                 DiskExercise exercise = new DiskExercise(driver);
                 exercise.fill(at -> {});
-                upgrade(dpu);
+                machines().upgrade(dpu);
                 exercise.verify(at -> {});
             }
             assertThat(elsewhere.isClaimed()).isTrue();
         }
-        assertThat(gone).hasValue(1);
+        assertThat(machines().count()).isEqualTo(1);
         // Its time has come.
         try (VfioUserClient client = connect("c");
                 VirtioBlkDriver driver = disk(client)) {
@@ -168,57 +152,17 @@ class UpgradeTest {
         }
     }
 
-    /** What a process that takes over does, up to a step, and then nothing more. */
-    private static void receiveUntil(FdChannel channel, int step) {
-        channel.receive(1 << 20, LIMIT_NS).close();
-        if (step == 0) {
-            return;
-        }
-        byte[] word = step == 1
-                ? "what?".getBytes(StandardCharsets.UTF_8)
-                : UpgradeSource.READY.getBytes(StandardCharsets.UTF_8);
-        channel.send(word, List.of(), LIMIT_NS);
-        if (step == 1) {
-            return;
-        }
-        int count = ByteBuffer.wrap(channel.receive(1 << 20, LIMIT_NS).bytes()).getInt();
-        assertThat(count).isEqualTo(2);
-        if (step == 3) {
-            channel.receive(1 << 20, LIMIT_NS).close();
-            channel.send("no room".getBytes(StandardCharsets.UTF_8), List.of(), LIMIT_NS);
-        }
-    }
-
     private void upgrade(String first) throws InterruptedException {
-        upgrade((machine, storage) -> plug(machine, storage, first));
+        machines().upgrade((machine, storage) -> plug(machine, storage, first));
     }
 
-    private void upgrade(BiConsumer<Machine, Storage> plug) throws InterruptedException {
-        UnixSocket.Pair pair = UnixSocket.pair();
-        Thread giving = give(pair);
-        Machine next = new Machine();
-        try (Takeover takeover = Takeover.over(new FdChannel(pair.second()))) {
-            next.setTakingOver(true);
-            plug.accept(next, takeover.storage());
-            takeover.finish(next);
-        } catch (RuntimeException e) {
-            next.close();
-            throw e;
-        } finally {
-            giving.join();
-        }
-        now.close();
-        now = next;
+    private void restart(MachineUpgrades.Plug plug) {
+        machines.ifPresent(MachineUpgrades::close);
+        machines = Optional.of(new MachineUpgrades(plug));
     }
 
-    private Thread give(UnixSocket.Pair pair) {
-        UpgradeSource source =
-                new UpgradeSource(now, List.of("serve"), Optional::empty, () -> {}, gone::incrementAndGet);
-        return Thread.ofPlatform().start(() -> {
-            try (FdChannel channel = new FdChannel(pair.first())) {
-                source.hold(channel);
-            }
-        });
+    private MachineUpgrades machines() {
+        return machines.orElseThrow();
     }
 
     private void plug(Machine machine, Storage storage, String first) {

@@ -6,7 +6,6 @@ import java.util.BitSet;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicLong;
 import org.vfio4j.userspace.virtioblk.VirtioBlkDriver;
-import org.vfio4j.userspace.virtioblk.VirtioBlkQueue;
 
 /**
  * Writes and reads at random, many at a time, each to a block of its own: each request must complete once, and a block must hold what the
@@ -22,8 +21,8 @@ final class VerifiedLoad implements Runnable {
     /** How often a wait may end without news: long enough for a server to start on a machine that has other things to do. */
     private static final int PATIENCE = 300;
 
-    private final VirtioBlkDriver driver;
-    private final VirtioBlkQueue queue;
+    private final BenchDisk disk;
+    private final BenchDisk.Queue queue;
     private final Random random;
     private final long[] buffers;
     private final MemorySegment[] memory;
@@ -39,19 +38,29 @@ final class VerifiedLoad implements Runnable {
     volatile boolean stop;
 
     VerifiedLoad(VirtioBlkDriver driver, long seed) {
-        this.driver = driver;
-        queue = driver.queue(0);
+        this(new VirtioBlkBenchDisk(driver), seed);
+    }
+
+    VerifiedLoad(BenchDisk disk, long seed) {
+        this.disk = disk;
+        queue = disk.queue(0);
         random = new Random(seed);
         depth = Math.min(DEPTH, queue.depth());
         buffers = new long[depth];
         memory = new MemorySegment[depth];
         block = new int[depth];
         writes = new boolean[depth];
-        expected = new long[(int) (driver.capacityBytes() / BLOCK_BYTES)];
+        expected = new long[(int) (disk.capacityBytes() / BLOCK_BYTES)];
         for (int i = 0; i < depth; i++) {
-            buffers[i] = driver.memory().allocate(BLOCK_BYTES, BLOCK_BYTES);
-            memory[i] = driver.memory().segment(buffers[i], BLOCK_BYTES);
+            buffers[i] = disk.memory().allocate(BLOCK_BYTES, BLOCK_BYTES);
+            memory[i] = disk.memory().segment(buffers[i], BLOCK_BYTES);
         }
+    }
+
+    /** The disk has what another load has written, which is done. */
+    void goOnFrom(VerifiedLoad other) {
+        System.arraycopy(other.expected, 0, expected, 0, expected.length);
+        number = other.number;
     }
 
     static long bufferBytes() {
@@ -102,7 +111,7 @@ final class VerifiedLoad implements Runnable {
         int waits = 0;
         while (queue.poll(this::complete) == 0) {
             if (!queue.await(WAIT_NS)) {
-                driver.check();
+                disk.check();
                 if (++waits == PATIENCE) {
                     throw new AssertionError("nothing completes; " + busyTags.cardinality() + " are under way");
                 }

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.Consumer;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.bus.PciBus;
@@ -216,6 +217,13 @@ public final class Bluefield implements AutoCloseable {
         }
         ending.firmware.remove(ending.vhca);
         ending.backend.close();
+    }
+
+    /** What the scalable function of a name is made of; empty when none of its network functions has one. */
+    public Optional<ScalableParts> scalable(String name) {
+        return firmwares.stream()
+                .flatMap(firmware -> firmware.scalable(name).stream())
+                .findFirst();
     }
 
     /** Unplugs it, with all that it emulates; waits for users as long as it takes. */

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.function.LongConsumer;
 import org.vfio4j.block.BlockBackend;
@@ -195,6 +196,14 @@ final class PfFirmware implements Mlx5Firmware {
         }
         ending.close();
         remove(ending.vhca());
+    }
+
+    /** What the scalable function of a name is made of; empty when there is none. */
+    synchronized Optional<ScalableParts> scalable(String name) {
+        return scalable.values().stream()
+                .filter(disk -> disk.name().equals(name))
+                .findFirst()
+                .map(ScalableDisk::parts);
     }
 
     @Override

@@ -20,12 +20,14 @@ final class ScalableDisk implements AutoCloseable {
     /** What the identities of virtio and NVMe disks have room for. */
     private static final int SERIAL_LENGTH = 20;
 
+    private final String name;
     private final Vhca vhca;
     private final PciFunction function;
     private final Runnable end;
     private final BlockBackend storage;
 
-    private ScalableDisk(int vhcaId, PciFunction function, Runnable end, BlockBackend storage) {
+    private ScalableDisk(String name, int vhcaId, PciFunction function, Runnable end, BlockBackend storage) {
+        this.name = name;
         this.function = function;
         this.end = end;
         this.storage = storage;
@@ -47,26 +49,35 @@ final class ScalableDisk implements AutoCloseable {
 
     private static ScalableDisk virtioBlk(SfRequest request, int vhcaId, BlockBackend storage) {
         VirtioBlk disk = VirtioBlk.builder(storage)
-                .name(name(request))
+                .name(label(request))
                 .serial(serial(request))
                 .queues(request.queues())
                 .threads(threads(request))
                 .build();
-        return new ScalableDisk(vhcaId, disk.function(), disk::close, storage);
+        return new ScalableDisk(request.name(), vhcaId, disk.function(), disk::close, storage);
     }
 
     private static ScalableDisk nvme(SfRequest request, int vhcaId, BlockBackend storage) {
         Nvme nvme = Nvme.builder(NvmeIdentity.of(serial(request)))
-                .name(name(request))
+                .name(label(request))
                 .queuePairs(request.queues())
                 .threads(threads(request))
                 .namespace(new NamespaceOptions(storage, BLOCK_BYTES, Optional.empty()))
                 .build();
-        return new ScalableDisk(vhcaId, nvme.function(), nvme::close, storage);
+        return new ScalableDisk(request.name(), vhcaId, nvme.function(), nvme::close, storage);
+    }
+
+    /** As it was asked for. */
+    String name() {
+        return name;
     }
 
     Vhca vhca() {
         return vhca;
+    }
+
+    ScalableParts parts() {
+        return new ScalableParts(function, storage);
     }
 
     ScalableFunction function() {
@@ -79,7 +90,7 @@ final class ScalableDisk implements AutoCloseable {
         storage.close();
     }
 
-    private static String name(SfRequest request) {
+    private static String label(SfRequest request) {
         return "sf-" + request.name();
     }
 

@@ -5,6 +5,7 @@ import static org.vfio4j.uapi.PciRegs.PCI_CFG_SPACE_EXP_SIZE;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.BarMemory;
 import org.vfio4j.bus.BarNotification;
@@ -26,7 +27,7 @@ public final class EmulatedFunction implements PciFunction {
     private final List<PciBar> bars;
     private final @Nullable BarHandler[] handlers;
     private final byte[] rom;
-    private final @Nullable BarMemory[] memories;
+    private final Map<Integer, Supplier<BarMemory>> memories;
     private final DeviceModel device;
     private final Interrupts interrupts;
     private final Optional<SriovCapability> sriov;
@@ -119,7 +120,7 @@ public final class EmulatedFunction implements PciFunction {
 
     @Override
     public Optional<BarMemory> barMemory(int bar) {
-        return bar >= 0 && bar < memories.length ? Optional.ofNullable(memories[bar]) : Optional.empty();
+        return Optional.ofNullable(memories.get(bar)).map(Supplier::get);
     }
 
     @Override

@@ -31,6 +31,7 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Supplier;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.BarMemory;
@@ -63,7 +64,7 @@ public final class EmulatedFunctionBuilder {
     private @Nullable Runnable flr;
     private final List<PciBar> bars = new ArrayList<>();
     private final @Nullable BarHandler[] handlers = new @Nullable BarHandler[BARS];
-    private final @Nullable BarMemory[] barMemory = new @Nullable BarMemory[BARS];
+    private final Map<Integer, Supplier<BarMemory>> barMemory = new HashMap<>();
     private final List<Capability> capabilities = new ArrayList<>();
     private final List<ExtendedCapability> extendedCapabilities = new ArrayList<>();
     private final List<Register> registers = new ArrayList<>();
@@ -113,9 +114,13 @@ public final class EmulatedFunctionBuilder {
         return this;
     }
 
-    /** Memory behind parts of a BAR, which stays the device's: what the BAR's handler keeps there users may access directly. */
-    public EmulatedFunctionBuilder barMemory(int bar, BarMemory memory) {
-        barMemory[bar] = memory;
+    /**
+     * Memory behind parts of a BAR, which stays the device's: what the BAR's handler keeps there users may access directly.
+     *
+     * @param memory gives what it is now: see {@link FunctionMemory}
+     */
+    public EmulatedFunctionBuilder barMemory(int bar, Supplier<BarMemory> memory) {
+        barMemory.put(bar, memory);
         return this;
     }
 
@@ -226,9 +231,8 @@ public final class EmulatedFunctionBuilder {
         return Map.copyOf(platform);
     }
 
-    @Nullable
-    BarMemory[] barMemories() {
-        return barMemory.clone();
+    Map<Integer, Supplier<BarMemory>> barMemories() {
+        return Map.copyOf(barMemory);
     }
 
     /** What a reset must reach apart from the device and the configuration space. */

@@ -73,7 +73,7 @@ public final class I40eVf implements DeviceModel, AutoCloseable {
                 .powerManagement()
                 .pciExpress()
                 .platform(I40eVfControl.class, new VfControl(this));
-        pages.ifPresent(memory -> builder.barMemory(REGISTER_BAR, memory.memory()));
+        pages.ifPresent(memory -> builder.barMemory(REGISTER_BAR, memory::memory));
         function = builder.build(this);
         interrupts = new VfInterrupts(function.interrupts(), pairs + 1);
         registers = new VfRegisters(

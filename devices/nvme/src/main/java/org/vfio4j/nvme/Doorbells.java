@@ -3,13 +3,11 @@ package org.vfio4j.nvme;
 import static org.vfio4j.nvme.NvmeSpec.*;
 
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import org.vfio4j.bus.BarMemory;
 import org.vfio4j.sys.Fd;
-import org.vfio4j.sys.Mapping;
-import org.vfio4j.sys.MemFd;
 import org.vfio4j.sys.RawMemory;
-import org.vfio4j.sys.Seals;
 
 /**
  * The page of doorbells (NVMe over PCIe Transport 1.0, 3.1.2), which trapped writes and users who have mapped it write, and the
@@ -17,15 +15,14 @@ import org.vfio4j.sys.Seals;
  */
 final class Doorbells implements AutoCloseable {
 
-    static final int PAGE_BYTES = 0x1000;
-
     /** {@link #laneOf}: a doorbell of no queue. */
     static final int NO_QUEUE = -1;
 
-    // Of the memory's two pages the second is the one with doorbells, as in the BAR.
-    private final Fd fd = MemFd.create("nvme doorbells", REG_DOORBELLS + PAGE_BYTES);
-    private final Mapping page;
     private final int count;
+
+    // Other ones only while the function is suspended and the queue threads are quiesced.
+    private DoorbellPage page = DoorbellPage.create();
+    private Optional<DoorbellPage> adopted = Optional.empty();
 
     /**
      * Of those whose queue exists, the thread that serves it, and one more; of others 0. Set while the queue threads are quiesced, asked
@@ -36,14 +33,6 @@ final class Doorbells implements AutoCloseable {
     Doorbells(int queuePairs) {
         count = 2 * (queuePairs + 1);
         live = new AtomicIntegerArray(count);
-        try {
-            // A user who could shrink the memory could end this process.
-            Seals.add(fd, Seals.F_SEAL_SHRINK | Seals.F_SEAL_GROW | Seals.F_SEAL_SEAL);
-            page = Mapping.shared(fd, REG_DOORBELLS, PAGE_BYTES, Mapping.PROT_READ | Mapping.PROT_WRITE);
-        } catch (RuntimeException e) {
-            fd.close();
-            throw e;
-        }
     }
 
     static int tailOf(int sqid) {
@@ -56,7 +45,40 @@ final class Doorbells implements AutoCloseable {
 
     /** The memory that users may map. */
     BarMemory memory() {
-        return new BarMemory(fd, 0, List.of(new BarMemory.Area(REG_DOORBELLS, PAGE_BYTES)));
+        return new BarMemory(page.fd(), 0, List.of(new BarMemory.Area(REG_DOORBELLS, DoorbellPage.PAGE_BYTES)));
+    }
+
+    /**
+     * Keeps another controller's page, for {@link #useAdopted}.
+     *
+     * @throws org.vfio4j.sys.ErrnoException as {@link DoorbellPage#of}
+     */
+    void adopt(Fd other) {
+        Optional<DoorbellPage> opened = Optional.of(DoorbellPage.of(other));
+        forgetAdopted();
+        adopted = opened;
+    }
+
+    /** Has the page that was adopted, if one was, with what its users have written there, for its own. */
+    void useAdopted() {
+        adopted.ifPresent(this::use);
+        adopted = Optional.empty();
+    }
+
+    void forgetAdopted() {
+        adopted.ifPresent(DoorbellPage::close);
+        adopted = Optional.empty();
+    }
+
+    /** The page is another controller's from now on. */
+    void leave() {
+        use(DoorbellPage.create());
+    }
+
+    private void use(DoorbellPage other) {
+        DoorbellPage old = page;
+        page = other;
+        old.close();
     }
 
     int get(int doorbell) {
@@ -93,8 +115,8 @@ final class Doorbells implements AutoCloseable {
 
     @Override
     public void close() {
+        forgetAdopted();
         page.close();
-        fd.close();
     }
 
     private long at(int doorbell) {

@@ -23,6 +23,7 @@ import org.vfio4j.devicemodel.DeviceStatistics;
 import org.vfio4j.devicemodel.EmulatedFunction;
 import org.vfio4j.devicemodel.EmulatedFunctionBuilder;
 import org.vfio4j.devicemodel.FunctionJournal;
+import org.vfio4j.devicemodel.FunctionMemory;
 import org.vfio4j.devicemodel.FunctionState;
 import org.vfio4j.devicemodel.QueuePolling;
 import org.vfio4j.devicemodel.QueueThreads;
@@ -100,7 +101,8 @@ public final class Nvme implements DeviceModel, AutoCloseable {
                 .platform(DeviceStatistics.class, statistics);
         parts.sriov.addTo(builder, PCI_DEVICE_ID_NVME_SNAP);
         if (parts.mappable) {
-            builder.barMemory(REGISTER_BAR, doorbells.memory());
+            builder.barMemory(REGISTER_BAR, doorbells::memory)
+                    .platform(FunctionMemory.class, new NvmeFunctionMemory(this));
         }
         function = builder.build(this);
         controller = new Controller(
@@ -226,7 +228,11 @@ public final class Nvme implements DeviceModel, AutoCloseable {
 
     @Override
     public void reset() {
-        threads.callQuiesced(this::resetQuiesced);
+        threads.callQuiesced(() -> {
+            // Not before the end of this reset: another controller may have that page.
+            doorbells.forgetAdopted();
+            resetQuiesced();
+        });
         journal.changed();
         resume();
     }
@@ -254,6 +260,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
 
     /** See {@link FunctionState#resume}. */
     void resume() {
+        threads.callQuiesced(doorbells::useAdopted);
         controller.setStopped(false);
         for (Runnable task = postponed.poll(); task != null; task = postponed.poll()) {
             threads.runQuiesced(task);
@@ -274,6 +281,10 @@ public final class Nvme implements DeviceModel, AutoCloseable {
 
     QueueThreads threads() {
         return threads;
+    }
+
+    Doorbells doorbells() {
+        return doorbells;
     }
 
     private void resetQuiesced() {

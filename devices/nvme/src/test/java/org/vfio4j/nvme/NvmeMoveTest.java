@@ -14,12 +14,16 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.vfio4j.block.MemoryBackend;
+import org.vfio4j.bus.BarMemory;
+import org.vfio4j.devicemodel.FunctionMemory;
 import org.vfio4j.devicemodel.FunctionState;
 import org.vfio4j.devicemodel.QueuePolling;
 import org.vfio4j.nvmedriver.NvmeCommand;
 import org.vfio4j.nvmedriver.NvmeCompletion;
 import org.vfio4j.nvmedriver.NvmeDriver;
 import org.vfio4j.nvmedriver.NvmeQueue;
+import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.Mapping;
 import org.vfio4j.sys.RawMemory;
 import org.vfio4j.testkit.GuestMemory;
 
@@ -38,31 +42,45 @@ class NvmeMoveTest {
     private static final int MOVES = 100;
     private static final int COMMANDS_LEAST = 20_000;
 
+    /** How the driver rings. */
+    private enum Doorbells {
+        TRAPPED,
+        SHADOWED,
+        /** By stores that go on whoever has the controller. */
+        MAPPED
+    }
+
     private final MemoryBackend storage = new MemoryBackend(BLOCK * BLOCKS);
     private final GuestMemory memory = new GuestMemory(4 << 20);
-    private final Nvme[] controllers = {
-        controller(QueuePolling.ADAPTIVE, 1), controller(QueuePolling.NEVER, 2),
-    };
+    private final Nvme[] controllers = new Nvme[2];
 
     // Which of the controllers the driver has; registers are accessed by one thread at a time.
     private int current;
 
     @ParameterizedTest
-    @CsvSource({"false, 1", "false, 2", "true, 3", "true, 4"})
-    void everyCommandCompletesOnce(boolean shadowed, long seed) throws InterruptedException {
+    @CsvSource({"TRAPPED, 1", "TRAPPED, 2", "SHADOWED, 3", "SHADOWED, 4", "MAPPED, 5", "MAPPED, 6"})
+    void everyCommandCompletesOnce(Doorbells doorbells, long seed) throws InterruptedException {
         Random random = new Random(seed);
-        Load load = new Load(shadowed, random.nextLong());
+        boolean mapped = doorbells == Doorbells.MAPPED;
+        controllers[0] = controller(QueuePolling.ADAPTIVE, 1, mapped);
+        controllers[1] = controller(mapped ? QueuePolling.ALWAYS : QueuePolling.NEVER, 2, mapped);
+        Load load = new Load(doorbells, random.nextLong());
         Thread driver = Thread.ofPlatform().name("driver").start(load);
         try {
             for (int i = 0; i < MOVES || load.submitted < COMMANDS_LEAST; i++) {
                 FunctionState state = state(current);
                 state.suspend();
                 pause(random);
-                if (random.nextInt(3) == 0) {
-                    state.save();
-                    state.resume();
-                } else {
-                    move(random);
+                switch (random.nextInt(4)) {
+                    case 0 -> {
+                        state.save();
+                        state.resume();
+                    }
+                    case 1 -> {
+                        giveUp(random);
+                        state.resume();
+                    }
+                    default -> move(random);
                 }
                 pause(random);
             }
@@ -78,6 +96,7 @@ class NvmeMoveTest {
         assertThat(controllers[0].counters().writes()).isPositive();
         assertThat(controllers[1].counters().writes()).isPositive();
         load.verify();
+        load.close();
         for (Nvme each : controllers) {
             each.function().detachDma();
             each.close();
@@ -97,11 +116,36 @@ class NvmeMoveTest {
             controllers[other].function().attachDma(memory.space());
             new NvmeDriver(controllers[other].function(), memory).setMaster(true);
             state(other).load(saved);
+            adopt(other);
+            controllers[current].function().platform(FunctionMemory.class).ifPresent(FunctionMemory::leave);
             controllers[current].function().reset();
             current = other;
         }
         pause(random);
         state(other).resume();
+    }
+
+    /** The other one has everything, and ends before it goes on. */
+    private void giveUp(Random random) {
+        int other = 1 - current;
+        state(other).suspend();
+        state(other).load(state(current).save());
+        adopt(other);
+        pause(random);
+        controllers[other].function().reset();
+        controllers[other].function().reset();
+    }
+
+    private void adopt(int other) {
+        controllers[current].function().platform(FunctionMemory.class).ifPresent(from -> {
+            List<Fd> pages = from.share();
+            controllers[other]
+                    .function()
+                    .platform(FunctionMemory.class)
+                    .orElseThrow()
+                    .adopt(pages);
+            pages.forEach(Fd::close);
+        });
     }
 
     private synchronized void ring(int doorbell, int value) {
@@ -112,13 +156,13 @@ class NvmeMoveTest {
         return controllers[controller].function().platform(FunctionState.class).orElseThrow();
     }
 
-    private Nvme controller(QueuePolling polling, int threads) {
-        return Nvme.builder(NvmeIdentity.of("MOVE-1"))
+    private Nvme controller(QueuePolling polling, int threads, boolean mapped) {
+        Nvme.Builder builder = Nvme.builder(NvmeIdentity.of("MOVE-1"))
                 .namespace(new NamespaceOptions(storage, BLOCK, Optional.empty()))
                 .queuePairs(QUEUES)
                 .threads(threads)
-                .poll(polling)
-                .build();
+                .poll(polling);
+        return (mapped ? builder.mappableDoorbells() : builder).build();
     }
 
     private static void pause(Random random) {
@@ -129,6 +173,7 @@ class NvmeMoveTest {
     private final class Load implements Runnable {
 
         private final Random random;
+        private final Optional<Mapping> page;
         private final List<NvmeQueue> queues = new ArrayList<>();
         private final long[][] data = new long[QUEUES][SLOTS];
         private final int[][] block = new int[QUEUES][SLOTS];
@@ -141,8 +186,10 @@ class NvmeMoveTest {
         private volatile boolean stop;
         private @Nullable Throwable failure;
 
-        Load(boolean shadowed, long seed) {
+        Load(Doorbells doorbells, long seed) {
             random = new Random(seed);
+            page = controllers[0].function().barMemory(0).map(Load::map);
+            boolean shadowed = doorbells == Doorbells.SHADOWED;
             controllers[0].function().attachDma(memory.space());
             NvmeDriver driver = new NvmeDriver(controllers[0].function(), memory);
             NvmeQueue admin = driver.enable(32);
@@ -156,9 +203,11 @@ class NvmeMoveTest {
             for (int q = 0; q < QUEUES; q++) {
                 NvmeQueue queue = driver.create(admin, q + 1, ENTRIES, false);
                 queue.ringBy(
-                        shadowed
-                                ? (index, value) -> ringShadow(shadow, events, index, value)
-                                : NvmeMoveTest.this::ring);
+                        switch (doorbells) {
+                            case TRAPPED -> NvmeMoveTest.this::ring;
+                            case SHADOWED -> (index, value) -> ringShadow(shadow, events, index, value);
+                            case MAPPED -> this::store;
+                        });
                 queues.add(queue);
                 busySlots.add(new BitSet());
                 slotOf.add(new int[1 << 16]);
@@ -166,6 +215,18 @@ class NvmeMoveTest {
                     data[q][i] = memory.mapped(BLOCK);
                 }
             }
+        }
+
+        private static Mapping map(BarMemory memory) {
+            return Mapping.shared(memory.fd(), 0x1000, 0x1000, Mapping.PROT_READ | Mapping.PROT_WRITE);
+        }
+
+        private void store(int index, int value) {
+            RawMemory.putIntRelease(page.orElseThrow().address() + 4L * index, value);
+        }
+
+        void close() {
+            page.ifPresent(Mapping::close);
         }
 
         /** As Linux does: rings only when the index that the controller has left is passed. */

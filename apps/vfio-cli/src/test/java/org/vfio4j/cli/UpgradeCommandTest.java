@@ -1,0 +1,216 @@
+package org.vfio4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.function.BooleanSupplier;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.vfio4j.userspace.nvme.NvmeDriver;
+import org.vfio4j.userspace.nvme.NvmeOptions;
+import org.vfio4j.vfiouser.VfioUserClient;
+import org.vfio4j.vfiouser.VfioUserClientOptions;
+
+/** {@code vfio upgrade} between processes: what of a server is not its clients' goes over as well, or stays where it was. */
+@Timeout(180)
+class UpgradeCommandTest {
+
+    private static final long PATIENCE_NS = 60_000_000_000L;
+    private static final String CARD = "83b8f4f2-509f-382f-3c1e-e6bfe0fa3001";
+
+    @TempDir
+    private Path directory;
+
+    private final List<CliProcess> processes = new ArrayList<>();
+
+    @AfterEach
+    void end() {
+        for (CliProcess process : processes) {
+            process.signal("TERM");
+        }
+        processes.forEach(CliProcess::exitCode);
+        processes.forEach(CliProcess::close);
+    }
+
+    /** The tree of one process gives way to that of the next; an upgrade that fails leaves it where it is. */
+    @Test
+    void theTreesGoOver() throws IOException {
+        assumeTrue(Files.isWritable(Path.of("/dev/fuse")), "SKIPPED: no /dev/fuse that this user may open");
+        Path tree = directory.resolve("sys");
+        Path view = directory.resolve("view");
+        Path image = Files.write(directory.resolve("disk.img"), new byte[1 << 20]);
+        Path socket = directory.resolve("a.sock");
+        CliProcess server = start(
+                "serve", "virtio-blk", "file=" + image, "--socket-path", socket + "", "--sysfs-fuse", tree + "",
+                "--sysfs", view + "");
+        await(() -> server.out().contains("lspci:"));
+        try (VfioUserClient client = VfioUserClient.connect(socket, VfioUserClientOptions.DEFAULTS)) {
+            CliProcess now = server;
+            for (int i = 0; i < 3; i++) {
+                Files.move(image, directory.resolve("away"));
+                CliProcess refused = start("upgrade", now.pid() + "");
+                assertThat(refused.exitCode()).isNotZero();
+                assertThat(refused.err()).contains("disk.img");
+                Files.move(directory.resolve("away"), image);
+                assertThat(devices(tree)).containsExactly("0000:00:01.0");
+                assertThat(devices(view.resolve("sys"))).containsExactly("0000:00:01.0");
+                now = upgrade(now);
+                assertThat(devices(tree)).containsExactly("0000:00:01.0");
+                assertThat(devices(view.resolve("sys"))).containsExactly("0000:00:01.0");
+                assertThat(client.info().numRegions()).isPositive();
+            }
+        }
+        // A write acts in the process that serves.
+        Files.writeString(tree.resolve("bus/pci/drivers/vfio-pci/unbind"), "0000:00:01.0");
+        assertThat(socket).doesNotExist();
+        Files.writeString(tree.resolve("bus/pci/drivers/vfio-pci/bind"), "0000:00:01.0");
+        VfioUserClient.connect(socket, VfioUserClientOptions.DEFAULTS).close();
+    }
+
+    /** Scalable functions that were made at run time, and virtual ones that were turned on, under load and between processes. */
+    @Test
+    void whatWasMadeAtRunTimeGoesOver() throws Exception {
+        Path config = Files.writeString(directory.resolve("dpu.yaml"), """
+                apiVersion: vfio4j/v1
+                kind: Machine
+                devices:
+                  - device: bluefield
+                    address: 0000:07:00.0
+                    settings: {sfs: 2}
+                  - device: nvme
+                    address: 0000:08:00.0
+                    emulated-by: 0000:07:00.0
+                    settings: {memory: 1M}
+                    virtual-functions:
+                      - settings: {memory: 1M, poll: always}
+                        socket-path: DIR/vf.sock
+                """.replace("DIR", directory + ""));
+        CliProcess server = start("serve", "--config", config + "");
+        await(() -> server.out().contains("lspci:"));
+        Path control = directory.resolve("vfio4j").resolve(server.pid() + "").resolve("control");
+        SfServer.ask(
+                control,
+                new MdevRequest(
+                        MdevRequest.START,
+                        CARD,
+                        "0000:07:00.0",
+                        "mlx5_core-nvme_small",
+                        directory.resolve("sf.sock") + "",
+                        List.of(),
+                        0));
+        assertThat(start("sriov", "0000:08:00.0", "1", "--server", server.pid() + "").exitCode()).isZero();
+        try (Load sf = new Load("sf.sock", NvmeOptions.Doorbells.WRITTEN);
+                Load vf = new Load("vf.sock", NvmeOptions.Doorbells.MAPPED)) {
+            CliProcess now = server;
+            for (int i = 0; i < 3; i++) {
+                sf.awaitMore();
+                vf.awaitMore();
+                now = upgrade(now);
+            }
+            sf.finish();
+            vf.finish();
+            CliProcess list = start("mdev", "list");
+            assertThat(list.exitCode()).isZero();
+            assertThat(list.out()).contains(CARD, now.pid() + "");
+        }
+    }
+
+    @Test
+    void aSerialCardIsRefusedWithTheReason() {
+        CliProcess server = start("serve", "mtty", "+", "virtio-blk", "memory=1M", "--socket-path", directory.resolve("a.sock") + "");
+        await(() -> server.out().contains("lspci:"));
+        Path control = directory.resolve("vfio4j").resolve(server.pid() + "").resolve("control");
+        SfServer.ask(
+                control,
+                new MdevRequest(
+                        MdevRequest.START,
+                        CARD,
+                        "mtty",
+                        "mtty-1",
+                        directory.resolve("c.sock") + "",
+                        List.of(),
+                        0));
+        CliProcess refused = start("upgrade", server.pid() + "");
+        assertThat(refused.exitCode()).isNotZero();
+        assertThat(refused.err()).contains("plugged into mdev " + CARD + " of mtty", "vfio mdev stop --uuid " + CARD);
+        SfServer.ask(control, MdevRequest.stop(CARD, 1000));
+        upgrade(server);
+    }
+
+    private CliProcess upgrade(CliProcess from) {
+        CliProcess to = start("upgrade", from.pid() + "");
+        to.awaitErr("took over");
+        assertThat(from.exitCode()).isZero();
+        await(() -> to.out().contains("lspci:"));
+        assertThat(to.err()).doesNotContain("no tree");
+        return to;
+    }
+
+    private CliProcess start(String... words) {
+        CliProcess process = new CliProcess(directory, words);
+        processes.add(process);
+        return process;
+    }
+
+    private static List<String> devices(Path sys) {
+        String[] names = sys.resolve("bus/pci/devices").toFile().list();
+        return names == null ? List.of() : List.of(names);
+    }
+
+    private static void await(BooleanSupplier holds) {
+        long deadline = System.nanoTime() + PATIENCE_NS;
+        while (!holds.getAsBoolean()) {
+            assertThat(System.nanoTime()).isLessThan(deadline);
+            CliProcess.pause();
+        }
+    }
+
+    /** A driver that writes and verifies. */
+    private final class Load implements AutoCloseable {
+
+        private final VfioUserClient client;
+        private final BenchDisk disk;
+        private final VerifiedLoad load;
+        private final CompletableFuture<Void> running;
+
+        Load(String socket, NvmeOptions.Doorbells doorbells) {
+            client = VfioUserClient.connect(directory.resolve(socket), VfioUserClientOptions.DEFAULTS);
+            NvmeDriver driver = NvmeDriver.open(
+                    client,
+                    NvmeOptions.DEFAULTS.withDoorbells(doorbells).withBufferBytes(VerifiedLoad.bufferBytes()));
+            assertThat(driver.doorbells()).isEqualTo(doorbells);
+            disk = new NvmeBenchDisk(driver);
+            load = new VerifiedLoad(disk, 1);
+            running = CompletableFuture.runAsync(load, run -> Thread.ofPlatform().start(run));
+        }
+
+        void awaitMore() {
+            long goal = load.completed.get() + 500;
+            await(() -> {
+                assertThat(running).isNotDone();
+                return load.completed.get() >= goal;
+            });
+        }
+
+        void finish() {
+            load.stop = true;
+            running.join();
+        }
+
+        @Override
+        public void close() {
+            load.stop = true;
+            running.handle((done, failure) -> done).join();
+            disk.close();
+            client.close();
+        }
+    }
+}
