@@ -179,6 +179,7 @@ final class FunctionService {
     MovingFunction handOver(Duration limit) {
         VfioUserServer serving = server.orElseThrow(
                 () -> new ErrnoException(EOPNOTSUPP, "hand over " + device + ", which is not served"));
+        checkNoMappedDoorbells();
         FunctionState state = state();
         state.suspend();
         try {
@@ -207,6 +208,7 @@ final class FunctionService {
     void takeOver(MovingFunction from) {
         How now =
                 how.orElseThrow(() -> new ErrnoException(EINVAL, "take over " + device + ", which is not served here"));
+        checkNoMappedDoorbells();
         FunctionState state = state();
         state.suspend();
         start(file -> VfioUserServer.takeOver(machine.eventLoop(), from.server(), file, now.options()));
@@ -236,11 +238,22 @@ final class FunctionService {
                         EOPNOTSUPP, "supervise " + device + ": a " + emulated.kind() + " cannot go on after a crash"));
     }
 
-    private FunctionState state() {
+    /** See {@link MachineFunction#keepIn}. */
+    void keepIn(KeptFunction memory) {
+        FunctionState state = state();
+        state.suspend();
+        journal().recover(memory.address());
+        state.resume();
+    }
+
+    private void checkNoMappedDoorbells() {
         if (device.function().bars().stream()
                 .anyMatch(bar -> device.function().barMemory(bar.index()).isPresent())) {
             throw new ErrnoException(EOPNOTSUPP, "hand over " + device + ", whose doorbells its client has mapped");
         }
+    }
+
+    private FunctionState state() {
         // Of what is emulated: one that a DPU emulates has its state from the host's view only through the DPU.
         return emulated.function()
                 .platform(FunctionState.class)

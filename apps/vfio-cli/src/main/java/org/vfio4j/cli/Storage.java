@@ -1,12 +1,14 @@
 package org.vfio4j.cli;
 
 import java.nio.file.Path;
+import java.util.Optional;
 import org.vfio4j.block.BlockBackend;
 import org.vfio4j.block.FileBackend;
 import org.vfio4j.block.FileCaching;
 import org.vfio4j.block.FileIoMode;
 import org.vfio4j.block.MemoryBackend;
 import org.vfio4j.bus.PciAddress;
+import org.vfio4j.sys.Fd;
 
 /** Where disks get what they stand on: anew, or as the process leaves it that this one takes over from. */
 interface Storage {
@@ -36,4 +38,9 @@ interface Storage {
      * @throws org.vfio4j.sys.ErrnoException as {@link MemoryBackend#shareable}
      */
     BlockBackend memory(PciAddress address, int index, long sizeBytes);
+
+    /** The memory of a function's doorbells that its user may have mapped, the caller's; empty for memory of its own. */
+    default Optional<Fd> doorbells(PciAddress address) {
+        return Optional.empty();
+    }
 }

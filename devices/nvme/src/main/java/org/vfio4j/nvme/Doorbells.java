@@ -3,6 +3,7 @@ package org.vfio4j.nvme;
 import static org.vfio4j.nvme.NvmeSpec.*;
 
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import org.vfio4j.bus.BarMemory;
 import org.vfio4j.sys.Fd;
@@ -23,7 +24,7 @@ final class Doorbells implements AutoCloseable {
     static final int NO_QUEUE = -1;
 
     // Of the memory's two pages the second is the one with doorbells, as in the BAR.
-    private final Fd fd = MemFd.create("nvme doorbells", REG_DOORBELLS + PAGE_BYTES);
+    private final Fd fd;
     private final Mapping page;
     private final int count;
 
@@ -33,12 +34,16 @@ final class Doorbells implements AutoCloseable {
      */
     private final AtomicIntegerArray live;
 
-    Doorbells(int queuePairs) {
+    /** @param given memory of another controller's, owned by this: nothing is written to it before a queue begins. Empty for memory of its own */
+    Doorbells(int queuePairs, Optional<Fd> given) {
         count = 2 * (queuePairs + 1);
         live = new AtomicIntegerArray(count);
+        fd = given.orElseGet(() -> MemFd.create("nvme doorbells", REG_DOORBELLS + PAGE_BYTES));
         try {
-            // A user who could shrink the memory could end this process.
-            Seals.add(fd, Seals.F_SEAL_SHRINK | Seals.F_SEAL_GROW | Seals.F_SEAL_SEAL);
+            if (given.isEmpty()) {
+                // A user who could shrink the memory could end this process.
+                Seals.add(fd, Seals.F_SEAL_SHRINK | Seals.F_SEAL_GROW | Seals.F_SEAL_SEAL);
+            }
             page = Mapping.shared(fd, REG_DOORBELLS, PAGE_BYTES, Mapping.PROT_READ | Mapping.PROT_WRITE);
         } catch (RuntimeException e) {
             fd.close();
@@ -75,8 +80,9 @@ final class Doorbells implements AutoCloseable {
 
     /** The queue of a doorbell goes. */
     void end(int doorbell) {
-        set(doorbell, 0);
-        live.set(doorbell, 0);
+        if (live.getAndSet(doorbell, 0) != 0) {
+            set(doorbell, 0);
+        }
     }
 
     /** The thread that serves a doorbell's queue, or {@link #NO_QUEUE}. For any number that is not negative. */
