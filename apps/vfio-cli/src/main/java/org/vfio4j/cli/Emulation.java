@@ -1,6 +1,7 @@
 package org.vfio4j.cli;
 
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import org.vfio4j.bus.PciAddress;
 
@@ -12,10 +13,12 @@ import org.vfio4j.bus.PciAddress;
  * @param plan what it is
  * @param driver its driver; empty for the one that its auxiliary device gets by itself
  * @param socket where it is served; empty for nowhere
+ * @param words its kind and settings, for another process to ask for it again; empty for one of the machine's description
  */
 record Emulation(
         PciAddress networkFunction,
         Optional<PciAddress> address,
         DevicePlan plan,
         Optional<String> driver,
-        Optional<Path> socket) {}
+        Optional<Path> socket,
+        List<String> words) {}

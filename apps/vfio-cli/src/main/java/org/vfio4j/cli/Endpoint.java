@@ -45,8 +45,9 @@ sealed interface Endpoint {
      * @param path of the keeper's socket
      * @param listening where the keeper's connections come in, owned by this
      * @param memory what the function keeps outside of this process; the keeper's client closes it
+     * @param onClose has the keeper listen no more, when the function goes before its process
      */
-    record Kept(Path path, Fd listening, KeptFunction memory) implements Endpoint {
+    record Kept(Path path, Fd listening, KeptFunction memory, Runnable onClose) implements Endpoint {
 
         @Override
         public VfioUserServer serve(EventLoop loop, LocalDeviceFile file, VfioUserServerOptions options) {
@@ -79,6 +80,7 @@ sealed interface Endpoint {
         @Override
         public void close() {
             listening.close();
+            onClose.run();
         }
     }
 

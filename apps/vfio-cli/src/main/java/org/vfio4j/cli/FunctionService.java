@@ -236,4 +236,12 @@ final class FunctionService {
     private DeviceInside inside() {
         return DeviceInside.of(device.toString(), emulated.kind(), emulated.function());
     }
+
+    /** See {@link MachineFunction#keepIn}. */
+    void keepIn(KeptFunction memory) {
+        FunctionState state = inside().state();
+        state.suspend();
+        journal().recover(memory.address());
+        state.resume();
+    }
 }

@@ -26,6 +26,15 @@ final class GuestDemo {
             [ "$(md5sum /mnt/file)" = "$sum" ] && echo "read back: the same bytes" && umount /mnt
             """;
 
+    /** Ends what it runs at the end of its standard input, which is this process's end, however that comes. */
+    private static final String ENDS_WITH_INPUT = """
+            exec 3<&0
+            "$@" </dev/null 3<&- &
+            guest=$!
+            (cat <&3; kill $guest) >/dev/null 2>&1 &
+            wait $guest
+            """;
+
     private final Path runGuest;
 
     private GuestDemo(Path runGuest) {
@@ -60,18 +69,16 @@ final class GuestDemo {
         Path script = Files.createTempFile("vfio4j-demo", ".sh");
         try {
             Files.writeString(script, SCRIPT);
-            List<String> command = new ArrayList<>(List.of(runGuest.toString(), "--script", script.toString()));
+            List<String> command = new ArrayList<>(List.of(
+                    "/bin/sh", "-c", ENDS_WITH_INPUT, "sh", runGuest.toString(), "--script", script.toString()));
             functions.forEach(function -> command.addAll(List.of("--disk", function.socket())));
             out.println("A Linux guest in QEMU, with its own virtio_blk driver:");
             out.println();
             out.flush();
-            Process guest = new ProcessBuilder(command)
-                    .redirectErrorStream(true)
-                    .redirectInput(
-                            ProcessBuilder.Redirect.from(Path.of("/dev/null").toFile()))
-                    .start();
+            Process guest = new ProcessBuilder(command).redirectErrorStream(true).start();
             boolean passed = follow(guest, out);
             guest.waitFor();
+            guest.getOutputStream().close();
             if (!passed) {
                 throw new CliException(
                         ExitCode.FAILED, "the guest did not end well", runGuest + " --disk SOCKET, for a shell");

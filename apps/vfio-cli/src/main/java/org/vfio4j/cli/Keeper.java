@@ -1,6 +1,7 @@
 package org.vfio4j.cli;
 
 import static org.vfio4j.sys.Errno.EAGAIN;
+import static org.vfio4j.sys.Errno.ECONNRESET;
 import static org.vfio4j.sys.Errno.EIO;
 import static org.vfio4j.sys.Errno.EPROTO;
 import static org.vfio4j.sys.Errno.ETIMEDOUT;
@@ -13,11 +14,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.sys.ErrnoException;
@@ -30,7 +34,8 @@ import org.vfio4j.vfiouser.VfioUserRelay;
 
 /**
  * The process of {@code vfio serve --supervised}: it has the sockets and the clients' connections, and what its server has given it to keep,
- * and starts another server when that one dies. It knows nothing of devices. {@link #run} belongs to one thread, {@link #stop} to any.
+ * and starts another server when that one dies, or asks for another one in its place. It knows nothing of devices. {@link #run} belongs to one
+ * thread, {@link #stop} to any.
  */
 final class Keeper implements AutoCloseable {
 
@@ -47,20 +52,28 @@ final class Keeper implements AutoCloseable {
     private final Fd listening;
     private final EventLoop loop = new EventLoop();
     private final Map<String, VfioUserRelay> relays = new LinkedHashMap<>();
-    private byte[] estateNames = {};
-    private List<Fd> estate = List.of();
+    private int relayCount;
+    private Estate estate = new Estate(Map.of(), List.of());
     private boolean hasServed;
     private boolean servesNow;
     private long endedNs;
 
-    private @Nullable Successor successor;
+    // Ready, and waits for the other one's end.
+    private @Nullable Server successor;
 
-    private volatile @Nullable Process server;
+    // Who has asked for a successor wants to hear of it.
+    private @Nullable FdChannel asker;
+
+    private volatile @Nullable Process running;
     private volatile @Nullable Process preparing;
     private volatile boolean stopping;
 
-    /** A server that is ready and waits for the other one's end. */
-    private record Successor(Process process, FdChannel channel) {}
+    /**
+     * A server.
+     *
+     * @param paths where it serves
+     */
+    private record Server(Process process, FdChannel channel, Set<String> paths) {}
 
     /**
      * @param program the command that is a server, once {@code --kept-by} and a path are behind it
@@ -110,8 +123,8 @@ final class Keeper implements AutoCloseable {
 
     /** The server that runs; 0 for none. */
     long serverPid() {
-        Process running = server;
-        return running == null ? 0 : running.pid();
+        Process now = running;
+        return now == null ? 0 : now.pid();
     }
 
     /** Ends it, and its server in good order. */
@@ -121,9 +134,9 @@ final class Keeper implements AutoCloseable {
         if (next != null) {
             next.destroyForcibly();
         }
-        Process running = server;
-        if (running != null) {
-            running.toHandle().destroy();
+        Process now = running;
+        if (now != null) {
+            now.toHandle().destroy();
         }
     }
 
@@ -133,9 +146,10 @@ final class Keeper implements AutoCloseable {
             successor.process().destroyForcibly();
             successor.channel().close();
         }
+        tell("the keeper ends");
         relays.values().forEach(Closing::quietly);
         loop.close();
-        estate.forEach(Fd::close);
+        estate.close();
         listening.close();
         delete(directory);
     }
@@ -155,25 +169,26 @@ final class Keeper implements AutoCloseable {
     /** Runs one server to its end, which is when nothing of it writes any more: its exit code. */
     private int runServer() throws InterruptedException {
         servesNow = false;
-        Successor ready = successor;
+        Server ready = successor;
         successor = null;
         Process process = ready == null ? start() : ready.process();
-        server = process;
+        running = process;
         try {
             if (stopping) {
                 process.toHandle().destroy();
             }
             if (ready == null) {
-                connection(process).ifPresent(channel -> serve(channel, process));
+                connection(process).ifPresent(this::serve);
             } else {
-                KeeperWords.answer(ready.channel(), estateNames, estate);
-                serve(ready.channel(), process);
+                // It has been waiting for this.
+                KeeperWords.answer(ready.channel(), new byte[0], List.of());
+                serve(ready);
             }
         } catch (ErrnoException e) {
             LOG.log(Level.ERROR, "server {0} is killed: {1}", process.pid(), e.getMessage());
             process.destroyForcibly();
         } finally {
-            endedNs = System.nanoTime();
+            endedNs = servesNow ? System.nanoTime() : endedNs;
             relays.values().forEach(relay -> relay.setServing(false));
         }
         if (!process.waitFor(END_LIMIT.toSeconds(), TimeUnit.SECONDS)) {
@@ -181,7 +196,10 @@ final class Keeper implements AutoCloseable {
             process.destroyForcibly();
         }
         int code = process.waitFor();
-        server = null;
+        running = null;
+        if (!servesNow) {
+            tell("server " + process.pid() + " has ended with " + code + " before it served");
+        }
         return code;
     }
 
@@ -195,13 +213,9 @@ final class Keeper implements AutoCloseable {
         }
     }
 
-    /**
-     * Answers a server until it lets go of the connection, which is at its end, or another one is to take its place.
-     *
-     * @param channel closed by this
-     */
-    private void serve(FdChannel channel, Process process) {
-        try (channel) {
+    /** Answers a server until it lets go of the connection, which is at its end, or another one is to take its place. */
+    private void serve(Server server) {
+        try (FdChannel channel = server.channel()) {
             while (successor == null) {
                 FdChannel.Packet packet;
                 try {
@@ -217,7 +231,7 @@ final class Keeper implements AutoCloseable {
                     if (words.equals(KeeperWords.REPLACE) && stopping) {
                         return;
                     }
-                    handle(channel, words, packet, process);
+                    handle(server, words, packet);
                 } catch (ErrnoException e) {
                     KeeperWords.refuse(channel, e);
                 }
@@ -226,13 +240,13 @@ final class Keeper implements AutoCloseable {
     }
 
     /** Empty when the process ends instead. */
-    private Optional<FdChannel> connection(Process process) {
+    private Optional<Server> connection(Process process) {
         long deadline = System.nanoTime() + CONNECT_LIMIT.toNanos();
         while (process.isAlive()) {
             Poll.poll(listening.value(), Poll.POLLIN, LOOK_NS);
             int fd = UnixSocket.accept(listening.value());
             if (fd >= 0) {
-                return Optional.of(new FdChannel(Fd.own(fd)));
+                return Optional.of(new Server(process, new FdChannel(Fd.own(fd)), new HashSet<>()));
             }
             if (fd != -EAGAIN) {
                 throw new ErrnoException(-fd, "accept a server");
@@ -244,18 +258,22 @@ final class Keeper implements AutoCloseable {
         return Optional.empty();
     }
 
-    private void handle(FdChannel channel, String words, FdChannel.Packet packet, Process process) {
-        if (words.equals(KeeperWords.ESTATE)) {
-            KeeperWords.answer(channel, estateNames, estate);
-        } else if (words.startsWith(KeeperWords.KEEP)) {
-            estate.forEach(Fd::close);
-            estate = packet.fds().stream().map(Fd::dup).toList();
-            estateNames = words.substring(KeeperWords.KEEP.length()).getBytes(StandardCharsets.UTF_8);
+    private void handle(Server server, String words, FdChannel.Packet packet) {
+        FdChannel channel = server.channel();
+        if (build(server, words, false)) {
+            return;
+        }
+        if (words.startsWith(KeeperWords.KEEP)) {
+            byte[] text = words.substring(KeeperWords.KEEP.length()).getBytes(StandardCharsets.UTF_8);
+            Estate left = Estate.parse(text, packet.fds());
+            estate.close();
+            estate = left;
             KeeperWords.answer(channel, new byte[0], List.of());
-        } else if (words.startsWith(KeeperWords.LISTEN)) {
-            try (Fd inner = relay(words.substring(KeeperWords.LISTEN.length())).innerListening()) {
-                KeeperWords.answer(channel, new byte[0], List.of(inner));
-            }
+        } else if (words.startsWith(KeeperWords.UNLISTEN)) {
+            String path = words.substring(KeeperWords.UNLISTEN.length());
+            server.paths().remove(path);
+            Optional.ofNullable(relays.remove(path)).ifPresent(VfioUserRelay::close);
+            KeeperWords.answer(channel, new byte[0], List.of());
         } else if (words.startsWith(KeeperWords.CLIENT)) {
             Optional<ServerHandover> client =
                     relay(words.substring(KeeperWords.CLIENT.length())).resume();
@@ -267,68 +285,146 @@ final class Keeper implements AutoCloseable {
             } finally {
                 client.ifPresent(ServerHandover::close);
             }
+        } else if (words.equals(KeeperWords.WARM)) {
+            KeeperWords.answer(channel, new byte[0], List.of());
         } else if (words.equals(KeeperWords.SERVING)) {
-            serving(process);
+            serving(server);
         } else if (words.equals(KeeperWords.REPLACE)) {
             prepare();
-        } else if (words.equals(KeeperWords.WARM)) {
-            LOG.log(Level.DEBUG, "server {0} waited longer than it needed to", process.pid());
+            forgetAsker();
+            packet.fds().forEach(fd -> asker = new FdChannel(fd.dup()));
         } else {
             throw new ErrnoException(EIO, "a server that says: " + words);
         }
     }
 
-    /** Starts the next server while this one serves. */
+    /** What a server asks while it builds its machine: whether it was that. */
+    private boolean build(Server server, String words, boolean anotherServes) {
+        if (words.equals(KeeperWords.ESTATE)) {
+            byte[] text = estate.text().getBytes(StandardCharsets.UTF_8);
+            byte[] answer = new byte[1 + text.length];
+            answer[0] = anotherServes ? KeeperWords.ANOTHER_SERVES : 0;
+            System.arraycopy(text, 0, answer, 1, text.length);
+            KeeperWords.answer(
+                    server.channel(), answer, List.copyOf(estate.fds().values()));
+            return true;
+        }
+        if (words.startsWith(KeeperWords.LISTEN)) {
+            String path = words.substring(KeeperWords.LISTEN.length());
+            try (Fd inner = relay(path).innerListening()) {
+                server.paths().add(path);
+                KeeperWords.answer(server.channel(), new byte[0], List.of(inner));
+            }
+            return true;
+        }
+        return false;
+    }
+
+    /** Starts the next server while this one serves. It builds its machine, and waits. */
     private void prepare() {
-        Process next = start();
-        preparing = next;
+        Process process = start();
+        preparing = process;
         try {
-            FdChannel channel = connection(next)
-                    .orElseThrow(
-                            () -> new ErrnoException(EIO, "server " + next.pid() + " has ended before it was ready"));
+            Server next = connection(process).orElseThrow(() -> notReady(process));
             try {
-                expect(channel, KeeperWords.ESTATE);
-                expect(channel, KeeperWords.WARM);
-                successor = new Successor(next, channel);
+                while (!isWarm(next)) {
+                    // It asks for the next thing.
+                }
+                successor = next;
             } catch (ErrnoException e) {
-                channel.close();
+                next.channel().close();
                 throw e;
             }
         } catch (ErrnoException e) {
-            next.destroyForcibly();
+            process.destroyForcibly();
             throw e;
         } finally {
             preparing = null;
         }
     }
 
-    private static void expect(FdChannel channel, String word) {
-        try (FdChannel.Packet packet = channel.receive(KeeperWords.MAX_BYTES, CONNECT_LIMIT.toNanos())) {
-            String said = new String(packet.bytes(), StandardCharsets.UTF_8);
-            if (!said.equals(word)) {
-                throw new ErrnoException(EPROTO, "a server that says " + said + " and not " + word);
+    /** Answers a server that builds its machine: whether it is ready. */
+    private boolean isWarm(Server next) {
+        try (FdChannel.Packet packet = next.channel().receive(KeeperWords.MAX_BYTES, CONNECT_LIMIT.toNanos())) {
+            String words = new String(packet.bytes(), StandardCharsets.UTF_8);
+            if (words.equals(KeeperWords.WARM)) {
+                return true;
             }
+            try {
+                if (!build(next, words, true)) {
+                    throw new ErrnoException(EPROTO, "a server that is not ready says: " + words);
+                }
+            } catch (ErrnoException e) {
+                KeeperWords.refuse(next.channel(), e);
+            }
+            return false;
+        } catch (ErrnoException e) {
+            throw e.errno() == ECONNRESET ? notReady(next.process()) : e;
         }
     }
 
-    private void serving(Process process) {
+    private static ErrnoException notReady(Process process) {
+        String how = "";
+        try {
+            how = process.waitFor(END_LIMIT.toSeconds(), TimeUnit.SECONDS) ? " with " + process.exitValue() : "";
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        return new ErrnoException(
+                EIO,
+                "server " + process.pid() + " has ended" + how + " before it was ready, and has told its keeper's"
+                        + " standard error why");
+    }
+
+    private void serving(Server server) {
+        List<String> unserved = relays.keySet().stream()
+                .filter(path -> !server.paths().contains(path))
+                .toList();
+        unserved.forEach(path -> Objects.requireNonNull(relays.remove(path)).close());
         relays.values().forEach(relay -> relay.setServing(true));
+        long pid = server.process().pid();
         if (hasServed) {
+            long waitedNs = System.nanoTime() - endedNs;
             err.printf(
                     Locale.ROOT,
                     "process %d serves where the other did; its clients waited for %.0f ms%n",
-                    process.pid(),
-                    (System.nanoTime() - endedNs) / 1e6);
+                    pid,
+                    waitedNs / 1e6);
+            FdChannel to = asker;
+            if (to != null) {
+                Replacement.tell(to, new Replacement.Done(pid, relays.size(), waitedNs));
+                forgetAsker();
+            }
         }
         hasServed = true;
         servesNow = true;
     }
 
+    /** Tells who has asked for another server why there is none. */
+    private void tell(String failure) {
+        FdChannel to = asker;
+        if (to != null) {
+            Replacement.tell(to, EIO, failure);
+            forgetAsker();
+        }
+    }
+
+    private void forgetAsker() {
+        FdChannel to = asker;
+        asker = null;
+        if (to != null) {
+            to.close();
+        }
+    }
+
     private VfioUserRelay relay(String path) {
         VfioUserRelay found = relays.get(path);
         if (found == null) {
-            found = VfioUserRelay.listen(loop, Path.of(path), directory.resolve(Integer.toString(relays.size())));
+            found = VfioUserRelay.listen(loop, Path.of(path), directory.resolve(Integer.toString(relayCount++)));
             relays.put(path, found);
+            if (servesNow) {
+                found.setServing(true);
+            }
         }
         return found;
     }

@@ -15,14 +15,23 @@ import org.vfio4j.sys.Fd;
  */
 final class KeeperWords {
 
-    /** What servers before have left: names, a line each, and as many descriptors. */
+    /**
+     * What have servers before left? The answer begins with {@link #ANOTHER_SERVES} or 0, an {@link Estate} follows, and its descriptors are
+     * with it.
+     */
     static final String ESTATE = "ESTATE";
 
-    /** Here is what the next server is to find: names, a line each, and as many descriptors. */
+    /** Another server serves still, until this one is ready. */
+    static final byte ANOTHER_SERVES = 1;
+
+    /** Here is what the next server is to find: an {@link Estate} follows. */
     static final String KEEP = "KEEP\n";
 
     /** Listen at this path: the answer has the socket at which its connections come in. */
     static final String LISTEN = "LISTEN ";
+
+    /** Listen there no more. */
+    static final String UNLISTEN = "UNLISTEN ";
 
     /** Who is connected at this path? Nothing, or what a server needs to go on. */
     static final String CLIENT = "CLIENT ";
@@ -30,14 +39,17 @@ final class KeeperWords {
     /** This server serves: clients may come. No answer. */
     static final String SERVING = "SERVING";
 
-    /** A server that waits for its estate has made itself ready meanwhile. No answer. */
+    /** This server is ready to go on. The answer comes when the other one is gone. */
     static final String WARM = "WARM";
 
-    /** Start another server, and have it go on when it is ready: then the connection is closed. The answer says why not. */
+    /**
+     * Start another server, and have it go on when it is ready: then the connection is closed. The answer says why not. A descriptor that comes
+     * with it is of a {@link FdChannel} over which to tell what has become of that.
+     */
     static final String REPLACE = "REPLACE";
 
     static final int MAX_BYTES = 64 << 20;
-    private static final long LIMIT_NS = 10_000_000_000L;
+    static final long LIMIT_NS = 10_000_000_000L;
 
     private KeeperWords() {}
 

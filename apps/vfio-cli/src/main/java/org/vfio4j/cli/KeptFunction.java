@@ -7,13 +7,14 @@ import org.vfio4j.devicemodel.StateJournal;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.Mapping;
 import org.vfio4j.sys.MemFd;
+import org.vfio4j.sys.RawMemory;
 import org.vfio4j.vfio.VfioMsixCopy;
 import org.vfio4j.vfio.VfioPciConfigCopy;
 import org.vfio4j.vfiouser.ConfigJournal;
 
 /**
  * What a function keeps outside of its process: its configuration as its user has set it up, and behind that what the function itself
- * keeps. The memory is a descriptor's, which the process's keeper has too. Whoever has the function's connection writes.
+ * keeps; at the end a byte. The memory is a descriptor's, which the process's keeper has too. Whoever has the function's connection writes.
  */
 final class KeptFunction implements ConfigJournal, AutoCloseable {
 
@@ -24,8 +25,12 @@ final class KeptFunction implements ConfigJournal, AutoCloseable {
     /** Three lengths, and all that a configuration can have: 2048 vectors, and a bit for each. */
     private static final int CAPACITY = 3 * Integer.BYTES + CONFIG_BYTES + VECTORS * ENTRY_BYTES + VECTORS / Byte.SIZE;
 
+    /** Of the last bytes, which keep the function's part aligned, one is used. */
+    private static final int TAIL_BYTES = 64;
+
     private final Fd memory;
     private final Mapping mapping;
+    private final long claimedAt;
     private final StateJournal config;
     private volatile boolean frozen;
 
@@ -43,6 +48,7 @@ final class KeptFunction implements ConfigJournal, AutoCloseable {
             throw e;
         }
         this.memory = memory;
+        claimedAt = mapping.address() + sizeBytes(functionBytes) - TAIL_BYTES;
         config = new StateJournal(mapping.address(), CAPACITY);
     }
 
@@ -69,6 +75,20 @@ final class KeptFunction implements ConfigJournal, AutoCloseable {
     /** The MSI-X table. */
     VfioMsixCopy msix() {
         return last().map(Configuration::msix).orElse(VfioMsixCopy.NOTHING);
+    }
+
+    /** Whether its user had let it master the bus. */
+    boolean isBusMaster() {
+        return config().filter(VfioPciConfigCopy::isBusMaster).isPresent();
+    }
+
+    /** Whether its process has claimed its storage even if nobody uses it. */
+    boolean isClaimedUnused() {
+        return RawMemory.getByte(claimedAt) != 0;
+    }
+
+    void setClaimedUnused(boolean claimed) {
+        RawMemory.putByte(claimedAt, (byte) (claimed ? 1 : 0));
     }
 
     @Override
@@ -107,7 +127,8 @@ final class KeptFunction implements ConfigJournal, AutoCloseable {
         return bytes;
     }
 
-    private static long sizeBytes(long functionBytes) {
-        return StateJournal.sizeBytes(CAPACITY) + functionBytes;
+    /** How much memory it takes with a function that needs so much. */
+    static long sizeBytes(long functionBytes) {
+        return StateJournal.sizeBytes(CAPACITY) + functionBytes + TAIL_BYTES;
     }
 }

@@ -9,7 +9,6 @@ import java.lang.System.Logger.Level;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -18,46 +17,46 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.locks.LockSupport;
 import org.vfio4j.block.BlockBackend;
-import org.vfio4j.block.FileBackend;
-import org.vfio4j.block.FileCaching;
-import org.vfio4j.block.FileIoMode;
-import org.vfio4j.block.MemoryBackend;
 import org.vfio4j.bus.PciAddress;
-import org.vfio4j.devicemodel.FunctionJournal;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.UnixSocket;
 import org.vfio4j.vfiouser.ServerHandover;
 
 /**
- * A serving process's side of its {@link Keeper}: where its sockets are, what servers before have left, and who is connected. One thread, until
- * it serves; then a thread of its own waits for the keeper's end.
+ * A serving process's side of its {@link Keeper}: where its sockets are, what servers before have left, and who is connected. One thread until
+ * it serves; then a thread of its own waits for the keeper's end, and functions come and go by any.
+ *
+ * <p>The next server builds its machine while this one still serves, if it can: it touches nothing of it before {@link #await}.
  */
-final class KeptServer implements AutoCloseable {
-
-    /** How soon a keeper answers that has no other server any more. */
-    private static final long ANSWER_NS = 500_000_000;
+final class KeptServer implements FunctionKeeping, AutoCloseable {
 
     private static final Duration REHEARSAL_LIMIT = Duration.ofSeconds(2);
     private static final Duration TURN_LIMIT = Duration.ofSeconds(60);
+    private static final Duration REPLACE_LIMIT = Duration.ofMinutes(3);
     private static final Duration CLAIM_LIMIT = Duration.ofSeconds(10);
     private static final long CLAIM_PAUSE_NS = 1_000_000;
     private static final System.Logger LOG = System.getLogger(KeptServer.class.getName());
 
-    private final FdChannel channel;
+    private final KeeperLine line;
     private final Path directory;
     private final Optional<ProcessHandle> keeper = ProcessHandle.current().parent();
-    // By name; empty for the first server.
-    private final Map<String, Fd> estate;
+    private final boolean anotherServes;
+    // Empty for the first server.
+    private final Estate estate;
+    private final KeptChanges changes;
     private final Map<String, Fd> listening = new HashMap<>();
-    private final List<KeptFunction> functions = new ArrayList<>();
-    private final List<FunctionJournal> journals = new ArrayList<>();
-    private volatile boolean watched;
+    private final KeptMemory memory;
+    private volatile Optional<Machine> serving = Optional.empty();
+    private volatile boolean frozen;
 
-    private KeptServer(Path directory, FdChannel channel, Map<String, Fd> estate) {
+    private KeptServer(Path directory, KeeperLine line, boolean anotherServes, Estate estate) {
         this.directory = directory;
-        this.channel = channel;
+        this.line = line;
+        this.anotherServes = anotherServes;
         this.estate = estate;
+        changes = new KeptChanges(estate.notes());
+        memory = new KeptMemory(estate);
     }
 
     /**
@@ -68,36 +67,16 @@ final class KeptServer implements AutoCloseable {
      */
     static KeptServer of(Path path) {
         try {
-            FdChannel channel = new FdChannel(UnixSocket.connect(path));
-            KeeperWords.ask(channel, KeeperWords.ESTATE, List.of());
-            if (!channel.isReadable(ANSWER_NS)) {
-                // Another one serves still, and goes when this one can do so as fast as that.
-                rehearse();
-                KeeperWords.ask(channel, KeeperWords.WARM, List.of());
-            }
-            try (FdChannel.Packet packet = KeeperWords.hear(channel, TURN_LIMIT.toNanos())) {
-                Map<String, Fd> estate = new LinkedHashMap<>();
-                List<String> names = new String(packet.bytes(), StandardCharsets.UTF_8)
-                        .lines()
-                        .toList();
-                for (int i = 0; i < names.size(); i++) {
-                    estate.put(names.get(i), packet.fds().get(i).dup());
-                }
-                return new KeptServer(
-                        Objects.requireNonNull(path.toAbsolutePath().getParent()), channel, estate);
+            KeeperLine line = new KeeperLine(new FdChannel(UnixSocket.connect(path)));
+            try (FdChannel.Packet packet = line.ask(KeeperWords.ESTATE, List.of())) {
+                boolean another = packet.bytes()[0] == KeeperWords.ANOTHER_SERVES;
+                byte[] text = new byte[packet.bytes().length - 1];
+                System.arraycopy(packet.bytes(), 1, text, 0, text.length);
+                Path directory = Objects.requireNonNull(path.toAbsolutePath().getParent());
+                return new KeptServer(directory, line, another, Estate.parse(text, packet.fds()));
             }
         } catch (ErrnoException e) {
             throw new CliException(e, "vfio serve --supervised ..., which starts this by itself");
-        }
-    }
-
-    /** On a busy machine it can take very long; what it has done by then is better than nothing. */
-    private static void rehearse() {
-        Thread rehearsing = Thread.ofPlatform().daemon().name("rehearsing").start(Rehearsal::whileServing);
-        try {
-            rehearsing.join(REHEARSAL_LIMIT);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
         }
     }
 
@@ -108,37 +87,37 @@ final class KeptServer implements AutoCloseable {
 
     /** Storage as the last server has left it. */
     Storage storage() {
-        return !isSuccessor()
-                ? Storage.ANEW
-                : new Storage() {
+        return isSuccessor() ? memory.storage() : Storage.ANEW;
+    }
 
-                    @Override
-                    public BlockBackend file(Path path, boolean readOnly, FileIoMode mode, FileCaching caching) {
-                        return FileBackend.openUnclaimed(path, readOnly, mode, caching);
-                    }
-
-                    @Override
-                    public BlockBackend memory(PciAddress address, int index, long sizeBytes) {
-                        return MemoryBackend.shared(inherited(memoryName(address.toString(), index)), sizeBytes);
-                    }
-                };
+    /** Has a machine's DPUs emulate what the last server's were asked for. What cannot be had again is left out, and its client let go. */
+    void emulateAgain(Machine machine) {
+        for (PciAddress address : changes.emulated()) {
+            try {
+                changes.again(address, new DeviceKinds(storage())).ifPresent(machine::emulate);
+            } catch (CliException | ErrnoException e) {
+                LOG.log(Level.WARNING, "{0} does not come back: {1}", address, e.getMessage());
+                changes.remove(address);
+            }
+        }
     }
 
     /**
-     * Where a function is served that is to be served at a path.
+     * Waits until the other server is gone, if there is one still.
      *
-     * @throws ErrnoException why the keeper cannot listen there; EOPNOTSUPP once it serves, since the next server would not know of it
+     * @param machine built as the last one's was, taking over
+     * @throws ErrnoException why this one cannot go on: the other one serves on then
      */
-    Endpoint endpoint(Path path) {
-        if (watched) {
-            throw new ErrnoException(EOPNOTSUPP, "serve at " + path + ": a supervised server has what it began with");
+    void await(Machine machine) {
+        for (MachineFunction function : machine.functions()) {
+            if (function.endpoint().isPresent()) {
+                memory.check(function);
+            }
         }
-        String at = path.toAbsolutePath().toString();
-        KeeperWords.ask(channel, KeeperWords.LISTEN + at, List.of());
-        try (FdChannel.Packet packet = KeeperWords.hear(channel)) {
-            listening.put(at, packet.fds().getFirst().dup());
-            return new Endpoint.AtPath(path);
+        if (anotherServes) {
+            rehearse();
         }
+        line.ask(KeeperWords.WARM, List.of(), TURN_LIMIT.toNanos()).close();
     }
 
     /**
@@ -152,156 +131,219 @@ final class KeptServer implements AutoCloseable {
         for (MachineFunction function : machine.functions()) {
             function.endpoint().ifPresent(endpoint -> served.put(function, kept(function, endpoint)));
         }
+        Map<MachineFunction, Optional<ServerHandover>> clients = new LinkedHashMap<>();
+        served.forEach((function, endpoint) -> clients.put(function, client(endpoint)));
         if (isSuccessor()) {
-            machine.functions().stream()
-                    .flatMap(function -> function.storages().stream())
-                    .forEach(KeptServer::claim);
-        } else {
-            leave(served);
+            claim(machine, served, clients);
         }
-        served.forEach((function, endpoint) -> function.resume(endpoint, client(endpoint)));
+        leave(machine);
+        served.forEach((function, endpoint) ->
+                function.resume(endpoint, Objects.requireNonNull(clients.get(function))));
         served.keySet().forEach(MachineFunction::startTakenOver);
         machine.setTakingOver(false);
-        KeeperWords.ask(channel, KeeperWords.SERVING, List.of());
+        line.say(KeeperWords.SERVING);
+        serving = Optional.of(machine);
     }
 
-    /** Has a thread wait for the keeper's end, to which the connection belongs from now on. */
+    /** Has a thread wait for the keeper's end. */
     void watch(Runnable onEnd) {
-        watched = true;
-        Thread.ofPlatform().daemon().name("keeper").start(() -> {
-            while (isKept()) {
-                LOG.log(Level.WARNING, "it serves on, until it is told to end once more");
-            }
-            onEnd.run();
-        });
+        line.watch(onEnd);
     }
 
-    /** Waits for what the keeper says: true for the refusal of another server, false for its end. */
-    private boolean isKept() {
+    /** {@link #replace}, where it has begun to serve: whether it has. A keeper that cannot is told of by the log. */
+    boolean tryReplace() {
+        if (!line.isWatched()) {
+            return false;
+        }
         try {
-            KeeperWords.hear(channel, Long.MAX_VALUE).close();
-            return true;
+            replace(List.of());
         } catch (ErrnoException e) {
-            boolean gone = e.errno() == ECONNRESET;
-            LOG.log(gone ? Level.DEBUG : Level.WARNING, "the keeper: {0}", e.getMessage());
-            return !gone;
+            if (e.errno() != ECONNRESET) {
+                LOG.log(Level.WARNING, "it serves on, until it is told to end once more: {0}", e.getMessage());
+            }
         }
+        return true;
     }
 
-    /** Asks for another server, which is to be ready before this one goes. From any thread; whether it could be asked for. */
-    boolean replace() {
-        if (!watched) {
-            return false;
-        }
-        try (FdChannel asking = channel.second()) {
-            KeeperWords.ask(asking, KeeperWords.REPLACE, List.of());
-            return true;
-        } catch (ErrnoException e) {
-            return false;
-        }
+    /**
+     * Has the keeper start another server, which goes on when it is ready. From any thread; this process ends when that has worked.
+     *
+     * @param asker the connection of who is to hear from the keeper what has become of it, if anybody is; it stays the caller's
+     * @throws ErrnoException why it did not work: this one serves on. ECONNRESET when the keeper has heard it, and this one ends
+     */
+    void replace(List<Fd> asker) {
+        line.ask(KeeperWords.REPLACE, asker, REPLACE_LIMIT.toNanos()).close();
     }
 
     /** Leaves everything to the next server as it is, whatever becomes of this one's devices. */
     void freeze() {
-        functions.forEach(KeptFunction::freeze);
-        journals.forEach(FunctionJournal::freeze);
+        frozen = true;
+        memory.freeze();
     }
 
     /** After the machine: its functions write into what this closes. */
     @Override
     public void close() {
-        functions.forEach(KeptFunction::close);
+        memory.close();
         listening.values().forEach(Fd::close);
-        estate.values().forEach(Fd::close);
-        if (!watched) {
-            channel.close();
-        }
+        estate.close();
+        line.close();
         // It was killed: nobody else is left to do it.
         if (keeper.filter(ProcessHandle::isAlive).isEmpty()) {
             Keeper.delete(directory);
         }
     }
 
+    /** @throws ErrnoException why the keeper cannot listen there */
+    @Override
+    public Endpoint endpoint(MachineFunction function, Path path) {
+        String at = path.toAbsolutePath().toString();
+        Fd in;
+        try (FdChannel.Packet packet = line.ask(KeeperWords.LISTEN + at, List.of())) {
+            in = packet.fds().getFirst().dup();
+        }
+        if (serving.isEmpty()) {
+            listening.put(at, in);
+            return new Endpoint.AtPath(path);
+        }
+        Endpoint.Kept own = new Endpoint.Kept(path, in, memory.of(function), () -> unlisten(at));
+        try {
+            function.keepIn(own.memory());
+            leave(serving.get());
+            return own;
+        } catch (RuntimeException e) {
+            own.close();
+            throw e;
+        }
+    }
+
+    @Override
+    public void emulated(MachineFunction function, Emulation how) {
+        if (serving.isPresent()) {
+            if (how.words().isEmpty()) {
+                throw new ErrnoException(EOPNOTSUPP, "emulate " + function.device() + ": another server could not");
+            }
+            changes.add(function.device().address(), how);
+            leave(serving.get());
+        }
+    }
+
+    @Override
+    public void checkDeletable(MachineFunction function) {
+        if (serving.isPresent() && !changes.isEmulated(function.device().address())) {
+            throw new ErrnoException(
+                    EOPNOTSUPP,
+                    "delete " + function.device() + ": a supervised server keeps what it began with, and deletes what"
+                            + " has come since");
+        }
+    }
+
+    @Override
+    public void deleted(MachineFunction function) {
+        changes.remove(function.device().address());
+        serving.ifPresent(machine -> {
+            memory.forget(function);
+            leave(machine);
+        });
+    }
+
+    @Override
+    public int numVfs(PciAddress physical, int planned) {
+        return changes.numVfs(physical, planned);
+    }
+
+    @Override
+    public void setNumVfs(PciAddress physical, int count) {
+        serving.ifPresent(machine -> {
+            changes.setNumVfs(physical, count);
+            leave(machine);
+        });
+    }
+
     private Endpoint.Kept kept(MachineFunction function, Endpoint endpoint) {
-        Fd at = listening.remove(endpoint.socket());
+        String path = endpoint.socket();
+        Fd at = listening.remove(path);
         if (at == null) {
             throw new ErrnoException(EINVAL, "supervise " + function.device() + ", which is not served at a path");
         }
-        FunctionJournal journal = function.functionJournal();
-        long bytes = journal.sizeBytes();
-        journals.add(journal);
-        Fd memory = isSuccessor() ? inherited(journalName(function)) : KeptFunction.create(bytes);
-        KeptFunction kept = new KeptFunction(memory, bytes);
-        functions.add(kept);
-        Endpoint.Kept own = new Endpoint.Kept(Path.of(endpoint.socket()), at, kept);
+        Endpoint.Kept own = new Endpoint.Kept(Path.of(path), at, memory.of(function), () -> unlisten(path));
         function.moveTo(own);
         return own;
     }
 
     /** Gives the keeper what the next server is to find. */
-    private void leave(Map<MachineFunction, Endpoint.Kept> served) {
-        StringBuilder names = new StringBuilder(KeeperWords.KEEP);
-        List<Fd> fds = new ArrayList<>();
-        List<Fd> duplicates = new ArrayList<>();
+    private void leave(Machine machine) {
+        try (Estate all = memory.estate(machine, changes.notes())) {
+            line.ask(
+                            KeeperWords.KEEP + all.text(),
+                            List.copyOf(all.fds().values()))
+                    .close();
+        }
+    }
+
+    /** A function's socket is of no use any more. When this server ends it is the next one's. */
+    private void unlisten(String path) {
+        if (serving.isEmpty() || frozen) {
+            return;
+        }
         try {
-            served.forEach((function, endpoint) -> {
-                names.append(journalName(function)).append('\n');
-                fds.add(endpoint.memory().memory());
-                List<BlockBackend> storages = function.storages();
-                for (int i = 0; i < storages.size(); i++) {
-                    Optional<Fd> memory = storages.get(i).shareMemory();
-                    if (memory.isPresent()) {
-                        names.append(memoryName(function.device().toString(), i))
-                                .append('\n');
-                        fds.add(memory.get());
-                        duplicates.add(memory.get());
-                    }
-                }
-            });
-            KeeperWords.ask(channel, names.toString(), fds);
-            KeeperWords.hear(channel).close();
-        } finally {
-            duplicates.forEach(Fd::close);
+            line.ask(KeeperWords.UNLISTEN + path, List.of()).close();
+        } catch (ErrnoException e) {
+            LOG.log(Level.WARNING, "the keeper listens on at {0}: {1}", path, e.getMessage());
         }
     }
 
     private Optional<ServerHandover> client(Endpoint.Kept endpoint) {
-        KeeperWords.ask(channel, KeeperWords.CLIENT + endpoint.path(), List.of());
-        FdChannel.Packet packet = KeeperWords.hear(channel);
+        FdChannel.Packet packet = line.ask(KeeperWords.CLIENT + endpoint.socket(), List.of());
         return packet.bytes().length == 0
                 ? Optional.empty()
                 : Optional.of(new ServerHandover(packet.bytes(), packet.fds()));
     }
 
-    /** The last write of a process that was killed may take longer than the process: its lock goes after that. */
-    private static void claim(BlockBackend storage) {
+    /**
+     * Claims what the last server was using. The last write of a process that was killed may take longer than the process: its lock goes after
+     * that. What nobody used is claimed if it can be at once, but for disks that come from another server, or may have gone there. Whoever uses
+     * storage claims it, too: a function whose storage another process has now fails by itself.
+     */
+    private static void claim(
+            Machine machine,
+            Map<MachineFunction, Endpoint.Kept> served,
+            Map<MachineFunction, Optional<ServerHandover>> clients) {
         long deadline = System.nanoTime() + CLAIM_LIMIT.toNanos();
+        for (MachineFunction function : machine.functions()) {
+            Endpoint.Kept endpoint = served.get(function);
+            Optional<ServerHandover> client = clients.getOrDefault(function, Optional.empty());
+            boolean used = endpoint != null && client.isPresent() && endpoint.memory().isBusMaster();
+            if (used) {
+                function.storages().forEach(storage -> claim(storage, deadline));
+            } else if (endpoint == null || endpoint.memory().isClaimedUnused()) {
+                function.storages().forEach(storage -> claim(storage, System.nanoTime()));
+            }
+        }
+    }
+
+    private static void claim(BlockBackend storage, long deadline) {
         while (true) {
             try {
                 storage.claim();
                 return;
             } catch (ErrnoException e) {
                 if (e.errno() != EBUSY || System.nanoTime() - deadline > 0) {
-                    throw e;
+                    LOG.log(Level.WARNING, "{0} is not claimed: {1}", storage.describe(), e.getMessage());
+                    return;
                 }
                 LockSupport.parkNanos(CLAIM_PAUSE_NS);
             }
         }
     }
 
-    private Fd inherited(String name) {
-        Fd fd = estate.get(name);
-        if (fd == null) {
-            throw new ErrnoException(EINVAL, "go on with " + name + ", which the server before did not have");
+    /** On a busy machine its low priority can take it very long; what it has done by then is better than nothing. */
+    private static void rehearse() {
+        Thread rehearsing = Thread.ofPlatform().daemon().name("rehearsing").start(Rehearsal::whileServing);
+        try {
+            rehearsing.join(REHEARSAL_LIMIT);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
         }
-        return fd.dup();
-    }
-
-    private static String journalName(MachineFunction function) {
-        return "journal " + function.device();
-    }
-
-    private static String memoryName(String address, int index) {
-        return "memory " + address + " " + index;
     }
 }

@@ -12,7 +12,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.function.Function;
 import org.vfio4j.block.BlockBackend;
 import org.vfio4j.bluefield.ScalableParts;
 import org.vfio4j.bus.AuxiliaryBus;
@@ -52,7 +51,7 @@ final class Machine implements AutoCloseable {
     private final MachineVirtuals virtuals;
     private final ChangeGate changes = new ChangeGate();
     private volatile boolean takingOver;
-    private volatile Function<Path, Endpoint> endpoints = Endpoint.AtPath::new;
+    private volatile FunctionKeeping keeping = FunctionKeeping.NONE;
     // Held while a function comes that a DPU emulates.
     private final Object growing = new Object();
     private boolean closed;
@@ -153,13 +152,13 @@ final class Machine implements AutoCloseable {
         functions.forEach(MachineFunction::serveIfBound);
     }
 
-    /** Where its functions are served that are to be served at a path. */
-    Endpoint endpoint(Path path) {
-        return endpoints.apply(path);
+    /** Who keeps what its functions are. */
+    FunctionKeeping keeping() {
+        return keeping;
     }
 
-    void setEndpoints(Function<Path, Endpoint> others) {
-        endpoints = others;
+    void setKeeping(FunctionKeeping by) {
+        keeping = by;
     }
 
     List<MachineFunction> functions() {
@@ -269,9 +268,10 @@ final class Machine implements AutoCloseable {
             functions.add(function);
             try {
                 function.bindFirst(wanted.driver());
+                keeping.emulated(function, wanted);
                 wanted.socket().ifPresent(path -> Sockets.serve(function, path, defaults));
             } catch (RuntimeException e) {
-                delete(function, PciBus.FOREVER);
+                remove(function, PciBus.FOREVER);
                 throw e;
             }
             return function;
@@ -286,10 +286,16 @@ final class Machine implements AutoCloseable {
      */
     void delete(MachineFunction function, Duration limit) {
         changes.pass(() -> {
-            function.delete(limit);
-            functions.remove(function);
-            virtuals.forgetGone();
+            keeping.checkDeletable(function);
+            remove(function, limit);
         });
+    }
+
+    private void remove(MachineFunction function, Duration limit) {
+        function.delete(limit);
+        functions.remove(function);
+        virtuals.forgetGone();
+        keeping.deleted(function);
     }
 
     /** @throws ErrnoException ENODEV when there is none */

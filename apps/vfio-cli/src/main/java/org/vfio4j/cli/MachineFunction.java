@@ -6,7 +6,9 @@ import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 import org.vfio4j.block.BlockBackend;
@@ -139,7 +141,7 @@ final class MachineFunction implements Movable, AutoCloseable {
 
     /** The same at a path, as its machine serves there. */
     void serveAt(Path path, VfioUserServerOptions options) {
-        serve(machine.endpoint(path), options);
+        serve(machine.keeping().endpoint(this, path), options);
     }
 
     /** Where it is to be served; empty for nowhere. */
@@ -205,11 +207,27 @@ final class MachineFunction implements Movable, AutoCloseable {
 
     /** What it keeps of itself outside of this process. */
     FunctionJournal functionJournal() {
-        emulatedBy.ifPresent(dpu -> {
-            throw new ErrnoException(
-                    EOPNOTSUPP, "supervise " + device + ": what the DPU at " + dpu + " knows of it is not kept");
-        });
         return service.journal();
+    }
+
+    /** Keeps itself there from now on; nobody is served yet. */
+    void keepIn(KeptFunction memory) {
+        exclusively("keep", List.of(this), () -> service.keepIn(memory));
+    }
+
+    /** Whether a DPU emulates it. */
+    boolean isEmulatedByDpu() {
+        return emulatedBy.isPresent();
+    }
+
+    /** What it emulates and what its virtual functions do, whether or not these are on, each with its place. */
+    Map<PciAddress, EmulatedDevice> emulated() {
+        Map<PciAddress, EmulatedDevice> all = new LinkedHashMap<>();
+        all.put(device.address(), emulated);
+        for (EmulatedDevice.Virtual virtual : emulated.virtuals()) {
+            all.put(virtual.address(), virtual.device());
+        }
+        return all;
     }
 
     @Override

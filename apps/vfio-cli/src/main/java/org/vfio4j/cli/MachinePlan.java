@@ -2,7 +2,6 @@ package org.vfio4j.cli;
 
 import java.util.List;
 import java.util.Optional;
-import org.vfio4j.bus.PciBus;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.vfiouser.VfioUserServerOptions;
 
@@ -50,13 +49,14 @@ record MachinePlan(MachineConfig config) implements ServePlan {
                     Optional.of(device.address()),
                     device.plan(),
                     device.driver(),
-                    Optional.empty()));
+                    Optional.empty(),
+                    List.of()));
             device.socketPath().ifPresent(path -> Sockets.serve(function, path, server));
-            machine.virtuals().set(function, device.numVfs(), PciBus.FOREVER);
+            machine.virtuals().begin(function, device.numVfs());
             return;
         }
         List<MachineFunction> functions = machine.addAll(device.plan(), device.address(), device.driver());
         device.socketPath().ifPresent(path -> Sockets.serve(functions.getFirst(), path, server));
-        machine.virtuals().set(functions.getFirst(), device.numVfs(), PciBus.FOREVER);
+        machine.virtuals().begin(functions.getFirst(), device.numVfs());
     }
 }

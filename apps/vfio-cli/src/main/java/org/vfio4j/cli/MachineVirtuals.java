@@ -46,6 +46,11 @@ final class MachineVirtuals {
                 .toList();
     }
 
+    /** Those that are on from the start: so many, unless another process before this one had others. */
+    void begin(MachineFunction physical, int planned) {
+        set(physical, machine.keeping().numVfs(physical.device().address(), planned), PciBus.FOREVER);
+    }
+
     /**
      * A write of {@code sriov_numvfs}. Those that go lose their clients, who are asked to let go; those that come are served.
      *
@@ -72,6 +77,7 @@ final class MachineVirtuals {
             forgetGone();
         }
         try {
+            machine.keeping().setNumVfs(device.address(), count);
             List<PciDevice> on = device.sriov().map(PciSriov::virtualFunctions).orElse(List.of());
             for (int i = 0; i < on.size(); i++) {
                 serve(physical, on.get(i), physical.virtuals().get(i));

@@ -42,6 +42,7 @@ public final class Main {
     private Main() {}
 
     public static void main(String[] args) {
+        ParentPipe.watch();
         boolean serves = args.length > 0
                 && List.of(ServeCommand.NAME, UpgradeCommand.NAME).contains(args[0]);
         if (serves && !ServeCommand.isKeeper(args)) {

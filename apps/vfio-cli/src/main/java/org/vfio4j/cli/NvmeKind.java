@@ -200,7 +200,10 @@ final class NvmeKind implements DeviceKind {
                 for (BlockBackend backend : backends) {
                     builder.namespace(new NamespaceOptions(backend, blockBytes, Optional.empty()));
                 }
-                return (mapped.orElse(polling.always()) ? builder.mappableDoorbells() : builder).build();
+                if (mapped.orElse(polling.always())) {
+                    opener.doorbells(address).ifPresentOrElse(builder::mappableDoorbells, builder::mappableDoorbells);
+                }
+                return builder.build();
             } catch (ErrnoException e) {
                 throw new CliException(e, "vfio serve --help");
             }

@@ -229,11 +229,11 @@ final class ServeCommand implements Callable<Integer> {
         ServePlan plan = plan();
         VfioPciOptions options = vfioPciOptions(plan);
         StopSignal stop =
-                kept.map(server -> StopSignal.installKept(server::replace)).orElseGet(StopSignal::install);
+                kept.map(server -> StopSignal.installKept(server::tryReplace)).orElseGet(StopSignal::install);
         try (ServerDirectory directory = inDirectory(ServerDirectory::create);
                 Machine machine = machine(options, plan)) {
             machine.setTakingOver(takeover.isPresent() || kept.isPresent());
-            kept.ifPresent(server -> machine.setEndpoints(server::endpoint));
+            kept.ifPresent(machine::setKeeping);
             // Others read its name, from other directories.
             Path view = Optional.ofNullable(sysfs)
                     .or(() -> plan.options().sysfs())
@@ -246,7 +246,7 @@ final class ServeCommand implements Callable<Integer> {
             } else {
                 machine.mdevs().startDefined(definitions.definitions());
             }
-            kept.ifPresent(server -> begin(server, machine, stop));
+            kept.ifPresent(server -> begin(server, machine, directory, stop));
             return serve(plan, machine, directory, view, stop);
         }
     }
@@ -267,14 +267,15 @@ final class ServeCommand implements Callable<Integer> {
             Function<String, Optional<ControlSocket.Conversation>> conversations =
                     line -> line.equals(ControlRequest.UPGRADE)
                             ? Optional.of(upgrade)
-                            : RehearsalRequest.find(line).or(() -> copies.find(line, upgrade::isRunning));
+                            : replacement(line).or(() -> RehearsalRequest.find(line))
+                                    .or(() -> copies.find(line, upgrade::isRunning));
             try (ServerControl control =
                             inDirectory(() -> ServerControl.start(machine, directory, view, conversations));
                     SysfsMount mount = mount(machine, control, fuseDirectory(plan), view)) {
                 mounted.set(mount);
                 ServerState state = control.state();
                 if (kept.filter(KeptServer::isSuccessor).isEmpty()) {
-                    announce(state, machine.mdevs(), mount);
+                    announce(state, Optional.of(machine.mdevs()), mount.directory());
                 }
                 return run == null ? stop.await() : stop.awaitOr(command(run, state));
             }
@@ -304,7 +305,7 @@ final class ServeCommand implements Callable<Integer> {
     /** Why another process cannot take over from this one; empty when it can. */
     private Optional<String> obstacle(Machine machine, StorageCopies copies) {
         if (kept.isPresent()) {
-            return Optional.of("it is supervised; kill -TERM it, and its keeper starts another in its place");
+            return Optional.of("it is supervised: another version's vfio upgrade has its keeper replace it");
         }
         if (copies.areUnderWay()) {
             return Optional.of("a guest takes its storage along, or brings it");
@@ -319,7 +320,13 @@ final class ServeCommand implements Callable<Integer> {
                         + mdev.device().parent().name() + " is its own: vfio mdev stop --uuid " + mdev.name());
     }
 
-    private void begin(KeptServer server, Machine machine, StopSignal stop) {
+    /** One that its keeper replaces by another. */
+    private Optional<ControlSocket.Conversation> replacement(String line) {
+        return kept.filter(server -> line.equals(Replacement.REQUEST))
+                .map(server -> Replacement.conversation(server, arguments));
+    }
+
+    private void begin(KeptServer server, Machine machine, ServerDirectory directory, StopSignal stop) {
         if (!machine.mdevs().bus().parents().isEmpty()) {
             throw new CliException(
                     ExitCode.UNSUPPORTED,
@@ -327,11 +334,14 @@ final class ServeCommand implements Callable<Integer> {
                     "vfio serve without " + SUPERVISED);
         }
         try {
+            server.emulateAgain(machine);
+            server.await(machine);
             server.begin(machine);
         } catch (ErrnoException e) {
             server.freeze();
             throw new CliException(e, "vfio serve without " + SUPERVISED);
         }
+        directory.setSupervised();
         server.watch(stop::stop);
     }
 
@@ -400,7 +410,12 @@ final class ServeCommand implements Callable<Integer> {
         }
     }
 
-    private void announce(ServerState state, MdevHost mdevs, SysfsMount mount) {
+    /** Tells what another process serves that has been started alike. */
+    void announce(ServerState state) {
+        announce(state, Optional.empty(), Optional.empty());
+    }
+
+    private void announce(ServerState state, Optional<MdevHost> mdevs, Optional<Path> mount) {
         PrintWriter out = output.out();
         if (print != null) {
             out.print(QemuLine.MEMORY);
@@ -415,13 +430,14 @@ final class ServeCommand implements Callable<Integer> {
                 out.println(where(function) + ": " + function.address() + " " + function.kind() + ", "
                         + function.description());
             }
-            announce(mdevs, out);
+            mdevs.ifPresent(host -> announce(host, out));
             out.println("qemu: " + QemuLine.MEMORY);
             state.functions().stream()
                     .filter(function -> !function.socket().isEmpty())
                     .forEach(function -> out.println("      " + QemuLine.device(function.socket())));
-            mdevs.states().forEach(mdev -> out.println("      " + QemuLine.device(mdev.socket())));
-            mount.directory().ifPresent(path -> out.println("sysfs: " + path));
+            mdevs.ifPresent(host ->
+                    host.states().forEach(mdev -> out.println("      " + QemuLine.device(mdev.socket()))));
+            mount.ifPresent(path -> out.println("sysfs: " + path));
             out.println("lspci: lspci -A linux-sysfs -O sysfs.path=" + state.sysfs() + " -vv");
         }
         out.flush();

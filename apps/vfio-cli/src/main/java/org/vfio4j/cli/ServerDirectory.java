@@ -18,6 +18,7 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.stream.Stream;
@@ -32,7 +33,7 @@ import tools.jackson.databind.json.JsonMapper;
 /**
  * The directory in which the serving processes of a user make themselves known: one directory for each, named by its pid, with
  * a lock that it holds while it lives, {@code server.json}, {@code mdevs} with a file for each mediated device, {@code control}, the
- * socket that takes requests, and {@code pci}, its view of the bus.
+ * socket that takes requests, {@code pci}, its view of the bus, and {@code supervised} when it has a keeper.
  */
 final class ServerDirectory implements AutoCloseable {
 
@@ -41,7 +42,10 @@ final class ServerDirectory implements AutoCloseable {
     private static final String GUEST = "guest.json";
     private static final String LOCK = "lock";
     private static final String CONTROL = "control";
+    private static final String SUPERVISED = "supervised";
     private static final String OWNER = "unix:uid";
+    private static final long AWAIT_NS = 10_000_000_000L;
+    private static final long LOOK_NS = 10_000_000;
 
     private final Path directory;
     private final Fd lock;
@@ -114,6 +118,20 @@ final class ServerDirectory implements AutoCloseable {
     /** Where this process takes requests. */
     Path control() {
         return directory.resolve(CONTROL);
+    }
+
+    /** Tells others that a keeper starts another one when this process ends. */
+    void setSupervised() {
+        try {
+            Files.createFile(directory.resolve(SUPERVISED));
+        } catch (IOException e) {
+            throw ErrnoException.of(e, "make " + directory.resolve(SUPERVISED));
+        }
+    }
+
+    /** Whether a process has said so. */
+    static boolean isSupervised(long pid) {
+        return Files.exists(parent().resolve(Long.toString(pid)).resolve(SUPERVISED));
     }
 
     /** Where another process takes requests. */
@@ -197,6 +215,19 @@ final class ServerDirectory implements AutoCloseable {
     /** The processes that serve now, by pid. What dead ones left is cleared away. */
     static List<ServerState> servers() {
         return servers(parent());
+    }
+
+    /** The one with this pid, which has just begun; empty when it does not tell of itself soon. */
+    static Optional<ServerState> awaitServer(long pid) {
+        long deadline = System.nanoTime() + AWAIT_NS;
+        while (true) {
+            Optional<ServerState> found =
+                    servers().stream().filter(server -> server.pid() == pid).findFirst();
+            if (found.isPresent() || System.nanoTime() - deadline > 0) {
+                return found;
+            }
+            LockSupport.parkNanos(LOOK_NS);
+        }
     }
 
     /** @throws ErrnoException EACCES when {@code parent} belongs to another user: nothing there is believed or deleted */

@@ -7,6 +7,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.sys.ErrnoException;
 
@@ -75,7 +76,8 @@ record SnapRequest(
                         new DeviceKinds()
                                 .plan(device, settings.stream().map(Setting::of).toList()),
                         Optional.of(driver).filter(text -> !text.isEmpty()),
-                        Optional.of(socket).filter(text -> !text.isEmpty()).map(Path::of)))
+                        Optional.of(socket).filter(text -> !text.isEmpty()).map(Path::of),
+                        Stream.concat(Stream.of(device), settings.stream()).toList()))
                 .state();
     }
 

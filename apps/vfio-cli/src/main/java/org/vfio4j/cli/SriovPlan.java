@@ -65,7 +65,7 @@ record SriovPlan(DevicePlan physical, List<Part> parts) implements DevicePlan {
     }
 
     /** Where the routing id {@code offset} behind another is: one slot holds {@value #FUNCTIONS_OF_A_SLOT}. */
-    private static PciAddress place(PciAddress from, int offset) {
+    static PciAddress place(PciAddress from, int offset) {
         int id = from.device() * FUNCTIONS_OF_A_SLOT + from.function() + offset;
         try {
             return new PciAddress(from.domain(), from.bus(), id / FUNCTIONS_OF_A_SLOT, id % FUNCTIONS_OF_A_SLOT);

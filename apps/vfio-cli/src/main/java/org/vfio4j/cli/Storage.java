@@ -1,12 +1,14 @@
 package org.vfio4j.cli;
 
 import java.nio.file.Path;
+import java.util.Optional;
 import org.vfio4j.block.BlockBackend;
 import org.vfio4j.block.FileBackend;
 import org.vfio4j.block.FileCaching;
 import org.vfio4j.block.FileIoMode;
 import org.vfio4j.block.MemoryBackend;
 import org.vfio4j.bus.PciAddress;
+import org.vfio4j.sys.Fd;
 
 /** Where disks get what they stand on: anew, or as the process leaves it that this one takes over from. */
 interface Storage {
@@ -45,5 +47,10 @@ interface Storage {
      */
     default BlockBackend memory(String scalable, long sizeBytes) {
         return MemoryBackend.shareable(sizeBytes);
+    }
+
+    /** The memory of a function's doorbells that its user may have mapped, the caller's; empty for memory of its own. */
+    default Optional<Fd> doorbells(PciAddress address) {
+        return Optional.empty();
     }
 }

@@ -1,10 +1,13 @@
 package org.vfio4j.cli;
 
+import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
+import org.vfio4j.sys.ErrnoException;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -17,7 +20,8 @@ import picocli.CommandLine.Spec;
         description = {
             "Takes over what another process serves, with its clients connected, and serves until SIGTERM.",
             "The other process ends; its virtual machines notice no more than a pause of some milliseconds. When anything fails"
-                    + " it serves on."
+                    + " it serves on.",
+            "For one that is supervised, has its keeper start another in its place, and ends when that serves."
         },
         mixinStandardHelpOptions = true,
         footer = {"", "Examples:", "  vfio upgrade", "  vfio upgrade 4711"})
@@ -38,24 +42,54 @@ final class UpgradeCommand implements Callable<Integer> {
     @Override
     public Integer call() throws Exception {
         long from = pid == null ? onlyServer() : pid;
-        try (Takeover takeover = Takeover.of(from)) {
-            UpgradeOffer offer = takeover.offer();
-            checkDirectory(from, offer.directory());
-            Rehearsal.alone();
-            List<List<String>> groups = ServeCommand.groups(offer.arguments().toArray(String[]::new));
-            ServeCommand serve =
-                    new ServeCommand(groups.subList(1, groups.size()), offer.arguments(), Optional.of(takeover));
-            CommandLine line = new CommandLine(serve);
-            line.setOut(spec.commandLine().getOut()).setErr(spec.commandLine().getErr());
-            List<String> words = groups.getFirst();
-            line.parseArgs(words.subList(1, words.size()).toArray(String[]::new));
-            return serve.call();
+        try {
+            return ServerDirectory.isSupervised(from) ? replace(from) : takeOver(from);
         } catch (CommandLine.ParameterException e) {
             throw new CliException(
                     ExitCode.UNSUPPORTED,
                     "process " + from + " was started in a way that this version does not know: " + e.getMessage(),
                     "vfio serve --help");
         }
+    }
+
+    private int takeOver(long from) throws Exception {
+        try (Takeover takeover = Takeover.of(from)) {
+            UpgradeOffer offer = takeover.offer();
+            checkDirectory(from, offer.directory());
+            Rehearsal.alone();
+            return serve(offer.arguments(), Optional.of(takeover)).call();
+        }
+    }
+
+    private int replace(long from) {
+        PrintWriter err = spec.commandLine().getErr();
+        try (Replacement replacement = Replacement.ask(from)) {
+            err.println("process " + from + " is supervised: its keeper starts another in its place");
+            Replacement.Done done = replacement.await();
+            err.printf(
+                    Locale.ROOT,
+                    "process %d took over %d functions; their clients waited for %.1f ms%n",
+                    done.pid(),
+                    done.functions(),
+                    done.waitedNs() / 1e6);
+            ServeCommand serve = serve(replacement.arguments(), Optional.empty());
+            ServerDirectory.awaitServer(done.pid()).ifPresent(serve::announce);
+            return ExitCode.OK;
+        } catch (ErrnoException e) {
+            throw new CliException(e, "vfio ls");
+        }
+    }
+
+    /** The command of a server that was started with these words. */
+    private ServeCommand serve(List<String> arguments, Optional<Takeover> takeover) {
+        List<List<String>> groups = ServeCommand.groups(arguments.toArray(String[]::new));
+        ServeCommand serve = new ServeCommand(groups.subList(1, groups.size()), arguments, takeover);
+        CommandLine line = new CommandLine(serve);
+        line.setOut(spec.commandLine().getOut()).setErr(spec.commandLine().getErr());
+        line.setCaseInsensitiveEnumValuesAllowed(true);
+        List<String> words = groups.getFirst();
+        line.parseArgs(words.subList(1, words.size()).toArray(String[]::new));
+        return serve;
     }
 
     private static long onlyServer() {

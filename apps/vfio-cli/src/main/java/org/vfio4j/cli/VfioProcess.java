@@ -10,7 +10,10 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import org.vfio4j.sys.ErrnoException;
 
-/** This program once more, in a process of its own that prints to a file. Whoever starts it closes it. */
+/**
+ * This program once more, in a process of its own that prints to a file. Whoever starts it closes it; it ends with this process, however that
+ * one ends.
+ */
 final class VfioProcess implements AutoCloseable {
 
     private static final long LOOK_NS = 10_000_000;
@@ -29,6 +32,7 @@ final class VfioProcess implements AutoCloseable {
     /** @param directory where it runs, and what it prints goes */
     static VfioProcess start(Path directory, String... words) {
         List<String> command = new ArrayList<>(ownCommand());
+        command.add(1, ParentPipe.OPTION);
         command.addAll(List.of(words));
         try {
             Path printed = Files.createTempFile(directory, words[0], ".log");

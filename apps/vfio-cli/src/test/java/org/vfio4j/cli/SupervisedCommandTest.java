@@ -57,13 +57,55 @@ class SupervisedCommandTest {
     }
 
     @Test
-    void anUpgradeIsRefusedWithTheWayThatThereIs() {
-        try (CliProcess keeper = serve(directory.resolve("a.sock"))) {
+    void anUpgradeHasTheKeeperReplaceItAndWaitsForThat() throws Exception {
+        Path socket = directory.resolve("a.sock");
+        try (CliProcess keeper = serve(socket)) {
             await(() -> keeper.out().contains("lspci:"));
             long pid = server(keeper).orElseThrow().pid();
-            try (CliProcess upgrade = new CliProcess(directory, "upgrade", Long.toString(pid))) {
-                assertThat(upgrade.exitCode()).isNotZero();
-                assertThat(upgrade.err()).contains("it is supervised").contains("kill -TERM");
+            try (VfioUserClient client = VfioUserClient.connect(socket, PATIENT);
+                    CliProcess upgrade = new CliProcess(directory, "upgrade")) {
+                assertThat(upgrade.exitCode()).as(upgrade.toString()).isZero();
+                ProcessHandle next = server(keeper).orElseThrow();
+                assertThat(next.pid()).isNotEqualTo(pid);
+                assertThat(upgrade.err())
+                        .contains("process " + pid + " is supervised")
+                        .containsPattern("process " + next.pid()
+                                + " took over 1 functions; their clients waited for [0-9.]+ ms");
+                assertThat(upgrade.out()).contains("listening on " + socket + ": 0000:00:01.0 virtio-blk, 1 MiB");
+                assertThat(client.info().numRegions()).isPositive();
+            }
+            keeper.signal("TERM");
+            assertThat(keeper.exitCode()).isZero();
+        }
+    }
+
+    @Test
+    void anUpgradeThatFailsSaysSoAndTheServerServesOn() throws Exception {
+        Path socket = directory.resolve("a.sock");
+        Path config = directory.resolve("machine.yaml");
+        String device = "apiVersion: vfio4j/v1\nkind: Machine\ndevices:\n"
+                + "  - {device: virtio-blk, address: 0000:00:01.0, socket-path: " + socket + ", settings: {memory: %s}}\n";
+        Files.writeString(config, String.format(device, "1M"));
+        try (CliProcess keeper =
+                new CliProcess(directory, "serve", "--config", config.toString(), "--supervised", "-o", "json")) {
+            await(() -> keeper.out().contains("\"Server\""));
+            long pid = server(keeper).orElseThrow().pid();
+            try (VfioUserClient client = VfioUserClient.connect(socket, PATIENT)) {
+                Files.writeString(config, String.format(device, "2M"));
+                try (CliProcess upgrade = new CliProcess(directory, "upgrade", Long.toString(pid))) {
+                    assertThat(upgrade.exitCode()).isEqualTo(ExitCode.FAILED);
+                    assertThat(upgrade.err())
+                            .contains("before it was ready")
+                            .contains("process " + pid + " serves on");
+                }
+                assertThat(server(keeper).orElseThrow().pid()).isEqualTo(pid);
+                assertThat(client.info().numRegions()).isPositive();
+                Files.writeString(config, String.format(device, "1M"));
+                try (CliProcess upgrade = new CliProcess(directory, "upgrade", Long.toString(pid))) {
+                    assertThat(upgrade.exitCode()).as(upgrade.toString()).isZero();
+                    assertThat(upgrade.out()).contains("\"Server\"").contains(socket.toString());
+                }
+                assertThat(client.info().numRegions()).isPositive();
             }
             keeper.signal("TERM");
             assertThat(keeper.exitCode()).isZero();

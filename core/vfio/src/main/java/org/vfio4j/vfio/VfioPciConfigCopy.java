@@ -9,6 +9,7 @@ import static org.vfio4j.uapi.PciRegs.PCI_CAP_ID_PM;
 import static org.vfio4j.uapi.PciRegs.PCI_CAP_ID_VPD;
 import static org.vfio4j.uapi.PciRegs.PCI_CAP_LIST_NEXT;
 import static org.vfio4j.uapi.PciRegs.PCI_COMMAND;
+import static org.vfio4j.uapi.PciRegs.PCI_COMMAND_MASTER;
 import static org.vfio4j.uapi.PciRegs.PCI_PM_CTRL;
 import static org.vfio4j.uapi.Vfio.VFIO_PCI_CONFIG_REGION_INDEX;
 
@@ -96,6 +97,11 @@ public final class VfioPciConfigCopy {
         if (power != NONE) {
             write(file, power, Short.BYTES);
         }
+    }
+
+    /** Whether its user lets the device master the bus. */
+    public boolean isBusMaster() {
+        return (u16(PCI_COMMAND) & PCI_COMMAND_MASTER) != 0;
     }
 
     /** Where a capability begins; 0 for none. */

@@ -54,6 +54,13 @@ record DoorbellPage(Fd fd, Mapping mapping) implements AutoCloseable {
         }
     }
 
+    /** The same, of memory that is this one's from now on, also when it throws. */
+    static DoorbellPage take(Fd other) {
+        try (other) {
+            return of(other);
+        }
+    }
+
     private static DoorbellPage map(Fd fd) {
         return new DoorbellPage(
                 fd, Mapping.shared(fd, REG_DOORBELLS, PAGE_BYTES, Mapping.PROT_READ | Mapping.PROT_WRITE));

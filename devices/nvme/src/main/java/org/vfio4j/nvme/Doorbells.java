@@ -21,7 +21,7 @@ final class Doorbells implements AutoCloseable {
     private final int count;
 
     // Other ones only while the function is suspended and the queue threads are quiesced.
-    private DoorbellPage page = DoorbellPage.create();
+    private DoorbellPage page;
     private Optional<DoorbellPage> adopted = Optional.empty();
 
     /**
@@ -30,9 +30,11 @@ final class Doorbells implements AutoCloseable {
      */
     private final AtomicIntegerArray live;
 
-    Doorbells(int queuePairs) {
+    /** @param given memory of another controller's, owned by this: nothing is written to it before a queue begins. Empty for memory of its own */
+    Doorbells(int queuePairs, Optional<Fd> given) {
         count = 2 * (queuePairs + 1);
         live = new AtomicIntegerArray(count);
+        page = given.map(DoorbellPage::take).orElseGet(DoorbellPage::create);
     }
 
     static int tailOf(int sqid) {
@@ -97,8 +99,9 @@ final class Doorbells implements AutoCloseable {
 
     /** The queue of a doorbell goes. */
     void end(int doorbell) {
-        set(doorbell, 0);
-        live.set(doorbell, 0);
+        if (live.getAndSet(doorbell, 0) != 0) {
+            set(doorbell, 0);
+        }
     }
 
     /** The thread that serves a doorbell's queue, or {@link #NO_QUEUE}. For any number that is not negative. */

@@ -4,6 +4,7 @@ import static org.vfio4j.nvme.NvmeSpec.*;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -30,6 +31,7 @@ import org.vfio4j.devicemodel.QueueThreads;
 import org.vfio4j.devicemodel.SriovRole;
 import org.vfio4j.sys.Cpus;
 import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.sys.Fd;
 
 /**
  * An NVMe controller (NVM Express Base 2.0, NVMe over PCIe Transport 1.0) with namespaces on some storage, as a PCI function. {@link
@@ -87,7 +89,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
         this.handler = handler;
         // The admin queues are number 0.
         statistics = new DeviceRecorder(parts.name, parts.queuePairs + 1, parts.slowNs, this::cpuNs);
-        doorbells = new Doorbells(parts.queuePairs);
+        doorbells = new Doorbells(parts.queuePairs, parts.doorbells);
         int vectors = parts.queuePairs + 1;
         EmulatedFunctionBuilder builder = new EmulatedFunctionBuilder(PCI_VENDOR_ID_MELLANOX, PCI_DEVICE_ID_NVME_SNAP)
                 .subsystem(PCI_VENDOR_ID_MELLANOX, 0)
@@ -431,6 +433,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
         private int queuePairs = DEFAULT_QUEUE_PAIRS;
         private QueuePolling polling = QueuePolling.ADAPTIVE;
         private boolean mappable;
+        private Optional<Fd> doorbells = Optional.empty();
         private int threads = 1;
         private Cpus cpus = Cpus.ANY;
         private long requestsPerSecond;
@@ -484,6 +487,15 @@ public final class Nvme implements DeviceModel, AutoCloseable {
         public Builder mappableDoorbells() {
             mappable = true;
             return this;
+        }
+
+        /**
+         * The same with memory that a user has mapped already, whose controller's process has died: what {@code barMemory} of that one gave,
+         * and the controller's from now on. It writes nothing there before its driver makes a queue.
+         */
+        public Builder mappableDoorbells(Fd memory) {
+            doorbells = Optional.of(memory);
+            return mappableDoorbells();
         }
 
         /**

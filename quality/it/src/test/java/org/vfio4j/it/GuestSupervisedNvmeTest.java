@@ -5,8 +5,9 @@ import static org.vfio4j.it.Images.MIB;
 
 import java.nio.file.Path;
 import java.time.Duration;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * The process that serves a guest's NVMe controller is killed while the guest writes: the next one's controller has failed, which Linux finds
@@ -21,12 +22,13 @@ class GuestSupervisedNvmeTest {
     @TempDir
     private Path dir;
 
-    @Test
-    void theGuestsDriverResetsTheControllerAndGoesOn() {
+    @ParameterizedTest
+    @ValueSource(strings = {"doorbells=trapped", "doorbells=mapped"})
+    void theGuestsDriverResetsTheControllerAndGoesOn(String doorbells) {
         Path image = Images.create(dir.resolve("nvme.img"), 64L * MIB);
         Path socket = dir.resolve("n.sock");
         try (VfioProcess server = VfioProcess.server()
-                        .device("nvme", socket, "file=" + image, "queues=2")
+                        .device("nvme", socket, "file=" + image, "queues=2", doorbells)
                         .option("--supervised")
                         .start();
                 QemuGuest guest = QemuGuest.withDisks(socket).boot()) {

@@ -5,9 +5,9 @@ import static org.vfio4j.it.Images.MIB;
 
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.List;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /**
  * The process that serves a guest's disks is killed, and replaced in good order, while the guest writes and verifies: QEMU, which knows
@@ -16,23 +16,51 @@ import org.junit.jupiter.api.io.TempDir;
 @QemuTest
 class GuestSupervisedTest {
 
-    private static final int REPLACEMENTS = 13;
-    private static final List<Integer> KILLS = List.of(2, 6, 10);
+    private static final int KILL_EACH = 4;
+    private static final int UPGRADE_EACH = 5;
     private static final Duration LIMIT = Duration.ofSeconds(120);
 
     @TempDir
     private Path dir;
 
-    @Test
-    void aGuestThatWritesAndVerifiesSurvivesThreeKillsAndTenReplacements() {
+    /** Where the disks come from. */
+    private enum Disks {
+        /** The server's own. */
+        PLAIN(13),
+        /** Emulated by a DPU, behind its two network functions. */
+        OF_A_DPU(7);
+
+        private final int replacements;
+
+        Disks(int replacements) {
+            this.replacements = replacements;
+        }
+
+        VfioProcess.Builder server(Path image, Path disk, Path scratch) {
+            VfioProcess.Builder server = VfioProcess.server();
+            boolean dpu = this == OF_A_DPU;
+            if (dpu) {
+                server.option("bluefield", "--address", "0000:00:04.0", "+");
+            }
+            server.disk(disk, "file=" + image, "queues=2");
+            if (dpu) {
+                server.option("--emulated-by", "0000:00:04.0");
+            }
+            server.disk(scratch, "memory=32M");
+            if (dpu) {
+                server.option("--emulated-by", "0000:00:04.1");
+            }
+            return server.option("--supervised");
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void aGuestThatWritesAndVerifiesSurvivesKillsAndReplacements(Disks disks) {
         Path image = Images.create(dir.resolve("disk.img"), 128L * MIB);
         Path disk = dir.resolve("a.sock");
         Path scratch = dir.resolve("b.sock");
-        try (VfioProcess server = VfioProcess.server()
-                        .disk(disk, "file=" + image, "queues=2")
-                        .disk(scratch, "memory=32M")
-                        .option("--supervised")
-                        .start();
+        try (VfioProcess server = disks.server(image, disk, scratch).start();
                 QemuGuest guest = QemuGuest.withDisks(disk, scratch).boot()) {
             guest.sh("mke2fs -q -t ext4 /dev/vda && mkdir -p /mnt && mount /dev/vda /mnt");
             guest.sh("dd if=/dev/urandom of=/dev/vdb bs=1M count=32 oflag=direct status=none");
@@ -41,9 +69,9 @@ class GuestSupervisedTest {
                     + " dd if=/dev/urandom of=/mnt/f/$i bs=16k count=8 conv=fsync status=none || exit;"
                     + " (cd /mnt/f && sha256sum $i) >> /tmp/sums/all; sha256sum < /dev/vdb >> /tmp/sums/b;"
                     + " [ $i -lt 400 ] || i=0; done; touch /tmp/stopped) > /tmp/log 2>&1 &");
-            for (int i = 0; i < REPLACEMENTS; i++) {
+            for (int i = 1; i <= disks.replacements; i++) {
                 int written = written(guest);
-                replace(server, KILLS.contains(i));
+                replace(server, i);
                 awaitMore(guest, written);
             }
             guest.sh("touch /tmp/stop; while [ ! -e /tmp/stopped ]; do sleep 0.1; done", LIMIT);
@@ -60,9 +88,17 @@ class GuestSupervisedTest {
         }
     }
 
-    private static void replace(VfioProcess server, boolean kill) {
+    /** Kills it, upgrades it, or tells it to end. */
+    private static void replace(VfioProcess server, int number) {
         ProcessHandle running = server.supervised();
-        assertThat(kill ? running.destroyForcibly() : running.destroy()).isTrue();
+        boolean kill = number % KILL_EACH == KILL_EACH - 1;
+        if (kill) {
+            assertThat(running.destroyForcibly()).isTrue();
+        } else if (number % UPGRADE_EACH == 0) {
+            VfioProcess.run("upgrade", Long.toString(running.pid()));
+        } else {
+            assertThat(running.destroy()).isTrue();
+        }
         server.awaitLine("has ended with " + (kill ? 137 : 0), LIMIT);
         System.out.println(server.awaitLine("serves where the other did", LIMIT));
     }

@@ -3,6 +3,7 @@ package org.vfio4j.vfiouser;
 import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FEATURE_PROBE;
 import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FEATURE_SET;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_DEVICE_FEATURE;
+import static org.vfio4j.uapi.VfioUser.VFIO_USER_DEVICE_GET_REGION_INFO;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_DEVICE_SET_IRQS;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_DMA_MAP;
 import static org.vfio4j.uapi.VfioUser.VFIO_USER_DMA_UNMAP;
@@ -51,7 +52,8 @@ final class RelayedSession implements AutoCloseable {
      * @param request what is needed of its descriptors is taken
      */
     void answered(Message request, boolean worked, int replyFds) {
-        if (replyFds > 0) {
+        // The memory of a region that it may map is kept for the next server.
+        if (replyFds > 0 && request.command() != VFIO_USER_DEVICE_GET_REGION_INFO) {
             obstacle = "it has descriptors of a server's own";
         }
         if (!worked) {

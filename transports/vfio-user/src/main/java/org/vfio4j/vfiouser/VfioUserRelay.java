@@ -1,18 +1,11 @@
 package org.vfio4j.vfiouser;
 
-import static org.vfio4j.sys.Epoll.EPOLLIN;
-import static org.vfio4j.sys.Errno.EAGAIN;
-import static org.vfio4j.sys.Errno.ECONNABORTED;
-import static org.vfio4j.sys.Errno.EINTR;
-
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
-import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
-import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.UnixSocket;
@@ -27,7 +20,6 @@ import org.vfio4j.sys.UnixSocket;
 public final class VfioUserRelay implements AutoCloseable {
 
     private static final int BACKLOG = 16;
-    private static final long ACCEPT_PAUSE_NS = 100_000_000;
 
     private final EventLoop loop;
     private final Path inner;
@@ -35,11 +27,9 @@ public final class VfioUserRelay implements AutoCloseable {
     private final Fd innerListening;
     private final SocketPath socketFile;
     private final PeerLog log;
-    private final Acceptor acceptor = new Acceptor();
+    private final Acceptor acceptor;
 
     // What follows belongs to the loop's thread.
-    private long token;
-    private boolean accepting;
     private boolean serving;
     private boolean closed;
     private @Nullable Relay relay;
@@ -51,6 +41,7 @@ public final class VfioUserRelay implements AutoCloseable {
         this.innerListening = innerListening;
         socketFile = SocketPath.of(path);
         log = new PeerLog("vfio-user client at " + path);
+        acceptor = new Acceptor(loop, listening, log, () -> !closed && serving && relay == null, this::letIn);
     }
 
     /**
@@ -88,9 +79,9 @@ public final class VfioUserRelay implements AutoCloseable {
         ask(() -> {
             serving = serves;
             if (serves) {
-                accept();
+                acceptor.start();
             } else {
-                stopAccepting();
+                acceptor.stop();
             }
             return serves;
         });
@@ -107,7 +98,7 @@ public final class VfioUserRelay implements AutoCloseable {
         ask(() -> {
             if (!closed) {
                 closed = true;
-                stopAccepting();
+                acceptor.stop();
                 if (relay != null) {
                     relay.end();
                 }
@@ -135,65 +126,12 @@ public final class VfioUserRelay implements AutoCloseable {
         }
     }
 
-    private void accept() {
-        if (!closed && serving && !accepting && relay == null) {
-            accepting = true;
-            token = loop.add(listening, EPOLLIN, acceptor);
-        }
-    }
-
-    private void stopAccepting() {
-        if (accepting) {
-            accepting = false;
-            loop.remove(listening, token);
-        }
-    }
-
-    private void acceptClient() {
-        int fd = UnixSocket.accept(listening.value());
-        if (fd == -EAGAIN || fd == -EINTR || fd == -ECONNABORTED) {
-            return;
-        }
-        stopAccepting();
-        if (fd < 0) {
-            // No descriptors or no memory: the client waits in the backlog, and epoll would report it without end.
-            log.warn("accept: " + Errno.describe(-fd));
-            acceptLater();
-            return;
-        }
-        Fd client = Fd.own(fd);
-        try {
-            relay = new Relay(loop, client, UnixSocket.connectNow(inner), log, this::clientGone);
-        } catch (RuntimeException e) {
-            client.close();
-            log.warn("a client is turned away: " + e);
-            acceptLater();
-        }
+    private void letIn(Fd client) {
+        relay = new Relay(loop, client, UnixSocket.connectNow(inner), log, this::clientGone);
     }
 
     private void clientGone() {
         relay = null;
-        accept();
-    }
-
-    private void acceptLater() {
-        loop.executeWaiting(() -> {
-            LockSupport.parkNanos(ACCEPT_PAUSE_NS);
-            loop.execute(this::accept);
-        });
-    }
-
-    /** The loop's view of the listening socket. */
-    private final class Acceptor implements EventSource {
-
-        @Override
-        public void onEvents(int events) {
-            acceptClient();
-        }
-
-        @Override
-        public boolean poll() {
-            return false;
-        }
+        acceptor.start();
     }
 }

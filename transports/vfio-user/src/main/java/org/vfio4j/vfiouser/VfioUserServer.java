@@ -1,10 +1,6 @@
 package org.vfio4j.vfiouser;
 
-import static org.vfio4j.sys.Epoll.EPOLLIN;
-import static org.vfio4j.sys.Errno.EAGAIN;
 import static org.vfio4j.sys.Errno.EBUSY;
-import static org.vfio4j.sys.Errno.ECONNABORTED;
-import static org.vfio4j.sys.Errno.EINTR;
 import static org.vfio4j.sys.Errno.ETIMEDOUT;
 
 import java.lang.System.Logger;
@@ -15,7 +11,6 @@ import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
-import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.UnixSocket;
@@ -33,7 +28,6 @@ public final class VfioUserServer implements AutoCloseable {
 
     private static final Logger LOG = System.getLogger(VfioUserServer.class.getName());
     private static final int BACKLOG = 16;
-    private static final long ACCEPT_PAUSE_NS = 100_000_000;
     private static final long FREEZE_PAUSE_NS = 200_000;
 
     private final EventLoop loop;
@@ -45,11 +39,9 @@ public final class VfioUserServer implements AutoCloseable {
     private final Optional<ConfigWatch> watch;
     private final Counters counters = new Counters();
     private final CompletableFuture<Void> ended = new CompletableFuture<>();
-    private final Acceptor acceptor = new Acceptor();
+    private final Acceptor acceptor;
 
     // What follows belongs to the loop's thread.
-    private long token;
-    private boolean accepting;
     private boolean closing;
     private boolean finishing;
     private boolean leaving;
@@ -74,6 +66,8 @@ public final class VfioUserServer implements AutoCloseable {
         this.file = file;
         this.options = options;
         log = new PeerLog("vfio-user client of " + file.device().parentName());
+        acceptor = new Acceptor(
+                loop, listening, log, () -> !closing && !leaving && connection == null, this::letIn);
         UnixSocket.setNonBlocking(listening, true);
     }
 
@@ -191,7 +185,7 @@ public final class VfioUserServer implements AutoCloseable {
             // Until now it was the other server's.
             socketFile = takenFile;
             if (client == null) {
-                accept();
+                acceptor.start();
             } else {
                 connection = client;
                 counters.connections++;
@@ -232,7 +226,7 @@ public final class VfioUserServer implements AutoCloseable {
         loop.ask(() -> {
             Connection client = connection;
             if (client == null) {
-                accept();
+                acceptor.start();
             } else {
                 client.thaw();
             }
@@ -263,14 +257,14 @@ public final class VfioUserServer implements AutoCloseable {
             throw new ErrnoException(EBUSY, "hand over " + file.device().parentName() + ", which is being closed");
         }
         if (connection == null) {
-            stopAccepting();
+            acceptor.stop();
             return true;
         }
         return connection.freeze();
     }
 
     private VfioUserServer begin() {
-        loop.execute(this::accept);
+        loop.execute(acceptor::start);
         return this;
     }
 
@@ -315,7 +309,7 @@ public final class VfioUserServer implements AutoCloseable {
             if (connection == null) {
                 startClosing();
             } else {
-                stopAccepting();
+                acceptor.stop();
             }
             return connection != null;
         });
@@ -330,7 +324,7 @@ public final class VfioUserServer implements AutoCloseable {
         return loop.ask(() -> {
             leaving = false;
             if (connection == null) {
-                accept();
+                acceptor.start();
             }
             return !closing;
         });
@@ -341,7 +335,7 @@ public final class VfioUserServer implements AutoCloseable {
             return;
         }
         closing = true;
-        stopAccepting();
+        acceptor.stop();
         Connection client = connection;
         if (client == null) {
             finishClosing();
@@ -373,20 +367,6 @@ public final class VfioUserServer implements AutoCloseable {
         }
     }
 
-    private void accept() {
-        if (!closing && !leaving && !accepting) {
-            accepting = true;
-            token = loop.add(listening, EPOLLIN, acceptor);
-        }
-    }
-
-    private void stopAccepting() {
-        if (accepting) {
-            accepting = false;
-            loop.remove(listening, token);
-        }
-    }
-
     private void connectionEnded() {
         connection = null;
         if (closing) {
@@ -394,54 +374,14 @@ public final class VfioUserServer implements AutoCloseable {
         } else if (leaving) {
             startClosing();
         } else {
-            accept();
+            acceptor.start();
         }
     }
 
-    private void acceptClient() {
-        int fd = UnixSocket.accept(listening.value());
-        if (fd == -EAGAIN || fd == -EINTR || fd == -ECONNABORTED) {
-            return;
-        }
-        stopAccepting();
-        if (fd < 0) {
-            // No descriptors or no memory: the client waits in the backlog, and epoll would report it without end.
-            log.warn("accept: " + Errno.describe(-fd));
-            acceptLater();
-            return;
-        }
-        Fd socket = Fd.own(fd);
-        try {
-            Connection client =
-                    new Connection(loop, socket, file, options, watch, counters, log, this::connectionEnded);
-            client.start();
-            connection = client;
-            counters.connections++;
-        } catch (RuntimeException e) {
-            socket.close();
-            log.warn("a client is turned away: " + e);
-            acceptLater();
-        }
-    }
-
-    private void acceptLater() {
-        loop.executeWaiting(() -> {
-            LockSupport.parkNanos(ACCEPT_PAUSE_NS);
-            loop.execute(this::accept);
-        });
-    }
-
-    /** The loop's view of the listening socket. */
-    private final class Acceptor implements EventSource {
-
-        @Override
-        public void onEvents(int events) {
-            acceptClient();
-        }
-
-        @Override
-        public boolean poll() {
-            return false;
-        }
+    private void letIn(Fd socket) {
+        Connection client = new Connection(loop, socket, file, options, watch, counters, log, this::connectionEnded);
+        client.start();
+        connection = client;
+        counters.connections++;
     }
 }

@@ -1,0 +1,226 @@
+package org.vfio4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.testkit.Leaks;
+import org.vfio4j.userspace.nvme.NvmeDriver;
+import org.vfio4j.userspace.nvme.NvmeOptions;
+import org.vfio4j.userspace.virtioblk.VirtioBlkDriver;
+import org.vfio4j.userspace.virtioblk.VirtioBlkOptions;
+import org.vfio4j.vfiouser.VfioUserClient;
+
+/** The functions that a DPU emulates, of servers that are killed. */
+class KeeperDpuTest {
+
+    private static final int KILLS = 4;
+    private static final int BLOCK = 4096;
+    private static final String MACHINE = """
+            apiVersion: vfio4j/v1
+            kind: Machine
+            devices:
+              - device: bluefield
+                address: 0000:07:00.0
+              - device: virtio-blk
+                address: 0000:08:00.0
+                emulated-by: 0000:07:00.0
+                settings: {memory: 8M}
+                socket-path: memory.sock
+                virtual-functions:
+                  - {settings: {memory: 2M}, socket-path: vf0.sock}
+                  - {settings: {memory: 2M}, socket-path: vf1.sock}
+                numvfs: 1
+              - device: virtio-blk
+                address: 0000:09:00.0
+                emulated-by: 0000:07:00.1
+                settings: {file: disk.img, queue-size: 16}
+                socket-path: file.sock
+              - device: nvme
+                address: 0000:0a:00.0
+                emulated-by: 0000:07:00.1
+                settings: {memory: 8M, doorbells: mapped}
+                socket-path: nvme.sock
+            """;
+
+    private final Leaks before = Leaks.snapshot();
+
+    @TempDir
+    private Path directory;
+
+    private final Map<String, VerifiedLoad> loads = new HashMap<>();
+    private KeeperRun keeper;
+
+    @BeforeEach
+    void start() throws Exception {
+        Files.write(directory.resolve("disk.img"), new byte[8 << 20]);
+        String machine = MACHINE.replace("disk.img", directory.resolve("disk.img").toString())
+                .replaceAll("([a-z0-9]+[.]sock)", directory + "/$1");
+        Path config = Files.writeString(directory.resolve("machine.yaml"), machine);
+        keeper = KeeperRun.serving(directory, directory.resolve("nvme.sock"), List.of("--config", config.toString()));
+    }
+
+    @AfterEach
+    void close() {
+        keeper.close();
+        before.assertNone();
+    }
+
+    @Test
+    void everyRequestToADiskOfADpuCompletesOnceThoughTheServerIsKilled() {
+        for (String socket : List.of("memory.sock", "file.sock")) {
+            underLoad(socket);
+        }
+        CliProcess tree = keeper.command("snap", "list");
+        assertThat(tree.out())
+                .contains("mlx5_core.vfio_pci.2048  mlx5-vfio-pci", "mlx5_core.vfio_pci.2304  mlx5-vfio-pci");
+    }
+
+    @Test
+    void aFunctionThatWasCreatedWhileItServedComesBackUntilItIsDeleted() {
+        Path socket = directory.resolve("more.sock");
+        String image = directory.resolve("more.img").toString();
+        CliProcess none = create("0000:08:00.4", "file=" + image, socket);
+        assertThat(none.exitCode()).isEqualTo(ExitCode.NOT_FOUND);
+        assertThat(socket).doesNotExist();
+        for (String storage : List.of("memory=4M", "file=" + directory.resolve("disk2.img"))) {
+            write(directory.resolve("disk2.img"), 4 << 20);
+            CliProcess created = create("0000:08:00.4", storage, socket);
+            assertThat(created.exitCode()).as(created.toString()).isZero();
+            underLoad("more.sock");
+            keeper.killAndAwait();
+            underLoad("more.sock");
+            loads.remove("more.sock");
+            CliProcess deleted = keeper.command("snap", "delete", "0000:08:00.4");
+            assertThat(deleted.exitCode()).as(deleted.toString()).isZero();
+            assertThat(socket).doesNotExist();
+            keeper.killAndAwait();
+            assertThat(socket).doesNotExist();
+            assertThat(keeper.command("snap", "list").out()).doesNotContain("0000:08:00.4");
+        }
+    }
+
+    @Test
+    void oneThatCannotComeBackIsLeftOutAndTheOthersGoOn() throws Exception {
+        write(directory.resolve("disk2.img"), 4 << 20);
+        Path socket = directory.resolve("more.sock");
+        assertThat(create("0000:08:00.4", "file=" + directory.resolve("disk2.img"), socket)
+                        .exitCode())
+                .isZero();
+        Files.delete(directory.resolve("disk2.img"));
+        VfioUserClient lost = VfioUserClient.connect(socket, KeeperRun.PATIENT);
+        underLoad("memory.sock");
+        assertThat(keeper.log()).contains("0000:08:00.4 does not come back");
+        assertThat(socket).doesNotExist();
+        assertThatThrownBy(lost::info).isInstanceOf(ErrnoException.class);
+        lost.close();
+    }
+
+    @Test
+    void whatItBeganWithIsNotDeleted() {
+        CliProcess refused = keeper.command("snap", "delete", "0000:08:00.0");
+        assertThat(refused.exitCode()).isEqualTo(ExitCode.UNSUPPORTED);
+        assertThat(refused.err()).contains("a supervised server keeps what it began with");
+        underLoad("memory.sock");
+    }
+
+    @Test
+    void virtualFunctionsAreOnAsTheyWereSetLast() {
+        underLoad("vf0.sock");
+        set(0);
+        keeper.killAndAwait();
+        assertThat(directory.resolve("vf0.sock")).doesNotExist();
+        set(2);
+        underLoad("vf0.sock");
+        underLoad("vf1.sock");
+        assertThat(keeper.command("sriov", "0000:08:00.0", "0").exitCode()).isZero();
+        set(1);
+        underLoad("vf0.sock");
+        assertThat(directory.resolve("vf1.sock")).doesNotExist();
+    }
+
+    @Test
+    void anNvmeControllerFailsAndItsMappedDoorbellsAreTheSameMemory() {
+        NvmeOptions options = NvmeOptions.DEFAULTS
+                .withDoorbells(NvmeOptions.Doorbells.MAPPED)
+                .withTimeoutNs(KeeperRun.PATIENCE_NS);
+        try (VfioUserClient client = VfioUserClient.connect(directory.resolve("nvme.sock"), KeeperRun.PATIENT)) {
+            for (int i = 0; i < KILLS; i++) {
+                try (NvmeDriver driver = NvmeDriver.open(client, options)) {
+                    assertThat(driver.doorbells()).isEqualTo(NvmeOptions.Doorbells.MAPPED);
+                    long buffer = driver.memory().allocate(BLOCK, BLOCK);
+                    var bytes = driver.memory().segment(buffer, BLOCK);
+                    if (i > 0) {
+                        driver.queue(0).read(0, buffer, BLOCK, 1);
+                        complete(driver);
+                        assertThat(bytes.get(java.lang.foreign.ValueLayout.JAVA_BYTE, 0)).isEqualTo((byte) i);
+                    }
+                    bytes.fill((byte) (i + 1));
+                    driver.queue(0).write(0, buffer, BLOCK, 2);
+                    complete(driver);
+                    keeper.killAndAwait();
+                    assertThatThrownBy(driver::check).hasMessageContaining("EIO");
+                }
+            }
+        }
+    }
+
+    private static void complete(NvmeDriver driver) {
+        driver.queue(0).kick();
+        long deadline = System.nanoTime() + KeeperRun.PATIENCE_NS;
+        while (driver.queue(0).poll((tag, status) -> assertThat(status).isZero()) == 0) {
+            assertThat(System.nanoTime()).isLessThan(deadline);
+            driver.queue(0).await(1_000_000);
+        }
+    }
+
+    private void underLoad(String socket) {
+        try (VfioUserClient client = VfioUserClient.connect(directory.resolve(socket), KeeperRun.PATIENT);
+                VirtioBlkDriver driver = VirtioBlkDriver.open(
+                        client, VirtioBlkOptions.DEFAULTS.withBufferBytes(VerifiedLoad.bufferBytes()))) {
+            VerifiedLoad before = loads.get(socket);
+            VerifiedLoad load = new VerifiedLoad(driver, 7);
+            if (before != null) {
+                load.goOnFrom(before);
+            }
+            loads.put(socket, load);
+            keeper.replace(load, KILLS, keeper::kill);
+            assertThat(load.completed.get()).isGreaterThan(KILLS);
+        }
+    }
+
+    private void set(int count) {
+        CliProcess set = keeper.command("sriov", "0000:08:00.0", Integer.toString(count));
+        assertThat(set.exitCode()).as(set.toString()).isZero();
+    }
+
+    private CliProcess create(String address, String storage, Path socket) {
+        return keeper.command(
+                "snap",
+                "create",
+                "0000:07:00.0",
+                "virtio-blk",
+                storage,
+                "--address",
+                address,
+                "--socket-path",
+                socket.toString());
+    }
+
+    private static void write(Path path, int bytes) {
+        try {
+            Files.write(path, new byte[bytes]);
+        } catch (java.io.IOException e) {
+            throw new java.io.UncheckedIOException(e);
+        }
+    }
+}
