@@ -8,6 +8,7 @@ import java.time.Duration;
 import java.util.Optional;
 import org.vfio4j.bus.PciDevice;
 import org.vfio4j.devicemodel.FunctionJournal;
+import org.vfio4j.devicemodel.FunctionState;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.vfio.LocalDeviceFile;
 import org.vfio4j.vfio.VfioDevice;

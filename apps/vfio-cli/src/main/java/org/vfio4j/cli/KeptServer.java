@@ -337,7 +337,7 @@ final class KeptServer implements FunctionKeeping, AutoCloseable {
         }
     }
 
-    /** On a busy machine its low priority can take it very long; what it has done by then is better than nothing. */
+    /** On a busy machine it can take very long; what it has done by then is better than nothing. */
     private static void rehearse() {
         Thread rehearsing = Thread.ofPlatform().daemon().name("rehearsing").start(Rehearsal::whileServing);
         try {
