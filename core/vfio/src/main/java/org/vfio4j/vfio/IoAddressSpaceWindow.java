@@ -6,6 +6,7 @@ import static org.vfio4j.sys.Errno.ENOENT;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.DirtyLog;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.DmaWindow;
@@ -21,10 +22,16 @@ import org.vfio4j.sys.RawMemory;
  * <p>The same order makes a new log known: what a thread writes after it entered is marked in the logs that there were then, and
  * whoever adds a log waits for those who entered before.
  *
- * <p>The last map that was hit is kept in fields, which spares most translations the search.
+ * <p>Where the last two hits were is kept in fields, which spares most translations the way through the tree: a map; or, among many
+ * maps of a page, the 256 MiB around one, whose pages are then two loads away, whichever is asked for.
  */
 final class IoAddressSpaceWindow implements DmaWindow {
 
+    // No host address.
+    private static final long MISS = 0;
+
+    private static final long PAGE_BYTES = 1L << DmaNode.PAGE_SHIFT;
+    private static final long DIRECTORY_BYTES = DmaNode.SLOTS * (1L << DmaNode.DIRECTORY_SHIFT);
     private static final VarHandle ONLINE_EPOCH;
 
     static {
@@ -44,10 +51,21 @@ final class IoAddressSpaceWindow implements DmaWindow {
     private long enteredEpoch;
     private DmaSnapshot snapshot = IoAddressSpace.EMPTY;
     private DirtyLog[] logs = IoAddressSpace.NO_LOGS;
+    private DmaTree.@Nullable Entry root;
+
+    // What was hit last: a map, and which accesses it allows; or, when there are pages, the range of a node, which allows none.
     private long hitIova;
     private long hitSize;
     private long hitHost;
-    private int hitAccess;
+    private int hitAllows;
+    private long[][] hitPages = DmaNode.NO_PAGES;
+
+    // What was hit before that.
+    private long otherIova;
+    private long otherSize;
+    private long otherHost;
+    private int otherAllows;
+    private long[][] otherPages = DmaNode.NO_PAGES;
 
     IoAddressSpaceWindow(IoAddressSpace space) {
         this.space = space;
@@ -62,7 +80,9 @@ final class IoAddressSpaceWindow implements DmaWindow {
         DmaSnapshot newest = space.snapshot();
         if (newest.generation() != snapshot.generation()) {
             snapshot = newest;
+            root = newest.maps().root();
             hitSize = 0;
+            otherSize = 0;
         }
     }
 
@@ -83,12 +103,8 @@ final class IoAddressSpaceWindow implements DmaWindow {
 
     @Override
     public long translate(long iova, long length, int access) {
-        long offset = iova - hitIova;
-        // hitSize - offset cannot be less than 0 once the first comparison holds.
-        if (Long.compareUnsigned(offset, hitSize) < 0 && length <= hitSize - offset && (hitAccess & access) == access) {
-            return hitHost + offset;
-        }
-        return search(iova, length, access);
+        long host = translateInHit(iova, length, access);
+        return host != MISS ? host : search(iova, length, access);
     }
 
     @Override
@@ -127,30 +143,65 @@ final class IoAddressSpaceWindow implements DmaWindow {
         return (long) ONLINE_EPOCH.getVolatile(this) != 0;
     }
 
+    private long translateInHit(long iova, long length, int access) {
+        long offset = iova - hitIova;
+        if (Long.compareUnsigned(offset, hitSize) >= 0) {
+            return MISS;
+        }
+        // hitSize - offset cannot be less than 0 here.
+        if ((hitAllows >>> access & 1) != 0 && length <= hitSize - offset) {
+            return hitHost + offset;
+        }
+        long[][] pages = hitPages;
+        int slot = (int) (offset >>> DmaNode.DIRECTORY_SHIFT);
+        if (Integer.compareUnsigned(slot, pages.length) >= 0) {
+            return MISS;
+        }
+        long direct = pages[slot][(int) (iova >>> DmaNode.PAGE_SHIFT) & (DmaNode.SLOTS - 1)];
+        boolean allowed = access != 0 && (direct & access) == access;
+        // Unsigned, since the sum may be too large for a long.
+        boolean within = Long.compareUnsigned((iova & (PAGE_BYTES - 1)) + length, PAGE_BYTES) <= 0;
+        return allowed && within ? iova + (direct & ~DmaNode.ACCESS) : MISS;
+    }
+
     private long search(long iova, long length, int access) {
-        DmaTree.Node node = snapshot.maps().findDirect(iova);
-        if (node != null) {
+        if (Long.compareUnsigned(iova - otherIova, otherSize) < 0) {
+            hit(otherIova, otherSize, otherHost, otherAllows, otherPages);
+            long host = translateInHit(iova, length, access);
+            if (host != MISS) {
+                return host;
+            }
+        }
+        return walk(iova, length, access);
+    }
+
+    private long walk(long iova, long length, int access) {
+        DmaNode directory = null;
+        DmaTree.Entry entry = root;
+        while (entry instanceof DmaNode node) {
+            if (!node.spans(iova)) {
+                return -ENOENT;
+            }
             int slot = (int) node.slot(iova);
             long direct = node.direct(slot);
             long first = node.firstOf(slot);
             long bytes = 1L << node.shift;
-            if ((direct & access) == access && length <= bytes - (iova - first)) {
-                long offset = direct & ~DmaTree.ACCESS;
-                hitIova = first;
-                hitSize = bytes;
-                hitHost = first + offset;
-                hitAccess = (int) direct & DmaTree.ACCESS;
+            if (direct != 0 && (direct & access) == access && length <= bytes - (iova - first)) {
+                long offset = direct & ~DmaNode.ACCESS;
+                if (directory == null) {
+                    hit(first, bytes, first + offset, allows((int) direct & DmaNode.ACCESS), DmaNode.NO_PAGES);
+                } else {
+                    hit(directory.base, DIRECTORY_BYTES, 0, 0, directory.pages);
+                }
                 return iova + offset;
             }
+            directory = node.pages.length != 0 ? node : null;
+            entry = node.entry(slot);
         }
-        return searchMaps(iova, length, access);
+        return entry instanceof DmaMap map && map.contains(iova) ? translateIn(map, iova, length, access) : -ENOENT;
     }
 
-    private long searchMaps(long iova, long length, int access) {
-        DmaMap map = snapshot.maps().find(iova);
-        if (map == null) {
-            return -ENOENT;
-        }
+    private long translateIn(DmaMap map, long iova, long length, int access) {
         if ((map.access & access) != access) {
             return -EACCES;
         }
@@ -161,11 +212,30 @@ final class IoAddressSpaceWindow implements DmaWindow {
         if (map.host == 0) {
             return 0;
         }
-        hitIova = map.iova;
-        hitSize = map.sizeBytes;
-        hitHost = map.host;
-        hitAccess = map.access;
+        hit(map.iova, map.sizeBytes, map.host, allows(map.access), DmaNode.NO_PAGES);
         return map.host + offset;
+    }
+
+    /** Bit {@code access} of the result says whether memory that may be accessed as is said allows {@code access}. */
+    private static int allows(int memory) {
+        int allows = 0;
+        for (int access = 1; access <= DmaNode.ACCESS; access++) {
+            allows |= (memory & access) == access ? 1 << access : 0;
+        }
+        return allows;
+    }
+
+    private void hit(long iova, long size, long host, int allows, long[][] pages) {
+        otherIova = hitIova;
+        otherSize = hitSize;
+        otherHost = hitHost;
+        otherAllows = hitAllows;
+        otherPages = hitPages;
+        hitIova = iova;
+        hitSize = size;
+        hitHost = host;
+        hitAllows = allows;
+        hitPages = pages;
     }
 
     /** A range goes on behind a map: the maps that follow without a gap must hold the rest. */
