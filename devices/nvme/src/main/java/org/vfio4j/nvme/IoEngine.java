@@ -2,6 +2,8 @@ package org.vfio4j.nvme;
 
 import static org.vfio4j.nvme.NvmeSpec.*;
 import static org.vfio4j.nvme.NvmeStatus.*;
+import static org.vfio4j.sys.Errno.ECANCELED;
+import static org.vfio4j.sys.Errno.EINTR;
 
 import java.util.Arrays;
 import java.util.Objects;
@@ -73,6 +75,10 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
         slots.share(lane.submissions());
     }
 
+    IoSlots slots() {
+        return slots;
+    }
+
     Storage storage() {
         return storage;
     }
@@ -99,6 +105,7 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
         // One that ends while it is taken asks for itself.
         doneNs = 0;
         while (taken < limit && (!limited || limits.waitNs() == 0)) {
+            queue.pass();
             command.load(queue.headAddress());
             queue.take();
             chargedBytes = 0;
@@ -187,10 +194,18 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
     @Override
     public void complete(int slot, int result) {
         int expected = slots.expected[slot];
-        if (result == expected && goesOn(slot)) {
-            return;
+        int abort = slots.abortStatus[slot];
+        if (result == expected && hasMore(slot)) {
+            if (abort == 0) {
+                goOn(slot);
+            } else {
+                finish(slot, abort);
+            }
+        } else if (abort != 0 && (result == -ECANCELED || result == -EINTR)) {
+            finish(slot, abort);
+        } else {
+            finish(slot, IoRules.storage(result, expected, slots.opcode[slot] != READ));
         }
-        finish(slot, IoRules.storage(result, expected, slots.opcode[slot] != READ));
     }
 
     /** Starts the command at hand, or refuses it. Returns false when it must be served slowly. */
@@ -325,19 +340,19 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
         blocks(slot).discard(at(namespace, DsmRange.slba(range)), length, slot);
     }
 
-    /** After a step that worked: starts the next, if there is one. */
-    private boolean goesOn(int slot) {
+    private boolean hasMore(int slot) {
+        return slots.rangesLeft[slot] > 0 || slots.flushes[slot];
+    }
+
+    /** After a step that worked: starts the next. */
+    private void goOn(int slot) {
         if (slots.rangesLeft[slot] > 0) {
             nextRange(slot);
-            return true;
-        }
-        if (slots.flushes[slot]) {
+        } else {
             slots.flushes[slot] = false;
             slots.expected[slot] = 0;
             blocks(slot).flush(slot);
-            return true;
         }
-        return false;
     }
 
     private int find(int bytes, DmaWindow window) {
@@ -427,8 +442,7 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
     private boolean refuse(SubmissionQueue queue, int status) {
         report(queue.id, command.cid, status, command.nsid, command.slba());
         IoTally.answered(queue.statistics, command.opcode, command.slba(), status, 0, 0);
-        queue.inFlight--;
-        queue.completions.post(0, queue.id, queue.head, command.cid, status);
+        post(queue, command.cid, status);
         completed++;
         return true;
     }
@@ -448,9 +462,26 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
         }
         long latencyNs = doneNs - slots.startNs[slot];
         IoTally.answered(queue.statistics, slots.opcode[slot], slots.slba[slot], status, slots.bytes[slot], latencyNs);
-        queue.inFlight--;
-        queue.completions.post(0, queue.id, queue.head, slots.cid[slot], status);
+        post(queue, slots.cid[slot], status);
+        if (slots.abortStatus[slot] != 0) {
+            answerAbort(slot, status);
+        }
         slots.give(slot, queue);
+    }
+
+    private void post(SubmissionQueue queue, int cid, int status) {
+        queue.inFlight--;
+        queue.pass();
+        queue.completions.post(0, queue.id, queue.head, cid, status);
+    }
+
+    private void answerAbort(int slot, int status) {
+        int by = slots.abortedBy[slot];
+        slots.abortStatus[slot] = 0;
+        slots.abortedBy[slot] = Aborts.NOBODY;
+        if (by != Aborts.NOBODY) {
+            lane.aborts.answer(by, status == COMMAND_ABORT_REQUESTED);
+        }
     }
 
     private void report(int sqid, int cid, int status, int nsid, long slba) {

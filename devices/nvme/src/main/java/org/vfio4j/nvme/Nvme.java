@@ -64,7 +64,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
 
     private final Doorbells doorbells;
     private final EmulatedFunction function;
-    private final NvmeRegisters registers = new NvmeRegisters(new Steps());
+    private final NvmeRegisters registers = new NvmeRegisters(new Steps(), System::nanoTime);
     private final NvmeFunctionJournal journal = new NvmeFunctionJournal(this, registers);
     private final AdminHandler handler;
     private final Controller controller;
@@ -226,6 +226,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
 
     @Override
     public void reset() {
+        controller.discard();
         threads.callQuiesced(this::resetQuiesced);
         journal.changed();
         resume();
@@ -249,7 +250,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
     /** See {@link FunctionState#suspend}. */
     void suspend() {
         controller.setStopped(true);
-        threads.callQuiesced(controller::finishDeletions);
+        threads.callQuiesced(controller::settle);
     }
 
     /** See {@link FunctionState#resume}. */
@@ -363,6 +364,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
 
         @Override
         public void disable() {
+            controller.discard();
             threads.runQuiesced(controller::disable, RESET_WAIT_NS);
         }
 
