@@ -22,7 +22,8 @@ import org.vfio4j.sys.RawMemory;
  * I/O commands (NVM Command Set 1.0, 3.2) from submission to completion queue entry, without a copy of their data: the storage reads
  * and writes the driver's own memory. Belongs to the queue thread; no command allocates.
  *
- * <p>What does not fit (memory that is not mapped, an SGL of very many pieces, rare commands) goes to {@link SlowIo}.
+ * <p>Commands of several steps go by way of {@link LongIo}, one at a time. What does not fit (memory that is not mapped, an SGL of very
+ * many pieces) goes to {@link SlowIo}.
  */
 final class IoEngine implements BlockCompletion, AutoCloseable {
 
@@ -44,7 +45,11 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
     private final Mapping scratch = Mapping.anonymous(SCRATCH_BYTES);
     private final DataPointer data = new DataPointer(scratch.address());
     private final IoCommand command = new IoCommand();
+    private final LongIo longIo;
     private final SlowIo slow;
+
+    /** The slot of the command that {@link #longIo} is about, or {@link IoSlots#NONE}. */
+    private int longSlot = IoSlots.NONE;
 
     // By NSID, for the namespace that was asked for last.
     private final @Nullable Namespace[] known = new @Nullable Namespace[NvmeLimits.MAX_NAMESPACES + 1];
@@ -71,7 +76,8 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
         tally = lane.tally;
         limits = controller.limits();
         storage = new Storage(DEPTH, eventFd);
-        slow = new SlowIo(lane, storage);
+        longIo = new LongIo(controller, storage);
+        slow = new SlowIo(lane, storage, longIo);
         slots.share(lane.submissions());
     }
 
@@ -107,6 +113,9 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
         while (taken < limit && (!limited || limits.waitNs() == 0)) {
             queue.pass();
             command.load(queue.headAddress());
+            if (longSlot != IoSlots.NONE && LongIo.isOne(command)) {
+                break;
+            }
             queue.take();
             chargedBytes = 0;
             if (!start(queue, window)) {
@@ -187,12 +196,17 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
         storage.close();
         slots.close();
         slow.close();
+        longIo.close();
         scratch.close();
     }
 
     /** The storage is done with a slot's command, or with one step of it. */
     @Override
     public void complete(int slot, int result) {
+        if (slot == longSlot) {
+            completeLong(slot, result);
+            return;
+        }
         int expected = slots.expected[slot];
         int abort = slots.abortStatus[slot];
         if (result == expected && hasMore(slot)) {
@@ -216,8 +230,9 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
         }
         Namespace namespace = rules.namespace(command.nsid);
         if (namespace == null) {
-            return !(command.opcode == FLUSH && command.nsid == NSID_BROADCAST)
-                    && refuse(queue, rules.whyNoNamespace(command.nsid));
+            return command.opcode == FLUSH && command.nsid == NSID_BROADCAST
+                    ? startLong(queue, null, window)
+                    : refuse(queue, rules.whyNoNamespace(command.nsid));
         }
         if (namespace.notReady() != SUCCESSFUL_COMPLETION) {
             return refuse(queue, namespace.notReady());
@@ -228,8 +243,35 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
             case FLUSH -> flush(queue, namespace);
             case WRITE_ZEROES -> writeZeroes(queue, namespace);
             case DATASET_MANAGEMENT -> manageDataset(queue, namespace, window);
-            default -> false;
+            default -> startLong(queue, namespace, window);
         };
+    }
+
+    private boolean startLong(SubmissionQueue queue, @Nullable Namespace namespace, DmaWindow window) {
+        int refusal = longIo.begin(command, namespace, window, false);
+        if (refusal != SUCCESSFUL_COMPLETION) {
+            return refusal != DataPointer.UNREACHABLE && refuse(queue, refusal);
+        }
+        longSlot = take(queue, 0);
+        goOnLong(longSlot, SUCCESSFUL_COMPLETION);
+        return true;
+    }
+
+    /** A step of the long command is done. */
+    private void completeLong(int slot, int result) {
+        longIo.complete(result);
+        int abort = slots.abortStatus[slot];
+        boolean ends = abort != 0 && (result == -ECANCELED || result == -EINTR || !longIo.isOver());
+        goOnLong(slot, ends ? abort : longIo.status());
+    }
+
+    private void goOnLong(int slot, int status) {
+        if (status == SUCCESSFUL_COMPLETION && longIo.next(slot)) {
+            slots.blocks[slot] = longIo.blocks();
+        } else {
+            longSlot = IoSlots.NONE;
+            finish(slot, status);
+        }
     }
 
     private boolean read(SubmissionQueue queue, Namespace namespace, DmaWindow window) {
@@ -398,10 +440,15 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
     }
 
     private int take(SubmissionQueue queue, Namespace namespace, int bytes) {
-        int slot = slots.take(queue);
-        slots.queue[slot] = queue;
+        int slot = take(queue, bytes);
         slots.namespace[slot] = namespace;
         slots.blocks[slot] = queueOf(command.nsid, namespace);
+        return slot;
+    }
+
+    private int take(SubmissionQueue queue, int bytes) {
+        int slot = slots.take(queue);
+        slots.queue[slot] = queue;
         slots.cid[slot] = command.cid;
         slots.nsid[slot] = command.nsid;
         slots.startNs[slot] = seenNs;

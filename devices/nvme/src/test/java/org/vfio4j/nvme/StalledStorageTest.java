@@ -227,6 +227,57 @@ class StalledStorageTest {
         assertThat(fixture.io.await().cid()).isEqualTo(cid);
     }
 
+    /** Of these one is under way at a time, and the next waits in its queue. */
+    @Test
+    void aCommandOfManyStepsHoldsUpItsLikeAlone() {
+        fixture.handler.namespaces.add(new PlainNamespace(healthy, 9));
+        start();
+        NvmeQueue second = fixture.driver.create(fixture.admin, 2, 16, false);
+        NvmeQueue third = fixture.driver.create(fixture.admin, 3, 16, false);
+        long own = fixture.pages(1);
+        storage.add(new Fault.Sticks(0, 1 << 20));
+        int cid = fixture.io.submit(NvmeCommand.io(COMPARE, 1, 0, 8).prp(page));
+        await("a stalled compare", () -> storage.stalled() == 1);
+        int next = second.submit(NvmeCommand.io(VERIFY, 2, 0, 8));
+        for (int i = 0; i < 50; i++) {
+            assertThat(third.run(NvmeCommand.io(READ, 2, i, 1).prp(own)).code()).isZero();
+        }
+        assertThat(abort(1, cid).dw0()).isEqualTo(1);
+        assertThat(second.isDone()).isFalse();
+        storage.release();
+        NvmeCompletion compared = fixture.io.await();
+        assertThat(compared.cid()).isEqualTo(cid);
+        assertThat(compared.code()).as("what the page held at first").isEqualTo(0x285);
+        assertThat(second.await().cid()).isEqualTo(next);
+    }
+
+    @Test
+    void aCommandOfManyStepsDoesNotWaitForOthers() {
+        fixture.handler.namespaces.add(new PlainNamespace(healthy, 9));
+        start();
+        storage.add(new Fault.Sticks(0, 1 << 20));
+        read(0);
+        NvmeQueue second = fixture.driver.create(fixture.admin, 2, 16, false);
+        assertThat(second.run(NvmeCommand.io(VERIFY, 2, 0, 8)).code()).isZero();
+        assertThat(second.run(NvmeCommand.io(COMPARE, 2, 0, 8).prp(fixture.pages(1)))
+                        .code())
+                .isIn(0, 0x285);
+    }
+
+    @Test
+    void aCommandOfManyStepsIsAborted() {
+        start();
+        int blocks = 2 * NvmeLimits.MAX_TRANSFER_BYTES / NvmeFixture.BLOCK;
+        storage.add(new Fault.Stalls(NvmeLimits.MAX_TRANSFER_BYTES, 512));
+        storage.record();
+        int cid = fixture.io.submit(NvmeCommand.io(VERIFY, 1, 0, blocks));
+        await("a stalled verify", () -> storage.stalled() == 1);
+        assertThat(abort(1, cid).dw0()).isZero();
+        assertAborted(fixture.io.await(), cid);
+        assertThat(storage.seen()).containsExactly(0L, (long) NvmeLimits.MAX_TRANSFER_BYTES);
+        assertThat(fixture.io.run(NvmeCommand.io(VERIFY, 1, 0, 8)).code()).isZero();
+    }
+
     /** RDY says whose the driver's memory is: the controller's as long as it is 1, and not for a moment longer. */
     @Test
     void aResetIsNotOverWhileTheStorageMayWriteToTheDriversMemory() throws InterruptedException {
