@@ -1,6 +1,7 @@
 package org.vfio4j.sys;
 
 import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static org.vfio4j.sys.Errno.EINTR;
 import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.ENOSYS;
@@ -185,6 +186,23 @@ public final class IoUring implements AutoCloseable {
             count++;
         }
         return count;
+    }
+
+    /**
+     * Takes back an operation that was submitted, if the kernel has not begun to carry it out.
+     *
+     * @param userData as given with the operation
+     * @return 0: its completion is due at once, with -ECANCELED unless it was just done; or a negative errno: -ENOENT for one that the
+     *     kernel knows nothing of or that a device has, -ETIME for one that is being carried out, -EINVAL before Linux 6.0
+     */
+    public int cancel(long userData) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment request = arena.allocate(SYNC_CANCEL_SIZEOF, Long.BYTES);
+            request.set(JAVA_LONG, SYNC_CANCEL_ADDR, userData);
+            request.set(JAVA_INT, SYNC_CANCEL_FD, -1);
+            return SYSCALL.callInt(
+                    SYS_IO_URING_REGISTER, ring.value(), IORING_REGISTER_SYNC_CANCEL, request.address(), 1);
+        }
     }
 
     /**

@@ -28,6 +28,7 @@ final class IoUringLayout {
     static final int IORING_REGISTER_FILES = 2;
     static final int IORING_UNREGISTER_FILES = 3;
     static final int IORING_REGISTER_EVENTFD = 4;
+    static final int IORING_REGISTER_SYNC_CANCEL = 24;
 
     static final int IOSQE_FIXED_FILE = 1;
 
@@ -47,6 +48,11 @@ final class IoUringLayout {
     static final long PARAMS_SQ_OFF = 40;
     static final long PARAMS_CQ_OFF = 80;
     static final long PARAMS_SIZEOF = 120;
+
+    // struct io_uring_sync_cancel_reg, whose timeout of 0 and flags of 0 are as it is when it is cleared
+    static final long SYNC_CANCEL_ADDR = 0;
+    static final long SYNC_CANCEL_FD = 8;
+    static final long SYNC_CANCEL_SIZEOF = 64;
 
     // struct io_sqring_offsets
     static final long SQ_OFF_HEAD = 0;

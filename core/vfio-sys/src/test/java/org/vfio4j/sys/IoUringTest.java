@@ -202,6 +202,22 @@ class IoUringTest {
         assertThat(result[0]).isEqualTo(-EEXIST);
     }
 
+    @Test
+    void takesBackWhatWaits() {
+        UnixSocket.Pair pair = UnixSocket.pair();
+        try (Fd here = pair.first();
+                Fd there = pair.second()) {
+            ring.prepRead(here.value(), at, 1, 0, 1);
+            ring.prepRead(here.value(), at, 1, 0, 2);
+            ring.submit();
+            assertThat(ring.cancel(1)).isZero();
+            assertThat(finish(1)).isEqualTo(Map.of(1L, -ECANCELED));
+            assertThat(ring.cancel(1)).as("it is done").isEqualTo(-ENOENT);
+            FileIo.write(there.value(), at, 1);
+            assertThat(finish(1)).isEqualTo(Map.of(2L, 1));
+        }
+    }
+
     private Map<Long, Integer> finish(int count) {
         results.clear();
         ring.submit();

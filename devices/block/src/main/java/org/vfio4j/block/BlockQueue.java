@@ -30,6 +30,17 @@ public interface BlockQueue extends AutoCloseable {
      */
     void writeZeroes(long offset, long length, boolean mayUnmap, int tag);
 
+    /**
+     * Takes back a request that is in flight, where it still can: of a request that has begun nothing can be taken back, since the
+     * storage may be writing to its memory.
+     *
+     * @return whether: {@link #poll} then delivers its completion without waiting for the storage, with -ECANCELED unless it was just
+     *     done. If not, it goes on as if nothing had been asked
+     */
+    default boolean cancel(int tag) {
+        return false;
+    }
+
     /** Ends a batch: requests made before are on their way when it returns. */
     void submit();
 

@@ -52,6 +52,11 @@ final class TrackedQueue implements BlockQueue {
     }
 
     @Override
+    public boolean cancel(int tag) {
+        return inner.cancel(tag);
+    }
+
+    @Override
     public void submit() {
         inner.submit();
     }

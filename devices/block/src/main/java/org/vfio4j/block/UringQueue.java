@@ -113,6 +113,13 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
         allocate(mayUnmap ? UNMAP_ZERO : ZERO, offset, length, tag);
     }
 
+    /** What waits for a thread of the kernel can be taken back, and what such a thread or a device has cannot. */
+    @Override
+    public boolean cancel(int tag) {
+        submit();
+        return ring.cancel(tag) == 0;
+    }
+
     @Override
     public void submit() {
         int result;

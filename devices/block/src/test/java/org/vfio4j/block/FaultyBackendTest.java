@@ -1,6 +1,7 @@
 package org.vfio4j.block;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.vfio4j.sys.Errno.ECANCELED;
 import static org.vfio4j.sys.Errno.EIO;
 import static org.vfio4j.sys.Errno.ENOSPC;
 
@@ -80,6 +81,21 @@ class FaultyBackendTest {
             assertThat(poll()).isEqualTo(Map.of(0, 512));
             assertThat(storage.stalled()).isZero();
         }
+    }
+
+    @Test
+    void whatStallsIsTakenBackAndWhatSticksIsNot() {
+        storage.add(new Fault.Stalls(0, 512)).add(new Fault.Sticks(512, 512));
+        read(0, 512, 0);
+        read(512, 512, 1);
+        read(1024, 512, 2);
+        assertThat(poll()).isEqualTo(Map.of(2, 512));
+        assertThat(queue.cancel(0)).isTrue();
+        assertThat(queue.cancel(0)).isFalse();
+        assertThat(queue.cancel(1)).isFalse();
+        assertThat(poll()).isEqualTo(Map.of(0, -ECANCELED));
+        storage.release();
+        assertThat(poll()).isEqualTo(Map.of(1, 512));
     }
 
     @Test

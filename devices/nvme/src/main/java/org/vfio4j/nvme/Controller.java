@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import org.vfio4j.block.BlockBackend;
 import org.vfio4j.devicemodel.DeviceLimits;
@@ -50,9 +51,11 @@ final class Controller implements ControllerHooks {
     private final int vectors;
     private final Object handlerLock = new Object();
     private final Queue<HeldCompletion> heldCompletions = new ConcurrentLinkedQueue<>();
+    private final AtomicInteger aborts = new AtomicInteger();
 
     private volatile boolean masters;
     private volatile boolean stopped;
+    private volatile boolean discards;
 
     private boolean writeThrough;
     private int submissionLimit;
@@ -168,6 +171,15 @@ final class Controller implements ControllerHooks {
         return stopped;
     }
 
+    /** A reset is about to come: nobody wants an answer to what is under way. From any thread. */
+    void discard() {
+        discards = true;
+    }
+
+    boolean discards() {
+        return discards;
+    }
+
     /** Whether its queues may run. */
     boolean isRunning() {
         return masters && !stopped && registers.isReady();
@@ -195,6 +207,7 @@ final class Controller implements ControllerHooks {
 
     /** A controller reset. */
     void disable() {
+        discards = false;
         forgetQueues();
         lanes.forEach(lane -> lane.interrupts.reset());
         writeThrough = false;
@@ -207,7 +220,11 @@ final class Controller implements ControllerHooks {
     void forgetQueues() {
         resets++;
         queues.clear();
-        lanes.forEach(lane -> lane.shadow.reset());
+        for (Lane lane : lanes) {
+            lane.shadow.reset();
+            lane.aborts.clear();
+        }
+        aborts.set(0);
         heldCompletions.clear();
         deletions = 0;
         queuesChanged();
@@ -271,13 +288,51 @@ final class Controller implements ControllerHooks {
     }
 
     void remove(SubmissionQueue queue) {
+        laneOf(queue).aborts.refuse(queue.id);
         queues.remove(queue);
         queuesChanged();
     }
 
-    /** A command that deletes a queue waits for what is in flight there. */
-    void deletionHeld() {
+    private Lane laneOf(SubmissionQueue queue) {
+        return lanes.get(queues.laneOf(queue.completions.id));
+    }
+
+    /**
+     * Has a command of an I/O queue aborted.
+     *
+     * @param by the Abort, which is held until {@link #abortDone}
+     * @return false when too many are under way
+     */
+    boolean abort(SubmissionQueue queue, int cid, int by) {
+        if (aborts.get() == NvmeLimits.MAX_ABORTS) {
+            return false;
+        }
+        aborts.incrementAndGet();
+        Lane lane = laneOf(queue);
+        lane.aborts.add(queue.id, cid, by);
+        threads.wake(lane.index);
+        return true;
+    }
+
+    void abortDone(int by, boolean aborted) {
+        aborts.decrementAndGet();
+        complete(by, aborted ? 0 : ABORT_NOT_DONE, NvmeStatus.SUCCESSFUL_COMPLETION);
+    }
+
+    /** A command that deletes a queue waits for what is in flight there and does not come back by itself. */
+    void deletionHeld(SubmissionQueue queue) {
         deletions++;
+        laneOf(queue).aborts.takeBack(queue, NvmeStatus.COMMAND_ABORTED_DUE_TO_SQ_DELETION);
+    }
+
+    /** Nothing is in flight: what waits for that has its answer, before the state is saved. */
+    void settle() {
+        for (int id = 1; id <= queuePairs(); id++) {
+            for (Lane lane : lanes) {
+                lane.aborts.refuse(id);
+            }
+        }
+        finishDeletions();
     }
 
     /** Deletes the queues that have become empty. Of several threads none is ever deleted with commands in flight. */

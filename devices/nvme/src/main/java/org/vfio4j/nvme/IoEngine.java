@@ -2,6 +2,8 @@ package org.vfio4j.nvme;
 
 import static org.vfio4j.nvme.NvmeSpec.*;
 import static org.vfio4j.nvme.NvmeStatus.*;
+import static org.vfio4j.sys.Errno.ECANCELED;
+import static org.vfio4j.sys.Errno.EINTR;
 
 import java.util.Arrays;
 import java.util.Objects;
@@ -20,7 +22,8 @@ import org.vfio4j.sys.RawMemory;
  * I/O commands (NVM Command Set 1.0, 3.2) from submission to completion queue entry, without a copy of their data: the storage reads
  * and writes the driver's own memory. Belongs to the queue thread; no command allocates.
  *
- * <p>What does not fit (memory that is not mapped, an SGL of very many pieces, rare commands) goes to {@link SlowIo}.
+ * <p>Commands of several steps go by way of {@link LongIo}, one at a time. What does not fit (memory that is not mapped, an SGL of very
+ * many pieces) goes to {@link SlowIo}.
  */
 final class IoEngine implements BlockCompletion, AutoCloseable {
 
@@ -42,7 +45,11 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
     private final Mapping scratch = Mapping.anonymous(SCRATCH_BYTES);
     private final DataPointer data = new DataPointer(scratch.address());
     private final IoCommand command = new IoCommand();
+    private final LongIo longIo;
     private final SlowIo slow;
+
+    /** The slot of the command that {@link #longIo} is about, or {@link IoSlots#NONE}. */
+    private int longSlot = IoSlots.NONE;
 
     // By NSID, for the namespace that was asked for last.
     private final @Nullable Namespace[] known = new @Nullable Namespace[NvmeLimits.MAX_NAMESPACES + 1];
@@ -69,8 +76,13 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
         tally = lane.tally;
         limits = controller.limits();
         storage = new Storage(DEPTH, eventFd);
-        slow = new SlowIo(lane, storage);
+        longIo = new LongIo(controller, storage);
+        slow = new SlowIo(lane, storage, longIo);
         slots.share(lane.submissions());
+    }
+
+    IoSlots slots() {
+        return slots;
     }
 
     Storage storage() {
@@ -99,7 +111,11 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
         // One that ends while it is taken asks for itself.
         doneNs = 0;
         while (taken < limit && (!limited || limits.waitNs() == 0)) {
+            queue.pass();
             command.load(queue.headAddress());
+            if (longSlot != IoSlots.NONE && LongIo.isOne(command)) {
+                break;
+            }
             queue.take();
             chargedBytes = 0;
             if (!start(queue, window)) {
@@ -180,17 +196,30 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
         storage.close();
         slots.close();
         slow.close();
+        longIo.close();
         scratch.close();
     }
 
     /** The storage is done with a slot's command, or with one step of it. */
     @Override
     public void complete(int slot, int result) {
-        int expected = slots.expected[slot];
-        if (result == expected && goesOn(slot)) {
+        if (slot == longSlot) {
+            completeLong(slot, result);
             return;
         }
-        finish(slot, IoRules.storage(result, expected, slots.opcode[slot] != READ));
+        int expected = slots.expected[slot];
+        int abort = slots.abortStatus[slot];
+        if (result == expected && hasMore(slot)) {
+            if (abort == 0) {
+                goOn(slot);
+            } else {
+                finish(slot, abort);
+            }
+        } else if (abort != 0 && (result == -ECANCELED || result == -EINTR)) {
+            finish(slot, abort);
+        } else {
+            finish(slot, IoRules.storage(result, expected, slots.opcode[slot] != READ));
+        }
     }
 
     /** Starts the command at hand, or refuses it. Returns false when it must be served slowly. */
@@ -201,8 +230,9 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
         }
         Namespace namespace = rules.namespace(command.nsid);
         if (namespace == null) {
-            return !(command.opcode == FLUSH && command.nsid == NSID_BROADCAST)
-                    && refuse(queue, rules.whyNoNamespace(command.nsid));
+            return command.opcode == FLUSH && command.nsid == NSID_BROADCAST
+                    ? startLong(queue, null, window)
+                    : refuse(queue, rules.whyNoNamespace(command.nsid));
         }
         if (namespace.notReady() != SUCCESSFUL_COMPLETION) {
             return refuse(queue, namespace.notReady());
@@ -213,8 +243,35 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
             case FLUSH -> flush(queue, namespace);
             case WRITE_ZEROES -> writeZeroes(queue, namespace);
             case DATASET_MANAGEMENT -> manageDataset(queue, namespace, window);
-            default -> false;
+            default -> startLong(queue, namespace, window);
         };
+    }
+
+    private boolean startLong(SubmissionQueue queue, @Nullable Namespace namespace, DmaWindow window) {
+        int refusal = longIo.begin(command, namespace, window, false);
+        if (refusal != SUCCESSFUL_COMPLETION) {
+            return refusal != DataPointer.UNREACHABLE && refuse(queue, refusal);
+        }
+        longSlot = take(queue, 0);
+        goOnLong(longSlot, SUCCESSFUL_COMPLETION);
+        return true;
+    }
+
+    /** A step of the long command is done. */
+    private void completeLong(int slot, int result) {
+        longIo.complete(result);
+        int abort = slots.abortStatus[slot];
+        boolean ends = abort != 0 && (result == -ECANCELED || result == -EINTR || !longIo.isOver());
+        goOnLong(slot, ends ? abort : longIo.status());
+    }
+
+    private void goOnLong(int slot, int status) {
+        if (status == SUCCESSFUL_COMPLETION && longIo.next(slot)) {
+            slots.blocks[slot] = longIo.blocks();
+        } else {
+            longSlot = IoSlots.NONE;
+            finish(slot, status);
+        }
     }
 
     private boolean read(SubmissionQueue queue, Namespace namespace, DmaWindow window) {
@@ -325,19 +382,19 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
         blocks(slot).discard(at(namespace, DsmRange.slba(range)), length, slot);
     }
 
-    /** After a step that worked: starts the next, if there is one. */
-    private boolean goesOn(int slot) {
+    private boolean hasMore(int slot) {
+        return slots.rangesLeft[slot] > 0 || slots.flushes[slot];
+    }
+
+    /** After a step that worked: starts the next. */
+    private void goOn(int slot) {
         if (slots.rangesLeft[slot] > 0) {
             nextRange(slot);
-            return true;
-        }
-        if (slots.flushes[slot]) {
+        } else {
             slots.flushes[slot] = false;
             slots.expected[slot] = 0;
             blocks(slot).flush(slot);
-            return true;
         }
-        return false;
     }
 
     private int find(int bytes, DmaWindow window) {
@@ -383,10 +440,15 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
     }
 
     private int take(SubmissionQueue queue, Namespace namespace, int bytes) {
-        int slot = slots.take(queue);
-        slots.queue[slot] = queue;
+        int slot = take(queue, bytes);
         slots.namespace[slot] = namespace;
         slots.blocks[slot] = queueOf(command.nsid, namespace);
+        return slot;
+    }
+
+    private int take(SubmissionQueue queue, int bytes) {
+        int slot = slots.take(queue);
+        slots.queue[slot] = queue;
         slots.cid[slot] = command.cid;
         slots.nsid[slot] = command.nsid;
         slots.startNs[slot] = seenNs;
@@ -427,8 +489,7 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
     private boolean refuse(SubmissionQueue queue, int status) {
         report(queue.id, command.cid, status, command.nsid, command.slba());
         IoTally.answered(queue.statistics, command.opcode, command.slba(), status, 0, 0);
-        queue.inFlight--;
-        queue.completions.post(0, queue.id, queue.head, command.cid, status);
+        post(queue, command.cid, status);
         completed++;
         return true;
     }
@@ -448,9 +509,26 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
         }
         long latencyNs = doneNs - slots.startNs[slot];
         IoTally.answered(queue.statistics, slots.opcode[slot], slots.slba[slot], status, slots.bytes[slot], latencyNs);
-        queue.inFlight--;
-        queue.completions.post(0, queue.id, queue.head, slots.cid[slot], status);
+        post(queue, slots.cid[slot], status);
+        if (slots.abortStatus[slot] != 0) {
+            answerAbort(slot, status);
+        }
         slots.give(slot, queue);
+    }
+
+    private void post(SubmissionQueue queue, int cid, int status) {
+        queue.inFlight--;
+        queue.pass();
+        queue.completions.post(0, queue.id, queue.head, cid, status);
+    }
+
+    private void answerAbort(int slot, int status) {
+        int by = slots.abortedBy[slot];
+        slots.abortStatus[slot] = 0;
+        slots.abortedBy[slot] = Aborts.NOBODY;
+        if (by != Aborts.NOBODY) {
+            lane.aborts.answer(by, status == COMMAND_ABORT_REQUESTED);
+        }
     }
 
     private void report(int sqid, int cid, int status, int nsid, long slba) {

@@ -1,5 +1,6 @@
 package org.vfio4j.nvme;
 
+import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.block.BlockQueue;
 import org.vfio4j.sys.Mapping;
@@ -19,10 +20,15 @@ final class IoSlots implements AutoCloseable {
     /** Pieces of data of one command: what every PRP list needs, and most SGLs. 256 ranges fit as well. */
     static final int MAX_PIECES = 256;
 
+    /** {@link #find}: there is none. */
+    static final int NONE = -1;
+
     private static final int IOVECS_BYTES = IOVEC_SIZE * MAX_PIECES;
     private static final int SLOT_BYTES = IOVECS_BYTES + Long.BYTES * MAX_PIECES;
 
+    /** Whose command it is; null while it is free. */
     final @Nullable SubmissionQueue[] queue;
+
     final @Nullable BlockQueue[] blocks;
     final @Nullable Namespace[] namespace;
     final int[] cid;
@@ -45,6 +51,12 @@ final class IoSlots implements AutoCloseable {
     final int[] rangesLeft;
     final int[] rangesDone;
 
+    /** What it ends with if the storage gives it back; 0 while nobody wants it back. */
+    final int[] abortStatus;
+
+    /** The Abort that is to be answered behind it, or {@link Aborts#NOBODY}. */
+    final int[] abortedBy;
+
     private final int[] free;
     private final Mapping memory;
     private int freeCount;
@@ -66,12 +78,29 @@ final class IoSlots implements AutoCloseable {
         flushes = new boolean[count];
         rangesLeft = new int[count];
         rangesDone = new int[count];
+        abortStatus = new int[count];
+        abortedBy = new int[count];
+        Arrays.fill(abortedBy, Aborts.NOBODY);
         memory = Mapping.anonymous((long) SLOT_BYTES * count);
         free = new int[count];
         for (int i = 0; i < count; i++) {
             free[i] = count - 1 - i;
         }
         freeCount = count;
+    }
+
+    int count() {
+        return free.length;
+    }
+
+    /** The slot of a queue's command that is under way, or {@link #NONE}. */
+    int find(SubmissionQueue of, int cid) {
+        for (int slot = 0; slot < queue.length; slot++) {
+            if (queue[slot] == of && this.cid[slot] == cid) {
+                return slot;
+            }
+        }
+        return NONE;
     }
 
     /** Divides anew. */
@@ -103,6 +132,7 @@ final class IoSlots implements AutoCloseable {
         if (of.inFlight < share) {
             unusedShares++;
         }
+        queue[slot] = null;
         free[freeCount++] = slot;
     }
 

@@ -14,6 +14,7 @@ final class Lane {
     final IoTally tally = new IoTally();
     final ShadowDoorbells shadow;
     final NvmeInterrupts interrupts;
+    final Aborts aborts = new Aborts(this);
 
     private final Controller controller;
     private @Nullable Fd eventFd;

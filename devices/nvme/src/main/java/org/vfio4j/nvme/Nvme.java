@@ -67,7 +67,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
 
     private final Doorbells doorbells;
     private final EmulatedFunction function;
-    private final NvmeRegisters registers = new NvmeRegisters(new Steps());
+    private final NvmeRegisters registers = new NvmeRegisters(new Steps(), System::nanoTime);
     private final NvmeFunctionJournal journal = new NvmeFunctionJournal(this, registers);
     private final AdminHandler handler;
     private final Controller controller;
@@ -230,6 +230,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
 
     @Override
     public void reset() {
+        controller.discard();
         threads.callQuiesced(() -> {
             // Not before the end of this reset: another controller may have that page.
             doorbells.forgetAdopted();
@@ -257,7 +258,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
     /** See {@link FunctionState#suspend}. */
     void suspend() {
         controller.setStopped(true);
-        threads.callQuiesced(controller::finishDeletions);
+        threads.callQuiesced(controller::settle);
     }
 
     /** See {@link FunctionState#resume}. */
@@ -376,6 +377,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
 
         @Override
         public void disable() {
+            controller.discard();
             threads.runQuiesced(controller::disable, RESET_WAIT_NS);
         }
 

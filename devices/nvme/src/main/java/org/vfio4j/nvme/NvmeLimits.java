@@ -23,7 +23,7 @@ final class NvmeLimits {
     static final int MAX_COPY_BLOCKS = 8192;
     static final int MAX_COPY_RANGES = 128;
 
-    /** ACL: Abort commands at a time, which are done at once. */
+    /** ACL: Abort commands under way at a time. */
     static final int MAX_ABORTS = 4;
 
     /** AERL: Asynchronous Event Requests at a time. */

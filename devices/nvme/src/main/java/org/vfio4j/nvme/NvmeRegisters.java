@@ -3,6 +3,7 @@ package org.vfio4j.nvme;
 import static org.vfio4j.nvme.NvmeSpec.*;
 
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.LongSupplier;
 import org.vfio4j.devicemodel.BarHandler;
 import org.vfio4j.devicemodel.Register;
 import org.vfio4j.devicemodel.RegisterSet;
@@ -29,8 +30,14 @@ final class NvmeRegisters implements BarHandler {
         void interruptMaskChanged();
     }
 
-    /** How long a driver should wait for CSTS.RDY, in units of 500 ms. */
-    private static final long TIMEOUT = 20;
+    /**
+     * How long a driver should wait for CSTS.RDY, in units of 500 ms. A controller reset is not over while the storage has commands that
+     * read or write the driver's memory: longer than the 30 s that disks, and what is between them and the host, take before they give
+     * up, and some more to try once again.
+     */
+    static final long TIMEOUT = 120;
+
+    private static final long TIMEOUT_NS = TIMEOUT * 500_000_000;
 
     /** The largest page is 64 KiB, as arm64 has it. */
     static final int MPSMAX = 4;
@@ -45,13 +52,17 @@ final class NvmeRegisters implements BarHandler {
     private final RegisterSet registers;
     private final AtomicInteger status = new AtomicInteger();
     private final AtomicInteger interruptMask = new AtomicInteger();
+    private final LongSupplier nanoTime;
     private volatile int configuration;
+    private volatile long enableChangedNs;
     private volatile int adminAttributes;
     private volatile long adminSubmission;
     private volatile long adminCompletion;
 
-    NvmeRegisters(Effects effects) {
+    /** @param nanoTime as {@link System#nanoTime} */
+    NvmeRegisters(Effects effects, LongSupplier nanoTime) {
         this.effects = effects;
+        this.nanoTime = nanoTime;
         long capabilities = (NvmeLimits.MAX_QUEUE_ENTRIES - 1)
                 | CAP_CQR
                 | (TIMEOUT << CAP_TO_SHIFT)
@@ -73,7 +84,7 @@ final class NvmeRegisters implements BarHandler {
                         .computed(() -> configuration)
                         .writable(CC_WRITABLE)
                         .onWrite(value -> configure((int) value)),
-                Register.at(REG_CSTS, 4, "CSTS").computed(status::get),
+                Register.at(REG_CSTS, 4, "CSTS").computed(this::reported),
                 Register.at(REG_AQA, 4, "AQA")
                         .computed(() -> adminAttributes)
                         .writable(0x0fff_0fff)
@@ -126,6 +137,13 @@ final class NvmeRegisters implements BarHandler {
         return status.get();
     }
 
+    /** CSTS as the driver reads it: fatal is also what has not followed CC.EN in the time that CAP.TO says, until it does. */
+    private int reported() {
+        int csts = status.get();
+        boolean follows = ((csts & CSTS_RDY) != 0) == ((configuration & CC_EN) != 0);
+        return follows || nanoTime.getAsLong() - enableChangedNs <= TIMEOUT_NS ? csts : csts | CSTS_CFS;
+    }
+
     boolean isReady() {
         return (status.get() & (CSTS_RDY | CSTS_CFS)) == CSTS_RDY;
     }
@@ -159,6 +177,7 @@ final class NvmeRegisters implements BarHandler {
 
     /** Another controller's registers; CSTS is said apart. */
     void load(int cc, int aqa, long asq, long acq, int mask) {
+        enableChangedNs = nanoTime.getAsLong();
         configuration = cc;
         adminAttributes = aqa;
         adminSubmission = asq;
@@ -188,8 +207,11 @@ final class NvmeRegisters implements BarHandler {
         int kept = before & value & CC_EN;
         // Base 3.1.3.5: these are not changed while EN is 1, and queues and data stand on them.
         int after = kept == 0 ? value : (value & ~CC_FIXED) | (before & CC_FIXED);
-        configuration = after;
         int changed = before ^ after;
+        if ((changed & CC_EN) != 0) {
+            enableChangedNs = nanoTime.getAsLong();
+        }
+        configuration = after;
         if ((changed & CC_EN) != 0) {
             if ((value & CC_EN) != 0) {
                 effects.enable();

@@ -8,6 +8,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.vfio4j.sys.ErrnoException;
 
 /**
@@ -33,7 +34,8 @@ record NvmeState(
     /** "NVMe v4j", read as a number. */
     private static final long MAGIC = 0x6a34_7620_654d_564eL;
 
-    private static final int VERSION = 1;
+    /** 1 has no aborted commands. */
+    private static final int VERSION = 2;
     private static final int FIXED_BYTES = 96;
     private static final int QUEUE_BYTES = 48;
     private static final int HELD_BYTES = 12;
@@ -52,8 +54,9 @@ record NvmeState(
             int phase,
             int doorbell) {}
 
-    /** A {@link SubmissionQueue}, with what its doorbell says. */
-    record Submissions(int id, long iova, int entries, int cqid, int head, int tail, int doorbell) {}
+    /** A {@link SubmissionQueue}, with what its doorbell says, and the places of commands that were aborted and not passed yet. */
+    record Submissions(
+            int id, long iova, int entries, int cqid, int head, int tail, int doorbell, List<Integer> withdrawn) {}
 
     /** The state of a controller that is quiesced. */
     static NvmeState take(Controller controller) {
@@ -74,7 +77,10 @@ record NvmeState(
             SubmissionQueue q = queues.submission(id);
             if (q != null) {
                 int doorbell = controller.doorbells().get(Doorbells.tailOf(id));
-                submissions.add(new Submissions(id, q.iova, q.entries, q.completions.id, q.head, q.tail, doorbell));
+                List<Integer> withdrawn =
+                        IntStream.of(q.withdrawn()).boxed().toList();
+                submissions.add(new Submissions(
+                        id, q.iova, q.entries, q.completions.id, q.head, q.tail, doorbell, withdrawn));
             }
         }
         return new NvmeState(
@@ -123,6 +129,7 @@ record NvmeState(
                         new SubmissionQueue(saved.id, saved.iova, saved.entries, own, controller.statistics(saved.id));
                 queue.head = saved.head;
                 queue.tail = saved.tail;
+                saved.withdrawn.forEach(queue::withdraw);
                 queues.add(queue);
                 controller.doorbells().set(Doorbells.tailOf(saved.id), saved.doorbell);
             }
@@ -142,6 +149,7 @@ record NvmeState(
     byte[] toBytes(int queuePairs) {
         int size = FIXED_BYTES
                 + QUEUE_BYTES * (completions.size() + submissions.size())
+                + Integer.BYTES * submissions.stream().mapToInt(q -> q.withdrawn.size()).sum()
                 + HELD_BYTES * held.size()
                 + admin.length;
         ByteBuffer to = ByteBuffer.allocate(size).order(ByteOrder.LITTLE_ENDIAN);
@@ -157,6 +165,8 @@ record NvmeState(
         for (Submissions q : submissions) {
             to.putInt(q.id).putLong(q.iova).putInt(q.entries).putInt(q.cqid);
             to.putInt(q.head).putInt(q.tail).putInt(q.doorbell);
+            to.putInt(q.withdrawn.size());
+            q.withdrawn.forEach(to::putInt);
         }
         to.putInt(held.size());
         for (Controller.HeldCompletion done : held) {
@@ -180,7 +190,7 @@ record NvmeState(
         try {
             require(from.getLong() == MAGIC, "not the state of an NVMe controller");
             int version = from.getInt();
-            require(version == VERSION, "version " + version + ", this one reads " + VERSION);
+            require(version == 1 || version == VERSION, "version " + version + ", this one reads 1 and " + VERSION);
             int pairs = from.getInt();
             require(pairs == queuePairs, pairs + " queue pairs, the controller has " + queuePairs);
             NvmeState state = new NvmeState(
@@ -194,7 +204,7 @@ record NvmeState(
                     from.getLong(),
                     from.getLong(),
                     parseCompletions(from, pairs),
-                    parseSubmissions(from, pairs),
+                    parseSubmissions(from, pairs, version),
                     parseHeld(from),
                     parseAdmin(from));
             require(!from.hasRemaining(), from.remaining() + " bytes behind its end");
@@ -229,7 +239,7 @@ record NvmeState(
         return all;
     }
 
-    private static List<Submissions> parseSubmissions(ByteBuffer from, int pairs) {
+    private static List<Submissions> parseSubmissions(ByteBuffer from, int pairs, int version) {
         int count = range(from, "number of submission queues", 0, pairs + 1);
         List<Submissions> all = new ArrayList<>();
         for (int i = 0; i < count; i++) {
@@ -244,7 +254,17 @@ record NvmeState(
                     range(from, "completion queue", 0, pairs),
                     range(from, "head", 0, entries - 1),
                     range(from, "tail", 0, entries - 1),
-                    from.getInt()));
+                    from.getInt(),
+                    version == 1 ? List.of() : parseWithdrawn(from, entries)));
+        }
+        return all;
+    }
+
+    private static List<Integer> parseWithdrawn(ByteBuffer from, int entries) {
+        int count = range(from, "number of aborted commands", 0, entries - 1);
+        List<Integer> all = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            all.add(range(from, "aborted command", all.isEmpty() ? 0 : all.getLast() + 1, entries - 1));
         }
         return all;
     }
@@ -275,6 +295,10 @@ record NvmeState(
             require(
                     completions.stream().anyMatch(q -> q.id == each.cqid) && (each.id == 0) == (each.cqid == 0),
                     "submission queue " + each.id + " with completion queue " + each.cqid);
+            int waiting = Math.floorMod(each.tail - each.head, each.entries);
+            require(
+                    each.withdrawn.stream().allMatch(index -> Math.floorMod(index - each.head, each.entries) < waiting),
+                    "aborted commands that do not wait in submission queue " + each.id);
         }
     }
 

@@ -120,6 +120,8 @@ final class NvmeWork implements QueueWork {
             did += pollAdmin(window);
         }
         did += pollAll(window);
+        // Behind what could be taken. What the storage gives back is completed at once.
+        did += lane.aborts.carryOut(window);
         did += complete();
         if (lane.index == 0) {
             controller.finishDeletions();
@@ -181,6 +183,9 @@ final class NvmeWork implements QueueWork {
     public void drain(DmaWindow window) {
         IoEngine engine = lane.engine();
         if (engine != null && engine.inFlight() != 0) {
+            if (controller.discards()) {
+                lane.aborts.takeBack(null, NvmeStatus.COMMAND_ABORT_REQUESTED);
+            }
             engine.drain();
         }
         deliver(window, true);
@@ -437,6 +442,7 @@ final class NvmeWork implements QueueWork {
                 controller.invalidDoorbellValue(lane);
             }
         }
+        queue.pass();
         if (queue.waiting() != 0
                 || (queue.id == 0 && !controller.heldCompletions().isEmpty())) {
             report(takeHead(queue.completions, shadowed));

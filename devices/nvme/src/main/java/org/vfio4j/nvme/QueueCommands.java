@@ -156,19 +156,24 @@ final class QueueCommands {
         if (queue.inFlight != 0) {
             queue.deleting = true;
             queue.deletingCid = command.cid();
-            controller.deletionHeld();
+            controller.deletionHeld(queue);
             return AdminHandler.HELD;
         }
         controller.remove(queue);
         return SUCCESSFUL_COMPLETION;
     }
 
-    /** Commands that the storage has go on: only those that are held can be aborted. */
+    /** Of the admin commands only those that are held can be aborted; those of I/O queues as {@link Aborts} says. */
     private int abort(AdminCommand command) {
         int cid = high(command.cdw10());
+        int sqid = low(command.cdw10());
+        SubmissionQueue queue = sqid == 0 ? null : queues.submission(sqid);
+        if (queue != null) {
+            return controller.abort(queue, cid, command.cid()) ? AdminHandler.HELD : ABORT_COMMAND_LIMIT_EXCEEDED;
+        }
         boolean aborted;
         synchronized (controller.handlerLock()) {
-            aborted = low(command.cdw10()) == 0 && controller.handler().abortHeld(cid);
+            aborted = sqid == 0 && controller.handler().abortHeld(cid);
         }
         if (aborted) {
             controller.complete(cid, 0, COMMAND_ABORT_REQUESTED);

@@ -7,21 +7,12 @@ import org.jspecify.annotations.Nullable;
 import org.vfio4j.block.BlockCompletion;
 import org.vfio4j.block.BlockQueue;
 import org.vfio4j.bus.DmaWindow;
-import org.vfio4j.sys.Mapping;
-import org.vfio4j.sys.RawMemory;
 
 /**
- * One I/O command carried out from beginning to end, by way of a bounce buffer: for memory that is not mapped, for SGLs of very many
- * pieces, and for Compare, Verify and Copy, which are too rare to be fast. Belongs to the queue thread; nothing else is in flight.
+ * One I/O command carried out from beginning to end, by way of a bounce buffer: for memory that is not mapped, and for SGLs of very many
+ * pieces. Belongs to the queue thread; nothing else is in flight.
  */
 final class SlowIo implements BlockCompletion, AutoCloseable {
-
-    /** A page for lists and an iovec; the driver's data; data of the storage to compare these with. */
-    private static final int IOVEC_AT = 4096;
-
-    private static final int DATA_AT = 8192;
-    private static final int OTHER_AT = DATA_AT + NvmeLimits.MAX_TRANSFER_BYTES;
-    private static final int BOUNCE_BYTES = OTHER_AT + NvmeLimits.MAX_TRANSFER_BYTES;
 
     private static final int TAG = 0;
 
@@ -29,13 +20,15 @@ final class SlowIo implements BlockCompletion, AutoCloseable {
     private final Controller controller;
     private final IoRules rules;
     private final Storage storage;
-    private @Nullable Mapping bounce;
-    private @Nullable DataPointer pointer;
+    private final LongIo longIo;
+    private final Bounce bounce = new Bounce();
     private int result;
     private int movedBytes;
 
-    SlowIo(Lane lane, Storage storage) {
+    /** @param longIo of no other command meanwhile */
+    SlowIo(Lane lane, Storage storage, LongIo longIo) {
         this.lane = lane;
+        this.longIo = longIo;
         controller = lane.controller();
         rules = controller.rules();
         this.storage = storage;
@@ -49,7 +42,11 @@ final class SlowIo implements BlockCompletion, AutoCloseable {
             return refusal;
         }
         if (command.opcode == FLUSH && command.nsid == NSID_BROADCAST) {
-            return flushAll();
+            int status = runLong(command, null, window);
+            if (status == SUCCESSFUL_COMPLETION) {
+                lane.tally.done(FLUSH, 0);
+            }
+            return status;
         }
         Namespace namespace = rules.namespace(command.nsid);
         if (namespace == null) {
@@ -64,9 +61,7 @@ final class SlowIo implements BlockCompletion, AutoCloseable {
             case FLUSH -> flush(namespace);
             case WRITE_ZEROES -> writeZeroes(command, namespace);
             case DATASET_MANAGEMENT -> manageDataset(command, namespace, window);
-            case COMPARE -> compare(command, namespace, window);
-            case VERIFY -> verify(command, namespace);
-            default -> copy(command, namespace, window);
+            default -> runLong(command, namespace, window);
         };
         if (status == SUCCESSFUL_COMPLETION) {
             boolean moves = command.opcode == READ || command.opcode == WRITE;
@@ -88,24 +83,19 @@ final class SlowIo implements BlockCompletion, AutoCloseable {
 
     @Override
     public void close() {
-        Mapping mapping = bounce;
-        bounce = null;
-        pointer = null;
-        if (mapping != null) {
-            mapping.close();
-        }
+        bounce.close();
     }
 
     private int read(IoCommand command, Namespace namespace, DmaWindow window) {
         int status = IoRules.transfer(namespace, command);
         int bytes = bytes(command, namespace);
         if (status == SUCCESSFUL_COMPLETION) {
-            status = find(command, bytes, window);
+            status = bounce.find(command, bytes, controller.pageBytes(), window, true);
         }
         if (status == SUCCESSFUL_COMPLETION) {
-            status = load(namespace, command.slba(), data(), bytes);
+            status = load(namespace, command.slba(), bytes);
         }
-        return status == SUCCESSFUL_COMPLETION ? toDriver(window) : status;
+        return status == SUCCESSFUL_COMPLETION ? bounce.toDriver(window) : status;
     }
 
     private int write(IoCommand command, Namespace namespace, DmaWindow window) {
@@ -118,24 +108,20 @@ final class SlowIo implements BlockCompletion, AutoCloseable {
             status = fromDriver(command, bytes, window);
         }
         if (status == SUCCESSFUL_COMPLETION) {
-            status = store(namespace, command.slba(), data(), bytes);
+            status = store(namespace, command.slba(), bytes);
         }
         return status == SUCCESSFUL_COMPLETION ? makeStable(command, namespace) : status;
     }
 
-    private int flushAll() {
-        int status = SUCCESSFUL_COMPLETION;
-        Namespaces all = controller.handler().namespaces();
-        for (int nsid = 1; nsid <= all.count() && status == SUCCESSFUL_COMPLETION; nsid++) {
-            Namespace namespace = all.active(nsid);
-            if (namespace != null) {
-                status = flush(namespace);
-            }
+    private int runLong(IoCommand command, @Nullable Namespace namespace, DmaWindow window) {
+        int refusal = longIo.begin(command, namespace, window, true);
+        if (refusal != SUCCESSFUL_COMPLETION) {
+            return refusal;
         }
-        if (status == SUCCESSFUL_COMPLETION) {
-            lane.tally.done(FLUSH, 0);
+        while (longIo.next(TAG)) {
+            longIo.complete(await());
         }
-        return status;
+        return longIo.status();
     }
 
     private int flush(Namespace namespace) {
@@ -165,13 +151,13 @@ final class SlowIo implements BlockCompletion, AutoCloseable {
             status = fromDriver(command, count * DSM_RANGE_SIZE, window);
         }
         for (int i = 0; i < count && status == SUCCESSFUL_COMPLETION; i++) {
-            status = IoRules.dsmRange(namespace, data() + (long) i * DSM_RANGE_SIZE);
+            status = IoRules.dsmRange(namespace, bounce.data() + (long) i * DSM_RANGE_SIZE);
         }
         if ((command.cdw11 & DSM_AD) == 0) {
             return status;
         }
         for (int i = 0; i < count && status == SUCCESSFUL_COMPLETION; i++) {
-            long range = data() + (long) i * DSM_RANGE_SIZE;
+            long range = bounce.data() + (long) i * DSM_RANGE_SIZE;
             long length = DsmRange.blocks(range) << namespace.lbaShift();
             blocks(namespace).discard(at(namespace, DsmRange.slba(range)), length, TAG);
             status = IoRules.storage(await(), 0, true);
@@ -179,138 +165,24 @@ final class SlowIo implements BlockCompletion, AutoCloseable {
         return status == SUCCESSFUL_COMPLETION && controller.isWriteThrough() ? flush(namespace) : status;
     }
 
-    private int compare(IoCommand command, Namespace namespace, DmaWindow window) {
-        int status = IoRules.transfer(namespace, command);
-        int bytes = bytes(command, namespace);
-        if (status == SUCCESSFUL_COMPLETION) {
-            status = fromDriver(command, bytes, window);
-        }
-        if (status == SUCCESSFUL_COMPLETION) {
-            status = load(namespace, command.slba(), other(), bytes);
-        }
-        if (status != SUCCESSFUL_COMPLETION) {
-            return status;
-        }
-        boolean same = RawMemory.segment(data(), bytes).mismatch(RawMemory.segment(other(), bytes)) < 0;
-        return same ? SUCCESSFUL_COMPLETION : COMPARE_FAILURE | DNR;
-    }
-
-    private int verify(IoCommand command, Namespace namespace) {
-        int status = IoRules.range(namespace, command.slba(), command.blocks());
-        int most = NvmeLimits.MAX_TRANSFER_BYTES >>> namespace.lbaShift();
-        for (int done = 0; done < command.blocks() && status == SUCCESSFUL_COMPLETION; done += most) {
-            int now = Math.min(most, command.blocks() - done);
-            status = load(namespace, command.slba() + done, other(), now << namespace.lbaShift());
-        }
-        return status;
-    }
-
-    /** 3.2.2, with source ranges of format 0h. */
-    private int copy(IoCommand command, Namespace namespace, DmaWindow window) {
-        int status = IoRules.writing(namespace);
-        int count = (command.cdw12 & COPY_NR_MASK) + 1;
-        if (status == SUCCESSFUL_COMPLETION && ((command.cdw12 >>> COPY_FORMAT_SHIFT) & COPY_FORMAT_MASK) != 0) {
-            status = INVALID_FIELD_IN_COMMAND | DNR;
-        }
-        if (status == SUCCESSFUL_COMPLETION && count > NvmeLimits.MAX_COPY_RANGES) {
-            status = COMMAND_SIZE_LIMIT_EXCEEDED | DNR;
-        }
-        if (status == SUCCESSFUL_COMPLETION) {
-            status = fromDriver(command, count * COPY_RANGE_SIZE, window);
-        }
-        if (status == SUCCESSFUL_COMPLETION) {
-            status = checkCopy(namespace, command.slba(), count);
-        }
-        long to = command.slba();
-        for (int i = 0; i < count && status == SUCCESSFUL_COMPLETION; i++) {
-            status = copyRange(namespace, copySlba(i), copyBlocks(i), to);
-            to += copyBlocks(i);
-        }
-        return status == SUCCESSFUL_COMPLETION ? makeStable(command, namespace) : status;
-    }
-
-    private int checkCopy(Namespace namespace, long destination, int count) {
-        int all = 0;
-        for (int i = 0; i < count; i++) {
-            if (copyBlocks(i) > NvmeLimits.MAX_COPY_RANGE_BLOCKS) {
-                return COMMAND_SIZE_LIMIT_EXCEEDED | DNR;
-            }
-            int status = IoRules.range(namespace, copySlba(i), copyBlocks(i));
-            if (status != SUCCESSFUL_COMPLETION) {
-                return status;
-            }
-            all += copyBlocks(i);
-        }
-        return all > NvmeLimits.MAX_COPY_BLOCKS
-                ? COMMAND_SIZE_LIMIT_EXCEEDED | DNR
-                : IoRules.range(namespace, destination, all);
-    }
-
-    private int copyRange(Namespace namespace, long from, int blocks, long to) {
-        int most = NvmeLimits.MAX_TRANSFER_BYTES >>> namespace.lbaShift();
-        int status = SUCCESSFUL_COMPLETION;
-        for (int done = 0; done < blocks && status == SUCCESSFUL_COMPLETION; done += most) {
-            int bytes = Math.min(most, blocks - done) << namespace.lbaShift();
-            status = load(namespace, from + done, other(), bytes);
-            if (status == SUCCESSFUL_COMPLETION) {
-                status = store(namespace, to + done, other(), bytes);
-            }
-        }
-        return status;
-    }
-
-    private long copySlba(int range) {
-        return RawMemory.getLong(data() + (long) range * COPY_RANGE_SIZE + COPY_RANGE_SLBA);
-    }
-
-    private int copyBlocks(int range) {
-        return (RawMemory.getShort(data() + (long) range * COPY_RANGE_SIZE + COPY_RANGE_NLB) & 0xffff) + 1;
-    }
-
     /** After writing: FUA and a cache that is off want it stable. */
     private int makeStable(IoCommand command, Namespace namespace) {
-        // Of Copy the bit has the same place.
         boolean wanted = (command.cdw12 & CDW12_FUA) != 0 || controller.isWriteThrough();
         return wanted ? flush(namespace) : SUCCESSFUL_COMPLETION;
     }
 
-    private int load(Namespace namespace, long slba, long to, int bytes) {
-        blocks(namespace).readv(at(namespace, slba), iovec(to, bytes), 1, TAG);
+    private int load(Namespace namespace, long slba, int bytes) {
+        blocks(namespace).readv(at(namespace, slba), bounce.iovec(bounce.data(), bytes), 1, TAG);
         return IoRules.storage(await(), bytes, false);
     }
 
-    private int store(Namespace namespace, long slba, long from, int bytes) {
-        blocks(namespace).writev(at(namespace, slba), iovec(from, bytes), 1, TAG);
+    private int store(Namespace namespace, long slba, int bytes) {
+        blocks(namespace).writev(at(namespace, slba), bounce.iovec(bounce.data(), bytes), 1, TAG);
         return IoRules.storage(await(), bytes, true);
     }
 
-    /** Finds the command's data and copies them from the driver. */
     private int fromDriver(IoCommand command, int bytes, DmaWindow window) {
-        int status = find(command, bytes, window);
-        DataPieces pieces = pointer().pieces();
-        long to = data();
-        for (int i = 0; i < pieces.count() && status == SUCCESSFUL_COMPLETION; i++) {
-            status = DataPointer.statusOf(window.read(pieces.iova(i), to, pieces.length(i)));
-            to += pieces.length(i);
-        }
-        return status;
-    }
-
-    /** Copies the data that were found to the driver. */
-    private int toDriver(DmaWindow window) {
-        DataPieces pieces = pointer().pieces();
-        int status = SUCCESSFUL_COMPLETION;
-        long from = data();
-        for (int i = 0; i < pieces.count() && status == SUCCESSFUL_COMPLETION; i++) {
-            status = DataPointer.statusOf(window.write(pieces.iova(i), from, pieces.length(i)));
-            from += pieces.length(i);
-        }
-        return status;
-    }
-
-    private int find(IoCommand command, int bytes, DmaWindow window) {
-        int pageBytes = controller.pageBytes();
-        return pointer().find(command.psdt, command.dptr0, command.dptr1, bytes, pageBytes, window, true);
+        return bounce.fromDriver(command, bytes, controller.pageBytes(), window, true);
     }
 
     private int await() {
@@ -328,38 +200,5 @@ final class SlowIo implements BlockCompletion, AutoCloseable {
 
     private static int bytes(IoCommand command, Namespace namespace) {
         return command.blocks() << namespace.lbaShift();
-    }
-
-    private long iovec(long address, int bytes) {
-        long at = bounce().address() + IOVEC_AT;
-        RawMemory.putLong(at, address);
-        RawMemory.putLong(at + Long.BYTES, bytes);
-        return at;
-    }
-
-    private long data() {
-        return bounce().address() + DATA_AT;
-    }
-
-    private long other() {
-        return bounce().address() + OTHER_AT;
-    }
-
-    private DataPointer pointer() {
-        DataPointer made = pointer;
-        if (made == null) {
-            made = new DataPointer(bounce().address());
-            pointer = made;
-        }
-        return made;
-    }
-
-    private Mapping bounce() {
-        Mapping mapping = bounce;
-        if (mapping == null) {
-            mapping = Mapping.anonymous(BOUNCE_BYTES);
-            bounce = mapping;
-        }
-        return mapping;
     }
 }

@@ -1,10 +1,13 @@
 package org.vfio4j.nvme;
 
+import static org.vfio4j.nvme.NvmeSpec.CID_SHIFT;
 import static org.vfio4j.nvme.NvmeSpec.SQE_SIZE;
 
+import java.util.BitSet;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.DmaWindow;
 import org.vfio4j.devicemodel.QueueStatistics;
+import org.vfio4j.sys.RawMemory;
 
 /** A submission queue (NVM Express Base 2.0, 3.3.1.1). Belongs to the queue thread. */
 final class SubmissionQueue {
@@ -38,6 +41,11 @@ final class SubmissionQueue {
     private long host;
     private boolean located;
 
+    /** Entries between head and tail whose commands were aborted, and how many. */
+    private final BitSet withdrawn = new BitSet();
+
+    private int withdrawnCount;
+
     SubmissionQueue(int id, long iova, int entries, CompletionQueue completions, QueueStatistics statistics) {
         this.id = id;
         this.iova = iova;
@@ -46,10 +54,49 @@ final class SubmissionQueue {
         this.statistics = statistics;
     }
 
-    /** Commands that the driver has put in and that are not taken. */
+    /** Commands that the driver has put in and that are neither taken nor aborted. */
     int waiting() {
-        int waiting = tail - head;
+        return Math.max(0, from(head) - withdrawnCount);
+    }
+
+    private int from(int index) {
+        int waiting = tail - index;
         return waiting < 0 ? waiting + entries : waiting;
+    }
+
+    /** The place of a command that waits, or -1. Only of a queue in memory that is mapped. */
+    int find(int cid) {
+        for (int index = head; index != tail; index = next(index)) {
+            if (!withdrawn.get(index) && RawMemory.getInt(host + (long) index * SQE_SIZE) >>> CID_SHIFT == cid) {
+                return index;
+            }
+        }
+        return -1;
+    }
+
+    /** A command that waits is aborted: it is not going to be taken. */
+    void withdraw(int index) {
+        withdrawn.set(index);
+        withdrawnCount++;
+        pass();
+    }
+
+    /** The places of commands that were aborted, for another controller's queue to {@link #withdraw}. */
+    int[] withdrawn() {
+        return withdrawn.stream().toArray();
+    }
+
+    /** Passes over what was aborted: a driver whose queue is full must hear that there is room. */
+    void pass() {
+        while (withdrawnCount != 0 && withdrawn.get(head)) {
+            withdrawn.clear(head);
+            withdrawnCount--;
+            head = next(head);
+        }
+    }
+
+    private int next(int index) {
+        return index + 1 == entries ? 0 : index + 1;
     }
 
     /** The driver says how far it has filled the queue. Returns false for an entry that there is not. */
@@ -92,9 +139,9 @@ final class SubmissionQueue {
         return iova + (long) head * SQE_SIZE;
     }
 
-    /** Takes the command at the head; it has a place for its completion. */
+    /** Takes the command at the head, which was not aborted; it has a place for its completion. */
     void take() {
-        head = head + 1 == entries ? 0 : head + 1;
+        head = next(head);
         inFlight++;
         completions.reserved++;
     }

@@ -82,6 +82,52 @@ class FunctionStateTest {
         }
     }
 
+    /** A command that was aborted before it was taken has had its answer, and the other controller gives none. */
+    @Test
+    void whatWasAbortedInItsQueueStaysSo() {
+        try (BlockBackend disk = new MemoryBackend(16 << 20);
+                GuestMemory memory = new GuestMemory(16 << 20);
+                Nvme source = controller(disk, 4);
+                Nvme target = controller(disk, 4)) {
+            Routes routes = new Routes(source, memory);
+            NvmeQueue admin = routes.driver.enable(32);
+            NvmeQueue io = routes.driver.create(admin, 1, 8, false);
+            io.ringBy(routes::ring);
+            long page = (memory.mapped(8192) + 4095) & -4096L;
+            // A byte in a second: the first is taken, and no other.
+            source.setLimits(0, 1);
+            int[] cids = new int[7];
+            for (int i = 0; i < cids.length; i++) {
+                cids[i] = io.submit(NvmeCommand.io(READ, 1, i, 1).prp(page));
+            }
+            assertThat(io.await().cid()).isEqualTo(cids[0]);
+            for (int i : new int[] {2, 5}) {
+                assertThat(admin.run(new NvmeCommand(ABORT).cdw(10, 1 | (cids[i] << 16)))
+                                .dw0())
+                        .isZero();
+                assertThat(io.await().code()).isEqualTo(0x007);
+            }
+            state(source).suspend();
+            byte[] saved = state(source).save();
+            source.function().detachDma();
+
+            target.function().attachDma(memory.space());
+            state(target).suspend();
+            state(target).load(saved);
+            assertSame(state(target).save(), saved, 4);
+            routes.use(target);
+            routes.driver.setMaster(true);
+            state(target).resume();
+            for (int i : new int[] {1, 3, 4, 6}) {
+                NvmeCompletion done = io.await();
+                assertThat(done.cid()).isEqualTo(cids[i]);
+                assertThat(done.code()).isZero();
+            }
+            assertThat(io.run(NvmeCommand.io(READ, 1, 0, 1).prp(page)).code()).isZero();
+            target.function().detachDma();
+        }
+    }
+
     @Test
     void suspendedNothingHappensAndResumedItGoesOn() throws InterruptedException {
         try (NvmeFixture fixture = new NvmeFixture().start()) {

@@ -39,6 +39,23 @@ class InterruptTest {
         assertThat(fixture.messages).isEmpty();
     }
 
+    @Test
+    void aCommandThatComesAloneAssertsThePinOnce() {
+        fixture.start();
+        await("no INTx", () -> !fixture.intx);
+        long page = fixture.pages(1);
+        int before = fixture.intxRises.get();
+        for (int i = 0; i < 200; i++) {
+            fixture.io.submit(NvmeCommand.io(READ, 1, i, 1).prp(page));
+            await("INTx", () -> fixture.intx);
+            assertThat(fixture.io.peek()).isPresent();
+            fixture.io.consumed();
+            assertThat(fixture.intx).isFalse();
+        }
+        fixture.onQueueThread(() -> {});
+        assertThat(fixture.intxRises.get() - before).isEqualTo(200);
+    }
+
     /** What a deleted submission queue has completed is consumed all the same. */
     @Test
     void thePinFollowsACompletionQueueWithoutSubmissionQueues() {

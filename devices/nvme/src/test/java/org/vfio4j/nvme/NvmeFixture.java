@@ -8,6 +8,7 @@ import static org.vfio4j.uapi.PciRegs.PCI_MSIX_FLAGS_ENABLE;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.UnaryOperator;
 import org.vfio4j.block.BlockBackend;
 import org.vfio4j.block.MemoryBackend;
@@ -36,6 +37,10 @@ final class NvmeFixture implements AutoCloseable {
     final NvmeDriver driver;
     final List<Integer> messages = new CopyOnWriteArrayList<>();
     volatile boolean intx;
+
+    /** How often the pin went up. */
+    final AtomicInteger intxRises = new AtomicInteger();
+
     NvmeQueue admin;
     NvmeQueue io;
 
@@ -57,6 +62,9 @@ final class NvmeFixture implements AutoCloseable {
 
             @Override
             public void intx(boolean asserted) {
+                if (asserted && !intx) {
+                    intxRises.incrementAndGet();
+                }
                 intx = asserted;
             }
         });

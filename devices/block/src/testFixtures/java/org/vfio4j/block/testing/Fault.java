@@ -19,8 +19,11 @@ public sealed interface Fault {
     /** Completes with an error, and nothing is done. A flush has the whole storage as its range. */
     record Fails(long offset, long length, int errno) implements Fault {}
 
-    /** Neither starts nor completes until {@link FaultyBackend#release}. */
+    /** Neither starts nor completes until {@link FaultyBackend#release}, unless it is taken back. */
     record Stalls(long offset, long length) implements Fault {}
+
+    /** As {@link Stalls}, and cannot be taken back: it reads or writes memory when it is released, and not before. */
+    record Sticks(long offset, long length) implements Fault {}
 
     /** A transfer moves everything, and says that it moved half. */
     record FallsShort(long offset, long length) implements Fault {}

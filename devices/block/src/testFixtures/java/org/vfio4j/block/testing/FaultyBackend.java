@@ -38,7 +38,7 @@ public final class FaultyBackend implements BlockBackend {
     /** Lets what stalled go on, and stalls nothing any more. */
     @Override
     public void release() {
-        faults.removeIf(Fault.Stalls.class::isInstance);
+        faults.removeIf(fault -> fault instanceof Fault.Stalls || fault instanceof Fault.Sticks);
         queues.forEach(FaultyQueue::release);
     }
 

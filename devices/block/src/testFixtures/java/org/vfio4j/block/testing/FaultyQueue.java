@@ -1,5 +1,7 @@
 package org.vfio4j.block.testing;
 
+import static org.vfio4j.sys.Errno.ECANCELED;
+
 import java.util.ArrayDeque;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -25,6 +27,7 @@ final class FaultyQueue implements BlockQueue {
     private final BlockQueue inner;
     private final ArrayDeque<Completion> ready = new ArrayDeque<>();
     private final Map<Integer, Runnable> stalled = new HashMap<>();
+    private final Set<Integer> stuck = new HashSet<>();
     private final Set<Integer> falling = new HashSet<>();
 
     private volatile int stalledCount;
@@ -63,6 +66,16 @@ final class FaultyQueue implements BlockQueue {
     }
 
     @Override
+    public boolean cancel(int tag) {
+        if (stuck.contains(tag) || stalled.remove(tag) == null) {
+            return false;
+        }
+        stalledCount = stalled.size();
+        ready.add(new Completion(tag, -ECANCELED));
+        return true;
+    }
+
+    @Override
     public void submit() {
         inner.submit();
     }
@@ -73,6 +86,7 @@ final class FaultyQueue implements BlockQueue {
             released = false;
             stalled.values().forEach(Runnable::run);
             stalled.clear();
+            stuck.clear();
             stalledCount = 0;
             inner.submit();
         }
@@ -155,11 +169,17 @@ final class FaultyQueue implements BlockQueue {
                 falling.add(tag);
                 request.run();
             }
-            case Fault.Stalls ignored -> {
-                stalled.put(tag, request);
-                stalledCount = stalled.size();
+            case Fault.Stalls ignored -> stall(tag, request);
+            case Fault.Sticks ignored -> {
+                stuck.add(tag);
+                stall(tag, request);
             }
         }
+    }
+
+    private void stall(int tag, Runnable request) {
+        stalled.put(tag, request);
+        stalledCount = stalled.size();
     }
 
     private static long total(long iov, int count) {
