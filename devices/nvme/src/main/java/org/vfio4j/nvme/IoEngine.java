@@ -11,6 +11,7 @@ import org.vfio4j.block.BlockCompletion;
 import org.vfio4j.block.BlockQueue;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.DmaWindow;
+import org.vfio4j.devicemodel.CommandRun;
 import org.vfio4j.devicemodel.DeviceLimits;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.Mapping;
@@ -50,10 +51,13 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
 
     private int completed;
 
-    // When the commands that are being taken were seen, and when the completions that are being delivered: 0 for not
-    // asked yet.
+    private final CommandRun run = new CommandRun(IoCommandSet.NVM);
+
+    // When the commands that are being taken were seen.
     private long seenNs;
-    private long doneNs;
+
+    // When the queues were last looked at, or answered: 0 once a command has been started since, or the thread has slept.
+    private long lookedNs;
     private boolean draining;
 
     /** What the command at hand costs of a limit on bytes. */
@@ -95,9 +99,8 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
         }
         boolean limited = limits.isSet();
         int taken = 0;
-        seenNs = System.nanoTime();
-        // One that ends while it is taken asks for itself.
-        doneNs = 0;
+        seenNs = lookedNs == 0 ? System.nanoTime() : lookedNs;
+        lookedNs = 0;
         while (taken < limit && (!limited || limits.waitNs() == 0)) {
             command.load(queue.headAddress());
             queue.take();
@@ -140,13 +143,21 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
     /** Completes what the storage has done. Returns how many commands that were. */
     int complete() {
         completed = 0;
-        doneNs = 0;
         storage.poll(this);
+        long now = run.end();
+        if (now != 0) {
+            lookedNs = now;
+        }
         return completed;
     }
 
     int inFlight() {
         return storage.inFlight();
+    }
+
+    /** All queues were looked at in vain, and are again at once; or, with 0, who knows when. */
+    void looked(long nowNs) {
+        lookedNs = nowNs;
     }
 
     void drain() {
@@ -435,10 +446,6 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
 
     private void finish(int slot, int status) {
         completed++;
-        // One question for all that a look at the storage finds. A wait for everything looks more than once.
-        if (doneNs == 0 || draining) {
-            doneNs = System.nanoTime();
-        }
         markDirty(slot);
         SubmissionQueue queue = Objects.requireNonNull(slots.queue[slot]);
         if (status == SUCCESSFUL_COMPLETION) {
@@ -446,10 +453,19 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
         } else {
             report(queue.id, slots.cid[slot], status, slots.nsid[slot], slots.slba[slot]);
         }
-        long latencyNs = doneNs - slots.startNs[slot];
-        IoTally.answered(queue.statistics, slots.opcode[slot], slots.slba[slot], status, slots.bytes[slot], latencyNs);
         queue.inFlight--;
         queue.completions.post(0, queue.id, queue.head, slots.cid[slot], status);
+        run.add(
+                queue.statistics,
+                slots.opcode[slot],
+                status,
+                slots.startNs[slot],
+                slots.slba[slot],
+                slots.bytes[slot]);
+        if (draining) {
+            // A wait for everything looks more than once.
+            run.end();
+        }
         slots.give(slot, queue);
     }
 

@@ -104,6 +104,15 @@ final class NvmeWork implements QueueWork {
     @Override
     public void entered(DmaWindow window) {
         forgetAll();
+        looked(0);
+    }
+
+    @Override
+    public void looked(long nowNs) {
+        IoEngine engine = lane.engine();
+        if (engine != null) {
+            engine.looked(nowNs);
+        }
     }
 
     @Override
@@ -168,6 +177,7 @@ final class NvmeWork implements QueueWork {
         IoEngine engine = lane.engine();
         if (engine != null) {
             engine.disarm();
+            engine.looked(0);
         }
     }
 
@@ -528,7 +538,9 @@ final class NvmeWork implements QueueWork {
             queue.markDirty(window);
         }
         if (lane.interrupts.isPin()) {
-            drivePin(queues, window);
+            if (lane.interrupts.pinMatters(queues)) {
+                drivePin(queues, window);
+            }
         } else {
             lane.interrupts.deliver(queues, now, lane.tally);
         }
