@@ -1,10 +1,11 @@
 /*
- * Random 4 KiB reads of a file through io_uring's system calls alone, with a fixed number in flight, as a yardstick for the file
- * backend: readv as it uses, buffered, no registered buffers.
+ * Random 4 KiB requests to a file through io_uring's system calls alone, with a fixed number in flight, as a yardstick for disks on
+ * files: the operations and ring flags that the file backend uses, a registered file, no registered buffers.
  *
- * usage: uring FILE DEPTH SECONDS
- * Prints requests per second.
+ * usage: uring FILE DEPTH SECONDS [write] [direct] [iopoll]
+ * Reads through the page cache, unless it is told otherwise. Prints requests per second.
  */
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/io_uring.h>
 #include <stdatomic.h>
@@ -15,19 +16,17 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { BYTES = 4096 };
 
-static int ring, file;
+static int ring, file, writes, direct, iopoll;
 static uint64_t blocks, random_state = 0x9e3779b97f4a7c15ULL;
 static _Atomic uint32_t *sq_tail, *cq_head, *cq_tail;
 static uint32_t *sq_array, sq_mask, cq_mask, to_submit;
 static struct io_uring_sqe *sqes;
 static struct io_uring_cqe *cqes;
-static struct iovec *iovs;
 static char *buffers;
 
 static uint64_t now_ns(void)
@@ -45,11 +44,15 @@ static void die(const char *what)
 
 static void set_up(int depth)
 {
-    struct io_uring_params p = {.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN};
+    struct io_uring_params p = {
+        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | (iopoll ? IORING_SETUP_IOPOLL : 0),
+    };
 
     ring = syscall(__NR_io_uring_setup, depth, &p);
     if (ring < 0)
         die("io_uring_setup");
+    if (syscall(__NR_io_uring_register, ring, IORING_REGISTER_FILES, &file, 1) != 0)
+        die("io_uring_register");
     char *sq = mmap(NULL, p.sq_off.array + p.sq_entries * 4, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, ring,
                     IORING_OFF_SQ_RING);
     char *cq = mmap(NULL, p.cq_off.cqes + p.cq_entries * sizeof *cqes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
@@ -76,12 +79,11 @@ static void start(int tag)
     random_state ^= random_state >> 7;
     random_state ^= random_state << 17;
     memset(sqe, 0, sizeof *sqe);
-    iovs[tag] = (struct iovec){buffers + (size_t)tag * BYTES, BYTES};
-    sqe->opcode = IORING_OP_READV;
-    sqe->fd = file;
+    sqe->opcode = writes ? IORING_OP_WRITE : IORING_OP_READ;
+    sqe->flags = IOSQE_FIXED_FILE; /* the first of the ring's table */
     sqe->off = (uint64_t)((unsigned __int128)random_state * blocks >> 64) * BYTES;
-    sqe->addr = (uint64_t)&iovs[tag];
-    sqe->len = 1;
+    sqe->addr = (uint64_t)(buffers + (size_t)tag * BYTES);
+    sqe->len = BYTES;
     sqe->user_data = tag;
     sq_array[index] = index;
     atomic_store_explicit(sq_tail, tail + 1, memory_order_release);
@@ -104,8 +106,10 @@ static double run(int depth, uint64_t ns)
         uint32_t tail = atomic_load_explicit(cq_tail, memory_order_acquire);
         for (; head != tail; head++) {
             struct io_uring_cqe cqe = cqes[head & cq_mask];
-            if (cqe.res != BYTES)
-                die("read");
+            if (cqe.res != BYTES) {
+                fprintf(stderr, "request: %s\n", cqe.res < 0 ? strerror(-cqe.res) : "short");
+                exit(1);
+            }
             done++;
             if (ending)
                 in_flight--;
@@ -118,19 +122,33 @@ static double run(int depth, uint64_t ns)
     return done * 1e9 / (now_ns() - begin);
 }
 
+static int has(int argc, char **argv, const char *word)
+{
+    for (int i = 4; i < argc; i++)
+        if (strcmp(argv[i], word) == 0)
+            return 1;
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     struct stat st;
 
-    if (argc != 4 || (file = open(argv[1], O_RDONLY)) < 0 || fstat(file, &st) != 0) {
-        fprintf(stderr, "usage: uring FILE DEPTH SECONDS\n");
+    writes = has(argc, argv, "write");
+    direct = has(argc, argv, "direct");
+    iopoll = has(argc, argv, "iopoll");
+    if (argc < 4 || argc != 4 + writes + direct + iopoll) {
+        fprintf(stderr, "usage: uring FILE DEPTH SECONDS [write] [direct] [iopoll]\n");
         return 2;
     }
+    file = open(argv[1], (writes ? O_RDWR : O_RDONLY) | (direct ? O_DIRECT : 0));
+    if (file < 0 || fstat(file, &st) != 0)
+        die(argv[1]);
     int depth = atoi(argv[2]);
     uint64_t ns = atoll(argv[3]) * 1000000000ULL;
     blocks = st.st_size / BYTES;
-    iovs = calloc(depth, sizeof *iovs);
     buffers = aligned_alloc(BYTES, (size_t)depth * BYTES);
+    memset(buffers, 1, (size_t)depth * BYTES);
     set_up(depth);
     run(depth, ns / 2);
     printf("%.0f\n", run(depth, ns));

@@ -106,6 +106,9 @@ final class NvmeKind implements DeviceKind {
         if (plan.caching == FileCaching.DIRECT && !files) {
             throw CliException.usage("direct without a file", "file=disk.img,direct");
         }
+        if (plan.io == FileIoMode.IOPOLL && plan.caching != FileCaching.DIRECT) {
+            throw CliException.usage("io=iopoll without direct", "file=disk.img,direct,io=iopoll");
+        }
         if (plan.incoming && !files) {
             throw CliException.usage("incoming without a file", "file=disk.img,incoming");
         }
@@ -270,6 +273,7 @@ final class NvmeKind implements DeviceKind {
                             ? "without direct; or: truncate -s %512 " + path + ", which appends zeroes"
                             : "truncate -s %512 " + path + ", which appends zeroes";
                 case Errno.ENOSYS -> "io=sync";
+                case Errno.EOPNOTSUPP -> "io=uring";
                 default -> "ls -l " + path;
             };
         }
@@ -290,7 +294,7 @@ final class NvmeKind implements DeviceKind {
                 case "queues" -> queues = setting.number(1, Nvme.MAX_QUEUE_PAIRS);
                 case "poll" -> polling = setting.polling();
                 case "doorbells" -> mapped = Optional.of(isMapped(setting));
-                case "io" -> io = ioMode(setting);
+                case "io" -> io = setting.ioMode();
                 case "threads" -> threads = setting.number(1, Nvme.MAX_QUEUE_PAIRS);
                 case "cpus" -> cpus = setting.cpus();
                 case "direct" -> caching = setting.isOn() ? FileCaching.DIRECT : FileCaching.PAGE_CACHE;
@@ -324,15 +328,6 @@ final class NvmeKind implements DeviceKind {
                 case "mapped" -> true;
                 case "trapped" -> false;
                 default -> throw CliException.usage(setting + ": expected trapped or mapped", "doorbells=mapped");
-            };
-        }
-
-        private static FileIoMode ioMode(Setting setting) {
-            return switch (setting.value()) {
-                case "auto" -> FileIoMode.AUTO;
-                case "uring" -> FileIoMode.URING;
-                case "sync" -> FileIoMode.SYNC;
-                default -> throw CliException.usage(setting + ": expected auto, uring or sync", "io=auto");
             };
         }
     }

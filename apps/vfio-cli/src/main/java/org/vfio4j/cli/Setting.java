@@ -7,6 +7,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.vfio4j.block.FileIoMode;
 import org.vfio4j.devicemodel.QueuePolling;
 import org.vfio4j.sys.Cpus;
 import org.vfio4j.sys.ErrnoException;
@@ -107,6 +108,17 @@ record Setting(String key, String value) {
                 }
                 yield QueuePolling.spinning(Duration.of(Integer.parseInt(value), ChronoUnit.MICROS));
             }
+        };
+    }
+
+    /** How a file's requests reach the kernel. */
+    FileIoMode ioMode() {
+        return switch (value) {
+            case "auto" -> FileIoMode.AUTO;
+            case "uring" -> FileIoMode.URING;
+            case "iopoll" -> FileIoMode.IOPOLL;
+            case "sync" -> FileIoMode.SYNC;
+            default -> throw CliException.usage(this + ": expected auto, uring, iopoll or sync", key + "=auto");
         };
     }
 

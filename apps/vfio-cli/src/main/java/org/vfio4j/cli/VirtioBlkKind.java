@@ -98,6 +98,9 @@ final class VirtioBlkKind implements DeviceKind {
         if (disk.caching == FileCaching.DIRECT && disk.file.isEmpty()) {
             throw CliException.usage("direct without a file", "file=disk.img,direct");
         }
+        if (disk.io == FileIoMode.IOPOLL && disk.caching != FileCaching.DIRECT) {
+            throw CliException.usage("io=iopoll without direct", "file=disk.img,direct,io=iopoll");
+        }
         if (disk.incoming && disk.file.isEmpty()) {
             throw CliException.usage("incoming without a file", "file=disk.img,incoming");
         }
@@ -215,6 +218,7 @@ final class VirtioBlkKind implements DeviceKind {
                 case Errno.EINVAL -> file.isPresent() ? einvalHint(path) : storage.orElse("") + "=512M";
                 case Errno.ENOMEM -> "a smaller size, or file=PATH";
                 case Errno.ENOSYS -> "io=sync";
+                case Errno.EOPNOTSUPP -> "io=uring";
                 default -> "ls -l " + path;
             };
         }
@@ -244,7 +248,7 @@ final class VirtioBlkKind implements DeviceKind {
                 case "queues" -> queues = setting.number(1, VirtioBlk.MAX_QUEUES);
                 case "queue-size" -> queueSize = powerOfTwo(setting);
                 case "poll" -> polling = setting.polling();
-                case "io" -> io = ioMode(setting);
+                case "io" -> io = setting.ioMode();
                 case "slow" -> slowNs = setting.isOff() ? Long.MAX_VALUE : setting.durationNs();
                 case "direct" -> caching = setting.isOn() ? FileCaching.DIRECT : FileCaching.PAGE_CACHE;
                 case "incoming" -> incoming = setting.isOn();
@@ -278,15 +282,6 @@ final class VirtioBlkKind implements DeviceKind {
                 throw CliException.usage(setting + ": expected a power of two", setting.key() + "=256");
             }
             return number;
-        }
-
-        private static FileIoMode ioMode(Setting setting) {
-            return switch (setting.value()) {
-                case "auto" -> FileIoMode.AUTO;
-                case "uring" -> FileIoMode.URING;
-                case "sync" -> FileIoMode.SYNC;
-                default -> throw CliException.usage(setting + ": expected auto, uring or sync", "io=auto");
-            };
         }
     }
 }

@@ -81,6 +81,8 @@ class NvmeKindTest {
         refuses("serial=123456789012345678901", "memory=1M", "serial=123456789012345678901");
         refuses("threads=3", "memory=1M", "queues=2", "threads=3");
         refuses("direct without a file", "memory=1M", "direct");
+        refuses("io=iopoll without direct", "file=disk.img", "io=iopoll");
+        refuses("auto, uring, iopoll or sync", "memory=1M", "io=fast");
         refuses("cpus=", "memory=1M", "cpus=x");
         refuses("iops=-1", "memory=1M", "iops=-1");
         refuses("'queue-size'", "memory=1M", "queue-size=4");

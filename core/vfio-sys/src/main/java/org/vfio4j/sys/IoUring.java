@@ -42,6 +42,7 @@ public final class IoUring implements AutoCloseable {
 
     private final Fd ring;
     private final boolean deferred;
+    private final boolean polled;
     private final Mapping rings;
     private final Mapping entries;
 
@@ -64,9 +65,10 @@ public final class IoUring implements AutoCloseable {
     // What every entry has in its flags, shifted to their place in its first eight bytes.
     private long entryFlags;
 
-    private IoUring(Fd ring, MemorySegment params, boolean deferred) {
+    private IoUring(Fd ring, MemorySegment params, int flags) {
         this.ring = ring;
-        this.deferred = deferred;
+        deferred = (flags & IORING_SETUP_DEFER_TASKRUN) != 0;
+        polled = (flags & IORING_SETUP_IOPOLL) != 0;
         int sqEntries = params.get(JAVA_INT, PARAMS_SQ_ENTRIES);
         int arrayOffset = params.get(JAVA_INT, PARAMS_SQ_OFF + SQ_OFF_ARRAY);
         int cqesOffset = params.get(JAVA_INT, PARAMS_CQ_OFF + CQ_OFF_CQES);
@@ -107,15 +109,16 @@ public final class IoUring implements AutoCloseable {
      * @throws ErrnoException ENOSYS or EPERM where the kernel or its administrator does not offer io_uring, ENOMEM
      */
     public static IoUring create(int entries) {
-        try {
-            return create(entries, DEFERRED);
-        } catch (ErrnoException e) {
-            // Kernels before 6.1 know fewer flags.
-            if (e.errno() != EINVAL) {
-                throw e;
-            }
-            return create(entries, IORING_SETUP_CLAMP);
-        }
+        return createFor(entries, 0);
+    }
+
+    /**
+     * As {@link #create}, for reads and writes of files with O_DIRECT alone, whose completions are found by polling the device
+     * (IORING_SETUP_IOPOLL): {@link #reap} and {@link #await} do, and no eventfd is signalled. Other operations complete with -EINVAL;
+     * where the file system or the device does not poll, reads and writes with -EOPNOTSUPP, or before Linux 6.11 as if it did.
+     */
+    public static IoUring createPolled(int entries) {
+        return createFor(entries, IORING_SETUP_IOPOLL);
     }
 
     /** Prepares readv: false when the submission queue is full. */
@@ -172,7 +175,8 @@ public final class IoUring implements AutoCloseable {
      * @return how many
      */
     public int reap(CompletionHandler handler) {
-        if ((RawMemory.getIntAcquire(sqFlags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0) {
+        boolean pending = (RawMemory.getIntAcquire(sqFlags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+        if (pending || (polled && submitted != reaped && reaped == RawMemory.getIntAcquire(cqTail))) {
             enter(0, 0, IORING_ENTER_GETEVENTS);
         }
         int count = 0;
@@ -216,6 +220,11 @@ public final class IoUring implements AutoCloseable {
         }
         int result = enter(0, 1, IORING_ENTER_GETEVENTS);
         return Math.min(result, 0);
+    }
+
+    /** How many operations are prepared or submitted, and not reaped. */
+    public int inFlight() {
+        return prepared - reaped;
     }
 
     /** How many operations can be prepared before {@link #submit}. */
@@ -298,6 +307,18 @@ public final class IoUring implements AutoCloseable {
         }
     }
 
+    private static IoUring createFor(int entries, int purpose) {
+        try {
+            return create(entries, DEFERRED | purpose);
+        } catch (ErrnoException e) {
+            // Kernels before 6.1 know fewer flags.
+            if (e.errno() != EINVAL) {
+                throw e;
+            }
+            return create(entries, IORING_SETUP_CLAMP | purpose);
+        }
+    }
+
     private static IoUring create(int entries, int flags) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment params = arena.allocate(PARAMS_SIZEOF, Long.BYTES);
@@ -310,7 +331,7 @@ public final class IoUring implements AutoCloseable {
                 if ((params.get(JAVA_INT, PARAMS_FEATURES) & needed) != needed) {
                     throw new ErrnoException(ENOSYS, what + ": needs Linux 5.5");
                 }
-                return new IoUring(ring, params, (flags & IORING_SETUP_DEFER_TASKRUN) != 0);
+                return new IoUring(ring, params, flags);
             } catch (ErrnoException e) {
                 ring.close();
                 throw e;

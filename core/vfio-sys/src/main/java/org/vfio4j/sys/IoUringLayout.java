@@ -7,6 +7,7 @@ final class IoUringLayout {
     static final int SYS_IO_URING_ENTER = 426;
     static final int SYS_IO_URING_REGISTER = 427;
 
+    static final int IORING_SETUP_IOPOLL = 1;
     static final int IORING_SETUP_CLAMP = 1 << 4;
     static final int IORING_SETUP_SUBMIT_ALL = 1 << 7;
     static final int IORING_SETUP_TASKRUN_FLAG = 1 << 9;

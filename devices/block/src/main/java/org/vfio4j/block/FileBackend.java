@@ -38,6 +38,11 @@ public final class FileBackend implements BlockBackend {
                 probeUring();
                 yield true;
             }
+            case IOPOLL -> {
+                probeUring();
+                FilePolling.check(target, stat);
+                yield true;
+            }
             case SYNC -> false;
         };
     }
@@ -53,7 +58,8 @@ public final class FileBackend implements BlockBackend {
      * @throws ErrnoException ENOENT, EACCES, EROFS as open(2); EISDIR; EINVAL when it is neither a regular file nor a block
      *     device, when its size is 0 or no multiple of {@link #SECTOR_BYTES}, or when its file system has no {@link
      *     FileCaching#DIRECT}; EBUSY when another server has it; ENOSYS or EPERM when {@link FileIoMode#URING} is wanted and
-     *     not offered
+     *     not offered; EINVAL when {@link FileIoMode#IOPOLL} is wanted without {@link FileCaching#DIRECT}, EOPNOTSUPP when the file
+     *     system or the device does not poll
      */
     public static FileBackend open(Path path, boolean readOnly, FileIoMode mode, FileCaching caching) {
         FileBackend backend = openUnclaimed(path, readOnly, mode, caching);
@@ -119,7 +125,9 @@ public final class FileBackend implements BlockBackend {
 
     @Override
     public String describe() {
-        return "file " + target.path + (uring ? " (io_uring" : " (preadv") + (target.isDirect() ? ", direct)" : ")");
+        String polled = mode == FileIoMode.IOPOLL ? ", polled" : "";
+        return "file " + target.path + (uring ? " (io_uring" : " (preadv") + polled
+                + (target.isDirect() ? ", direct)" : ")");
     }
 
     /** {@inheritDoc} Claims the file, if nobody has yet: to use it is to claim it. */
@@ -128,9 +136,9 @@ public final class FileBackend implements BlockBackend {
         claim();
         if (uring) {
             try {
-                return new UringQueue(target, rings.apply(depth), depth);
+                return openUring(depth);
             } catch (ErrnoException e) {
-                if (mode == FileIoMode.URING) {
+                if (mode != FileIoMode.AUTO) {
                     throw e;
                 }
                 // What the kernel gives has limits, of which another process may have taken its part since the first
@@ -141,6 +149,20 @@ public final class FileBackend implements BlockBackend {
             }
         }
         return new SyncQueue(target, depth);
+    }
+
+    private UringQueue openUring(int depth) {
+        IoUring ring = rings.apply(depth);
+        IoUring polled = null;
+        if (mode == FileIoMode.IOPOLL) {
+            try {
+                polled = IoUring.createPolled(depth);
+            } catch (ErrnoException e) {
+                ring.close();
+                throw e;
+            }
+        }
+        return new UringQueue(target, ring, polled, depth);
     }
 
     @Override

@@ -57,6 +57,11 @@ final class FileTarget implements AutoCloseable {
         return fd == null ? file : fd;
     }
 
+    /** What is aligned to this, memory and place, goes past the page cache. */
+    int directAlign() {
+        return Math.max(memoryAlign, offsetAlign);
+    }
+
     /** Whether a transfer may go past the page cache: whether every piece of it begins and ends where the file wants that. */
     boolean takesDirectly(long offset, long iov, int iovCount) {
         if (direct == null || (offset & offsetAlign - 1L) != 0) {

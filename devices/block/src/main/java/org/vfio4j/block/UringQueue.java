@@ -10,6 +10,7 @@ import static org.vfio4j.sys.Errno.EROFS;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.sys.EventFd;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.IoUring;
 import org.vfio4j.sys.Mapping;
@@ -17,6 +18,9 @@ import org.vfio4j.sys.Mapping;
 /**
  * A file's queue on io_uring. A request's tag is its user data and its place in the arrays that remember it, so that a short
  * transfer can go on. The ring has a place for every tag: preparing never fails.
+ *
+ * <p>Direct reads and writes may have a ring of their own, whose completions are found by polling the device. Everything else (the page
+ * cache, flush, discard, zeroes) is none of that ring's operations and goes through the ordinary one.
  */
 final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
 
@@ -42,6 +46,7 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
     private final FileTarget target;
     private final boolean readOnly;
     private final IoUring ring;
+    private final @Nullable IoUring polled;
     private final Completions refused;
 
     private final byte[] operation;
@@ -53,20 +58,32 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
     private final int[] iovCount;
     private final byte[] place;
 
+    // Where direct transfers go: the polled ring, if there is one and as long as the device takes that.
+    private IoUring directRing;
+
+    private @Nullable Fd eventFd;
     private @Nullable Mapping zeroes;
     private int inFlight;
     private int finished;
     private BlockCompletion handler = DROP;
 
-    /** @param ring of the calling thread, of {@code depth} entries; closed with this */
-    UringQueue(FileTarget target, IoUring ring, int depth) {
+    /**
+     * @param ring of the calling thread, of {@code depth} entries; closed with this
+     * @param polled the same, for direct transfers
+     */
+    UringQueue(FileTarget target, IoUring ring, @Nullable IoUring polled, int depth) {
         this.target = target;
         readOnly = target.readOnly;
         this.ring = ring;
+        this.polled = polled;
+        directRing = polled == null ? ring : polled;
         try {
             ring.registerFiles(target.file, target.directOrFile());
+            if (polled != null) {
+                polled.registerFiles(target.file, target.directOrFile());
+            }
         } catch (ErrnoException e) {
-            ring.close();
+            closeRings();
             throw e;
         }
         refused = new Completions(depth);
@@ -122,6 +139,13 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
 
     @Override
     public void submit() {
+        submit(ring);
+        if (polled != null) {
+            submit(polled);
+        }
+    }
+
+    private static void submit(IoUring ring) {
         int result;
         do {
             result = ring.submit();
@@ -140,6 +164,9 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
         if (inFlight > 0) {
             submit();
             ring.reap(this);
+            if (polled != null) {
+                polled.reap(this);
+            }
             // What a completion started anew or an earlier submit had to leave; no event would tell of what was
             // refused.
             submit();
@@ -155,13 +182,18 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
 
     @Override
     public void wakeBy(Fd eventFd) {
+        this.eventFd = eventFd;
         ring.registerEventFd(eventFd);
         ring.enableEventFd(false);
     }
 
+    /** {@inheritDoc} A device that is polled tells nobody of its completions: while it has requests, who wants to sleep goes on looking. */
     @Override
     public void arm() {
         ring.enableEventFd(true);
+        if (polled != null && polled.inFlight() != 0) {
+            EventFd.signal(Objects.requireNonNull(eventFd).value());
+        }
     }
 
     @Override
@@ -173,10 +205,11 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
     public void close() {
         while (inFlight > 0) {
             submit();
-            ring.await();
+            IoUring waits = polled != null && polled.inFlight() != 0 ? polled : ring;
+            waits.await();
             poll(DROP);
         }
-        ring.close();
+        closeRings();
         Mapping mapping = zeroes;
         if (mapping != null) {
             mapping.close();
@@ -193,6 +226,13 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
             case ZERO, UNMAP_ZERO -> zeroed(tag, result);
             case WRITE_ZERO -> zeroesWritten(tag, result);
             default -> finish(tag, result);
+        }
+    }
+
+    private void closeRings() {
+        ring.close();
+        if (polled != null) {
+            polled.close();
         }
     }
 
@@ -230,6 +270,11 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
             prepare(tag);
             return;
         }
+        if (result == -EOPNOTSUPP && place[tag] == DIRECT && !directRing.equals(ring)) {
+            stopPolling();
+            prepare(tag);
+            return;
+        }
         if (result == -EINVAL && place[tag] == DIRECT) {
             place[tag] = CACHED; // a rule of alignment that the file system did not tell
             prepare(tag);
@@ -248,6 +293,13 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
         iovFirst[tag] = IoVecs.advance(iov[tag], iovFirst[tag], result);
         place[tag] = CACHED; // the rest may be aligned to nothing
         prepare(tag);
+    }
+
+    /** A file may lie on several devices, or begin with a hole: what refuses to poll may come late. */
+    private void stopPolling() {
+        directRing = ring;
+        System.getLogger(UringQueue.class.getName())
+                .log(System.Logger.Level.WARNING, "{0} is not polled any more: EOPNOTSUPP", target.path);
     }
 
     private void finish(int tag, int result) {
@@ -313,6 +365,7 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
 
     private boolean prepareTransfer(int tag) {
         int fd = place[tag];
+        IoUring to = fd == DIRECT ? directRing : ring;
         long at = offset[tag] + done[tag];
         long vectors = iov[tag] + iovFirst[tag] * IoVecs.SIZEOF;
         int count = Math.min(iovCount[tag] - iovFirst[tag], MAX_IOVS);
@@ -320,11 +373,11 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
             long base = IoVecs.base(vectors, 0);
             int bytes = (int) IoVecs.length(vectors, 0);
             return operation[tag] == READ
-                    ? ring.prepRead(fd, base, bytes, at, tag)
-                    : ring.prepWrite(fd, base, bytes, at, tag);
+                    ? to.prepRead(fd, base, bytes, at, tag)
+                    : to.prepWrite(fd, base, bytes, at, tag);
         }
         return operation[tag] == READ
-                ? ring.prepReadv(fd, vectors, count, at, tag)
-                : ring.prepWritev(fd, vectors, count, at, tag);
+                ? to.prepReadv(fd, vectors, count, at, tag)
+                : to.prepWritev(fd, vectors, count, at, tag);
     }
 }

@@ -28,7 +28,7 @@ class AllocationTest {
     Path directory;
 
     @ParameterizedTest
-    @EnumSource
+    @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "IOPOLL") // FileIopollTest
     void ofAFile(FileIoMode mode) throws Exception {
         Path image = Files.write(directory.resolve("disk.img"), new byte[DEPTH * BLOCK]);
         assertAllocatesNothing(FileBackend.open(image, false, mode));

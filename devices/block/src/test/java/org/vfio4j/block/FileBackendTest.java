@@ -85,7 +85,7 @@ class FileBackendTest {
 
     /** A ring holds files as well, and the kernel takes it down when it likes: the lock must not wait for that. */
     @ParameterizedTest
-    @EnumSource
+    @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "IOPOLL") // FileIopollTest
     void aFileIsFreeOnceItsServerHasClosedIt(FileIoMode mode) {
         for (int i = 0; i < 50; i++) {
             try (FileBackend file = FileBackend.open(image, false, mode);
@@ -113,7 +113,7 @@ class FileBackendTest {
     }
 
     @ParameterizedTest
-    @EnumSource
+    @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "IOPOLL") // FileIopollTest
     void aReadOnlyFileRefusesEveryChange(FileIoMode mode) {
         try (FileBackend file = FileBackend.open(image, true, mode);
                 Requests requests = new Requests(file)) {
@@ -127,7 +127,7 @@ class FileBackendTest {
     }
 
     @ParameterizedTest
-    @EnumSource
+    @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "IOPOLL") // FileIopollTest
     void aFileThatShrankFailsReadsAndLives(FileIoMode mode) throws Exception {
         try (FileBackend file = FileBackend.open(image, false, mode);
                 Requests requests = new Requests(file)) {
@@ -141,7 +141,7 @@ class FileBackendTest {
     }
 
     @ParameterizedTest
-    @EnumSource
+    @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "IOPOLL") // FileIopollTest
     void aFullFileSystemIsTheRequestsFailure(FileIoMode mode) throws Exception {
         Path mount = Files.createDirectory(directory.resolve("small"));
         Process process =
@@ -167,7 +167,7 @@ class FileBackendTest {
     }
 
     @ParameterizedTest
-    @EnumSource
+    @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "IOPOLL") // FileIopollTest
     void growsWhileAQueueIsOpen(FileIoMode mode) throws Exception {
         try (FileBackend file = FileBackend.open(image, false, mode);
                 Requests requests = new Requests(file)) {

@@ -10,24 +10,16 @@ final class LatencyRecorder {
     private static final int TOTAL_NS = LatencyBuckets.COUNT;
     private static final int MAX_NS = TOTAL_NS + 1;
 
-    // Requests of a batch often took the same time.
-    private long lastNs;
-    private int lastBucket;
-
     private final AtomicLongArray values = new AtomicLongArray(MAX_NS + 1);
 
-    /** By the one thread. */
-    void record(long durationNs) {
+    /** So many took {@code durationNs}. By the one thread. */
+    void record(long durationNs, int times) {
         long ns = Math.max(durationNs, 0);
-        if (ns != lastNs) {
-            lastNs = ns;
-            lastBucket = LatencyBuckets.of(ns);
-            if (ns > values.getPlain(MAX_NS)) {
-                values.setOpaque(MAX_NS, ns);
-            }
+        if (ns > values.getPlain(MAX_NS)) {
+            values.setOpaque(MAX_NS, ns);
         }
-        add(lastBucket, 1);
-        add(TOTAL_NS, ns);
+        add(LatencyBuckets.of(ns), times);
+        add(TOTAL_NS, ns * times);
     }
 
     /** What was recorded so far; a duration that is being recorded is in it in part or not at all. */

@@ -19,7 +19,9 @@ import java.util.List;
  * @param inFlight commands taken and not answered
  * @param notifications how often the driver has rung
  * @param interrupts how often the queue has interrupted
- * @param readLatency of all reads, failed ones included: from when the device saw a command until it saw that the storage was done
+ * @param readLatency of all reads, failed ones included: from the last moment at which the device knew that a command was not taken yet,
+ *     of those at which it asks for the time, until the commands that completed together had their answers. It is longer than the time
+ *     that the command took by what the device did for others meanwhile, and by less than one look at its queues
  * @param writeLatency the same of writes
  * @param otherLatency the same of all other commands
  */

@@ -6,7 +6,7 @@ import java.util.concurrent.atomic.AtomicLongArray;
 /**
  * Counts what one queue of a device does, and how long its commands take. The thread that serves the queue counts; any thread takes
  * a {@link #snapshot}. Counting takes no lock, allocates nothing and asks for no time: whoever serves the queue asks once for
- * all commands that it takes in a pass, and once for all that it completes.
+ * all commands that it takes in a pass, and once for all that it completes, as with a {@link CommandRun}.
  */
 public final class QueueStatistics {
 
@@ -53,26 +53,36 @@ public final class QueueStatistics {
      * A command was answered.
      *
      * @param bytes moved to or from the driver
-     * @param latencyNs since the command was seen
+     * @param latencyNs since the command was taken
      * @param worked whether it was answered with success
      * @return whether it took so long that {@link #slow} wants to know more
      */
     public boolean completed(CommandKind kind, long bytes, long latencyNs, boolean worked) {
+        return completed(kind, 1, bytes, latencyNs, worked);
+    }
+
+    /**
+     * So many commands of a kind were answered alike, after the same time.
+     *
+     * @param bytes moved by all of them together
+     * @return whether {@link #slow} wants to know more of each
+     */
+    public boolean completed(CommandKind kind, int commands, long bytes, long latencyNs, boolean worked) {
         switch (kind) {
             case READ -> {
-                reads.record(latencyNs);
+                reads.record(latencyNs, commands);
                 add(READ_BYTES, worked ? bytes : 0);
             }
             case WRITE -> {
-                writes.record(latencyNs);
+                writes.record(latencyNs, commands);
                 add(WRITTEN_BYTES, worked ? bytes : 0);
             }
-            default -> others.record(latencyNs);
+            default -> others.record(latencyNs, commands);
         }
-        add(IN_FLIGHT, -1);
+        add(IN_FLIGHT, -commands);
         // Last, so that whoever sees a command counted sees its duration too.
         int counter = worked ? kind.ordinal() : ERRORS;
-        values.setRelease(counter, values.getPlain(counter) + 1);
+        values.setRelease(counter, values.getPlain(counter) + commands);
         return latencyNs > slowNs;
     }
 

@@ -323,9 +323,11 @@ public final class QueueThread implements AutoCloseable {
     }
 
     private boolean keepsPolling() {
-        if (!polling.always() && !spin.goesOn(System.nanoTime())) {
+        long now = System.nanoTime();
+        if (!polling.always() && !spin.goesOn(now)) {
             return false;
         }
+        work.looked(now);
         Thread.onSpinWait();
         return true;
     }

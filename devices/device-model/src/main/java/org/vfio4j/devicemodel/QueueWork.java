@@ -36,6 +36,9 @@ public interface QueueWork {
     /** One pass: completes what is done, starts what is wanted. Returns how much it did, 0 for nothing, or {@link #LATER}. */
     int poll(DmaWindow window);
 
+    /** The last {@link #poll} did nothing, with nothing to wait for, and it is {@code nowNs} now: the next one follows at once. */
+    default void looked(long nowNs) {}
+
     /**
      * After a {@link #poll} that did nothing: in how many ns time alone lets it go on, as with requests that a rate holds back; or
      * {@link #NOTHING}. The thread sleeps until then, unless it is woken before; {@link #arm} then asks for storage's signals alone.

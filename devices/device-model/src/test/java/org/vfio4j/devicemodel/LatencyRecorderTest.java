@@ -51,7 +51,7 @@ class LatencyRecorderTest {
             long[] exact = new long[1 + random.nextInt(20_000)];
             for (int i = 0; i < exact.length; i++) {
                 exact[i] = (long) (1000 * Math.exp(random.nextDouble() * magnitudes));
-                recorder.record(exact[i]);
+                recorder.record(exact[i], 1);
             }
             Arrays.sort(exact);
             LatencySnapshot snapshot = recorder.snapshot();
@@ -72,8 +72,8 @@ class LatencyRecorderTest {
     void belowAMicrosecondTheErrorIsAtMost8Ns() {
         for (long ns = 0; ns <= 1000; ns++) {
             LatencyRecorder recorder = new LatencyRecorder();
-            recorder.record(ns);
-            recorder.record(HUNDRED_SECONDS_NS);
+            recorder.record(ns, 1);
+            recorder.record(HUNDRED_SECONDS_NS, 1);
             assertThat(recorder.snapshot().percentileNs(50)).isCloseTo(ns, within(8L));
         }
     }
@@ -81,8 +81,8 @@ class LatencyRecorderTest {
     @Test
     void whatIsOutOfRangeIsCountedAtItsEnds() {
         LatencyRecorder recorder = new LatencyRecorder();
-        recorder.record(-5);
-        recorder.record(Long.MAX_VALUE);
+        recorder.record(-5, 1);
+        recorder.record(Long.MAX_VALUE, 1);
         LatencySnapshot snapshot = recorder.snapshot();
         assertThat(snapshot.count()).isEqualTo(2);
         assertThat(snapshot.percentileNs(50)).isLessThan(16);
@@ -95,13 +95,13 @@ class LatencyRecorderTest {
     @Test
     void anIntervalIsTheDifferenceOfTwoSnapshots() {
         LatencyRecorder recorder = new LatencyRecorder();
-        recorder.record(50_000_000);
-        recorder.record(2_000);
+        recorder.record(50_000_000, 1);
+        recorder.record(2_000, 1);
         LatencySnapshot earlier = recorder.snapshot();
         assertThat(recorder.snapshot().since(earlier).count()).isZero();
         assertThat(recorder.snapshot().since(earlier).maxNs()).isZero();
         for (int i = 0; i < 10; i++) {
-            recorder.record(7_000);
+            recorder.record(7_000, 1);
         }
         LatencySnapshot interval = recorder.snapshot().since(earlier);
         assertThat(interval.count()).isEqualTo(10);
@@ -118,7 +118,7 @@ class LatencyRecorderTest {
         LatencyRecorder recorder = new LatencyRecorder();
         SplittableRandom random = new SplittableRandom(7);
         for (int i = 0; i < 1000; i++) {
-            recorder.record(random.nextLong(10_000_000));
+            recorder.record(random.nextLong(10_000_000), 1);
         }
         LatencySnapshot sent = recorder.snapshot();
         List<Long> ends = new ArrayList<>();

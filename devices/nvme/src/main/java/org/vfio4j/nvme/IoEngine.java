@@ -13,6 +13,7 @@ import org.vfio4j.block.BlockCompletion;
 import org.vfio4j.block.BlockQueue;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.DmaWindow;
+import org.vfio4j.devicemodel.CommandRun;
 import org.vfio4j.devicemodel.DeviceLimits;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.Mapping;
@@ -57,10 +58,13 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
 
     private int completed;
 
-    // When the commands that are being taken were seen, and when the completions that are being delivered: 0 for not
-    // asked yet.
+    private final CommandRun run = new CommandRun(IoCommandSet.NVM);
+
+    // When the commands that are being taken were seen.
     private long seenNs;
-    private long doneNs;
+
+    // When the queues were last looked at, or answered: 0 once a command has been started since, or the thread has slept.
+    private long lookedNs;
     private boolean draining;
 
     /** What the command at hand costs of a limit on bytes. */
@@ -107,9 +111,8 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
         }
         boolean limited = limits.isSet();
         int taken = 0;
-        seenNs = System.nanoTime();
-        // One that ends while it is taken asks for itself.
-        doneNs = 0;
+        seenNs = lookedNs == 0 ? System.nanoTime() : lookedNs;
+        lookedNs = 0;
         while (taken < limit && (!limited || limits.waitNs() == 0)) {
             queue.pass();
             command.load(queue.headAddress());
@@ -156,13 +159,21 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
     /** Completes what the storage has done. Returns how many commands that were. */
     int complete() {
         completed = 0;
-        doneNs = 0;
         storage.poll(this);
+        long now = run.end();
+        if (now != 0) {
+            lookedNs = now;
+        }
         return completed;
     }
 
     int inFlight() {
         return storage.inFlight();
+    }
+
+    /** All queues were looked at in vain, and are again at once; or, with 0, who knows when. */
+    void looked(long nowNs) {
+        lookedNs = nowNs;
     }
 
     void drain() {
@@ -496,10 +507,6 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
 
     private void finish(int slot, int status) {
         completed++;
-        // One question for all that a look at the storage finds. A wait for everything looks more than once.
-        if (doneNs == 0 || draining) {
-            doneNs = System.nanoTime();
-        }
         markDirty(slot);
         SubmissionQueue queue = Objects.requireNonNull(slots.queue[slot]);
         if (status == SUCCESSFUL_COMPLETION) {
@@ -507,9 +514,18 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
         } else {
             report(queue.id, slots.cid[slot], status, slots.nsid[slot], slots.slba[slot]);
         }
-        long latencyNs = doneNs - slots.startNs[slot];
-        IoTally.answered(queue.statistics, slots.opcode[slot], slots.slba[slot], status, slots.bytes[slot], latencyNs);
         post(queue, slots.cid[slot], status);
+        run.add(
+                queue.statistics,
+                slots.opcode[slot],
+                status,
+                slots.startNs[slot],
+                slots.slba[slot],
+                slots.bytes[slot]);
+        if (draining) {
+            // A wait for everything looks more than once.
+            run.end();
+        }
         if (slots.abortStatus[slot] != 0) {
             answerAbort(slot, status);
         }

@@ -2,7 +2,7 @@ package org.vfio4j.nvme;
 
 import static org.vfio4j.nvme.NvmeSpec.*;
 
-import org.vfio4j.devicemodel.CommandKind;
+import org.vfio4j.devicemodel.CommandSet;
 import org.vfio4j.devicemodel.QueueStatistics;
 
 /** Counts commands and bytes. Written by one queue thread; plain fields, since nothing depends on how fresh a reader sees them. */
@@ -40,39 +40,10 @@ final class IoTally {
      * @param latencyNs since it was seen
      */
     static void answered(QueueStatistics queue, int opcode, long slba, int status, long bytes, long latencyNs) {
-        boolean worked = status == NvmeStatus.SUCCESSFUL_COMPLETION;
-        if (queue.completed(kind(opcode), bytes, latencyNs, worked)) {
-            queue.slow(
-                    name(opcode),
-                    opcode == FLUSH || opcode == DATASET_MANAGEMENT ? -1 : slba,
-                    bytes,
-                    latencyNs,
-                    status);
+        CommandSet set = IoCommandSet.NVM;
+        if (queue.completed(set.kind(opcode), bytes, latencyNs, set.worked(status))) {
+            queue.slow(set.name(opcode), set.isPlaced(opcode) ? slba : -1, bytes, latencyNs, status);
         }
-    }
-
-    private static CommandKind kind(int opcode) {
-        return switch (opcode) {
-            case READ -> CommandKind.READ;
-            case WRITE -> CommandKind.WRITE;
-            case FLUSH -> CommandKind.FLUSH;
-            case DATASET_MANAGEMENT, WRITE_ZEROES -> CommandKind.DISCARD;
-            default -> CommandKind.OTHER;
-        };
-    }
-
-    private static String name(int opcode) {
-        return switch (opcode) {
-            case FLUSH -> "Flush";
-            case WRITE -> "Write";
-            case READ -> "Read";
-            case COMPARE -> "Compare";
-            case WRITE_ZEROES -> "Write Zeroes";
-            case DATASET_MANAGEMENT -> "Dataset Management";
-            case VERIFY -> "Verify";
-            case COPY -> "Copy";
-            default -> "unknown";
-        };
     }
 
     /** An I/O command succeeded. */

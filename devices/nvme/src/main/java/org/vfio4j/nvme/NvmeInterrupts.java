@@ -106,6 +106,18 @@ final class NvmeInterrupts {
         return time - queue.unreportedSinceNs < timeNs;
     }
 
+    /**
+     * Whether there is anything to {@link #drivePin drive}: not while the pin is down for this thread and every queue that interrupts is
+     * empty. What the driver has consumed that nobody knows of yet only makes queues emptier.
+     */
+    boolean pinMatters(CompletionQueue[] queues) {
+        boolean matters = usesPin;
+        for (CompletionQueue queue : queues) {
+            matters |= queue.interrupts && queue.used() != 0;
+        }
+        return matters;
+    }
+
     /** By INTx, from heads that were taken under the {@link InterruptPin}'s lock, which the caller still holds. */
     void drivePin(CompletionQueue[] queues, IoTally tally) {
         boolean level = false;
@@ -114,7 +126,7 @@ final class NvmeInterrupts {
             level |= queue.interrupts && queue.used() != 0;
         }
         boolean asserted = level && (registers.interruptMask() & 1) == 0;
-        usesPin |= asserted;
+        usesPin = asserted;
         if (pin.set(lane, asserted) && asserted) {
             tally.interrupts++;
         }

@@ -104,6 +104,15 @@ final class NvmeWork implements QueueWork {
     @Override
     public void entered(DmaWindow window) {
         forgetAll();
+        looked(0);
+    }
+
+    @Override
+    public void looked(long nowNs) {
+        IoEngine engine = lane.engine();
+        if (engine != null) {
+            engine.looked(nowNs);
+        }
     }
 
     @Override
@@ -170,6 +179,7 @@ final class NvmeWork implements QueueWork {
         IoEngine engine = lane.engine();
         if (engine != null) {
             engine.disarm();
+            engine.looked(0);
         }
     }
 
@@ -534,7 +544,9 @@ final class NvmeWork implements QueueWork {
             queue.markDirty(window);
         }
         if (lane.interrupts.isPin()) {
-            drivePin(queues, window);
+            if (lane.interrupts.pinMatters(queues)) {
+                drivePin(queues, window);
+            }
         } else {
             lane.interrupts.deliver(queues, now, lane.tally);
         }

@@ -8,6 +8,7 @@ import org.vfio4j.block.BlockCompletion;
 import org.vfio4j.block.BlockQueue;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.DmaWindow;
+import org.vfio4j.devicemodel.CommandRun;
 import org.vfio4j.devicemodel.DeviceLimits;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.RawMemory;
@@ -36,7 +37,6 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
 
     private final BlkDisk disk;
     private final BlkRules rules;
-    private final BlkTally tally;
     private final DeviceLimits limits;
     private final StorageWait storage;
     private final BlockQueue blocks;
@@ -45,10 +45,10 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
     private final SlowRequest slow;
     private int completed;
 
-    // When the requests that are being taken were seen, and when the completions that are being delivered: 0 for not
-    // asked yet.
+    private final CommandRun run = new CommandRun(BlkCommandSet.BLK);
+
+    // When the requests that are being taken were seen.
     private long seenNs;
-    private long doneNs;
     private boolean draining;
 
     // That of the requests in flight.
@@ -57,7 +57,6 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
     BlkSession(BlkDisk disk, Fd eventFd) {
         this.disk = disk;
         rules = disk.rules();
-        tally = disk.tally();
         limits = disk.limits();
         slots = new RequestSlots(DEPTH, disk.maxChain());
         try {
@@ -103,13 +102,12 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
     }
 
     int complete() {
-        if (blocks.inFlight() == 0) {
-            return 0;
-        }
         completed = 0;
-        doneNs = 0;
-        blocks.submit();
-        blocks.poll(this);
+        if (blocks.inFlight() != 0) {
+            blocks.submit();
+            blocks.poll(this);
+        }
+        run.end();
         return completed;
     }
 
@@ -154,11 +152,7 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
             return;
         }
         completed++;
-        // One question for all that a look at the storage finds. A wait for everything looks more than once.
-        if (doneNs == 0 || draining) {
-            doneNs = System.nanoTime();
-        }
-        finish(slot, worked ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR, doneNs);
+        finish(slot, worked ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR);
     }
 
     /** The bytes of a request without its header and its status. */
@@ -374,20 +368,28 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
     }
 
     private boolean refuse(int slot, byte status) {
-        finish(slot, status, seenNs);
+        finish(slot, status);
         return true;
     }
 
-    private void finish(int slot, byte status, long nowNs) {
+    private void finish(int slot, byte status) {
         RawMemory.putByte(slots.statusAddress[slot], status);
         markDirty(slot);
         SplitQueue queue = slots.queue[slot];
         if (queue != null) {
             boolean worked = status == VIRTIO_BLK_S_OK;
-            long latencyNs = nowNs - slots.startNs[slot];
-            tally.answered(
-                    queue.statistics(), slots.type[slot], slots.sector[slot], status, slots.bytes[slot], latencyNs);
             queue.used(slots.head[slot], worked ? slots.writtenWhenDone[slot] : slots.writtenWhenFailed[slot]);
+            run.add(
+                    queue.statistics(),
+                    slots.type[slot],
+                    status,
+                    slots.startNs[slot],
+                    slots.sector[slot],
+                    slots.bytes[slot]);
+            if (draining) {
+                // A wait for everything looks more than once.
+                run.end();
+            }
         }
         slots.give(slot);
     }
