@@ -14,6 +14,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.vfio4j.userspace.disk.DiskDriver;
 import org.vfio4j.userspace.nvme.NvmeDriver;
 import org.vfio4j.userspace.nvme.NvmeOptions;
 import org.vfio4j.vfiouser.VfioUserClient;
@@ -177,7 +178,7 @@ class UpgradeCommandTest {
     private final class Load implements AutoCloseable {
 
         private final VfioUserClient client;
-        private final BenchDisk disk;
+        private final DiskDriver disk;
         private final VerifiedLoad load;
         private final CompletableFuture<Void> running;
 
@@ -187,7 +188,7 @@ class UpgradeCommandTest {
                     client,
                     NvmeOptions.DEFAULTS.withDoorbells(doorbells).withBufferBytes(VerifiedLoad.bufferBytes()));
             assertThat(driver.doorbells()).isEqualTo(doorbells);
-            disk = new NvmeBenchDisk(driver);
+            disk = driver;
             load = new VerifiedLoad(disk, 1);
             running = CompletableFuture.runAsync(load, run -> Thread.ofPlatform().start(run));
         }

@@ -22,6 +22,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.testkit.Leaks;
+import org.vfio4j.userspace.disk.DiskDriver;
 import org.vfio4j.userspace.nvme.NvmeDriver;
 import org.vfio4j.userspace.nvme.NvmeOptions;
 import org.vfio4j.userspace.virtioblk.VirtioBlkDriver;
@@ -283,7 +284,7 @@ class UpgradeLoadTest {
     private Client connectVirtio(String socket, Consumer<VerifiedLoad> first) {
         VfioUserClient client = VfioUserClient.connect(directory.resolve(socket), VfioUserClientOptions.DEFAULTS);
         VirtioBlkOptions options = VirtioBlkOptions.DEFAULTS.withBufferBytes(VerifiedLoad.bufferBytes());
-        return begin(client, new VirtioBlkBenchDisk(VirtioBlkDriver.open(client, options)), first);
+        return begin(client, VirtioBlkDriver.open(client, options), first);
     }
 
     private Client connectNvme(String socket) {
@@ -300,10 +301,10 @@ class UpgradeLoadTest {
                 NvmeOptions.DEFAULTS.withDoorbells(doorbells).withBufferBytes(VerifiedLoad.bufferBytes());
         NvmeDriver driver = NvmeDriver.open(client, options);
         assertThat(driver.doorbells()).isEqualTo(doorbells);
-        return begin(client, new NvmeBenchDisk(driver), first);
+        return begin(client, driver, first);
     }
 
-    private Client begin(VfioUserClient client, BenchDisk disk, Consumer<VerifiedLoad> first) {
+    private Client begin(VfioUserClient client, DiskDriver disk, Consumer<VerifiedLoad> first) {
         VerifiedLoad load = new VerifiedLoad(disk, clients.size());
         first.accept(load);
         Client begun = new Client(client, disk, load);
@@ -315,12 +316,12 @@ class UpgradeLoadTest {
     private static final class Client {
 
         private final VfioUserClient client;
-        private final BenchDisk disk;
+        private final DiskDriver disk;
         private final VerifiedLoad load;
         private final CompletableFuture<Void> running;
         private boolean closed;
 
-        Client(VfioUserClient client, BenchDisk disk, VerifiedLoad load) {
+        Client(VfioUserClient client, DiskDriver disk, VerifiedLoad load) {
             this.client = client;
             this.disk = disk;
             this.load = load;

@@ -5,7 +5,8 @@ import java.lang.foreign.ValueLayout;
 import java.util.BitSet;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicLong;
-import org.vfio4j.userspace.virtioblk.VirtioBlkDriver;
+import org.vfio4j.userspace.disk.DiskDriver;
+import org.vfio4j.userspace.disk.DiskQueue;
 
 /**
  * Writes and reads at random, many at a time, each to a block of its own: each request must complete once, and a block must hold what the
@@ -21,8 +22,8 @@ final class VerifiedLoad implements Runnable {
     /** How often a wait may end without news: long enough for a server to start on a machine that has other things to do. */
     private static final int PATIENCE = 300;
 
-    private final BenchDisk disk;
-    private final BenchDisk.Queue queue;
+    private final DiskDriver disk;
+    private final DiskQueue queue;
     private final Random random;
     private final long[] buffers;
     private final MemorySegment[] memory;
@@ -37,11 +38,7 @@ final class VerifiedLoad implements Runnable {
     final AtomicLong completed = new AtomicLong();
     volatile boolean stop;
 
-    VerifiedLoad(VirtioBlkDriver driver, long seed) {
-        this(new VirtioBlkBenchDisk(driver), seed);
-    }
-
-    VerifiedLoad(BenchDisk disk, long seed) {
+    VerifiedLoad(DiskDriver disk, long seed) {
         this.disk = disk;
         queue = disk.queue(0);
         random = new Random(seed);
