@@ -113,9 +113,8 @@ class KeeperDpuTest {
     void oneThatCannotComeBackIsLeftOutAndTheOthersGoOn() throws Exception {
         write(directory.resolve("disk2.img"), 4 << 20);
         Path socket = directory.resolve("more.sock");
-        assertThat(create("0000:08:00.4", "file=" + directory.resolve("disk2.img"), socket)
-                        .exitCode())
-                .isZero();
+        CliProcess created = create("0000:08:00.4", "file=" + directory.resolve("disk2.img"), socket);
+        assertThat(created.exitCode()).as(created.toString()).isZero();
         Files.delete(directory.resolve("disk2.img"));
         VfioUserClient lost = VfioUserClient.connect(socket, KeeperRun.PATIENT);
         underLoad("memory.sock");
