@@ -83,7 +83,7 @@ final class DemoCommand implements Callable<Integer> {
                 drive(disks, out);
                 new DemoMove(directory, image, upgrades, out).run(server);
             }
-        } catch (RuntimeException e) {
+        } catch (RuntimeException | IOException e) {
             throw DemoDirectory.explain(e, directory);
         }
         printNext(out);

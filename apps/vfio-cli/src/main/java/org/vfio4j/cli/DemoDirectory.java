@@ -35,17 +35,23 @@ final class DemoDirectory {
         }
     }
 
-    /** What a failure comes of, if it is that others have filled the file system meanwhile; otherwise the failure. */
-    static RuntimeException explain(RuntimeException failure, Path directory) {
+    /**
+     * What a failure comes of, if it is that others have filled the file system meanwhile; otherwise the failure.
+     *
+     * @param failure an IOException or a RuntimeException
+     */
+    static RuntimeException explain(Exception failure, Path directory) {
         try {
             checkRoom(directory, LEFT_BYTES);
-            return failure;
         } catch (CliException full) {
             full.addSuppressed(failure);
             return full;
         } catch (IOException e) {
-            return failure;
+            failure.addSuppressed(e);
         }
+        return failure instanceof IOException e
+                ? new CliException(ErrnoException.of(e, "write below " + directory), ELSEWHERE)
+                : (RuntimeException) failure;
     }
 
     private static void checkRoom(Path directory, long bytes) throws IOException {

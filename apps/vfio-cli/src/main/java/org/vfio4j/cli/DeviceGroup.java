@@ -96,6 +96,9 @@ final class DeviceGroup {
     }
 
     private Optional<Path> socketPath() {
+        if (fd != null) {
+            Limits.check("--fd", fd, 0, Integer.MAX_VALUE, "3");
+        }
         if ((socketPath == null) == (fd == null)) {
             throw CliException.usage(
                     "a device needs a socket: --socket-path PATH or --fd N",

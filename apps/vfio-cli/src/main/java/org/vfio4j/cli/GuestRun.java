@@ -48,27 +48,16 @@ final class GuestRun {
             directory.publish(session.status());
             moved = session.await(stop, limitNs);
         }
-        Optional<ErrnoException> loss = moved
-                ? Optional.empty()
-                : session.serverLoss()
-                        .or(() -> ((DiskGuest) machine.guest()).failure().flatMap(GuestRun::connectionLoss));
-        end(machine, moved, session.status().migration(), loss.map(cause -> serverLoss(socket, cause)));
+        end(machine, socket, moved, session.status().migration());
     }
 
-    private void end(
-            VirtualMachine machine, boolean moved, GuestStatus.Migration migration, Optional<CliException> serverLoss) {
+    private void end(VirtualMachine machine, Path socket, boolean moved, GuestStatus.Migration migration) {
         DiskGuest guest = (DiskGuest) machine.guest();
         try {
             if (migration.phase().equals(GuestStatus.IN_DOUBT)) {
                 // It may run there: its requests are not made again here.
                 guest.forget();
                 throw new CliException(ExitCode.FAILED, migration.message(), "look whether the guest runs there");
-            }
-            if (serverLoss.isPresent()) {
-                // Its disk answers nothing: there is nothing to read back, and nothing to close.
-                guest.stop();
-                guest.forget();
-                throw serverLoss.get();
             }
             long checked = moved ? 0 : guest.finish();
             DiskGuest.Counters was = guest.counters();
@@ -81,24 +70,16 @@ final class GuestRun {
                     checked);
             output.print("Guest", List.of(result), () -> output.out().println(describe(result)));
         } catch (ErrnoException e) {
-            throw new CliException(e, "vfio show on the device's function");
+            throw e.errno() == Errno.ENOTCONN
+                    ? new CliException(
+                            ExitCode.UNREACHABLE,
+                            "the server at " + socket + " has gone while the guest ran",
+                            "vfio serve ... --supervised, which outlives the end of the server's process")
+                    : new CliException(e, "vfio show on the device's function");
         } finally {
             machine.device().close();
             machine.memory().close();
         }
-    }
-
-    /** What a guest has failed with, if it is that its device's server has gone. */
-    private static Optional<ErrnoException> connectionLoss(RuntimeException failure) {
-        return failure instanceof ErrnoException e && e.errno() == Errno.ENOTCONN ? Optional.of(e) : Optional.empty();
-    }
-
-    private static CliException serverLoss(Path socket, ErrnoException cause) {
-        String what = "the server at " + socket + " has gone while the guest ran";
-        String hint = "vfio serve ... --supervised, which outlives the end of the server's process";
-        return cause.errno() == Errno.ENOTCONN
-                ? new CliException(ExitCode.UNREACHABLE, what, hint)
-                : new CliException(cause, hint);
     }
 
     private static String describe(Result result) {

@@ -41,7 +41,6 @@ final class GuestSession {
     private @Nullable Thread mover;
     private boolean ending;
     private boolean calledOff;
-    private @Nullable ErrnoException serverLoss;
 
     /** @param machine its guest is a {@link DiskGuest} that runs */
     GuestSession(VirtualMachine machine, Path socket) {
@@ -87,11 +86,6 @@ final class GuestSession {
                 migration);
     }
 
-    /** Why the device's server is not there any more, once {@link #await} has seen that. */
-    Optional<ErrnoException> serverLoss() {
-        return Optional.ofNullable(serverLoss);
-    }
-
     /**
      * Waits for the end.
      *
@@ -100,7 +94,7 @@ final class GuestSession {
      */
     boolean await(StopSignal stop, long limitNs) throws InterruptedException {
         long start = System.nanoTime();
-        while (!isMoved() && isServed() && guest.failure().isEmpty() && System.nanoTime() - start < limitNs) {
+        while (!isMoved() && guest.failure().isEmpty() && System.nanoTime() - start < limitNs) {
             if (stop.await(LOOK_MS)) {
                 break;
             }
@@ -114,17 +108,6 @@ final class GuestSession {
             told.await(TOLD_SECONDS, TimeUnit.SECONDS);
         }
         return isMoved();
-    }
-
-    // A guest that waits for completions hears nothing of a server that is gone: they come without a message.
-    private boolean isServed() {
-        try {
-            machine.device().checkServer();
-            return true;
-        } catch (ErrnoException e) {
-            serverLoss = e;
-            return false;
-        }
     }
 
     private synchronized Optional<Thread> end() {

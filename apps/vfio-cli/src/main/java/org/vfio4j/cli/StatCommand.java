@@ -52,9 +52,7 @@ final class StatCommand implements Runnable {
     public void run() {
         StatisticsQuery query = new StatisticsQuery(server, queues);
         List<ServerStatistics> all = query.all();
-        if (server != 0 && query.serverCount() == 0) {
-            throw new CliException(ExitCode.NOT_FOUND, "no serving process " + server, "vfio ls");
-        }
+        query.needServer();
         List<ServerStatistics> chosen = ids.isEmpty() ? all : choose(all);
         String text = switch (format) {
             case JSON -> Output.json("Statistics", reports(chosen)) + "\n";

@@ -46,6 +46,13 @@ final class StatisticsQuery {
         return found;
     }
 
+    /** @throws CliException when there was no process at the last {@link #all} of one alone */
+    void needServer() {
+        if (onlyPid != 0 && serverCount == 0) {
+            throw new CliException(ExitCode.NOT_FOUND, "no serving process " + onlyPid, "vfio ls");
+        }
+    }
+
     /** How many processes there were at the last {@link #all}. */
     int serverCount() {
         return serverCount;

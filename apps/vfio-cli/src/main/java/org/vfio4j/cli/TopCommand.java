@@ -74,6 +74,7 @@ final class TopCommand implements Runnable {
         PrintWriter out = output.out();
         StatisticsQuery query = new StatisticsQuery(server, queues);
         sampler.rows(query.all());
+        query.needServer();
         if (query.serverCount() == 0) {
             ServerQuery.explainNothing(output.err());
         }
@@ -97,9 +98,10 @@ final class TopCommand implements Runnable {
 
     /** In place, on a terminal. */
     private void draw() {
+        StatisticsQuery query = new StatisticsQuery(server, queues);
+        List<TopSampler.Row> rows = sampler.rows(query.all());
+        query.needServer();
         try (TopScreen screen = TopScreen.open(output.out())) {
-            StatisticsQuery query = new StatisticsQuery(server, queues);
-            List<TopSampler.Row> rows = sampler.rows(query.all());
             long next = System.nanoTime() + intervalNs();
             int left = count;
             while (true) {

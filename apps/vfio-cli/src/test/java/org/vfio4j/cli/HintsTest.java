@@ -22,6 +22,7 @@ class HintsTest {
     @ParameterizedTest
     @CsvSource(
             delimiter = '|',
+            quoteCharacter = '^',
             value = {
                 "foo | 2 | unexpected argument: 'foo' | vfio --help",
                 "shwo | 2 | unexpected argument: 'shwo' | show, or: vfio --help",
@@ -57,6 +58,8 @@ class HintsTest {
                 "migrate accept --listen tcp:127.0.0.1:0 --socket-path @none | 3 | no socket at @none | vfio ls",
                 "migrate accept --listen tcp:127.0.0.1:0 --socket-path @file | 3 | no socket at @file, but something else | another",
                 "mdev start | 2 | which mdev? | vfio mdev types for what can be made",
+                "top -n 1 --server 2147483646 | 3 | no serving process 2147483646 | vfio ls",
+                "serve virtio-blk memory=1M --fd -1 | 2 | --fd -1: the limits are 0 and 2147483647 | --fd 3",
                 "serve virtio-blk memory=1M qeues=1 --socket-path x | 2 | no setting 'qeues' | queues, of file",
                 "serve virtio-blk memory=1M zzzz=1 --socket-path x | 2 | no setting 'zzzz' | one of file, memory",
             })

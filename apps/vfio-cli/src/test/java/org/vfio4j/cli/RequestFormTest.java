@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.List;
+import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -117,6 +118,30 @@ class RequestFormTest {
             assertThatThrownBy(() -> table.answer(text))
                     .as(text)
                     .isInstanceOfAny(JacksonException.class, ErrnoException.class);
+        }
+    }
+
+    @Test
+    void whateverComesIsTakenOrRefused() {
+        Random random = new Random(5);
+        String pieces = "{}[]\",:\\0123456789.-eEtruefalsn \u0000\u00e9\ud800";
+        for (int i = 0; i < 20_000; i++) {
+            StringBuilder line = new StringBuilder(
+                    requests().get(random.nextInt(requests().size())).line());
+            for (int changes = 1 + random.nextInt(4); changes > 0; changes--) {
+                int at = random.nextInt(line.length());
+                char piece = pieces.charAt(random.nextInt(pieces.length()));
+                switch (random.nextInt(3)) {
+                    case 0 -> line.setCharAt(at, piece);
+                    case 1 -> line.insert(at, piece);
+                    default -> line.deleteCharAt(at);
+                }
+            }
+            try {
+                assertThat(table.answer(line.toString())).isEqualTo(last.kind());
+            } catch (JacksonException | ErrnoException e) {
+                assertThat(e).as(line.toString()).hasMessageMatching("(?s).+");
+            }
         }
     }
 

@@ -36,6 +36,7 @@ public final class DiskGuest implements Guest {
 
     private static final long AWAIT_NS = 1_000_000;
     private static final long IDLE_NS = 100_000_000;
+    private static final long LOOK_NS = 50_000_000;
     private static final long PATIENCE_NS = 20_000_000_000L;
 
     /**
@@ -49,6 +50,7 @@ public final class DiskGuest implements Guest {
     private final GuestMemory memory;
     private final DmaMemory ram;
     private final GuestDiskKind kind;
+    private final GuestDevice device;
     private final DiskDriver disk;
     private final DiskQueue queue;
     private final byte[] shape;
@@ -71,6 +73,7 @@ public final class DiskGuest implements Guest {
     private final AtomicLong writes = new AtomicLong();
     private final AtomicLong pagesWritten = new AtomicLong();
     private long moves;
+    private long lastLookNs = System.nanoTime();
     private volatile boolean stopping;
     private volatile @Nullable RuntimeException failure;
     private @Nullable Thread thread;
@@ -104,13 +107,19 @@ public final class DiskGuest implements Guest {
      */
     public DiskGuest(GuestDevice device, GuestMemory memory, DiskGuestOptions options) {
         GuestDiskKind kind = GuestDiskKind.of(device);
-        this(kind, memory, kind.open(device, onlyRange(memory)), options, FIRST_RANDOM);
+        this(kind, device, memory, kind.open(device, onlyRange(memory)), options, FIRST_RANDOM);
         Arrays.fill(blockOf, DiskGuestState.NONE);
     }
 
     /** One that goes on. */
     private DiskGuest(GuestDiskKind kind, GuestDevice device, GuestMemory memory, DiskGuestState state) {
-        this(kind, memory, kind.resume(device, onlyRange(memory), state.driver()), state.options(), state.random());
+        this(
+                kind,
+                device,
+                memory,
+                kind.resume(device, onlyRange(memory), state.driver()),
+                state.options(),
+                state.random());
         reads.set(state.counters().reads());
         writes.set(state.counters().writes());
         pagesWritten.set(state.counters().pages());
@@ -132,9 +141,16 @@ public final class DiskGuest implements Guest {
         }
     }
 
-    private DiskGuest(GuestDiskKind kind, GuestMemory memory, DiskDriver disk, DiskGuestOptions options, long random) {
+    private DiskGuest(
+            GuestDiskKind kind,
+            GuestDevice device,
+            GuestMemory memory,
+            DiskDriver disk,
+            DiskGuestOptions options,
+            long random) {
         this.memory = memory;
         this.kind = kind;
+        this.device = device;
         this.disk = disk;
         queue = disk.queue(0);
         this.options = options;
@@ -218,7 +234,7 @@ public final class DiskGuest implements Guest {
         return new Counters(reads.get(), writes.get(), pagesWritten.get(), moves);
     }
 
-    /** What keeps it from going on, from any thread: wrong data, or a disk that fails. */
+    /** What keeps it from going on, from any thread: wrong data, a disk that fails, or ENOTCONN when its server has gone. */
     public Optional<RuntimeException> failure() {
         return Optional.ofNullable(failure);
     }
@@ -261,6 +277,7 @@ public final class DiskGuest implements Guest {
             long lastNs = System.nanoTime();
             queue.poll(completion);
             while (!stopping) {
+                lookForServer();
                 startAll();
                 count(pagesWritten, pages.writeDue(random));
                 if (options.depth() == 0) {
@@ -342,8 +359,18 @@ public final class DiskGuest implements Guest {
                 disk.check();
                 throw new ErrnoException(ETIMEDOUT, queue.inFlight() + " requests of the guest do not complete");
             }
+            lookForServer();
             queue.await(AWAIT_NS);
             queue.poll(completion);
+        }
+    }
+
+    // Completions come without a message: one who waits for them would not hear that there is nobody to make them.
+    private void lookForServer() {
+        long now = System.nanoTime();
+        if (now - lastLookNs > LOOK_NS) {
+            lastLookNs = now;
+            device.checkServer();
         }
     }
 
