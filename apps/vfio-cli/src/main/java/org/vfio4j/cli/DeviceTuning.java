@@ -2,6 +2,8 @@ package org.vfio4j.cli;
 
 import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 
+import java.util.Optional;
+import org.vfio4j.devicemodel.DeviceLimits;
 import org.vfio4j.sys.ErrnoException;
 
 /** What of an emulated device can be changed while it is used. Any thread. */
@@ -30,6 +32,11 @@ interface DeviceTuning {
     /** @throws ErrnoException EOPNOTSUPP when it is no network function of a DPU */
     default SnapPort snapPort() {
         throw new ErrnoException(EOPNOTSUPP, "emulate a function behind what is no DPU's network function");
+    }
+
+    /** Its limits as they are now, to look at; empty for a device that has none. */
+    default Optional<DeviceLimits> limits() {
+        return Optional.empty();
     }
 
     /**

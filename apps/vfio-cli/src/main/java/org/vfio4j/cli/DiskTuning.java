@@ -1,5 +1,6 @@
 package org.vfio4j.cli;
 
+import java.util.Optional;
 import org.vfio4j.devicemodel.DeviceLimits;
 import org.vfio4j.virtioblk.VirtioBlk;
 
@@ -9,6 +10,11 @@ record DiskTuning(VirtioBlk disk) implements DeviceTuning {
     @Override
     public void resize(long sizeBytes) {
         disk.resize(sizeBytes);
+    }
+
+    @Override
+    public Optional<DeviceLimits> limits() {
+        return Optional.of(disk.limits());
     }
 
     @Override

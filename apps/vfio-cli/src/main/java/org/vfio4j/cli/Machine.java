@@ -1,5 +1,6 @@
 package org.vfio4j.cli;
 
+import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.ENODEV;
 import static org.vfio4j.sys.Errno.ENOSPC;
 import static org.vfio4j.sys.Errno.EOPNOTSUPP;
@@ -121,8 +122,9 @@ final class Machine implements AutoCloseable {
         Map<String, List<BlockBackend>> all = new LinkedHashMap<>();
         for (MachineFunction function : functions) {
             all.put(function.name(), function.storages());
-            function.virtuals().forEach(virtual ->
-                    all.put(virtual.address().toString(), virtual.device().storages()));
+            function.virtuals()
+                    .forEach(virtual -> all.put(
+                            virtual.address().toString(), virtual.device().storages()));
         }
         mdevs.services().forEach(mdev -> all.put(mdev.name(), mdev.storages()));
         return all;
@@ -134,8 +136,10 @@ final class Machine implements AutoCloseable {
         return functions.stream()
                 .filter(function -> function.device().name().equals(parent))
                 .findFirst()
-                .flatMap(function ->
-                        function.tuning().snapPort().dpu().scalable(device.uuid().toString()));
+                .flatMap(function -> function.tuning()
+                        .snapPort()
+                        .dpu()
+                        .scalable(device.uuid().toString()));
     }
 
     /** Whether its functions wait for what another process gives them, and are not served meanwhile. */
@@ -145,6 +149,29 @@ final class Machine implements AutoCloseable {
 
     void setTakingOver(boolean waits) {
         takingOver = waits;
+    }
+
+    /**
+     * Makes its functions as another process has them, after whatever was changed there. It is {@link #isTakingOver}.
+     *
+     * @throws ErrnoException EINVAL when that one has a function that is not here; EOPNOTSUPP for one that is here and cannot end; what
+     *     drivers say
+     */
+    void become(UpgradeOffer other) {
+        for (MachineFunction function : functions) {
+            if (!other.hasFunction(function.name())
+                    && function.device().physicalFunction().isEmpty()) {
+                delete(function, PciBus.FOREVER);
+            }
+        }
+        for (UpgradeOffer.Function wanted : other.functions()) {
+            functions.stream()
+                    .filter(function -> function.name().equals(wanted.address()))
+                    .findFirst()
+                    .orElseThrow(
+                            () -> new ErrnoException(EINVAL, "take over " + wanted.address() + ", which is not here"))
+                    .become(wanted);
+        }
     }
 
     /** Serves what another process has not served, after {@link #setTakingOver}. */

@@ -1,6 +1,5 @@
 package org.vfio4j.cli;
 
-import static org.vfio4j.sys.Errno.EBUSY;
 import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 
 import java.nio.file.Path;
@@ -10,22 +9,18 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.locks.ReentrantLock;
 import org.vfio4j.block.BlockBackend;
 import org.vfio4j.bluefield.Bluefield;
 import org.vfio4j.bus.AuxiliaryDevice;
-import org.vfio4j.bus.BusDevice;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.bus.PciBus;
 import org.vfio4j.bus.PciDevice;
 import org.vfio4j.bus.PciSriov;
-import org.vfio4j.devicemodel.DeviceStatistics;
+import org.vfio4j.devicemodel.DeviceLimits;
 import org.vfio4j.devicemodel.FunctionJournal;
-import org.vfio4j.devicemodel.QueueSnapshot;
 import org.vfio4j.mlx5.SnapFunction;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.vfio.LocalDeviceFile;
-import org.vfio4j.vfio.VfioDevice;
 import org.vfio4j.vfiouser.ServerHandover;
 import org.vfio4j.vfiouser.VfioUserServerOptions;
 
@@ -41,9 +36,10 @@ final class MachineFunction implements Movable, AutoCloseable {
     private final Machine machine;
     private final Unplug unplug;
     private final Optional<PciAddress> emulatedBy;
-    private final ReentrantLock change = new ReentrantLock();
     private final FunctionDriver driver;
     private final FunctionService service;
+    private final FunctionBinding binding;
+    private final FunctionReport report;
 
     /** How it goes: waits for its user up to a limit, and closes what it stands on. */
     private interface Unplug {
@@ -64,6 +60,8 @@ final class MachineFunction implements Movable, AutoCloseable {
         this.emulatedBy = emulatedBy;
         driver = new FunctionDriver(device, use, machine.registry());
         service = new FunctionService(emulated, device, machine);
+        binding = new FunctionBinding(device, driver, service);
+        report = new FunctionReport(emulated, device, driver, service, emulatedBy);
     }
 
     /**
@@ -136,7 +134,7 @@ final class MachineFunction implements Movable, AutoCloseable {
 
     /** Serves it from now on, whenever it has a driver; a machine that takes over serves nothing before it has. */
     void serve(Endpoint endpoint, VfioUserServerOptions options) {
-        exclusively("serve", List.of(this), () -> service.serve(endpoint, options));
+        binding.exclusively("serve", () -> service.serve(endpoint, options));
     }
 
     /** The same at a path, as its machine serves there. */
@@ -151,7 +149,7 @@ final class MachineFunction implements Movable, AutoCloseable {
 
     /** Has it served elsewhere than was said, before it is served at all. */
     void moveTo(Endpoint other) {
-        exclusively("serve", List.of(this), () -> service.moveTo(other));
+        binding.exclusively("serve", () -> service.moveTo(other));
     }
 
     @Override
@@ -166,13 +164,11 @@ final class MachineFunction implements Movable, AutoCloseable {
 
     @Override
     public MovingFunction handOver(Duration limit) {
-        if (!change.tryLock()) {
-            throw new ErrnoException(EBUSY, "hand over " + device + ": it is being bound or unbound");
-        }
+        binding.hold("hand over");
         try {
             return service.handOver(limit);
         } catch (RuntimeException e) {
-            change.unlock();
+            binding.release();
             throw e;
         }
     }
@@ -180,18 +176,18 @@ final class MachineFunction implements Movable, AutoCloseable {
     @Override
     public void goOn() {
         service.goOn();
-        change.unlock();
+        binding.release();
     }
 
     @Override
     public void leaveToOther() {
         service.leaveToOther();
-        change.unlock();
+        binding.release();
     }
 
     @Override
     public void takeOver(MovingFunction from) {
-        exclusively("take over", List.of(this), () -> service.takeOver(from));
+        binding.exclusively("take over", () -> service.takeOver(from));
     }
 
     /**
@@ -202,7 +198,7 @@ final class MachineFunction implements Movable, AutoCloseable {
      * @throws ErrnoException EINVAL when it is another function, or set up otherwise; EOPNOTSUPP when it cannot be
      */
     void resume(Endpoint.Kept endpoint, Optional<ServerHandover> client) {
-        exclusively("resume", List.of(this), () -> service.resume(endpoint, client));
+        binding.exclusively("resume", () -> service.resume(endpoint, client));
     }
 
     /** What it keeps of itself outside of this process. */
@@ -235,9 +231,41 @@ final class MachineFunction implements Movable, AutoCloseable {
         service.startTakenOver();
     }
 
+    /** What of it can be changed while it is used, for {@link #become} in another process. */
+    UpgradeOffer.Function offer() {
+        Optional<DeviceLimits> limits = emulated.tuning().limits();
+        return new UpgradeOffer.Function(
+                name(),
+                driver.name().orElse(""),
+                device.driverOverride().orElse(""),
+                device.sriov().map(PciSriov::numVfs).orElse(0),
+                limits.map(DeviceLimits::requestsPerSecond).orElse(0L),
+                limits.map(DeviceLimits::bytesPerSecond).orElse(0L));
+    }
+
+    /** Makes it as it is elsewhere, where nobody uses it yet. */
+    void become(UpgradeOffer.Function other) {
+        String has = driver.name().orElse("");
+        if (!has.equals(other.driver())) {
+            if (!has.isEmpty()) {
+                unbind(PciBus.FOREVER);
+            }
+            if (!other.driver().isEmpty()) {
+                bind(Optional.of(other.driver()));
+            }
+        }
+        if (!device.driverOverride().orElse("").equals(other.override())) {
+            device.bus().setDriverOverride(device, Optional.of(other.override()).filter(name -> !name.isEmpty()));
+        }
+        machine.virtuals().turnOn(this, other.numVfs());
+        if (emulated.tuning().limits().isPresent()) {
+            emulated.tuning().limit(other.requestsPerSecond(), other.bytesPerSecond());
+        }
+    }
+
     /** Serves it, when nobody did where it comes from. */
     void serveIfBound() {
-        exclusively("serve", List.of(this), service::serveAgain);
+        binding.exclusively("serve", service::serveAgain);
     }
 
     /**
@@ -248,7 +276,7 @@ final class MachineFunction implements Movable, AutoCloseable {
      *     what the socket's path is refused with
      */
     void bind(Optional<String> wanted) {
-        exclusively("bind", List.of(this), () -> driver.bind(wanted, this::startOrUnbind));
+        binding.bind(wanted);
         serveDependents();
     }
 
@@ -259,15 +287,12 @@ final class MachineFunction implements Movable, AutoCloseable {
      * @throws ErrnoException EBUSY when another request is at it; what {@code onBus} and the socket's path say
      */
     void attach(Runnable onBus) {
-        exclusively("bind", List.of(this), () -> {
-            onBus.run();
-            startIfBound();
-        });
+        binding.attach(onBus);
         serveDependents();
     }
 
     private void serveDependents() {
-        machine.dependents(device).forEach(MachineFunction::serveWhatIsBound);
+        machine.dependents(device).forEach(function -> function.binding.serveWhatIsBound());
         machine.mdevs().startAgain();
     }
 
@@ -276,17 +301,7 @@ final class MachineFunction implements Movable, AutoCloseable {
      * one of VFIO's, and no other is wanted.
      */
     void bindFirst(Optional<String> wanted) {
-        exclusively("bind", List.of(this), () -> {
-            Optional<String> has = driver.name();
-            if (has.isPresent() && wanted.orElse(has.get()).equals(has.get()) && driver.isFit()) {
-                startOrUnbind();
-                return;
-            }
-            if (has.isPresent()) {
-                driver.takeAway(PciBus.FOREVER);
-            }
-            driver.bind(wanted, this::startOrUnbind);
-        });
+        binding.bindFirst(wanted);
     }
 
     /**
@@ -324,54 +339,8 @@ final class MachineFunction implements Movable, AutoCloseable {
 
     /** Has functions lose their driver: their clients are asked to let go. When that fails they are served as before. */
     static void take(String what, List<MachineFunction> all, Runnable taking) {
-        exclusively(what, all, () -> {
-            all.forEach(function -> function.service.letGo());
-            try {
-                taking.run();
-            } catch (ErrnoException e) {
-                if (!anyLostItsServer(all)) {
-                    serveAgain(all);
-                    throw e;
-                }
-                // The client went at the last moment, and the server with it: nobody is to be waited for.
-                takeOrServe(taking, all);
-            }
-            all.forEach(function -> function.service.driverGone());
-        });
-    }
-
-    private static void takeOrServe(Runnable taking, List<MachineFunction> all) {
-        try {
-            taking.run();
-        } catch (ErrnoException e) {
-            serveAgain(all);
-            throw e;
-        }
-    }
-
-    /** Nobody was connected to these, and another's client stayed. */
-    private static void serveAgain(List<MachineFunction> all) {
-        all.forEach(function -> function.service.serveAgain());
-    }
-
-    private static boolean anyLostItsServer(List<MachineFunction> all) {
-        boolean lost = false;
-        for (MachineFunction function : all) {
-            // Each is asked: those that still have it go on.
-            lost |= function.service.hasLetGo();
-        }
-        return lost;
-    }
-
-    /** A driver may have it again, because another device has got its driver. */
-    private void serveWhatIsBound() {
-        try {
-            exclusively("serve", List.of(this), this::startIfBound);
-        } catch (ErrnoException e) {
-            // What was asked for is done, and it was about another function.
-            System.getLogger(MachineFunction.class.getName())
-                    .log(System.Logger.Level.WARNING, "{0} is not served: {1}", device, e.getMessage());
-        }
+        FunctionBinding.take(
+                what, all.stream().map(function -> function.binding).toList(), taking);
     }
 
     /** What can be changed of the device while it is used. */
@@ -381,46 +350,12 @@ final class MachineFunction implements Movable, AutoCloseable {
 
     /** What it is now, for others. */
     ServerState.Function state() {
-        Inspection seen = service.inspection();
-        return new ServerState.Function(
-                device.toString(),
-                MachineState.id(device),
-                emulated.kind(),
-                emulated.description(),
-                driver.name().orElse(""),
-                service.vfio().map(VfioDevice::name).orElse(""),
-                service.endpoint().map(Endpoint::socket).orElse(""),
-                device.driverOverride().orElse(""),
-                driver.candidates(),
-                seen.regions(),
-                seen.irqs(),
-                seen.features(),
-                seen.migration(),
-                device.parent().map(BusDevice::name).orElse(""),
-                part().map(AuxiliaryDevice::name).orElse(""),
-                service.serving(),
-                service.migrationState(),
-                emulatedBy.map(PciAddress::toString).orElse(""),
-                device.physicalFunction().map(PciDevice::toString).orElse(""),
-                device.sriov().map(PciSriov::numVfs).orElse(0),
-                device.sriov().map(PciSriov::totalVfs).orElse(0));
+        return report.state();
     }
 
     /** What it has done, for others; empty for a kind that does not count. */
     Optional<FunctionStatistics> statistics(boolean queues) {
-        return device.function().platform(DeviceStatistics.class).map(counted -> {
-            List<QueueSnapshot> each = counted.queues();
-            return new FunctionStatistics(
-                    device.toString(),
-                    emulated.kind(),
-                    emulated.description(),
-                    service.vfio().map(VfioDevice::name).orElse(""),
-                    service.endpoint().map(Endpoint::socket).orElse(""),
-                    counted.cpuNs(),
-                    counted.slowNs(),
-                    QueueSnapshot.sum(each),
-                    queues ? each : List.of());
-        });
+        return report.statistics(queues);
     }
 
     /** Lets its client go, and ends the wait of another thread for that. */
@@ -431,53 +366,18 @@ final class MachineFunction implements Movable, AutoCloseable {
     @Override
     public void close() {
         hangUp();
-        change.lock();
+        binding.awaitHold();
         try {
             service.stop();
             unplug.within(PciBus.FOREVER);
             service.closeEndpoint();
         } finally {
-            change.unlock();
-        }
-    }
-
-    private void startIfBound() {
-        if (service.vfio().isEmpty() && driver.findVfioDevice().isPresent()) {
-            startOrUnbind();
-        }
-    }
-
-    private void startOrUnbind() {
-        if (driver.use() == Placed.Use.NATIVE) {
-            return;
-        }
-        try {
-            service.driverCame(driver.vfioDevice());
-        } catch (RuntimeException e) {
-            driver.takeAway(PciBus.FOREVER);
-            service.driverGone();
-            throw e;
+            binding.release();
         }
     }
 
     /** The auxiliary device that is about it. */
     Optional<AuxiliaryDevice> part() {
         return driver.part();
-    }
-
-    private static void exclusively(String what, List<MachineFunction> all, Runnable work) {
-        List<MachineFunction> held = new ArrayList<>();
-        try {
-            for (MachineFunction function : all) {
-                if (!function.change.tryLock()) {
-                    throw new ErrnoException(
-                            EBUSY, what + " " + function.device + ": it is being bound or unbound already");
-                }
-                held.add(function);
-            }
-            work.run();
-        } finally {
-            held.forEach(function -> function.change.unlock());
-        }
     }
 }

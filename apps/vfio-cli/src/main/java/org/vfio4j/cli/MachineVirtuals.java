@@ -88,31 +88,12 @@ final class MachineVirtuals {
         }
     }
 
-    /** How many are on, of each physical function that has any. */
-    List<UpgradeOffer.Virtuals> counts() {
-        List<UpgradeOffer.Virtuals> counts = new ArrayList<>();
-        for (MachineFunction function : functions) {
-            int on = function.device().sriov().map(PciSriov::numVfs).orElse(0);
-            if (on != 0) {
-                counts.add(new UpgradeOffer.Virtuals(function.name(), on));
-            }
-        }
-        return counts;
-    }
-
     /** Has as many on as there are elsewhere, whatever the machine's description says. */
-    void turnOn(List<UpgradeOffer.Virtuals> elsewhere) {
-        for (MachineFunction function : List.copyOf(functions)) {
-            int wanted = elsewhere.stream()
-                    .filter(each -> each.address().equals(function.name()))
-                    .mapToInt(UpgradeOffer.Virtuals::count)
-                    .findFirst()
-                    .orElse(0);
-            int on = function.device().sriov().map(PciSriov::numVfs).orElse(0);
-            if (on != wanted) {
-                set(function, 0, PciBus.FOREVER);
-                set(function, wanted, PciBus.FOREVER);
-            }
+    void turnOn(MachineFunction physical, int wanted) {
+        int on = physical.device().sriov().map(PciSriov::numVfs).orElse(0);
+        if (on != wanted) {
+            set(physical, 0, PciBus.FOREVER);
+            set(physical, wanted, PciBus.FOREVER);
         }
     }
 

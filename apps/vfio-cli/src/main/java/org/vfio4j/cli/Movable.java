@@ -1,6 +1,8 @@
 package org.vfio4j.cli;
 
 import java.time.Duration;
+import java.util.List;
+import java.util.function.Consumer;
 
 /**
  * What is served at a socket and can go to another process while a client uses it: a function or a mediated device. One thread at a time calls
@@ -39,4 +41,16 @@ interface Movable {
 
     /** Works, and serves its client. */
     void startTakenOver();
+
+    /** Does the same with all of them: one with which it fails is no reason to leave the others as they are. */
+    static void each(List<Movable> devices, Consumer<Movable> what) {
+        for (Movable device : devices) {
+            try {
+                what.accept(device);
+            } catch (RuntimeException e) {
+                System.getLogger(Movable.class.getName())
+                        .log(System.Logger.Level.ERROR, device.name() + " does not go on as it should", e);
+            }
+        }
+    }
 }

@@ -2,6 +2,7 @@ package org.vfio4j.cli;
 
 import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 
+import java.util.Optional;
 import org.vfio4j.devicemodel.DeviceLimits;
 import org.vfio4j.nvme.Nvme;
 import org.vfio4j.sys.ErrnoException;
@@ -28,6 +29,11 @@ record NvmeTuning(Nvme nvme, int namespaces) implements DeviceTuning {
     @Override
     public void resize(int nsid, long sizeBytes) {
         nvme.resize(nsid, sizeBytes);
+    }
+
+    @Override
+    public Optional<DeviceLimits> limits() {
+        return Optional.of(nvme.limits());
     }
 
     @Override

@@ -352,7 +352,7 @@ final class ServeCommand implements Callable<Integer> {
                     .printf(
                             Locale.ROOT,
                             "took over %d functions; their clients waited for %.1f ms%n",
-                            from.offer().functions(),
+                            from.offer().served(),
                             pauseNs / 1e6);
             from.awaitLeft();
         } catch (ErrnoException e) {

@@ -1,6 +1,8 @@
 package org.vfio4j.cli;
 
+import java.util.Optional;
 import org.vfio4j.bluefield.Bluefield;
+import org.vfio4j.devicemodel.DeviceLimits;
 import org.vfio4j.mlx5.SnapFunction;
 
 /**
@@ -18,6 +20,11 @@ record SnapTuning(Bluefield dpu, SnapFunction snap, DeviceTuning device) impleme
     @Override
     public void resize(int nsid, long sizeBytes) {
         dpu.resizeNamespace(snap, nsid, sizeBytes);
+    }
+
+    @Override
+    public Optional<DeviceLimits> limits() {
+        return device.limits();
     }
 
     @Override

@@ -120,9 +120,12 @@ final class Takeover implements AutoCloseable {
 
     private BlockBackend shared(String device, int index, long sizeBytes) {
         Fd memory = memories.get(new UpgradeOffer.Memory(device, index));
+        if (memory == null && !offer.hasFunction(device)) {
+            // It has ended there, and will here.
+            return MemoryBackend.shareable(sizeBytes);
+        }
         if (memory == null) {
-            throw new ErrnoException(
-                    EINVAL, "take over " + device + ": the other process has no disk in memory there");
+            throw new ErrnoException(EINVAL, "take over " + device + ": the other process has no disk in memory there");
         }
         return MemoryBackend.shared(memory.dup(), sizeBytes);
     }
@@ -137,11 +140,10 @@ final class Takeover implements AutoCloseable {
     long finish(Machine machine) {
         List<MovingFunction> moving = new ArrayList<>();
         try {
-            machine.virtuals().turnOn(offer.virtuals());
+            machine.become(offer);
             machine.mdevs().startAs(offer.mdevs());
             Map<String, Movable> here = new HashMap<>();
             machine.movables().forEach(device -> here.put(device.name(), device));
-            offer.devices().forEach(name -> find(here, name));
             say(UpgradeSource.READY);
             UpgradeHead head = receive(moving);
             head.claim(machine.storages());
@@ -156,7 +158,7 @@ final class Takeover implements AutoCloseable {
             if (!said.equals(UpgradeSource.GO)) {
                 throw new ErrnoException(EPROTO, "the other process goes on: " + said);
             }
-            taken.forEach(Movable::startTakenOver);
+            Movable.each(taken, Movable::startTakenOver);
             long pause = System.nanoTime() - head.sinceNs();
             machine.setTakingOver(false);
             machine.serveRest();

@@ -9,10 +9,9 @@ import java.util.List;
  * @param version of the program
  * @param directory where it was started, which relative paths begin at
  * @param arguments of {@code vfio}, beginning with {@code serve}
- * @param functions how many functions and mediated devices are served
- * @param devices the names of all, served or not
+ * @param served how many functions and mediated devices are served
+ * @param functions all of them, virtual ones behind their physical one
  * @param memories disks in memory, in the order in which their descriptors come
- * @param virtuals which physical functions have virtual ones on
  * @param mdevs the mediated devices that there are, in the order of their making
  */
 record UpgradeOffer(
@@ -20,10 +19,9 @@ record UpgradeOffer(
         String version,
         String directory,
         List<String> arguments,
-        int functions,
-        List<String> devices,
+        int served,
+        List<Function> functions,
         List<Memory> memories,
-        List<Virtuals> virtuals,
         List<Mdev> mdevs) {
 
     /** The {@link #format} of this version of the program. */
@@ -38,35 +36,49 @@ record UpgradeOffer(
     record Memory(String device, int index) {}
 
     /**
-     * A physical function.
+     * A function, and what the command line does not say of it, because it can be changed while it is used.
      *
      * @param address its place on the bus
-     * @param count how many of its virtual functions are on
+     * @param driver empty for one that has none
+     * @param override its driver_override, empty for none
+     * @param numVfs how many virtual functions are on
+     * @param requestsPerSecond 0 for no limit
+     * @param bytesPerSecond 0 for no limit
      */
-    record Virtuals(String address, int count) {}
+    record Function(
+            String address, String driver, String override, int numVfs, long requestsPerSecond, long bytesPerSecond) {}
 
     /** A mediated device. */
     record Mdev(String uuid, String parent, String type, String socket) {}
 
     /** Whether both have the same devices. */
     boolean hasDevicesOf(UpgradeOffer other) {
-        return functions == other.functions
-                && devices.equals(other.devices)
+        return served == other.served
+                && functions.equals(other.functions)
                 && memories.equals(other.memories)
-                && virtuals.equals(other.virtuals)
                 && mdevs.equals(other.mdevs);
+    }
+
+    /** Whether there is such a function. */
+    boolean hasFunction(String address) {
+        return functions.stream().anyMatch(function -> function.address().equals(address));
     }
 
     void write(JsonWriter json) {
         json.object().field("format", format).field("version", version).field("directory", directory);
-        json.field("arguments", arguments).field("functions", functions).field("devices", devices);
-        json.array("memories");
-        for (Memory memory : memories) {
-            json.object().field("device", memory.device()).field("index", memory.index()).end();
+        json.field("arguments", arguments).field("served", served).array("functions");
+        for (Function function : functions) {
+            json.object().field("address", function.address()).field("driver", function.driver());
+            json.field("override", function.override()).field("numVfs", function.numVfs());
+            json.field("requestsPerSecond", function.requestsPerSecond());
+            json.field("bytesPerSecond", function.bytesPerSecond()).end();
         }
-        json.endArray().array("virtuals");
-        for (Virtuals each : virtuals) {
-            json.object().field("address", each.address()).field("count", each.count()).end();
+        json.endArray().array("memories");
+        for (Memory memory : memories) {
+            json.object()
+                    .field("device", memory.device())
+                    .field("index", memory.index())
+                    .end();
         }
         json.endArray().array("mdevs");
         for (Mdev mdev : mdevs) {

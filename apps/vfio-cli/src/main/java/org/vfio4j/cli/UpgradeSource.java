@@ -119,18 +119,19 @@ final class UpgradeSource implements ControlSocket.Conversation {
         List<Movable> stopped = new ArrayList<>();
         List<MovingFunction> moving = new ArrayList<>();
         List<BlockBackend> claimed = new ArrayList<>();
+        Map<String, List<BlockBackend>> storages = machine.storages();
+        List<Movable> served = served();
         boolean left = false;
         try {
             long since = System.nanoTime();
-            for (Movable device : served()) {
+            for (Movable device : served) {
                 moving.add(device.handOver(BUSY_LIMIT));
                 stopped.add(device);
             }
-            Map<String, List<BlockBackend>> storages = machine.storages();
             UpgradeHead head = UpgradeHead.of(moving.size(), since, storages);
-            storages.values().forEach(each -> each.stream()
-                    .filter(BlockBackend::isClaimed)
-                    .forEach(claimed::add));
+            storages.values()
+                    .forEach(each ->
+                            each.stream().filter(BlockBackend::isClaimed).forEach(claimed::add));
             claimed.forEach(BlockBackend::release);
             send(channel, head, moving);
             expect(channel, PREPARED, SWITCH_LIMIT);
@@ -141,9 +142,9 @@ final class UpgradeSource implements ControlSocket.Conversation {
         } finally {
             moving.forEach(MovingFunction::close);
             if (left) {
-                stopped.forEach(Movable::leaveToOther);
+                Movable.each(stopped, Movable::leaveToOther);
             } else {
-                stopped.forEach(Movable::goOn);
+                Movable.each(stopped, Movable::goOn);
                 claimAgain(claimed);
             }
         }
@@ -175,7 +176,7 @@ final class UpgradeSource implements ControlSocket.Conversation {
         List<Fd> fds = new ArrayList<>();
         try {
             UpgradeOffer offer = offer(fds);
-            if (offer.functions() == 0) {
+            if (offer.served() == 0) {
                 throw new ErrnoException(EOPNOTSUPP, "nothing is served here");
             }
             channel.send(
@@ -206,9 +207,8 @@ final class UpgradeSource implements ControlSocket.Conversation {
                 Path.of("").toAbsolutePath().toString(),
                 arguments,
                 served().size(),
-                machine.movables().stream().map(Movable::name).toList(),
+                machine.functions().stream().map(MachineFunction::offer).toList(),
                 memories,
-                machine.virtuals().counts(),
                 machine.mdevs().offers());
     }
 

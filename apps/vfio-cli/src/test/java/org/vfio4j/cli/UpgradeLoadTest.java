@@ -104,14 +104,16 @@ class UpgradeLoadTest {
         serve(virtuals(two));
         // What is on is decided where it runs, and not by the description.
         machines().now().virtuals().set(function("0000:09:00.0"), 1, Duration.ZERO);
-        List<Client> loads = List.of(connectVirtio("p"), connectVirtio("p.1"), connectVirtio("p.2"), connectNvme("n.1"));
+        List<Client> loads =
+                List.of(connectVirtio("p"), connectVirtio("p.1"), connectVirtio("p.2"), connectNvme("n.1"));
         Path another = Files.write(directory.resolve("other.img"), new byte[1 << 20]);
         for (int i = 0; i < UPGRADES; i++) {
             loads.forEach(Client::awaitMore);
             machines().giveUp(i % MachineUpgrades.STEPS);
             loads.forEach(Client::awaitMore);
             // A virtual function is missing, or another one.
-            assertThatThrownBy(() -> upgrade(plan(text(none).replace("      - settings: {memory: 2M}\n        socket-path: DIR/p.2\n", ""))))
+            assertThatThrownBy(() -> upgrade(plan(
+                            text(none).replace("      - settings: {memory: 2M}\n        socket-path: DIR/p.2\n", ""))))
                     .hasMessageContaining("ERANGE");
             assertThatThrownBy(() -> upgrade(plan(text(none).replace("{memory: 2M}", "{file: " + another + "}"))))
                     .isInstanceOf(RuntimeException.class);
@@ -171,6 +173,32 @@ class UpgradeLoadTest {
         connectNvme(CONTROLLER.toString(), NvmeOptions.Doorbells.WRITTEN, it -> it.goOnFrom(loads.get(1).load))
                 .finish();
         assertThat(nothing).isEmptyDirectory();
+    }
+
+    /** Drivers, limits, and functions that have ended. */
+    @Test
+    void whatWasChangedIsTheSameAfterwards() throws Exception {
+        serve(virtuals("numvfs: 1"));
+        Machine old = machines().now();
+        function("0000:08:00.0").tuning().limit(1000, 1 << 20);
+        function("0000:08:00.1").tuning().limit(0, 1 << 21);
+        function("0000:08:00.1").unbind(Duration.ZERO);
+        old.delete(function("0000:09:00.0"), Duration.ZERO);
+        function("0000:07:00.1").unbind(Duration.ZERO);
+        List<UpgradeOffer.Function> before = offers();
+        assertThat(before).hasSize(4);
+        for (int i = 0; i < 2; i++) {
+            upgrade(virtuals("numvfs: 2"));
+            assertThat(offers()).isEqualTo(before);
+        }
+        assertThat(directory.resolve("p.1")).doesNotExist();
+        assertThat(directory.resolve("p.2")).doesNotExist();
+        function("0000:08:00.1").bind(Optional.empty());
+        connectVirtio("p.1").finish();
+    }
+
+    private List<UpgradeOffer.Function> offers() {
+        return machines().now().functions().stream().map(MachineFunction::offer).toList();
     }
 
     @Test
@@ -297,8 +325,7 @@ class UpgradeLoadTest {
 
     private Client connectNvme(String socket, NvmeOptions.Doorbells doorbells, Consumer<VerifiedLoad> first) {
         VfioUserClient client = VfioUserClient.connect(directory.resolve(socket), VfioUserClientOptions.DEFAULTS);
-        NvmeOptions options =
-                NvmeOptions.DEFAULTS.withDoorbells(doorbells).withBufferBytes(VerifiedLoad.bufferBytes());
+        NvmeOptions options = NvmeOptions.DEFAULTS.withDoorbells(doorbells).withBufferBytes(VerifiedLoad.bufferBytes());
         NvmeDriver driver = NvmeDriver.open(client, options);
         assertThat(driver.doorbells()).isEqualTo(doorbells);
         return begin(client, driver, first);
@@ -325,7 +352,8 @@ class UpgradeLoadTest {
             this.client = client;
             this.disk = disk;
             this.load = load;
-            running = CompletableFuture.runAsync(load, run -> Thread.ofPlatform().start(run));
+            running =
+                    CompletableFuture.runAsync(load, run -> Thread.ofPlatform().start(run));
         }
 
         void awaitMore() {

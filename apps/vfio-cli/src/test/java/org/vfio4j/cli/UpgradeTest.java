@@ -32,6 +32,7 @@ class UpgradeTest {
     private static final PciAddress SECOND = PciAddress.parse("0000:00:02.0");
 
     private final Leaks before = Leaks.snapshot();
+
     @TempDir
     private Path directory;
 

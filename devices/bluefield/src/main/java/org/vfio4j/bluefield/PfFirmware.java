@@ -39,6 +39,7 @@ final class PfFirmware implements Mlx5Firmware {
     private final Map<Integer, Tracking> trackers = new TreeMap<>();
     private final List<SnapListener> listeners = new ArrayList<>();
     private final Map<Integer, ScalableDisk> scalable = new TreeMap<>();
+    private final Map<String, ScalableDisk> scalableByName = new HashMap<>();
     private final VhcaIds ids;
     private final SfOptions sf;
     private int nextTracker = 1;
@@ -174,6 +175,7 @@ final class PfFirmware implements Mlx5Firmware {
             ScalableDisk disk = ScalableDisk.of(request, id, storage);
             synchronized (this) {
                 scalable.put(id, disk);
+                scalableByName.put(request.name(), disk);
                 vhcas.put(id, disk.vhca());
             }
             made = true;
@@ -190,6 +192,9 @@ final class PfFirmware implements Mlx5Firmware {
         ScalableDisk ending;
         synchronized (this) {
             ending = scalable.remove(vhcaId);
+            if (ending != null) {
+                scalableByName.remove(ending.name(), ending);
+            }
         }
         if (ending == null) {
             throw new ErrnoException(EINVAL, "deallocate SF: VHCA " + vhcaId + " is none");
@@ -200,10 +205,7 @@ final class PfFirmware implements Mlx5Firmware {
 
     /** What the scalable function of a name is made of; empty when there is none. */
     synchronized Optional<ScalableParts> scalable(String name) {
-        return scalable.values().stream()
-                .filter(disk -> disk.name().equals(name))
-                .findFirst()
-                .map(ScalableDisk::parts);
+        return Optional.ofNullable(scalableByName.get(name)).map(ScalableDisk::parts);
     }
 
     @Override

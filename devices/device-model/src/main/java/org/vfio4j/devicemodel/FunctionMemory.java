@@ -24,6 +24,9 @@ public interface FunctionMemory {
      */
     void adopt(List<Fd> memory);
 
-    /** Another function goes on with the memory: this one has fresh memory of its own, so that its end does not write there. */
+    /**
+     * Another function goes on with the memory, as {@link #share} has given it: this one has fresh memory of its own, so that its end does not
+     * write there.
+     */
     void leave();
 }

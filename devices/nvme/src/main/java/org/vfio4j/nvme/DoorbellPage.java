@@ -43,7 +43,8 @@ record DoorbellPage(Fd fd, Mapping mapping) implements AutoCloseable {
      */
     static DoorbellPage of(Fd other) {
         if ((Seals.get(other) & Seals.F_SEAL_SHRINK) == 0 || FileStat.of(other).size() != BYTES) {
-            throw new ErrnoException(EINVAL, "adopt doorbells: memory that is not sealed, or not of " + BYTES + " bytes");
+            throw new ErrnoException(
+                    EINVAL, "adopt doorbells: memory that is not sealed, or not of " + BYTES + " bytes");
         }
         Fd fd = other.dup();
         try {

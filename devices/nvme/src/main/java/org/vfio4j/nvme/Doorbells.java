@@ -24,6 +24,9 @@ final class Doorbells implements AutoCloseable {
     private DoorbellPage page;
     private Optional<DoorbellPage> adopted = Optional.empty();
 
+    /** For {@link #leave}, which must not fail. */
+    private Optional<DoorbellPage> spare = Optional.empty();
+
     /**
      * Of those whose queue exists, the thread that serves it, and one more; of others 0. Set while the queue threads are quiesced, asked
      * by whoever traps a write.
@@ -50,31 +53,43 @@ final class Doorbells implements AutoCloseable {
         return new BarMemory(page.fd(), 0, List.of(new BarMemory.Area(REG_DOORBELLS, DoorbellPage.PAGE_BYTES)));
     }
 
+    /** Has what {@link #leave} needs, if the page is to be another controller's. */
+    void prepareLeave() {
+        if (spare.isEmpty()) {
+            spare = Optional.of(DoorbellPage.create());
+        }
+    }
+
+    /** The page is another controller's from now on. After {@link #prepareLeave}. */
+    void leave() {
+        use(spare.orElseThrow());
+        spare = Optional.empty();
+    }
+
     /**
-     * Keeps another controller's page, for {@link #useAdopted}.
+     * Keeps another controller's page, for {@link #settle}.
      *
      * @throws org.vfio4j.sys.ErrnoException as {@link DoorbellPage#of}
      */
     void adopt(Fd other) {
-        Optional<DoorbellPage> opened = Optional.of(DoorbellPage.of(other));
+        DoorbellPage opened = DoorbellPage.of(other);
         forgetAdopted();
-        adopted = opened;
+        adopted = Optional.of(opened);
     }
 
-    /** Has the page that was adopted, if one was, with what its users have written there, for its own. */
-    void useAdopted() {
+    /** The controller goes on: with the page that was adopted, if one was, and what its users have written there. */
+    void settle() {
         adopted.ifPresent(this::use);
         adopted = Optional.empty();
+        forgetAdopted();
     }
 
+    /** It keeps its own page, whatever was to become of it. */
     void forgetAdopted() {
         adopted.ifPresent(DoorbellPage::close);
         adopted = Optional.empty();
-    }
-
-    /** The page is another controller's from now on. */
-    void leave() {
-        use(DoorbellPage.create());
+        spare.ifPresent(DoorbellPage::close);
+        spare = Optional.empty();
     }
 
     private void use(DoorbellPage other) {

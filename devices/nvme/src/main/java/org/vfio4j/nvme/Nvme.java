@@ -263,7 +263,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
 
     /** See {@link FunctionState#resume}. */
     void resume() {
-        threads.callQuiesced(doorbells::useAdopted);
+        threads.callQuiesced(doorbells::settle);
         controller.setStopped(false);
         for (Runnable task = postponed.poll(); task != null; task = postponed.poll()) {
             threads.runQuiesced(task);

@@ -20,6 +20,7 @@ final class NvmeFunctionMemory implements FunctionMemory {
     @Override
     public List<Fd> share() {
         requireSuspended("share");
+        nvme.doorbells().prepareLeave();
         return List.of(nvme.doorbells().memory().fd().dup());
     }
 

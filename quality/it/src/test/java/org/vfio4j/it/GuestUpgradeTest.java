@@ -27,17 +27,26 @@ class GuestUpgradeTest {
         Path image = Images.create(dir.resolve("disk.img"), 128L * MIB);
         Path disk = dir.resolve("a.sock");
         Path scratch = dir.resolve("b.sock");
+        Path nvme = dir.resolve("n.sock");
         VfioProcess server = VfioProcess.server()
                 .disk(disk, "file=" + image, "queues=2")
                 .disk(scratch, "memory=32M")
+                // QEMU maps its doorbells.
+                .device("nvme", nvme, "memory=8M", "doorbells=mapped")
                 .start();
-        try (QemuGuest guest = QemuGuest.withDisks(disk, scratch).boot()) {
+        try (QemuGuest guest = QemuGuest.withDisks(disk, scratch, nvme).boot()) {
+            NvmeDisks.name(guest, 1);
             guest.sh("mke2fs -q -t ext4 /dev/vda && mkdir -p /mnt && mount /dev/vda /mnt");
             guest.sh("dd if=/dev/urandom of=/dev/vdb bs=1M count=32 oflag=direct status=none");
+            guest.sh("dd if=/dev/vdb of=/dev/$ns1 bs=1M count=8 oflag=direct status=none");
             String sum = guest.sh("sha256sum < /dev/vdb");
+            String nvmeSum = guest.sh("sha256sum < /dev/$ns1");
             guest.sh("mkdir /mnt/f /tmp/sums; (i=0; while [ ! -e /tmp/stop ]; do i=$((i + 1));"
                     + " dd if=/dev/urandom of=/mnt/f/$i bs=16k count=8 conv=fsync status=none || exit;"
                     + " (cd /mnt/f && sha256sum $i) >> /tmp/sums/all; sha256sum < /dev/vdb >> /tmp/sums/b;"
+                    // Written with what it has, and read.
+                    + " dd if=/dev/$ns1 of=/dev/$ns1 bs=16k iflag=direct oflag=direct status=none || exit;"
+                    + " sha256sum < /dev/$ns1 >> /tmp/sums/n;"
                     + " [ $i -lt 400 ] || i=0; done; touch /tmp/stopped) > /tmp/log 2>&1 &");
             for (int i = 0; i < UPGRADES; i++) {
                 int written = written(guest);
@@ -47,6 +56,7 @@ class GuestUpgradeTest {
             guest.sh("touch /tmp/stop; while [ ! -e /tmp/stopped ]; do sleep 0.1; done", LIMIT);
             assertThat(guest.sh("cat /tmp/log")).isEmpty();
             assertThat(guest.sh("sort -u /tmp/sums/b")).isEqualTo(sum);
+            assertThat(guest.sh("sort -u /tmp/sums/n")).isEqualTo(nvmeSum);
             // The last sum of each file is the one that holds, and holds also when nothing is cached.
             guest.sh("umount /mnt && e2fsck -fn /dev/vda && mount /dev/vda /mnt", LIMIT);
             guest.sh("(cd /mnt/f && tac /tmp/sums/all | sort -u -k2,2 -s | sha256sum -c > /tmp/check 2>&1)", LIMIT);
