@@ -69,8 +69,8 @@ record DevicePlans(List<Planned> devices, List<MdevParentKind.Plan> parents) imp
         try {
             if (group.emulatedBy().isPresent()) {
                 PciAddress dpu = group.emulatedBy().get();
-                return List.of(machine.emulate(new Emulation(
-                        dpu, group.address(), plan, group.driver(), Optional.empty(), List.of())));
+                return List.of(machine.emulate(
+                        new Emulation(dpu, group.address(), plan, group.driver(), Optional.empty(), List.of())));
             }
             PciAddress address = group.address().orElseGet(machine::freeAddress);
             plan.places(address);

@@ -75,7 +75,8 @@ final class GuestDemo {
             out.println("A Linux guest in QEMU, with its own virtio_blk driver:");
             out.println();
             out.flush();
-            Process guest = new ProcessBuilder(command).redirectErrorStream(true).start();
+            Process guest =
+                    new ProcessBuilder(command).redirectErrorStream(true).start();
             boolean passed = follow(guest, out);
             guest.waitFor();
             guest.getOutputStream().close();

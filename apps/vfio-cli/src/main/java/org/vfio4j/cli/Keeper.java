@@ -290,9 +290,7 @@ final class Keeper implements AutoCloseable {
         } else if (words.equals(KeeperWords.SERVING)) {
             serving(server);
         } else if (words.equals(KeeperWords.REPLACE)) {
-            prepare();
-            forgetAsker();
-            packet.fds().forEach(fd -> asker = new FdChannel(fd.dup()));
+            replace(server, packet.fds());
         } else {
             throw new ErrnoException(EIO, "a server that says: " + words);
         }
@@ -318,6 +316,19 @@ final class Keeper implements AutoCloseable {
             return true;
         }
         return false;
+    }
+
+    /** @param asking the connection of who wants to hear of it, if anybody does */
+    private void replace(Server server, List<Fd> asking) {
+        try {
+            prepare();
+            forgetAsker();
+            asking.forEach(fd -> asker = new FdChannel(fd.dup()));
+        } catch (ErrnoException e) {
+            // The other one may have wanted other sockets.
+            closeAllBut(server.paths());
+            throw e;
+        }
     }
 
     /** Starts the next server while this one serves. It builds its machine, and waits. */
@@ -377,10 +388,7 @@ final class Keeper implements AutoCloseable {
     }
 
     private void serving(Server server) {
-        List<String> unserved = relays.keySet().stream()
-                .filter(path -> !server.paths().contains(path))
-                .toList();
-        unserved.forEach(path -> Objects.requireNonNull(relays.remove(path)).close());
+        closeAllBut(server.paths());
         relays.values().forEach(relay -> relay.setServing(true));
         long pid = server.process().pid();
         if (hasServed) {
@@ -415,6 +423,12 @@ final class Keeper implements AutoCloseable {
         if (to != null) {
             to.close();
         }
+    }
+
+    private void closeAllBut(Set<String> paths) {
+        List<String> unserved =
+                relays.keySet().stream().filter(path -> !paths.contains(path)).toList();
+        unserved.forEach(path -> Objects.requireNonNull(relays.remove(path)).close());
     }
 
     private VfioUserRelay relay(String path) {

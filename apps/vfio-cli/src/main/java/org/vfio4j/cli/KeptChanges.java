@@ -1,12 +1,12 @@
 package org.vfio4j.cli;
 
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.nio.file.Path;
 import org.vfio4j.bus.PciAddress;
 import tools.jackson.databind.json.JsonMapper;
 

@@ -6,7 +6,6 @@ import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 
 import java.lang.System.Logger.Level;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashMap;
@@ -137,8 +136,8 @@ final class KeptServer implements FunctionKeeping, AutoCloseable {
             claim(machine, served, clients);
         }
         leave(machine);
-        served.forEach((function, endpoint) ->
-                function.resume(endpoint, Objects.requireNonNull(clients.get(function))));
+        served.forEach(
+                (function, endpoint) -> function.resume(endpoint, Objects.requireNonNull(clients.get(function))));
         served.keySet().forEach(MachineFunction::startTakenOver);
         machine.setTakingOver(false);
         line.say(KeeperWords.SERVING);
@@ -274,9 +273,7 @@ final class KeptServer implements FunctionKeeping, AutoCloseable {
     /** Gives the keeper what the next server is to find. */
     private void leave(Machine machine) {
         try (Estate all = memory.estate(machine, changes.notes())) {
-            line.ask(
-                            KeeperWords.KEEP + all.text(),
-                            List.copyOf(all.fds().values()))
+            line.ask(KeeperWords.KEEP + all.text(), List.copyOf(all.fds().values()))
                     .close();
         }
     }
@@ -313,7 +310,8 @@ final class KeptServer implements FunctionKeeping, AutoCloseable {
         for (MachineFunction function : machine.functions()) {
             Endpoint.Kept endpoint = served.get(function);
             Optional<ServerHandover> client = clients.getOrDefault(function, Optional.empty());
-            boolean used = endpoint != null && client.isPresent() && endpoint.memory().isBusMaster();
+            boolean used =
+                    endpoint != null && client.isPresent() && endpoint.memory().isBusMaster();
             if (used) {
                 function.storages().forEach(storage -> claim(storage, deadline));
             } else if (endpoint == null || endpoint.memory().isClaimedUnused()) {

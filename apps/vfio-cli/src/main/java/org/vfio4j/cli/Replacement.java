@@ -50,11 +50,14 @@ final class Replacement implements AutoCloseable {
     record Done(long pid, int functions, long waitedNs) {
 
         String line() {
-            return Output.jsonLine(DONE, List.of(this), (each, json) -> json.object()
-                    .field("pid", each.pid())
-                    .field("functions", each.functions())
-                    .field("waitedNs", each.waitedNs())
-                    .end());
+            return Output.jsonLine(
+                    DONE,
+                    List.of(this),
+                    (each, json) -> json.object()
+                            .field("pid", each.pid())
+                            .field("functions", each.functions())
+                            .field("waitedNs", each.waitedNs())
+                            .end());
         }
     }
 
@@ -168,10 +171,13 @@ final class Replacement implements AutoCloseable {
     }
 
     private static String begun(List<String> arguments) {
-        return Output.jsonLine(BEGUN, List.of(arguments), (words, json) -> json.object()
-                .field("directory", Path.of("").toAbsolutePath().toString())
-                .field("arguments", words)
-                .end());
+        return Output.jsonLine(
+                BEGUN,
+                List.of(arguments),
+                (words, json) -> json.object()
+                        .field("directory", Path.of("").toAbsolutePath().toString())
+                        .field("arguments", words)
+                        .end());
     }
 
     private static JsonNode receive(FdChannel channel, String kind, Duration limit) {

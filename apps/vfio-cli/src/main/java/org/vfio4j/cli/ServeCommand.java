@@ -267,7 +267,8 @@ final class ServeCommand implements Callable<Integer> {
             Function<String, Optional<ControlSocket.Conversation>> conversations =
                     line -> line.equals(ControlRequest.UPGRADE)
                             ? Optional.of(upgrade)
-                            : replacement(line).or(() -> RehearsalRequest.find(line))
+                            : replacement(line)
+                                    .or(() -> RehearsalRequest.find(line))
                                     .or(() -> copies.find(line, upgrade::isRunning));
             try (ServerControl control =
                             inDirectory(() -> ServerControl.start(machine, directory, view, conversations));

@@ -41,10 +41,7 @@ class KeeperTest {
     void everyRequestOfAVerifiedLoadCompletesOnceThoughTheServerIsKilledTenTimes(String storage) throws Exception {
         Files.write(directory.resolve("disk.img"), new byte[8 << 20]);
         Path socket = directory.resolve("a.sock");
-        start(
-                NO_LIMIT,
-                socket,
-                storage.replace("disk.img", image()).split(" "));
+        start(NO_LIMIT, socket, storage.replace("disk.img", image()).split(" "));
         try (VfioUserClient client = VfioUserClient.connect(socket, KeeperRun.PATIENT);
                 VirtioBlkDriver driver = disk(client)) {
             VerifiedLoad load = new VerifiedLoad(driver, 1);

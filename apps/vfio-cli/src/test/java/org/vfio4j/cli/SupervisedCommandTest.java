@@ -84,7 +84,8 @@ class SupervisedCommandTest {
         Path socket = directory.resolve("a.sock");
         Path config = directory.resolve("machine.yaml");
         String device = "apiVersion: vfio4j/v1\nkind: Machine\ndevices:\n"
-                + "  - {device: virtio-blk, address: 0000:00:01.0, socket-path: " + socket + ", settings: {memory: %s}}\n";
+                + "  - {device: virtio-blk, address: 0000:00:01.0, socket-path: " + socket
+                + ", settings: {memory: %s}}\n";
         Files.writeString(config, String.format(device, "1M"));
         try (CliProcess keeper =
                 new CliProcess(directory, "serve", "--config", config.toString(), "--supervised", "-o", "json")) {
@@ -94,9 +95,7 @@ class SupervisedCommandTest {
                 Files.writeString(config, String.format(device, "2M"));
                 try (CliProcess upgrade = new CliProcess(directory, "upgrade", Long.toString(pid))) {
                     assertThat(upgrade.exitCode()).isEqualTo(ExitCode.FAILED);
-                    assertThat(upgrade.err())
-                            .contains("before it was ready")
-                            .contains("process " + pid + " serves on");
+                    assertThat(upgrade.err()).contains("before it was ready").contains("process " + pid + " serves on");
                 }
                 assertThat(server(keeper).orElseThrow().pid()).isEqualTo(pid);
                 assertThat(client.info().numRegions()).isPositive();

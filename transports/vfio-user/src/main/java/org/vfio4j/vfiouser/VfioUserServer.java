@@ -66,8 +66,7 @@ public final class VfioUserServer implements AutoCloseable {
         this.file = file;
         this.options = options;
         log = new PeerLog("vfio-user client of " + file.device().parentName());
-        acceptor = new Acceptor(
-                loop, listening, log, () -> !closing && !leaving && connection == null, this::letIn);
+        acceptor = new Acceptor(loop, listening, log, () -> !closing && !leaving && connection == null, this::letIn);
         UnixSocket.setNonBlocking(listening, true);
     }
 
