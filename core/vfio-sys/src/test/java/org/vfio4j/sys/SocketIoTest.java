@@ -39,6 +39,8 @@ class SocketIoTest {
         assertThatThrownBy(() -> receiver.recv(far, in, -1, 1, 0)).isInstanceOf(IndexOutOfBoundsException.class);
         assertThatThrownBy(() -> sender.send(near, out, 1, Long.MAX_VALUE, NONE, 0, 0))
                 .isInstanceOf(IndexOutOfBoundsException.class);
+        assertThatThrownBy(() -> receiver.recvBytes(far, in, 1, in.byteSize(), 0))
+                .isInstanceOf(IndexOutOfBoundsException.class);
     }
 
     @Test
@@ -72,6 +74,33 @@ class SocketIoTest {
         assertThat(receiver.recv(far, in, 32, 64, 0)).isEqualTo(8);
         assertThat(in.get(ValueLayout.JAVA_LONG, 32)).isEqualTo(0x1122334455667788L);
         assertThat(in.get(ValueLayout.JAVA_LONG, 40)).isZero();
+    }
+
+    @Test
+    void bytesAloneArriveWhereTheyShould() {
+        out.set(ValueLayout.JAVA_LONG, 8, 0x1122334455667788L);
+        assertThat(sender.send(near, out, 8, 8, NONE, 0, 0)).isEqualTo(8);
+        assertThat(receiver.recvBytes(far, in, 32, 64, 0)).isEqualTo(8);
+        assertThat(in.get(ValueLayout.JAVA_LONG, 32)).isEqualTo(0x1122334455667788L);
+        assertThat(in.get(ValueLayout.JAVA_LONG, 40)).isZero();
+        assertThat(receiver.recvBytes(far, in, 0, 64, SocketIo.MSG_DONTWAIT)).isEqualTo(-EAGAIN);
+        pair.first().close();
+        assertThat(receiver.recvBytes(far, in, 0, 64, 0)).isZero();
+    }
+
+    @Test
+    void descriptorsThatNobodyExpectsAreClosed() {
+        try (Fd event = EventFd.create()) {
+            sender.send(near, out, 0, 1, new int[] {event.value()}, 1, 0);
+            sender.send(near, out, 1, 1, NONE, 0, 0);
+            OpenFds before = new OpenFds();
+            assertThat(receiver.recvBytes(far, in, 0, 1, 0)).isOne();
+            assertThat(receiver.fdCount()).isZero();
+            assertThat(receiver.controlTruncated()).isFalse();
+            before.assertNoneLeft();
+            assertThat(receiver.recv(far, in, 0, 16, 0)).isOne();
+            assertThat(receiver.fdCount()).isZero();
+        }
     }
 
     @Test

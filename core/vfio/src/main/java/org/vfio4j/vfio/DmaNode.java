@@ -17,6 +17,7 @@ import org.vfio4j.vfio.DmaTree.Entry;
  * node whose slots are nodes of pages knows their numbers: see {@link #pages}. Thousands of maps do not stay in a processor's
  * cache, a number for each does.
  */
+@SuppressWarnings("ReferenceEquality") // of arrays that nodes share: whether they do is the question
 final class DmaNode implements Entry {
 
     /** Most nodes' number of slots; the two outermost have 16. */
@@ -122,7 +123,8 @@ final class DmaNode implements Entry {
     }
 
     /** What a slot has. */
-    @Nullable Entry entry(int slot) {
+    @Nullable
+    Entry entry(int slot) {
         int word = slot / Long.SIZE;
         long upTo = -1L >>> (Long.SIZE - 1 - slot % Long.SIZE);
         return runs[((int) (before >>> (16 * word)) & 0xffff) + Long.bitCount(starts[word] & upTo) - 1];
@@ -144,7 +146,8 @@ final class DmaNode implements Entry {
     }
 
     /** The node's only entry, or the node when it has several; nothing when it has none. */
-    @Nullable Entry simplest() {
+    @Nullable
+    Entry simplest() {
         Entry only = null;
         for (Entry entry : runs) {
             if (entry != null && only != null) {

@@ -22,16 +22,17 @@ import org.vfio4j.sys.RawMemory;
  * <p>The same order makes a new log known: what a thread writes after it entered is marked in the logs that there were then, and
  * whoever adds a log waits for those who entered before.
  *
- * <p>Where the last two hits were is kept in fields, which spares most translations the way through the tree: a map; or, among many
- * maps of a page, the 256 MiB around one, whose pages are then two loads away, whichever is asked for.
+ * <p>Two places are kept in fields, which spare most translations the way through the tree: the map that was hit last; and, among many
+ * maps of a page, the 256 MiB around the last one, whose pages are then two loads away, whichever is asked for.
  */
 final class IoAddressSpaceWindow implements DmaWindow {
 
-    // No host address.
-    private static final long MISS = 0;
-
     private static final long PAGE_BYTES = 1L << DmaNode.PAGE_SHIFT;
     private static final long DIRECTORY_BYTES = DmaNode.SLOTS * (1L << DmaNode.DIRECTORY_SHIFT);
+
+    // For each access that memory may have, in 4 bits, those that it allows.
+    private static final int ALLOWS = 0b1110_0100_0010_0000;
+
     private static final VarHandle ONLINE_EPOCH;
 
     static {
@@ -53,14 +54,15 @@ final class IoAddressSpaceWindow implements DmaWindow {
     private DirtyLog[] logs = IoAddressSpace.NO_LOGS;
     private DmaTree.@Nullable Entry root;
 
-    // What was hit last: a map, and which accesses it allows; or, when there are pages, the range of a node, which allows none.
+    // What was hit last: a map, and which accesses it allows; or, when there are pages, the range of a node, which
+    // allows none.
     private long hitIova;
     private long hitSize;
     private long hitHost;
     private int hitAllows;
     private long[][] hitPages = DmaNode.NO_PAGES;
 
-    // What was hit before that.
+    // What was hit last of the other kind.
     private long otherIova;
     private long otherSize;
     private long otherHost;
@@ -103,8 +105,23 @@ final class IoAddressSpaceWindow implements DmaWindow {
 
     @Override
     public long translate(long iova, long length, int access) {
-        long host = translateInHit(iova, length, access);
-        return host != MISS ? host : search(iova, length, access);
+        long offset = iova - hitIova;
+        if (Long.compareUnsigned(offset, hitSize) < 0) {
+            // hitSize - offset cannot be less than 0 here.
+            if ((hitAllows >>> access & 1) != 0 && length <= hitSize - offset) {
+                return hitHost + offset;
+            }
+            int slot = (int) (offset >>> DmaNode.DIRECTORY_SHIFT);
+            if (Integer.compareUnsigned(slot, hitPages.length) < 0) {
+                long direct = hitPages[slot][(int) (iova >>> DmaNode.PAGE_SHIFT) & (DmaNode.SLOTS - 1)];
+                // Unsigned, since the sum may be too large for a long.
+                boolean within = Long.compareUnsigned((iova & (PAGE_BYTES - 1)) + length, PAGE_BYTES) <= 0;
+                if (access != 0 && (direct & access) == access && within) {
+                    return iova + (direct & ~DmaNode.ACCESS);
+                }
+            }
+        }
+        return search(iova, length, access);
     }
 
     @Override
@@ -143,34 +160,11 @@ final class IoAddressSpaceWindow implements DmaWindow {
         return (long) ONLINE_EPOCH.getVolatile(this) != 0;
     }
 
-    private long translateInHit(long iova, long length, int access) {
-        long offset = iova - hitIova;
-        if (Long.compareUnsigned(offset, hitSize) >= 0) {
-            return MISS;
-        }
-        // hitSize - offset cannot be less than 0 here.
-        if ((hitAllows >>> access & 1) != 0 && length <= hitSize - offset) {
-            return hitHost + offset;
-        }
-        long[][] pages = hitPages;
-        int slot = (int) (offset >>> DmaNode.DIRECTORY_SHIFT);
-        if (Integer.compareUnsigned(slot, pages.length) >= 0) {
-            return MISS;
-        }
-        long direct = pages[slot][(int) (iova >>> DmaNode.PAGE_SHIFT) & (DmaNode.SLOTS - 1)];
-        boolean allowed = access != 0 && (direct & access) == access;
-        // Unsigned, since the sum may be too large for a long.
-        boolean within = Long.compareUnsigned((iova & (PAGE_BYTES - 1)) + length, PAGE_BYTES) <= 0;
-        return allowed && within ? iova + (direct & ~DmaNode.ACCESS) : MISS;
-    }
-
     private long search(long iova, long length, int access) {
-        if (Long.compareUnsigned(iova - otherIova, otherSize) < 0) {
+        boolean inHit = Long.compareUnsigned(iova - hitIova, hitSize) < 0;
+        if (!inHit && Long.compareUnsigned(iova - otherIova, otherSize) < 0) {
             hit(otherIova, otherSize, otherHost, otherAllows, otherPages);
-            long host = translateInHit(iova, length, access);
-            if (host != MISS) {
-                return host;
-            }
+            return translate(iova, length, access);
         }
         return walk(iova, length, access);
     }
@@ -218,19 +212,18 @@ final class IoAddressSpaceWindow implements DmaWindow {
 
     /** Bit {@code access} of the result says whether memory that may be accessed as is said allows {@code access}. */
     private static int allows(int memory) {
-        int allows = 0;
-        for (int access = 1; access <= DmaNode.ACCESS; access++) {
-            allows |= (memory & access) == access ? 1 << access : 0;
-        }
-        return allows;
+        return (ALLOWS >>> (4 * memory)) & 0xf;
     }
 
+    // One of each kind is kept: of two maps the later.
     private void hit(long iova, long size, long host, int allows, long[][] pages) {
-        otherIova = hitIova;
-        otherSize = hitSize;
-        otherHost = hitHost;
-        otherAllows = hitAllows;
-        otherPages = hitPages;
+        if (pages.length != hitPages.length) {
+            otherIova = hitIova;
+            otherSize = hitSize;
+            otherHost = hitHost;
+            otherAllows = hitAllows;
+            otherPages = hitPages;
+        }
         hitIova = iova;
         hitSize = size;
         hitHost = host;

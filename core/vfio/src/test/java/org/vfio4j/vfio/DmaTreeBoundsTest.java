@@ -132,7 +132,9 @@ class DmaTreeBoundsTest {
     // Objects, arrays and references as a JVM of less than 32 GiB lays them out.
     private static long bytes(DmaNode node) {
         long own = 56 + 16 + node.slots / 8 + 16 + 4L * node.runs().length;
-        return own + (node.hasDirect() ? 16 + 8L * node.slots : 0) + (node.pages.length == 0 ? 0 : 16 + 4L * node.slots);
+        return own
+                + (node.hasDirect() ? 16 + 8L * node.slots : 0)
+                + (node.pages.length == 0 ? 0 : 16 + 4L * node.slots);
     }
 
     private static int levels(DmaTree.Entry entry) {

@@ -59,13 +59,12 @@ class IoAddressSpaceLookupTest {
 
     private void map(IoAddressSpace space, Random random) {
         long iova = address(random) & (random.nextInt(50) == 0 ? -8 : -PAGE);
-        long bytes =
-                switch (random.nextInt(50)) {
-                    case 0 -> PAGE * (1 + random.nextLong(40));
-                    case 1 -> 1 + random.nextLong(2 * PAGE);
-                    case 2, 3 -> 2 * PAGE;
-                    default -> PAGE;
-                };
+        long bytes = switch (random.nextInt(50)) {
+            case 0 -> PAGE * (1 + random.nextLong(40));
+            case 1 -> 1 + random.nextLong(2 * PAGE);
+            case 2, 3 -> 2 * PAGE;
+            default -> PAGE;
+        };
         int access = new int[] {READ, WRITE, READ | WRITE, READ | WRITE}[random.nextInt(4)];
         long last = iova + bytes - 1;
         Map.Entry<Long, Known> neighbour = model.floorEntry(last);
@@ -88,14 +87,13 @@ class IoAddressSpaceLookupTest {
 
     private long check(DmaWindow window, Random random) {
         long iova = address(random);
-        long length =
-                switch (random.nextInt(8)) {
-                    case 0 -> 1 + random.nextLong(3 * PAGE);
-                    case 1 -> PAGE - (iova & (PAGE - 1));
-                    case 2 -> PAGE - (iova & (PAGE - 1)) + 1;
-                    case 3 -> Long.MAX_VALUE - random.nextInt(PAGE);
-                    default -> 1 + random.nextInt(64);
-                };
+        long length = switch (random.nextInt(8)) {
+            case 0 -> 1 + random.nextLong(3 * PAGE);
+            case 1 -> PAGE - (iova & (PAGE - 1));
+            case 2 -> PAGE - (iova & (PAGE - 1)) + 1;
+            case 3 -> Long.MAX_VALUE - random.nextInt(PAGE);
+            default -> 1 + random.nextInt(64);
+        };
         int access = 1 + random.nextInt(3);
         long expected = expected(iova, length, access);
         long translated = window.translate(iova, length, access);

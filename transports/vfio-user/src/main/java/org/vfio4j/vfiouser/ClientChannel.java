@@ -11,6 +11,9 @@ import static org.vfio4j.sys.Errno.ETIMEDOUT;
 import static org.vfio4j.sys.Poll.POLLIN;
 import static org.vfio4j.sys.Poll.POLLOUT;
 import static org.vfio4j.sys.SocketIo.MSG_DONTWAIT;
+import static org.vfio4j.uapi.VfioUser.VFIO_USER_REGION_READ;
+import static org.vfio4j.uapi.VfioUser.VFIO_USER_REGION_WRITE;
+import static org.vfio4j.uapi.VfioUser.VFIO_USER_REGION_WRITE_MULTI;
 
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.sys.Errno;
@@ -70,11 +73,13 @@ final class ClientChannel implements AutoCloseable {
      * @throws ErrnoException the errno of an error reply; when the connection is lost ENOTCONN, EPROTO or ETIMEDOUT
      */
     Message call(int command, int replySize, int[] fds, int fdCount) {
-        long deadline = System.nanoTime() + options.timeoutNs();
         nextId = (nextId + 1) & 0xffff;
         request.putHeader(nextId, command, Header.FLAGS_TYPE_COMMAND, 0);
-        sendAll(request, fds, fdCount, deadline);
-        Message reply = awaitReply(deadline);
+        long sent = send(request, 0, fds, fdCount);
+        // Only now: the server is at work while this reads the clock.
+        long deadline = System.nanoTime() + options.timeoutNs();
+        sendRest(request, sent, fds, fdCount, deadline);
+        Message reply = awaitReply(command, deadline);
         if (reply.id() != nextId || reply.command() != command) {
             throw lost(
                     EPROTO,
@@ -158,7 +163,8 @@ final class ClientChannel implements AutoCloseable {
         }
     }
 
-    private Message awaitReply(long deadline) {
+    private Message awaitReply(int command, long deadline) {
+        boolean bytesOnly = repliesInBytes(command);
         while (true) {
             switch (inbox.next()) {
                 case MESSAGE -> {
@@ -171,7 +177,7 @@ final class ClientChannel implements AutoCloseable {
                     }
                     answer(deadline);
                 }
-                case INCOMPLETE -> receive(deadline);
+                case INCOMPLETE -> receive(bytesOnly, deadline);
                 case FRAMING_LOST -> throw lost(EPROTO, "a message of an impossible size");
             }
         }
@@ -208,12 +214,23 @@ final class ClientChannel implements AutoCloseable {
         inbox.consume();
     }
 
-    /** Receives something, or throws when the deadline passes. Looks for a while, then blocks. */
-    private void receive(long deadline) {
+    // Of all replies the ones that are waited for most.
+    private static boolean repliesInBytes(int command) {
+        return command == VFIO_USER_REGION_READ
+                || command == VFIO_USER_REGION_WRITE
+                || command == VFIO_USER_REGION_WRITE_MULTI;
+    }
+
+    /**
+     * Receives something, or throws when the deadline passes. Looks for a while, then blocks.
+     *
+     * @param bytesOnly whether nothing that may come has descriptors
+     */
+    private void receive(boolean bytesOnly, long deadline) {
         long start = System.nanoTime();
         long now = start;
         while (now - deadline < 0) {
-            long n = inbox.receive(socket, MSG_DONTWAIT);
+            long n = bytesOnly ? inbox.receiveBytes(socket, MSG_DONTWAIT) : inbox.receive(socket, MSG_DONTWAIT);
             if (n != -EAGAIN && n != -EINTR) {
                 checkReceived(n);
                 return;
@@ -266,20 +283,38 @@ final class ClientChannel implements AutoCloseable {
     }
 
     private void sendAll(OutMessage message, int[] fds, int fdCount, long deadline) {
-        long sent = 0;
-        int size = message.size();
-        while (sent < size) {
-            // Descriptors go with the first byte.
-            long n = io.send(
-                    socket.value(), message.buffer(), sent, size - sent, fds, sent == 0 ? fdCount : 0, MSG_DONTWAIT);
-            if (n > 0) {
-                sent += n;
-            } else if (n == -EAGAIN) {
+        sendRest(message, 0, fds, fdCount, deadline);
+    }
+
+    private void sendRest(OutMessage message, long from, int[] fds, int fdCount, long deadline) {
+        long sent = from;
+        while (sent < message.size()) {
+            long n = send(message, sent, fds, fdCount);
+            if (n == 0) {
                 awaitRoom(deadline);
-            } else if (n != -EINTR) {
-                throw broken("send", n);
             }
+            sent += n;
         }
+    }
+
+    /** Sends as much as there is room for: how many bytes. */
+    private long send(OutMessage message, long from, int[] fds, int fdCount) {
+        long n = -EINTR;
+        while (n == -EINTR) {
+            // Descriptors go with the first byte.
+            n = io.send(
+                    socket.value(),
+                    message.buffer(),
+                    from,
+                    message.size() - from,
+                    fds,
+                    from == 0 ? fdCount : 0,
+                    MSG_DONTWAIT);
+        }
+        if (n <= 0 && n != -EAGAIN) {
+            throw broken("send", n);
+        }
+        return Math.max(n, 0);
     }
 
     // The server may be waiting for room as well: what it sends is taken in, and answered once this message is out.

@@ -96,14 +96,29 @@ final class Inbox implements AutoCloseable {
             return -EAGAIN;
         }
         long n = io.recv(socket.value(), buffer, tail, length, flags);
-        if (n > 0) {
-            tail += (int) n;
-            used = Math.max(used, tail);
-        }
+        take(n);
         if (n >= 0 && (io.fdCount() != 0 || io.controlTruncated())) {
             return takeFds() ? n : -EPROTO;
         }
         return n;
+    }
+
+    /** As {@link #receive}, when no message with descriptors can come: they would be closed. */
+    long receiveBytes(Fd socket, int flags) {
+        int length = room();
+        if (length == 0) {
+            return -EAGAIN;
+        }
+        long n = io.recvBytes(socket.value(), buffer, tail, length, flags);
+        take(n);
+        return n;
+    }
+
+    private void take(long received) {
+        if (received > 0) {
+            tail += (int) received;
+            used = Math.max(used, tail);
+        }
     }
 
     /** Looks for a whole message at the head of the buffer. The one before it has been consumed. */
