@@ -69,6 +69,9 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
             ring.close();
             throw e;
         }
+        if (!target.takesNoWait) {
+            ring.alwaysAsync();
+        }
         refused = new Completions(depth);
         operation = new byte[depth];
         offset = new long[depth];
