@@ -2,6 +2,7 @@ package org.vfio4j.sys;
 
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -31,6 +32,7 @@ public final class FileIo {
     public static final int LOCK_UN = 8;
 
     private static final int O_CLOEXEC = 0x80000;
+    private static final int RWF_NOWAIT = 8;
     private static final long BLKGETSIZE64 = 0x80081272L;
     private static final long BLKSSZGET = 0x1268L;
 
@@ -40,6 +42,7 @@ public final class FileIo {
     private static final CFunction PREAD = CFunction.of("pread");
     private static final CFunction PWRITE = CFunction.of("pwrite");
     private static final CFunction PREADV = CFunction.of("preadv");
+    private static final CFunction PREADV2 = CFunction.of("preadv2");
     private static final CFunction PWRITEV = CFunction.of("pwritev");
     private static final CFunction FDATASYNC = CFunction.of("fdatasync");
     private static final CFunction FALLOCATE = CFunction.of("fallocate");
@@ -85,6 +88,15 @@ public final class FileIo {
     /** preadv(2) into {@code count} pieces of the iovec array at {@code iov}: bytes read or a negative errno. */
     public static long preadv(int fd, long iov, int count, long offset) {
         return PREADV.call(fd, iov, count, offset);
+    }
+
+    /** Whether the file takes reads that must not wait, which RWF_NOWAIT of preadv2(2) asks for: not those of each file system do. */
+    public static boolean takesNoWait(Fd file) {
+        try (Arena arena = Arena.ofConfined()) {
+            long byteOfIt = arena.allocate(1).address();
+            MemorySegment iovec = arena.allocateFrom(JAVA_LONG, byteOfIt, 1);
+            return PREADV2.call(file.value(), iovec.address(), 1, 0, RWF_NOWAIT, 0) != -EOPNOTSUPP;
+        }
     }
 
     /** pwritev(2) from {@code count} pieces of the iovec array at {@code iov}: bytes written or a negative errno. */

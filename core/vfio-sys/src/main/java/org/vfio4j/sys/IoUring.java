@@ -62,6 +62,8 @@ public final class IoUring implements AutoCloseable {
     private int submitted;
     private int reaped;
 
+    private boolean fixedFiles;
+
     // What every entry has in its flags, shifted to their place in its first eight bytes.
     private long entryFlags;
 
@@ -248,7 +250,17 @@ public final class IoUring implements AutoCloseable {
                     SYS_IO_URING_REGISTER, ring.value(), IORING_REGISTER_FILES, table.address(), files.length);
             ErrnoException.check(result, "io_uring_register FILES, " + files.length + " of them");
         }
-        entryFlags = (long) IOSQE_FIXED_FILE << (Byte.SIZE * SQE_FLAGS);
+        fixedFiles = true;
+        entryFlags |= (long) IOSQE_FIXED_FILE << (Byte.SIZE * SQE_FLAGS);
+    }
+
+    /**
+     * From now on operations go to threads of the kernel at once, for files that do not take a try that must not wait ({@link
+     * FileIo#takesNoWait}). The kernel would find that out by itself, but of file systems whose files can be polled, as those in
+     * user space, Linux 6.12 and newer try by waiting: {@link #submit} would not come back before the file system answers.
+     */
+    public void alwaysAsync() {
+        entryFlags |= (long) IOSQE_ASYNC << (Byte.SIZE * SQE_FLAGS);
     }
 
     /** From now on every completion signals {@code eventFd}, while {@link #enableEventFd} says so. */
@@ -269,7 +281,7 @@ public final class IoUring implements AutoCloseable {
     /** Releases the ring. Operations in flight are cancelled or run to their end on their own: wait for them first. */
     @Override
     public void close() {
-        if (entryFlags != 0) {
+        if (fixedFiles) {
             // The kernel takes a ring down later than it is closed, and a file's locks end with its last user.
             SYSCALL.callInt(SYS_IO_URING_REGISTER, ring.value(), IORING_UNREGISTER_FILES, 0, 0);
         }

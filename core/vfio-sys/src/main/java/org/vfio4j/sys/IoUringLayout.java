@@ -32,6 +32,7 @@ final class IoUringLayout {
     static final int IORING_REGISTER_SYNC_CANCEL = 24;
 
     static final int IOSQE_FIXED_FILE = 1;
+    static final int IOSQE_ASYNC = 1 << 4;
 
     static final byte IORING_OP_READV = 1;
     static final byte IORING_OP_WRITEV = 2;

@@ -203,6 +203,20 @@ class IoUringTest {
     }
 
     @Test
+    void whatAlwaysGoesToAThreadIsCarriedOut() {
+        assertThat(FileIo.takesNoWait(file)).isTrue();
+        ring.registerFiles(file);
+        ring.alwaysAsync();
+        RawMemory.fill(at, 512, (byte) 7);
+        ring.prepWrite(0, at, 512, 0, 1);
+        assertThat(finish(1)).isEqualTo(Map.of(1L, 512));
+        ring.prepRead(0, at + 4096, 512, 0, 2);
+        ring.prepFdatasync(0, 3);
+        assertThat(finish(2)).isEqualTo(Map.of(2L, 512, 3L, 0));
+        assertThat(RawMemory.getByte(at + 4096 + 511)).isEqualTo((byte) 7);
+    }
+
+    @Test
     void takesBackWhatWaits() {
         UnixSocket.Pair pair = UnixSocket.pair();
         try (Fd here = pair.first();

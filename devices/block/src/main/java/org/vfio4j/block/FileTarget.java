@@ -24,6 +24,10 @@ final class FileTarget implements AutoCloseable {
     final Path path;
     final Fd file;
     final boolean readOnly;
+
+    /** Whether io_uring's first try, which must not wait, makes sense. */
+    final boolean takesNoWait;
+
     private final boolean blockDevice;
     private final @Nullable Fd direct;
     private final int memoryAlign;
@@ -37,6 +41,7 @@ final class FileTarget implements AutoCloseable {
         this.direct = direct;
         this.readOnly = readOnly;
         this.sizeBytes = sizeBytes;
+        takesNoWait = FileIo.takesNoWait(file);
         blockDevice = stat.isBlockDevice();
         boolean told = stat.dioMemoryAlign() > 0 && stat.dioOffsetAlign() > 0;
         memoryAlign = told ? stat.dioMemoryAlign() : CAUTIOUS_ALIGN;

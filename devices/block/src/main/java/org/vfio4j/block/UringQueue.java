@@ -86,6 +86,9 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
             closeRings();
             throw e;
         }
+        if (!target.takesNoWait) {
+            ring.alwaysAsync();
+        }
         refused = new Completions(depth);
         operation = new byte[depth];
         offset = new long[depth];
