@@ -56,7 +56,8 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
     // When the commands that are being taken were seen.
     private long seenNs;
 
-    // When the queues were last looked at, or answered: 0 once a command has been started since, or the thread has slept.
+    // When the queues were last looked at, or answered: 0 once a command has been started since, or the thread has
+    // slept.
     private long lookedNs;
     private boolean draining;
 
@@ -455,13 +456,7 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
         }
         queue.inFlight--;
         queue.completions.post(0, queue.id, queue.head, slots.cid[slot], status);
-        run.add(
-                queue.statistics,
-                slots.opcode[slot],
-                status,
-                slots.startNs[slot],
-                slots.slba[slot],
-                slots.bytes[slot]);
+        run.add(queue.statistics, slots.opcode[slot], status, slots.startNs[slot], slots.slba[slot], slots.bytes[slot]);
         if (draining) {
             // A wait for everything looks more than once.
             run.end();
