@@ -117,7 +117,7 @@ public final class IoUring implements AutoCloseable {
     /**
      * As {@link #create}, for reads and writes of files with O_DIRECT alone, whose completions are found by polling the device
      * (IORING_SETUP_IOPOLL): {@link #reap} and {@link #await} do, and no eventfd is signalled. Other operations complete with -EINVAL;
-     * where the file system or the device does not poll, reads and writes with -EOPNOTSUPP, or before Linux 6.11 as if it did.
+     * where the file system or the device does not poll, reads and writes may with -EOPNOTSUPP, or are completed by interrupts after all.
      */
     public static IoUring createPolled(int entries) {
         return createFor(entries, IORING_SETUP_IOPOLL);

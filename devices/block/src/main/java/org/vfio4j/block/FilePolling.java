@@ -50,7 +50,8 @@ final class FilePolling {
         for (Path file : List.of(device.resolve("queue/io_poll"), device.resolve("../queue/io_poll"))) {
             try {
                 if (Files.readString(file).strip().equals("0")) {
-                    throw new ErrnoException(EOPNOTSUPP, what + ": its device has no queue for that, " + file + " is 0");
+                    throw new ErrnoException(
+                            EOPNOTSUPP, what + ": its device has no queue for that, " + file + " is 0");
                 }
                 return;
             } catch (IOException e) {

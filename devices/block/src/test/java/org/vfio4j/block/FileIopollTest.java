@@ -71,17 +71,23 @@ class FileIopollTest extends BlockQueueContract {
                 Mapping aligned = Mapping.anonymous(2 * BLOCK)) {
             queue.wakeBy(event);
             queue.arm();
-            assertThat(Poll.poll(event.value(), Poll.POLLIN, 0)).as("nothing in flight").isZero();
+            assertThat(Poll.poll(event.value(), Poll.POLLIN, 0))
+                    .as("nothing in flight")
+                    .isZero();
             queue.disarm();
             IoVecs.set(aligned.address(), 0, aligned.address() + BLOCK, BLOCK);
             queue.writev(0, aligned.address(), 1, 0);
             queue.arm();
-            assertThat(Poll.poll(event.value(), Poll.POLLIN, 0)).as("a write in flight").isNotZero();
+            assertThat(Poll.poll(event.value(), Poll.POLLIN, 0))
+                    .as("a write in flight")
+                    .isNotZero();
             queue.disarm();
             assertThat(finish()).isEqualTo(Map.of(0, BLOCK));
             EventFd.drain(event.value());
             queue.arm();
-            assertThat(Poll.poll(event.value(), Poll.POLLIN, 0)).as("all is done").isZero();
+            assertThat(Poll.poll(event.value(), Poll.POLLIN, 0))
+                    .as("all is done")
+                    .isZero();
             queue.close();
             queue = backend.openQueue(DEPTH);
         }

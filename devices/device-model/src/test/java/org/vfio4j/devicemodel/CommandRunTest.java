@@ -43,7 +43,8 @@ class CommandRunTest {
         assertThat(List.of(reads.reads(), reads.errors(), reads.inFlight(), reads.readBytes()))
                 .containsExactly(131L, 1L, 8L, 131L * 512);
         assertThat(reads.readLatency().count()).isEqualTo(132);
-        assertThat(reads.readLatency().totalNs()).isEqualTo(132 * reads.readLatency().maxNs());
+        assertThat(reads.readLatency().totalNs())
+                .isEqualTo(132 * reads.readLatency().maxNs());
         QueueSnapshot others = second.snapshot();
         assertThat(List.of(others.writes(), others.flushes(), others.inFlight(), others.writtenBytes()))
                 .containsExactly(2L, 1L, 0L, 8192L);

@@ -63,7 +63,8 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
     // When the commands that are being taken were seen.
     private long seenNs;
 
-    // When the queues were last looked at, or answered: 0 once a command has been started since, or the thread has slept.
+    // When the queues were last looked at, or answered: 0 once a command has been started since, or the thread has
+    // slept.
     private long lookedNs;
     private boolean draining;
 
@@ -515,13 +516,7 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
             report(queue.id, slots.cid[slot], status, slots.nsid[slot], slots.slba[slot]);
         }
         post(queue, slots.cid[slot], status);
-        run.add(
-                queue.statistics,
-                slots.opcode[slot],
-                status,
-                slots.startNs[slot],
-                slots.slba[slot],
-                slots.bytes[slot]);
+        run.add(queue.statistics, slots.opcode[slot], status, slots.startNs[slot], slots.slba[slot], slots.bytes[slot]);
         if (draining) {
             // A wait for everything looks more than once.
             run.end();

@@ -15,6 +15,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.vfio4j.block.MemoryBackend;
 import org.vfio4j.devicemodel.DeviceStatistics;
+import org.vfio4j.devicemodel.QueuePolling;
 import org.vfio4j.devicemodel.QueueSnapshot;
 import org.vfio4j.nvmedriver.NvmeCommand;
 import org.vfio4j.nvmedriver.NvmeDriver;
@@ -56,6 +57,24 @@ class NvmeStatisticsTest {
                     .as("queues that were created")
                     .isEqualTo(2);
             assertThat(statistics(fixture).cpuNs()).isPositive();
+        }
+    }
+
+    /** The time at which a command is taken is asked for before it comes, but not long before. */
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void noLatencyReachesBackIntoTheIdleTimeBefore(boolean polls) throws InterruptedException {
+        QueuePolling polling = polls ? QueuePolling.ALWAYS : QueuePolling.ADAPTIVE;
+        try (NvmeFixture fixture =
+                new NvmeFixture(new MemoryBackend(NvmeFixture.DISK_BYTES), builder -> builder.poll(polling)).start()) {
+            long page = fixture.pages(1);
+            long startNs = System.nanoTime();
+            fixture.io(READ, 0, 8, page, 0);
+            Thread.sleep(2000);
+            fixture.io(READ, 0, 8, page, 0);
+            NvmeDriver.await("both are counted", () -> queue(fixture, 1).reads() == 2);
+            assertThat(queue(fixture, 1).readLatency().totalNs())
+                    .isBetween(1L, System.nanoTime() - startNs - 1_500_000_000);
         }
     }
 

@@ -1,17 +1,19 @@
 package org.vfio4j.bench;
 
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Locale;
 import org.vfio4j.block.BlockCompletion;
 import org.vfio4j.block.BlockQueue;
 import org.vfio4j.block.FileBackend;
+import org.vfio4j.block.FileCaching;
 import org.vfio4j.block.FileIoMode;
 import org.vfio4j.sys.Mapping;
 import org.vfio4j.sys.RawMemory;
 
 /**
- * Random 4 KiB reads of a file through the file backend, with a fixed number in flight: the counterpart of uring.c. Arguments:
- * file, depth, seconds. Prints requests per second.
+ * Random 4 KiB requests to a file through the file backend, with a fixed number in flight: the counterpart of uring.c, with its
+ * arguments: file, depth, seconds, then any of write, direct, iopoll. Prints requests per second.
  */
 public final class FileLoop implements BlockCompletion {
 
@@ -22,12 +24,14 @@ public final class FileLoop implements BlockCompletion {
     private final long blocks;
     private final long iovs;
     private final long buffers;
+    private final boolean writes;
     private long random = 0x9e3779b97f4a7c15L;
     private boolean ending;
     private long done;
 
-    private FileLoop(BlockQueue queue, long blocks, Mapping memory, int depth) {
+    private FileLoop(BlockQueue queue, long blocks, Mapping memory, int depth, boolean writes) {
         this.queue = queue;
+        this.writes = writes;
         this.blocks = blocks;
         buffers = memory.address();
         iovs = buffers + (long) depth * BYTES;
@@ -36,10 +40,14 @@ public final class FileLoop implements BlockCompletion {
     public static void main(String[] args) {
         int depth = Integer.parseInt(args[1]);
         long ns = Long.parseLong(args[2]) * 1_000_000_000;
-        try (FileBackend file = FileBackend.open(Path.of(args[0]), true, FileIoMode.URING);
+        List<String> words = List.of(args).subList(3, args.length);
+        boolean writes = words.contains("write");
+        FileCaching caching = words.contains("direct") ? FileCaching.DIRECT : FileCaching.PAGE_CACHE;
+        FileIoMode mode = words.contains("iopoll") ? FileIoMode.IOPOLL : FileIoMode.URING;
+        try (FileBackend file = FileBackend.open(Path.of(args[0]), !writes, mode, caching);
                 BlockQueue queue = file.openQueue(depth);
                 Mapping memory = Mapping.anonymous((long) depth * (BYTES + IOVEC) + BYTES)) {
-            FileLoop loop = new FileLoop(queue, file.sizeBytes() / BYTES, memory, depth);
+            FileLoop loop = new FileLoop(queue, file.sizeBytes() / BYTES, memory, depth, writes);
             loop.run(depth, ns / 2);
             System.out.printf(Locale.ROOT, "%.0f%n", loop.run(depth, ns));
         }
@@ -63,7 +71,7 @@ public final class FileLoop implements BlockCompletion {
     @Override
     public void complete(int tag, int result) {
         if (result != BYTES) {
-            throw new IllegalStateException("read: " + result);
+            throw new IllegalStateException("request: " + result);
         }
         done++;
         if (!ending) {
@@ -78,6 +86,11 @@ public final class FileLoop implements BlockCompletion {
         long iov = iovs + (long) IOVEC * tag;
         RawMemory.putLong(iov, buffers + (long) BYTES * tag);
         RawMemory.putLong(iov + 8, BYTES);
-        queue.readv(Math.unsignedMultiplyHigh(random, blocks) * BYTES, iov, 1, tag);
+        long offset = Math.unsignedMultiplyHigh(random, blocks) * BYTES;
+        if (writes) {
+            queue.writev(offset, iov, 1, tag);
+        } else {
+            queue.readv(offset, iov, 1, tag);
+        }
     }
 }
