@@ -208,7 +208,7 @@ final class MachineFunction implements Movable, AutoCloseable {
 
     /** Keeps itself there from now on; nobody is served yet. */
     void keepIn(KeptFunction memory) {
-        exclusively("keep", List.of(this), () -> service.keepIn(memory));
+        binding.exclusively("keep", () -> service.keepIn(memory));
     }
 
     /** Whether a DPU emulates it. */
