@@ -174,9 +174,16 @@ final class Machine implements AutoCloseable {
         }
     }
 
-    /** Serves what another process has not served, after {@link #setTakingOver}. */
+    /** Serves what another process has not served, as far as it can, after {@link #setTakingOver}: the log says what cannot be. */
     void serveRest() {
-        functions.forEach(MachineFunction::serveIfBound);
+        for (MachineFunction function : functions) {
+            try {
+                function.serveIfBound();
+            } catch (ErrnoException e) {
+                System.getLogger(Machine.class.getName())
+                        .log(System.Logger.Level.WARNING, "{0} is not served: {1}", function.name(), e.getMessage());
+            }
+        }
     }
 
     /** Who keeps what its functions are. */

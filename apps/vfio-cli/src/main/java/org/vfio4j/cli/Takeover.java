@@ -9,8 +9,10 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.vfio4j.block.BlockBackend;
 import org.vfio4j.block.FileBackend;
 import org.vfio4j.block.FileCaching;
@@ -40,6 +42,7 @@ final class Takeover implements AutoCloseable {
     private final FdChannel channel;
     private final UpgradeOffer offer;
     private final Map<UpgradeOffer.Memory, Fd> memories = new HashMap<>();
+    private final Set<UpgradeOffer.Memory> used = new HashSet<>();
 
     private Takeover(FdChannel channel, UpgradeOffer offer, List<Fd> fds) {
         this.channel = channel;
@@ -119,15 +122,27 @@ final class Takeover implements AutoCloseable {
     }
 
     private BlockBackend shared(String device, int index, long sizeBytes) {
-        Fd memory = memories.get(new UpgradeOffer.Memory(device, index));
-        if (memory == null && !offer.hasFunction(device)) {
+        UpgradeOffer.Memory wanted = new UpgradeOffer.Memory(device, index);
+        Fd memory = memories.get(wanted);
+        if (memory == null && !offer.devices().contains(device)) {
             // It has ended there, and will here.
             return MemoryBackend.shareable(sizeBytes);
         }
         if (memory == null) {
             throw new ErrnoException(EINVAL, "take over " + device + ": the other process has no disk in memory there");
         }
+        used.add(wanted);
         return MemoryBackend.shared(memory.dup(), sizeBytes);
+    }
+
+    /** A disk in memory that stands on something else here is another disk. */
+    private void checkAllUsed() {
+        for (UpgradeOffer.Memory memory : offer.memories()) {
+            if (!used.contains(memory)) {
+                throw new ErrnoException(
+                        EINVAL, "take over " + memory.device() + ": the other process has a disk in memory there");
+            }
+        }
     }
 
     /**
@@ -142,6 +157,7 @@ final class Takeover implements AutoCloseable {
         try {
             machine.become(offer);
             machine.mdevs().startAs(offer.mdevs());
+            checkAllUsed();
             Map<String, Movable> here = new HashMap<>();
             machine.movables().forEach(device -> here.put(device.name(), device));
             say(UpgradeSource.READY);

@@ -11,6 +11,7 @@ import java.util.List;
  * @param arguments of {@code vfio}, beginning with {@code serve}
  * @param served how many functions and mediated devices are served
  * @param functions all of them, virtual ones behind their physical one
+ * @param devices the names of all that has storage: functions, also virtual ones that are off, and mediated devices
  * @param memories disks in memory, in the order in which their descriptors come
  * @param mdevs the mediated devices that there are, in the order of their making
  */
@@ -21,6 +22,7 @@ record UpgradeOffer(
         List<String> arguments,
         int served,
         List<Function> functions,
+        List<String> devices,
         List<Memory> memories,
         List<Mdev> mdevs) {
 
@@ -55,6 +57,7 @@ record UpgradeOffer(
     boolean hasDevicesOf(UpgradeOffer other) {
         return served == other.served
                 && functions.equals(other.functions)
+                && devices.equals(other.devices)
                 && memories.equals(other.memories)
                 && mdevs.equals(other.mdevs);
     }
@@ -73,7 +76,7 @@ record UpgradeOffer(
             json.field("requestsPerSecond", function.requestsPerSecond());
             json.field("bytesPerSecond", function.bytesPerSecond()).end();
         }
-        json.endArray().array("memories");
+        json.endArray().field("devices", devices).array("memories");
         for (Memory memory : memories) {
             json.object()
                     .field("device", memory.device())

@@ -162,6 +162,11 @@ class UpgradeLoadTest {
             upgrade(dpu);
         }
         loads.forEach(Client::finish);
+        // On other storage they would be other disks.
+        assertThatThrownBy(() -> upgrade(dpu(storage.equals("files") ? "memory" : nothing.toString(), 4)))
+                .hasMessageContaining("disk in memory there");
+        Files.deleteIfExists(nothing.resolve(DISK + ".img"));
+        Files.deleteIfExists(nothing.resolve(CONTROLLER + ".img"));
         assertThat(machines().count()).isEqualTo(UPGRADES);
         loads.forEach(Client::close);
         Machine now = machines().now();
