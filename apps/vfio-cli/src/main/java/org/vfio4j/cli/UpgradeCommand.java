@@ -63,6 +63,8 @@ final class UpgradeCommand implements Callable<Integer> {
 
     private int replace(long from) {
         PrintWriter err = spec.commandLine().getErr();
+        // One that has just begun takes no requests yet.
+        ServerDirectory.awaitServer(from);
         try (Replacement replacement = Replacement.ask(from)) {
             err.println("process " + from + " is supervised: its keeper starts another in its place");
             Replacement.Done done = replacement.await();
