@@ -63,24 +63,31 @@ final class DmaNode implements Entry {
     private final @Nullable Entry[] runs;
     private final long[] direct;
 
-    private DmaNode(long base, int shift, @Nullable Entry[] entries) {
+    /** A node with nothing in it. */
+    private DmaNode(long base, int shift, int slots) {
         this.base = base;
         this.shift = shift;
-        slots = entries.length;
+        this.slots = slots;
         starts = new long[(slots + Long.SIZE - 1) / Long.SIZE];
-        before = markStarts(entries);
-        runs = runsOf(entries);
+        starts[0] = 1;
+        before = countBefore(starts);
+        runs = new @Nullable Entry[1];
         direct = NO_DIRECT;
         pages = NO_PAGES;
     }
 
-    // A node as another, but for some slots.
+    /** A node as another, but for some slots. */
     private DmaNode(DmaNode other, @Nullable Entry[] entries, int from, int count) {
         base = other.base;
         shift = other.shift;
         slots = other.slots;
-        starts = new long[other.starts.length];
-        before = markStarts(entries);
+        starts = other.starts.clone();
+        for (int slot = Math.max(from, 1); slot < Math.min(from + count + 1, slots); slot++) {
+            long bit = 1L << slot;
+            boolean begins = entries[slot] != entries[slot - 1];
+            starts[slot / Long.SIZE] = begins ? starts[slot / Long.SIZE] | bit : starts[slot / Long.SIZE] & ~bit;
+        }
+        before = countBefore(starts);
         runs = runsOf(entries);
         direct = runs.length < MANY ? NO_DIRECT : other.directWith(entries, from, count);
         pages = shift == DIRECTORY_SHIFT ? other.pagesWith(entries, from, count) : NO_PAGES;
@@ -94,7 +101,7 @@ final class DmaNode implements Entry {
         }
         int count = 1 << (nextShift(shift) - shift);
         long base = first & (-(long) count << shift);
-        return new DmaNode(base, shift, new @Nullable Entry[count]);
+        return new DmaNode(base, shift, count);
     }
 
     private static int nextShift(int shift) {
@@ -169,49 +176,49 @@ final class DmaNode implements Entry {
         return direct != NO_DIRECT;
     }
 
-    private long markStarts(@Nullable Entry[] entries) {
-        int count = 0;
+    private static long countBefore(long[] starts) {
         long counts = 0;
-        for (int slot = 0; slot < slots; slot++) {
-            if (slot % Long.SIZE == 0) {
-                counts |= (long) count << (16 * (slot / Long.SIZE));
-            }
-            if (slot == 0 || entries[slot] != entries[slot - 1]) {
-                starts[slot / Long.SIZE] |= 1L << slot;
-                count++;
-            }
+        int count = 0;
+        for (int word = 0; word < starts.length; word++) {
+            counts |= (long) count << (16 * word);
+            count += Long.bitCount(starts[word]);
         }
         return counts;
     }
 
     private @Nullable Entry[] runsOf(@Nullable Entry[] entries) {
-        int count = 0;
-        for (long word : starts) {
-            count += Long.bitCount(word);
-        }
+        int last = starts.length - 1;
+        int count = ((int) (before >>> (16 * last)) & 0xffff) + Long.bitCount(starts[last]);
         @Nullable Entry[] found = new @Nullable Entry[count];
-        int run = 0;
-        for (int slot = 0; slot < slots; slot++) {
-            if (begins(slot)) {
-                found[run] = entries[slot];
-                run++;
-            }
+        int slot = 0;
+        for (int run = 0; run < count; run++) {
+            found[run] = entries[slot];
+            slot = nextStart(slot);
         }
         return found;
     }
 
-    private boolean begins(int slot) {
-        return (starts[slot / Long.SIZE] >>> slot & 1) != 0;
+    /** Where the run behind a slot begins: the number of slots when there is none. */
+    private int nextStart(int slot) {
+        int next = slot + 1;
+        int word = next / Long.SIZE;
+        long left = word < starts.length ? starts[word] & (-1L << next) : 0;
+        while (left == 0 && word < starts.length - 1) {
+            word++;
+            left = starts[word];
+        }
+        return left == 0 ? slots : word * Long.SIZE + Long.numberOfTrailingZeros(left);
     }
 
     private @Nullable Entry[] entries() {
         @Nullable Entry[] entries = new @Nullable Entry[slots];
-        int run = -1;
-        for (int slot = 0; slot < slots; slot++) {
-            if (begins(slot)) {
-                run++;
+        int slot = 0;
+        for (Entry run : runs) {
+            int next = nextStart(slot);
+            if (run != null) {
+                Arrays.fill(entries, slot, next, run);
             }
-            entries[slot] = runs[run];
+            slot = next;
         }
         return entries;
     }

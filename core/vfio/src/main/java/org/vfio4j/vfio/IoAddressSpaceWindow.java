@@ -22,8 +22,8 @@ import org.vfio4j.sys.RawMemory;
  * <p>The same order makes a new log known: what a thread writes after it entered is marked in the logs that there were then, and
  * whoever adds a log waits for those who entered before.
  *
- * <p>Two places are kept in fields, which spare most translations the way through the tree: the map that was hit last; and, among many
- * maps of a page, the 256 MiB around the last one, whose pages are then two loads away, whichever is asked for.
+ * <p>The last two places are kept in fields, which spare most translations the way through the tree: a map; or, among many
+ * maps of a page, the 256 MiB around one, whose pages are then two loads away, whichever is asked for.
  */
 final class IoAddressSpaceWindow implements DmaWindow {
 
@@ -62,7 +62,7 @@ final class IoAddressSpaceWindow implements DmaWindow {
     private int hitAllows;
     private long[][] hitPages = DmaNode.NO_PAGES;
 
-    // What was hit last of the other kind.
+    // What was hit before that.
     private long otherIova;
     private long otherSize;
     private long otherHost;
@@ -161,10 +161,17 @@ final class IoAddressSpaceWindow implements DmaWindow {
     }
 
     private long search(long iova, long length, int access) {
-        boolean inHit = Long.compareUnsigned(iova - hitIova, hitSize) < 0;
-        if (!inHit && Long.compareUnsigned(iova - otherIova, otherSize) < 0) {
-            hit(otherIova, otherSize, otherHost, otherAllows, otherPages);
-            return translate(iova, length, access);
+        long offset = iova - otherIova;
+        if (Long.compareUnsigned(offset, otherSize) < 0) {
+            if ((otherAllows >>> access & 1) != 0 && length <= otherSize - offset) {
+                return otherHost + offset;
+            }
+            boolean inHit = Long.compareUnsigned(iova - hitIova, hitSize) < 0;
+            if (otherPages.length != 0 && !inHit) {
+                // Pages come first: then the map that was there is found here.
+                hit(otherIova, otherSize, otherHost, otherAllows, otherPages);
+                return translate(iova, length, access);
+            }
         }
         return walk(iova, length, access);
     }
@@ -215,15 +222,12 @@ final class IoAddressSpaceWindow implements DmaWindow {
         return (ALLOWS >>> (4 * memory)) & 0xf;
     }
 
-    // One of each kind is kept: of two maps the later.
     private void hit(long iova, long size, long host, int allows, long[][] pages) {
-        if (pages.length != hitPages.length) {
-            otherIova = hitIova;
-            otherSize = hitSize;
-            otherHost = hitHost;
-            otherAllows = hitAllows;
-            otherPages = hitPages;
-        }
+        otherIova = hitIova;
+        otherSize = hitSize;
+        otherHost = hitHost;
+        otherAllows = hitAllows;
+        otherPages = hitPages;
         hitIova = iova;
         hitSize = size;
         hitHost = host;

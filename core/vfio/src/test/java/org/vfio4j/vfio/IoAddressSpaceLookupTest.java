@@ -119,7 +119,7 @@ class IoAddressSpaceLookupTest {
             }
             left -= next.bytes - (at - next.iova);
             if (left <= 0) {
-                return next == first ? first.host + (iova - first.iova) : 0;
+                return next.equals(first) ? first.host + (iova - first.iova) : 0;
             }
             at = next.iova + next.bytes;
             next = at == 0 ? null : at(at);
