@@ -13,8 +13,10 @@ import org.junit.jupiter.params.provider.CsvSource;
 class GuestInterruptLineTest {
 
     private static final int COMMANDS = 400;
-    private static final String READ = "dd if=/dev/%s of=/dev/null bs=4k count=" + COMMANDS + " iflag=direct status=none";
-    private static final String WRITE = "dd if=/dev/zero of=/dev/%s bs=4k count=" + COMMANDS + " oflag=direct status=none";
+    private static final String READ =
+            "dd if=/dev/%s of=/dev/null bs=4k count=" + COMMANDS + " iflag=direct status=none";
+    private static final String WRITE =
+            "dd if=/dev/zero of=/dev/%s bs=4k count=" + COMMANDS + " oflag=direct status=none";
 
     @TempDir
     private Path dir;

@@ -59,7 +59,8 @@ class GuestNvmeVariantsTest {
             }
             assertThat(guest.sh("lspci -vv -d 15b3:6001")).contains("MSI-X: Enable-", "Kernel driver in use: nvme");
             assertThat(guest.sh("grep nvme0q /proc/interrupts")).contains("IO-APIC");
-            // No more than one for each of some 300 completions, and a few; one that stays asserted interrupts every few
+            // No more than one for each of some 300 completions, and a few; one that stays asserted interrupts every
+            // few
             // microseconds. GuestInterruptLineTest counts more closely.
             assertThat(Integer.parseInt(guest.sh("awk '/nvme0q/ { print $2 + $3 }' /proc/interrupts")))
                     .isBetween(10, 1000);

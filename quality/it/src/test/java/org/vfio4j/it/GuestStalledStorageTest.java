@@ -34,11 +34,11 @@ class GuestStalledStorageTest {
                 QemuGuest guest = QemuGuest.withDisks(dir.resolve("s.sock"), dir.resolve("h.sock"))
                         .option("--append", "nvme_core.io_timeout=5 nvme_core.admin_timeout=3")
                         .boot()) {
-            guest.sh("for i in $(seq 300); do set -- /sys/class/nvme/nvme*/nvme*n*; [ $# = 3 ] && break; sleep 0.1; done;"
-                    + " disk() { for c in /sys/class/nvme/nvme*; do [ $(cat $c/serial) = $1 ] || continue; for d in $c/nvme*n*; do"
-                    + " [ $(cat $d/nsid) = $2 ] && basename $d; done; done; };"
-                    + " bad=/dev/$(disk STALLS 1); same=/dev/$(disk STALLS 2); good=/dev/$(disk HEALTHY 1);"
-                    + " [ -b $bad ] && [ -b $same ] && [ -b $good ]");
+            guest.sh("for i in $(seq 300); do set -- /sys/class/nvme/nvme*/nvme*n*; [ $# = 3 ] && break; sleep 0.1;"
+                    + " done; disk() { for c in /sys/class/nvme/nvme*; do [ $(cat $c/serial) = $1 ] || continue;"
+                    + " for d in $c/nvme*n*; do [ $(cat $d/nsid) = $2 ] && basename $d; done; done; };"
+                    + " bad=/dev/$(disk STALLS 1); same=/dev/$(disk STALLS 2); good=/dev/$(disk HEALTHY 1); [ -b"
+                    + " $bad ] && [ -b $same ] && [ -b $good ]");
             guest.sh("dd if=/dev/urandom of=/data bs=1M count=2 status=none");
             storage.stall();
             guest.sh("(dd if=/data of=$bad bs=16k oflag=direct status=none; echo $? > /wrote) &"
@@ -61,7 +61,8 @@ class GuestStalledStorageTest {
             storage.release();
             guest.sh("for i in $(seq 300); do [ -s /wrote ] && [ -s /read.end ] && break; sleep 0.1; done");
             assertThat(guest.sh("cat /wrote /read.end")).isEqualTo("0\n0");
-            assertThat(guest.sh("cat /sys/class/block/${bad#/dev/}/device/state")).isEqualTo("live");
+            assertThat(guest.sh("cat /sys/class/block/${bad#/dev/}/device/state"))
+                    .isEqualTo("live");
             assertThat(guest.sh("sha256sum < /read")).startsWith(Images.sha256(before));
             guest.sh("dd if=$bad bs=64k count=32 iflag=direct status=none | cmp - /data");
             guest.sh("dd if=$same bs=64k count=32 iflag=direct status=none | cmp - /data");
@@ -73,7 +74,7 @@ class GuestStalledStorageTest {
     }
 
     private static void awaitKernel(QemuGuest guest, String line) {
-        guest.sh("for i in $(seq 300); do dmesg | grep -q '" + line + "' && break; sleep 0.1; done; dmesg | grep '" + line
-                + "'");
+        guest.sh("for i in $(seq 300); do dmesg | grep -q '" + line + "' && break; sleep 0.1; done; dmesg | grep '"
+                + line + "'");
     }
 }
