@@ -5,18 +5,15 @@ import static org.vfio4j.nvme.NvmeStatus.*;
 import static org.vfio4j.sys.Errno.ECANCELED;
 import static org.vfio4j.sys.Errno.EINTR;
 
-import java.util.Arrays;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.block.BlockBackend;
 import org.vfio4j.block.BlockCompletion;
 import org.vfio4j.block.BlockQueue;
-import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.DmaWindow;
 import org.vfio4j.devicemodel.CommandRun;
 import org.vfio4j.devicemodel.DeviceLimits;
 import org.vfio4j.sys.Fd;
-import org.vfio4j.sys.Mapping;
 import org.vfio4j.sys.RawMemory;
 
 /**
@@ -34,42 +31,25 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
     /** Commands of one queue before the next one has its turn, and the driver hears of what is done. */
     private static final int BATCH = 32;
 
-    private static final int SCRATCH_BYTES = 4096;
-
     private final Lane lane;
     private final Controller controller;
-    private final IoRules rules;
     private final IoTally tally;
     private final DeviceLimits limits;
     private final Storage storage;
     private final IoSlots slots = new IoSlots(DEPTH);
-    private final Mapping scratch = Mapping.anonymous(SCRATCH_BYTES);
-    private final DataPointer data = new DataPointer(scratch.address());
     private final IoCommand command = new IoCommand();
+    private final IoStart start;
     private final LongIo longIo;
     private final SlowIo slow;
-
-    /** The slot of the command that {@link #longIo} is about, or {@link IoSlots#NONE}. */
-    private int longSlot = IoSlots.NONE;
-
-    // By NSID, for the namespace that was asked for last.
-    private final @Nullable Namespace[] known = new @Nullable Namespace[NvmeLimits.MAX_NAMESPACES + 1];
-    private final @Nullable BlockQueue[] queueOf = new @Nullable BlockQueue[NvmeLimits.MAX_NAMESPACES + 1];
 
     private int completed;
 
     private final CommandRun run = new CommandRun(IoCommandSet.NVM);
 
-    // When the commands that are being taken were seen.
-    private long seenNs;
-
     // When the queues were last looked at, or answered: 0 once a command has been started since, or the thread has
     // slept.
     private long lookedNs;
     private boolean draining;
-
-    /** What the command at hand costs of a limit on bytes. */
-    private int chargedBytes;
 
     // That of the commands in flight.
     private @Nullable DmaWindow window;
@@ -77,12 +57,12 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
     IoEngine(Lane lane, Fd eventFd) {
         this.lane = lane;
         controller = lane.controller();
-        rules = controller.rules();
         tally = lane.tally;
         limits = controller.limits();
         storage = new Storage(DEPTH, eventFd);
         longIo = new LongIo(controller, storage);
         slow = new SlowIo(lane, storage, longIo);
+        start = new IoStart(controller, command, slots, storage, longIo);
         slots.share(lane.submissions());
     }
 
@@ -112,24 +92,27 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
         }
         boolean limited = limits.isSet();
         int taken = 0;
-        seenNs = lookedNs == 0 ? System.nanoTime() : lookedNs;
+        long seenNs = lookedNs == 0 ? System.nanoTime() : lookedNs;
         lookedNs = 0;
         while (taken < limit && (!limited || limits.waitNs() == 0)) {
             queue.pass();
             command.load(queue.headAddress());
-            if (longSlot != IoSlots.NONE && LongIo.isOne(command)) {
+            if (longIo.slot() != IoSlots.NONE && LongIo.isOne(command)) {
                 break;
             }
             queue.take();
-            chargedBytes = 0;
-            if (!start(queue, window)) {
+            int outcome = start.start(queue, window, seenNs);
+            if (outcome == DataPointer.UNREACHABLE) {
                 queue.putBack();
                 queue.slowly = true;
                 break;
             }
+            if (outcome != IoStart.STARTED) {
+                answer(queue, outcome == IoStart.NOTHING_TO_DO ? SUCCESSFUL_COMPLETION : outcome);
+            }
             taken++;
             if (limited) {
-                limits.charge(chargedBytes);
+                limits.charge(start.chargedBytes());
             }
         }
         queue.statistics.started(taken);
@@ -198,8 +181,7 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
 
     /** Nothing may stand on {@code backend} any more. */
     void release(BlockBackend backend) {
-        Arrays.fill(known, null);
-        Arrays.fill(queueOf, null);
+        start.forget();
         storage.release(backend);
     }
 
@@ -209,13 +191,13 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
         slots.close();
         slow.close();
         longIo.close();
-        scratch.close();
+        start.close();
     }
 
     /** The storage is done with a slot's command, or with one step of it. */
     @Override
     public void complete(int slot, int result) {
-        if (slot == longSlot) {
+        if (slot == longIo.slot()) {
             completeLong(slot, result);
             return;
         }
@@ -234,164 +216,17 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
         }
     }
 
-    /** Starts the command at hand, or refuses it. Returns false when it must be served slowly. */
-    private boolean start(SubmissionQueue queue, DmaWindow window) {
-        int refusal = IoRules.form(command);
-        if (refusal != SUCCESSFUL_COMPLETION) {
-            return refuse(queue, refusal);
-        }
-        Namespace namespace = rules.namespace(command.nsid);
-        if (namespace == null) {
-            return command.opcode == FLUSH && command.nsid == NSID_BROADCAST
-                    ? startLong(queue, null, window)
-                    : refuse(queue, rules.whyNoNamespace(command.nsid));
-        }
-        if (namespace.notReady() != SUCCESSFUL_COMPLETION) {
-            return refuse(queue, namespace.notReady());
-        }
-        return switch (command.opcode) {
-            case READ -> read(queue, namespace, window);
-            case WRITE -> write(queue, namespace, window);
-            case FLUSH -> flush(queue, namespace);
-            case WRITE_ZEROES -> writeZeroes(queue, namespace);
-            case DATASET_MANAGEMENT -> manageDataset(queue, namespace, window);
-            default -> startLong(queue, namespace, window);
-        };
-    }
-
-    private boolean startLong(SubmissionQueue queue, @Nullable Namespace namespace, DmaWindow window) {
-        int refusal = longIo.begin(command, namespace, window, false);
-        if (refusal != SUCCESSFUL_COMPLETION) {
-            return refusal != DataPointer.UNREACHABLE && refuse(queue, refusal);
-        }
-        longSlot = take(queue, 0);
-        goOnLong(longSlot, SUCCESSFUL_COMPLETION);
-        return true;
-    }
-
     /** A step of the long command is done. */
     private void completeLong(int slot, int result) {
         longIo.complete(result);
         int abort = slots.abortStatus[slot];
         boolean ends = abort != 0 && (result == -ECANCELED || result == -EINTR || !longIo.isOver());
-        goOnLong(slot, ends ? abort : longIo.status());
-    }
-
-    private void goOnLong(int slot, int status) {
-        if (status == SUCCESSFUL_COMPLETION && longIo.next(slot)) {
-            slots.blocks[slot] = longIo.blocks();
+        if (ends || !longIo.next(slot)) {
+            longIo.end();
+            finish(slot, ends ? abort : longIo.status());
         } else {
-            longSlot = IoSlots.NONE;
-            finish(slot, status);
+            slots.blocks[slot] = longIo.blocks();
         }
-    }
-
-    private boolean read(SubmissionQueue queue, Namespace namespace, DmaWindow window) {
-        int refusal = IoRules.transfer(namespace, command);
-        if (refusal != SUCCESSFUL_COMPLETION) {
-            return refuse(queue, refusal);
-        }
-        int bytes = command.blocks() << namespace.lbaShift();
-        int found = find(bytes, window);
-        if (found != SUCCESSFUL_COMPLETION) {
-            return found != DataPointer.UNREACHABLE && refuse(queue, found);
-        }
-        int slot = take(queue, namespace, bytes);
-        int pieces = translate(slot, DmaSpace.WRITE, window);
-        if (pieces == 0) {
-            return giveBack(slot, queue);
-        }
-        slots.writtenPieces[slot] = pieces;
-        slots.expected[slot] = bytes;
-        blocks(slot).readv(at(namespace, command.slba()), slots.memory(slot), pieces, slot);
-        return true;
-    }
-
-    private boolean write(SubmissionQueue queue, Namespace namespace, DmaWindow window) {
-        int refusal = IoRules.transfer(namespace, command);
-        if (refusal == SUCCESSFUL_COMPLETION) {
-            refusal = IoRules.writing(namespace);
-        }
-        if (refusal != SUCCESSFUL_COMPLETION) {
-            return refuse(queue, refusal);
-        }
-        int bytes = command.blocks() << namespace.lbaShift();
-        int found = find(bytes, window);
-        if (found != SUCCESSFUL_COMPLETION) {
-            return found != DataPointer.UNREACHABLE && refuse(queue, found);
-        }
-        int slot = take(queue, namespace, bytes);
-        int pieces = translate(slot, DmaSpace.READ, window);
-        if (pieces == 0) {
-            return giveBack(slot, queue);
-        }
-        slots.expected[slot] = bytes;
-        slots.flushes[slot] = (command.cdw12 & CDW12_FUA) != 0 || controller.isWriteThrough();
-        blocks(slot).writev(at(namespace, command.slba()), slots.memory(slot), pieces, slot);
-        return true;
-    }
-
-    private boolean flush(SubmissionQueue queue, Namespace namespace) {
-        int slot = take(queue, namespace, 0);
-        blocks(slot).flush(slot);
-        return true;
-    }
-
-    private boolean writeZeroes(SubmissionQueue queue, Namespace namespace) {
-        int refusal = IoRules.range(namespace, command.slba(), command.blocks());
-        if (refusal == SUCCESSFUL_COMPLETION) {
-            refusal = IoRules.writing(namespace);
-        }
-        if (refusal != SUCCESSFUL_COMPLETION) {
-            return refuse(queue, refusal);
-        }
-        int slot = take(queue, namespace, 0);
-        slots.flushes[slot] = (command.cdw12 & CDW12_FUA) != 0 || controller.isWriteThrough();
-        long length = (long) command.blocks() << namespace.lbaShift();
-        boolean mayUnmap = (command.cdw12 & CDW12_DEAC) != 0;
-        blocks(slot).writeZeroes(at(namespace, command.slba()), length, mayUnmap, slot);
-        return true;
-    }
-
-    /** Copies the ranges into the slot, where the driver cannot change them, and starts the first. */
-    private boolean manageDataset(SubmissionQueue queue, Namespace namespace, DmaWindow window) {
-        int refusal = IoRules.writing(namespace);
-        if (refusal != SUCCESSFUL_COMPLETION) {
-            return refuse(queue, refusal);
-        }
-        int count = (command.cdw10 & DSM_NR_MASK) + 1;
-        int found = find(count * DSM_RANGE_SIZE, window);
-        if (found != SUCCESSFUL_COMPLETION) {
-            return found != DataPointer.UNREACHABLE && refuse(queue, found);
-        }
-        int slot = take(queue, namespace, 0);
-        if (!copyRanges(slot, window)) {
-            return giveBack(slot, queue);
-        }
-        for (int i = 0; i < count; i++) {
-            int wrong = IoRules.dsmRange(namespace, slots.memory(slot) + (long) i * DSM_RANGE_SIZE);
-            if (wrong != SUCCESSFUL_COMPLETION) {
-                finish(slot, wrong);
-                return true;
-            }
-        }
-        if ((command.cdw11 & DSM_AD) == 0) {
-            // The other attributes are hints that this controller does not take.
-            finish(slot, SUCCESSFUL_COMPLETION);
-            return true;
-        }
-        slots.flushes[slot] = controller.isWriteThrough();
-        slots.rangesLeft[slot] = count;
-        nextRange(slot);
-        return true;
-    }
-
-    private void nextRange(int slot) {
-        long range = slots.memory(slot) + (long) DSM_RANGE_SIZE * slots.rangesDone[slot]++;
-        slots.rangesLeft[slot]--;
-        Namespace namespace = Objects.requireNonNull(slots.namespace[slot]);
-        long length = DsmRange.blocks(range) << namespace.lbaShift();
-        blocks(slot).discard(at(namespace, DsmRange.slba(range)), length, slot);
     }
 
     private boolean hasMore(int slot) {
@@ -401,7 +236,7 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
     /** After a step that worked: starts the next. */
     private void goOn(int slot) {
         if (slots.rangesLeft[slot] > 0) {
-            nextRange(slot);
+            start.nextRange(slot);
         } else {
             slots.flushes[slot] = false;
             slots.expected[slot] = 0;
@@ -409,101 +244,19 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
         }
     }
 
-    private int find(int bytes, DmaWindow window) {
-        int pageBytes = controller.pageBytes();
-        return data.find(command.psdt, command.dptr0, command.dptr1, bytes, pageBytes, window, false);
-    }
-
-    /** Makes iovecs of the pieces that were found. Returns how many, or 0 when some piece has no address or there are too many. */
-    private int translate(int slot, int access, DmaWindow window) {
-        DataPieces pieces = data.pieces();
-        int count = pieces.count();
-        if (count > IoSlots.MAX_PIECES) {
-            return 0;
-        }
-        long at = slots.memory(slot);
-        long iovas = slots.iovas(slot);
-        for (int i = 0; i < count; i++) {
-            long host = window.translate(pieces.iova(i), pieces.length(i), access);
-            if (host <= 0) {
-                return 0;
-            }
-            RawMemory.putLong(at, host);
-            RawMemory.putLong(at + Long.BYTES, pieces.length(i));
-            RawMemory.putLong(iovas, pieces.iova(i));
-            at += IoSlots.IOVEC_SIZE;
-            iovas += Long.BYTES;
-        }
-        return count;
-    }
-
-    private boolean copyRanges(int slot, DmaWindow window) {
-        DataPieces pieces = data.pieces();
-        long to = slots.memory(slot);
-        for (int i = 0; i < pieces.count(); i++) {
-            long host = window.translate(pieces.iova(i), pieces.length(i), DmaSpace.READ);
-            if (host <= 0) {
-                return false;
-            }
-            RawMemory.copy(host, to, pieces.length(i));
-            to += pieces.length(i);
-        }
-        return true;
-    }
-
-    private int take(SubmissionQueue queue, Namespace namespace, int bytes) {
-        int slot = take(queue, bytes);
-        slots.namespace[slot] = namespace;
-        slots.blocks[slot] = queueOf(command.nsid, namespace);
-        return slot;
-    }
-
-    private int take(SubmissionQueue queue, int bytes) {
-        int slot = slots.take(queue);
-        slots.queue[slot] = queue;
-        slots.cid[slot] = command.cid;
-        slots.nsid[slot] = command.nsid;
-        slots.startNs[slot] = seenNs;
-        slots.opcode[slot] = command.opcode;
-        slots.slba[slot] = command.slba();
-        slots.bytes[slot] = bytes;
-        chargedBytes = bytes;
-        slots.expected[slot] = 0;
-        slots.writtenPieces[slot] = 0;
-        slots.flushes[slot] = false;
-        slots.rangesLeft[slot] = 0;
-        slots.rangesDone[slot] = 0;
-        return slot;
-    }
-
-    private BlockQueue queueOf(int nsid, Namespace namespace) {
-        BlockQueue queue = queueOf[nsid];
-        if (queue == null || !namespace.equals(known[nsid])) {
-            queue = storage.queue(namespace.backend());
-            queueOf[nsid] = queue;
-            known[nsid] = namespace;
-        }
-        return queue;
-    }
-
     private BlockQueue blocks(int slot) {
         return Objects.requireNonNull(slots.blocks[slot]);
     }
 
-    private boolean giveBack(int slot, SubmissionQueue queue) {
-        // As if the command were not counted: it is put back next.
-        queue.inFlight--;
-        slots.give(slot, queue);
-        queue.inFlight++;
-        return false;
-    }
-
-    private boolean refuse(SubmissionQueue queue, int status) {
+    /** Answers the command at hand, which was not started. */
+    private void answer(SubmissionQueue queue, int status) {
+        if (status == SUCCESSFUL_COMPLETION) {
+            tally.done(command.opcode, 0);
+        }
         report(queue.id, command.cid, status, command.nsid, command.slba());
         IoTally.answered(queue.statistics, command.opcode, command.slba(), status, 0, 0);
         post(queue, command.cid, status);
         completed++;
-        return true;
     }
 
     private void finish(int slot, int status) {
@@ -557,9 +310,5 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
             long length = RawMemory.getLong(iovec + (long) IoSlots.IOVEC_SIZE * i + Long.BYTES);
             written.markDirty(RawMemory.getLong(iova + (long) Long.BYTES * i), length);
         }
-    }
-
-    private static long at(Namespace namespace, long slba) {
-        return namespace.offset() + (slba << namespace.lbaShift());
     }
 }

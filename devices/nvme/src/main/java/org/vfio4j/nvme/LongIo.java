@@ -20,6 +20,9 @@ final class LongIo implements AutoCloseable {
     private final Storage storage;
     private final Bounce bounce = new Bounce();
 
+    /** Of the command under way, or {@link IoSlots#NONE}. */
+    private int slot = IoSlots.NONE;
+
     private int opcode;
     private @Nullable Namespace namespace;
     private @Nullable BlockQueue blocks;
@@ -78,10 +81,26 @@ final class LongIo implements AutoCloseable {
             case VERIFY -> IoRules.range(namespace(), slba, count);
             case COPY -> beginCopy(command, window, remote);
             default -> {
-                count = controller.handler().namespaces().count();
+                count = lastActive();
                 yield SUCCESSFUL_COMPLETION;
             }
         };
+    }
+
+    /** Starts the first step of a command that has one, whose slot is this. */
+    void start(int of) {
+        slot = of;
+        next(of);
+    }
+
+    /** The slot of the command under way, or {@link IoSlots#NONE}. */
+    int slot() {
+        return slot;
+    }
+
+    /** It is not under way any more. */
+    void end() {
+        slot = IoSlots.NONE;
     }
 
     /** Whether there is no further step: {@link #status} says how it ended. */
@@ -110,9 +129,9 @@ final class LongIo implements AutoCloseable {
     void complete(int result) {
         status = IoRules.storage(result, expected, writes);
         if (opcode == COMPARE && status == SUCCESSFUL_COMPLETION) {
-            boolean same = RawMemory.segment(bounce.data(), expected)
-                            .mismatch(RawMemory.segment(bounce.other(), expected))
-                    < 0;
+            boolean same =
+                    RawMemory.segment(bounce.data(), expected).mismatch(RawMemory.segment(bounce.other(), expected))
+                            < 0;
             status = same ? SUCCESSFUL_COMPLETION : COMPARE_FAILURE | DNR;
         }
     }
@@ -134,8 +153,7 @@ final class LongIo implements AutoCloseable {
     private int beginCompare(IoCommand command, DmaWindow window, boolean remote) {
         int refusal = IoRules.transfer(namespace(), command);
         return refusal == SUCCESSFUL_COMPLETION
-                ? bounce.fromDriver(
-                        command, count << namespace().lbaShift(), controller.pageBytes(), window, remote)
+                ? bounce.fromDriver(command, count << namespace().lbaShift(), controller.pageBytes(), window, remote)
                 : refusal;
     }
 
@@ -180,7 +198,8 @@ final class LongIo implements AutoCloseable {
     }
 
     private boolean load(int tag) {
-        int now = Math.min(count - done, NvmeLimits.MAX_TRANSFER_BYTES >>> namespace().lbaShift());
+        int now = Math.min(
+                count - done, NvmeLimits.MAX_TRANSFER_BYTES >>> namespace().lbaShift());
         move(false, slba + done, now, tag);
         done += now;
         return true;
@@ -218,6 +237,15 @@ final class LongIo implements AutoCloseable {
             }
         }
         return false;
+    }
+
+    private int lastActive() {
+        Namespaces all = controller.handler().namespaces();
+        int nsid = all.count();
+        while (nsid > 0 && all.active(nsid) == null) {
+            nsid--;
+        }
+        return nsid;
     }
 
     private void takeRange() {

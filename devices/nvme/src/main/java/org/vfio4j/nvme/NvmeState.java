@@ -36,6 +36,7 @@ record NvmeState(
 
     /** 1 has no aborted commands. */
     private static final int VERSION = 2;
+
     private static final int FIXED_BYTES = 96;
     private static final int QUEUE_BYTES = 48;
     private static final int HELD_BYTES = 12;
@@ -77,10 +78,9 @@ record NvmeState(
             SubmissionQueue q = queues.submission(id);
             if (q != null) {
                 int doorbell = controller.doorbells().get(Doorbells.tailOf(id));
-                List<Integer> withdrawn =
-                        IntStream.of(q.withdrawn()).boxed().toList();
-                submissions.add(new Submissions(
-                        id, q.iova, q.entries, q.completions.id, q.head, q.tail, doorbell, withdrawn));
+                List<Integer> withdrawn = IntStream.of(q.withdrawn()).boxed().toList();
+                submissions.add(
+                        new Submissions(id, q.iova, q.entries, q.completions.id, q.head, q.tail, doorbell, withdrawn));
             }
         }
         return new NvmeState(
@@ -149,7 +149,8 @@ record NvmeState(
     byte[] toBytes(int queuePairs) {
         int size = FIXED_BYTES
                 + QUEUE_BYTES * (completions.size() + submissions.size())
-                + Integer.BYTES * submissions.stream().mapToInt(q -> q.withdrawn.size()).sum()
+                + Integer.BYTES
+                        * submissions.stream().mapToInt(q -> q.withdrawn.size()).sum()
                 + HELD_BYTES * held.size()
                 + admin.length;
         ByteBuffer to = ByteBuffer.allocate(size).order(ByteOrder.LITTLE_ENDIAN);

@@ -80,7 +80,8 @@ class StalledStorageTest {
         range(ranges, 1, 1, 8);
         storage.add(new Fault.Sticks(0, 512));
         storage.record();
-        int cid = fixture.io.submit(new NvmeCommand(DSM).nsid(1).prp(ranges).cdw(10, 1).cdw(11, 4));
+        int cid = fixture.io.submit(
+                new NvmeCommand(DSM).nsid(1).prp(ranges).cdw(10, 1).cdw(11, 4));
         await("a stalled discard", () -> storage.stalled() == 1);
         assertThat(abort(1, cid).dw0()).isEqualTo(1);
         storage.release();

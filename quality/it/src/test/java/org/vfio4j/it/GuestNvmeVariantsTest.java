@@ -59,10 +59,11 @@ class GuestNvmeVariantsTest {
             }
             assertThat(guest.sh("lspci -vv -d 15b3:6001")).contains("MSI-X: Enable-", "Kernel driver in use: nvme");
             assertThat(guest.sh("grep nvme0q /proc/interrupts")).contains("IO-APIC");
-            // One that stays asserted interrupts every few microseconds: hundreds of thousands of times, for some 300
-            // completions.
+            // No more than one for each of some 300 completions, and a few; one that stays asserted interrupts every
+            // few
+            // microseconds. GuestInterruptLineTest counts more closely.
             assertThat(Integer.parseInt(guest.sh("awk '/nvme0q/ { print $2 + $3 }' /proc/interrupts")))
-                    .isBetween(10, 60_000);
+                    .isBetween(10, 1000);
             assertThat(guest.sh("dmesg | grep -iE 'nvme.*(timeout|polled)|nobody cared' || true"))
                     .isEmpty();
             guest.powerOff();

@@ -1,0 +1,58 @@
+package org.vfio4j.it;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.vfio4j.it.Images.MIB;
+
+import java.nio.file.Path;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** How often a kernel that uses no MSI is interrupted, by a controller and by a virtio disk: once for a command that comes alone. */
+@QemuTest
+class GuestInterruptLineTest {
+
+    private static final int COMMANDS = 400;
+    private static final String READ =
+            "dd if=/dev/%s of=/dev/null bs=4k count=" + COMMANDS + " iflag=direct status=none";
+    private static final String WRITE =
+            "dd if=/dev/zero of=/dev/%s bs=4k count=" + COMMANDS + " oflag=direct status=none";
+
+    @TempDir
+    private Path dir;
+
+    @ParameterizedTest
+    @CsvSource({"poll=adaptive, memfd", "poll=always, memfd", "poll=off, memfd", "poll=adaptive, none"})
+    void aCommandThatComesAloneInterruptsOnce(String poll, String backend) {
+        Path nvme = dir.resolve("n.sock");
+        Path disk = dir.resolve("d.sock");
+        String image = "file=" + Images.create(dir.resolve("n.img"), 64L * MIB);
+        try (VfioProcess server = VfioProcess.server()
+                        .device("nvme", nvme, "memory=64M", image, "queues=2", poll)
+                        .disk(disk, "file=" + Images.create(dir.resolve("d.img"), 64L * MIB))
+                        .start();
+                QemuGuest guest = QemuGuest.withDisks(nvme, disk)
+                        .option("--append", "pci=nomsi", "--backend", backend)
+                        .boot()) {
+            NvmeDisks.name(guest, 2);
+            for (String name : new String[] {"$ns1", "$ns2"}) {
+                int reads = interrupts(guest, "nvme0q1", READ.formatted(name));
+                int writes = interrupts(guest, "nvme0q1", WRITE.formatted(name));
+                assertThat(reads).isBetween(COMMANDS / 2, 2 * COMMANDS);
+                assertThat(writes).isBetween(COMMANDS / 2, 2 * COMMANDS);
+            }
+            int reads = interrupts(guest, "virtio", READ.formatted("vda"));
+            assertThat(reads).isBetween(COMMANDS / 2, 2 * COMMANDS);
+            guest.powerOff();
+            server.stop();
+        }
+    }
+
+    /** How many a command of the guest brings. */
+    private static int interrupts(QemuGuest guest, String line, String command) {
+        String count = "awk '/" + line + "/ { print $2 + $3 }' /proc/interrupts";
+        int before = Integer.parseInt(guest.sh(count));
+        guest.sh(command);
+        return Integer.parseInt(guest.sh(count)) - before;
+    }
+}
