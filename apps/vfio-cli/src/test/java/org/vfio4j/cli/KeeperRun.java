@@ -70,9 +70,7 @@ final class KeeperRun implements AutoCloseable {
     static KeeperRun serving(Path directory, List<String> words) {
         KeeperRun run = new KeeperRun(directory, new RestartLimit(3, Duration.ofMillis(1)), words);
         Path log = directory.resolve("log");
-        run.await(
-                "a server, or the end",
-                () -> (Files.exists(log) && run.log().contains("lspci:")) || run.hasEnded());
+        run.await("a server, or the end", () -> (Files.exists(log) && run.log().contains("lspci:")) || run.hasEnded());
         return run;
     }
 
