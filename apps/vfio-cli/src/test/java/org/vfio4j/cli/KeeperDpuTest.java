@@ -12,6 +12,10 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.vfio4j.block.BlockBackend;
+import org.vfio4j.block.FileBackend;
+import org.vfio4j.block.FileCaching;
+import org.vfio4j.block.FileIoMode;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.testkit.Leaks;
 import org.vfio4j.userspace.nvme.NvmeDriver;
@@ -50,6 +54,11 @@ class KeeperDpuTest {
                 emulated-by: 0000:07:00.1
                 settings: {memory: 8M, doorbells: mapped}
                 socket-path: nvme.sock
+              - device: virtio-blk
+                address: 0000:0b:00.0
+                emulated-by: 0000:07:00.1
+                settings: {file: moving.img, incoming: true}
+                socket-path: moving.sock
             """;
 
     private final Leaks before = Leaks.snapshot();
@@ -63,11 +72,10 @@ class KeeperDpuTest {
     @BeforeEach
     void start() throws Exception {
         Files.write(directory.resolve("disk.img"), new byte[8 << 20]);
-        String machine = MACHINE.replace(
-                        "disk.img", directory.resolve("disk.img").toString())
-                .replaceAll("([a-z0-9]+[.]sock)", directory + "/$1");
+        Files.write(directory.resolve("moving.img"), new byte[8 << 20]);
+        String machine = MACHINE.replaceAll("([a-z0-9]+[.](sock|img))", directory + "/$1");
         Path config = Files.writeString(directory.resolve("machine.yaml"), machine);
-        keeper = KeeperRun.serving(directory, directory.resolve("nvme.sock"), List.of("--config", config.toString()));
+        keeper = KeeperRun.serving(directory, List.of("--config", config.toString()));
     }
 
     @AfterEach
@@ -129,6 +137,18 @@ class KeeperDpuTest {
         assertThat(refused.exitCode()).isEqualTo(ExitCode.UNSUPPORTED);
         assertThat(refused.err()).contains("a supervised server keeps what it began with");
         underLoad("memory.sock", 1);
+    }
+
+    @Test
+    void aDiskThatMayBeAnotherServersIsLeftToItUntilItIsUsed() {
+        keeper.killAndAwait();
+        Path image = directory.resolve("moving.img");
+        try (BlockBackend other = FileBackend.open(image, false, FileIoMode.SYNC, FileCaching.PAGE_CACHE)) {
+            keeper.killAndAwait();
+            underLoad("memory.sock", 1);
+            assertThat(other.isClaimed()).isTrue();
+        }
+        underLoad("moving.sock", 1);
     }
 
     @Test

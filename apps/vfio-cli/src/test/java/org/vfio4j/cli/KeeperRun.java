@@ -66,10 +66,11 @@ final class KeeperRun implements AutoCloseable {
                 OWN_THREAD);
     }
 
-    /** One that may have its servers killed as often as a test likes, once a socket is there. */
-    static KeeperRun serving(Path directory, Path socket, List<String> words) {
+    /** One that may have its servers killed as often as a test likes, once the first has told what it serves. */
+    static KeeperRun serving(Path directory, List<String> words) {
         KeeperRun run = new KeeperRun(directory, new RestartLimit(3, Duration.ofMillis(1)), words);
-        run.await("a socket, or the end", () -> Files.exists(socket) || run.hasEnded());
+        Path log = directory.resolve("log");
+        run.await("a server, or the end", () -> (Files.exists(log) && run.log().contains("lspci:")) || run.hasEnded());
         return run;
     }
 
