@@ -24,7 +24,7 @@ import org.vfio4j.sys.Mapping;
 class DmaTreeBoundsTest {
 
     private static final int PAGE = 4096;
-    private static final int MAPS = 60_000;
+    private static final int MAPS = 20_000;
     private static final int MAX_LEVELS = 9;
     private static final long MAX_BYTES_PER_MAP = 600;
 
