@@ -19,12 +19,16 @@ class RehearsalTest {
 
     @Test
     void itsThreadsAreAsImportantAsThoseThatServe() throws Exception {
-        assertThat(nicenessDuring(Rehearsal::whileServing)).isNotEmpty().containsOnly(niceness(TASKS.resolve(ownPid())));
+        assertThat(nicenessDuring(Rehearsal::whileServing))
+                .isNotEmpty()
+                .containsOnly(niceness(TASKS.resolve(ownPid())));
     }
 
     @Test
     void soAreThoseOfAMigration() throws Exception {
-        assertThat(nicenessDuring(MigrationRehearsal::run)).isNotEmpty().containsOnly(niceness(TASKS.resolve(ownPid())));
+        assertThat(nicenessDuring(MigrationRehearsal::run))
+                .isNotEmpty()
+                .containsOnly(niceness(TASKS.resolve(ownPid())));
     }
 
     /** Of the threads that were not there before. */
