@@ -5,6 +5,7 @@ import static org.vfio4j.sys.Errno.EACCES;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.net.SocketException;
 import java.util.List;
 import javax.net.ssl.SSLException;
 import javax.net.ssl.SSLSocket;
@@ -19,6 +20,9 @@ public final class TlsChannel implements MigrationChannel {
     private final ChannelWatch watch;
     private final byte[] out = new byte[PIECE_BYTES];
     private final byte[] in = new byte[PIECE_BYTES];
+
+    // After the handshake, until the other side has said something: it may still refuse this one.
+    private volatile boolean onTrial;
 
     /**
      * Shakes hands.
@@ -35,6 +39,7 @@ public final class TlsChannel implements MigrationChannel {
                 socket.startHandshake();
                 return 0;
             });
+            onTrial = true;
         } catch (RuntimeException e) {
             watch.close();
             throw e;
@@ -65,6 +70,7 @@ public final class TlsChannel implements MigrationChannel {
         int count =
                 trusted(ChannelWatch.Direction.IN, () -> socket.getInputStream().read(in, 0, most));
         if (count > 0) {
+            onTrial = false;
             MemorySegment.copy(in, 0, into, ValueLayout.JAVA_BYTE, 0, count);
         }
         return count;
@@ -84,13 +90,24 @@ public final class TlsChannel implements MigrationChannel {
         }
     }
 
-    /** That the other side does not trust this one comes out after the handshake, as a client has it (RFC 8446, 4.4.2). */
+    /**
+     * That the other side does not trust this one comes out after the handshake, as a client has it (RFC 8446, 4.4.2): as an alert, or as the
+     * end of the connection, which overtakes the alert when this side was writing.
+     */
     private int trusted(ChannelWatch.Direction direction, ChannelWatch.Call call) {
         return watch.call(direction, () -> {
             try {
                 return call.make();
             } catch (SSLException e) {
                 throw new ErrnoException(EACCES, "migration: TLS: " + e.getMessage());
+            } catch (SocketException e) {
+                if (!onTrial) {
+                    throw e;
+                }
+                throw new ErrnoException(
+                        EACCES,
+                        "migration: TLS: the other side ends it without a word, as one without trust: "
+                                + e.getMessage());
             }
         });
     }
