@@ -1,11 +1,11 @@
 package org.vfio4j.userspace.vmm;
 
 import static org.vfio4j.sys.Errno.EACCES;
+import static org.vfio4j.sys.Errno.ECONNRESET;
 
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.net.SocketException;
 import java.util.List;
 import javax.net.ssl.SSLException;
 import javax.net.ssl.SSLSocket;
@@ -95,21 +95,21 @@ public final class TlsChannel implements MigrationChannel {
      * end of the connection, which overtakes the alert when this side was writing.
      */
     private int trusted(ChannelWatch.Direction direction, ChannelWatch.Call call) {
-        return watch.call(direction, () -> {
-            try {
-                return call.make();
-            } catch (SSLException e) {
-                throw new ErrnoException(EACCES, "migration: TLS: " + e.getMessage());
-            } catch (SocketException e) {
-                if (!onTrial) {
-                    throw e;
+        try {
+            return watch.call(direction, () -> {
+                try {
+                    return call.make();
+                } catch (SSLException e) {
+                    throw new ErrnoException(EACCES, "migration: TLS: " + e.getMessage());
                 }
+            });
+        } catch (ErrnoException e) {
+            if (onTrial && e.errno() == ECONNRESET) {
                 throw new ErrnoException(
-                        EACCES,
-                        "migration: TLS: the other side ends it without a word, as one without trust: "
-                                + e.getMessage());
+                        EACCES, "migration: TLS: the other side has ended it before a word: it may not trust this one");
             }
-        });
+            throw e;
+        }
     }
 
     private void write(int count) throws IOException {
