@@ -35,6 +35,9 @@ final class FunctionService {
     private volatile Optional<How> how = Optional.empty();
     private volatile Inspection inspection = Inspection.NOTHING;
 
+    // Open and suspended, to go on where another process stops.
+    private Optional<LocalDeviceFile> prepared = Optional.empty();
+
     FunctionService(EmulatedDevice emulated, PciDevice device, Machine machine) {
         this.emulated = emulated;
         this.device = device;
@@ -164,9 +167,22 @@ final class FunctionService {
     }
 
     private void start(Starter starter) {
+        start(inspected(), starter);
+    }
+
+    private LocalDeviceFile inspected() {
         LocalDeviceFile file = open();
         try {
             inspection = Inspection.of(file);
+            return file;
+        } catch (RuntimeException e) {
+            file.close();
+            throw e;
+        }
+    }
+
+    private void start(LocalDeviceFile file, Starter starter) {
+        try {
             server = Optional.of(starter.start(file));
             served = Optional.of(file);
         } catch (RuntimeException e) {
@@ -197,17 +213,33 @@ final class FunctionService {
         how = Optional.empty();
     }
 
-    /** See {@link MachineFunction#takeOver}. */
-    void takeOver(MovingFunction from) {
-        How now =
-                how.orElseThrow(() -> new ErrnoException(EINVAL, "take over " + device + ", which is not served here"));
-        DeviceInside inside = inside();
-        start(file -> {
+    /** See {@link MachineFunction#prepare}. */
+    void prepare() {
+        if (how.isPresent() && vfio.isPresent()) {
+            DeviceInside inside = inside();
+            prepared = Optional.of(inspected());
             // Opening it has reset it, which lets it go on.
             inside.state().suspend();
-            return VfioUserServer.takeOver(machine.eventLoop(), from.server(), file, now.options());
-        });
-        inside.load(from);
+        }
+    }
+
+    /** See {@link MachineFunction#unprepare}. */
+    void unprepare() {
+        if (prepared.isPresent()) {
+            inside().state().resume();
+            prepared.get().close();
+            prepared = Optional.empty();
+        }
+    }
+
+    /** See {@link MachineFunction#takeOver}. */
+    void takeOver(MovingFunction from) {
+        LocalDeviceFile file = prepared.orElseThrow(
+                () -> new ErrnoException(EINVAL, "take over " + device + ", which is not served here"));
+        prepared = Optional.empty();
+        VfioUserServerOptions options = how.orElseThrow().options();
+        start(file, own -> VfioUserServer.takeOver(machine.eventLoop(), from.server(), own, options));
+        inside().load(from);
     }
 
     /** See {@link MachineFunction#resume}. */

@@ -1,6 +1,5 @@
 package org.vfio4j.cli;
 
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -19,61 +18,14 @@ final class KeptChanges {
     private static final String EMULATED = "emulated ";
     private static final String NUM_VFS = "numvfs ";
 
-    /**
-     * A function that a DPU was asked for.
-     *
-     * @param words its kind and settings
-     * @param driver empty for the one that its auxiliary device gets
-     * @param socket empty for nowhere
-     */
-    private record Emulated(String by, String address, List<String> words, String driver, String socket) {
-
-        static Emulated of(PciAddress address, Emulation how) {
-            return new Emulated(
-                    how.networkFunction().toString(),
-                    address.toString(),
-                    how.words(),
-                    how.driver().orElse(""),
-                    how.socket().map(path -> path.toAbsolutePath().toString()).orElse(""));
-        }
-
-        static Emulated parse(String json) {
-            return JsonMapper.builder().build().readValue(json, Emulated.class);
-        }
-
-        String json() {
-            return new JsonWriter()
-                    .object()
-                    .field("by", by)
-                    .field("address", address)
-                    .field("words", words)
-                    .field("driver", driver)
-                    .field("socket", socket)
-                    .end()
-                    .toString();
-        }
-
-        Emulation again(DeviceKinds kinds) {
-            return new Emulation(
-                    PciAddress.parse(by),
-                    Optional.of(PciAddress.parse(address)),
-                    kinds.plan(
-                            words.getFirst(),
-                            words.stream().skip(1).map(Setting::of).toList()),
-                    Optional.of(driver).filter(name -> !name.isEmpty()),
-                    Optional.of(socket).filter(path -> !path.isEmpty()).map(Path::of),
-                    words);
-        }
-    }
-
-    private final Map<PciAddress, Emulated> emulated = new LinkedHashMap<>();
+    private final Map<PciAddress, EmulatedWords> emulated = new LinkedHashMap<>();
     private final Map<PciAddress, Integer> numVfs = new HashMap<>();
 
     /** @param notes what {@link #notes} of the last server gave */
     KeptChanges(List<String> notes) {
         for (String note : notes) {
             if (note.startsWith(EMULATED)) {
-                Emulated function = Emulated.parse(note.substring(EMULATED.length()));
+                EmulatedWords function = parse(note.substring(EMULATED.length()));
                 emulated.put(PciAddress.parse(function.address()), function);
             } else if (note.startsWith(NUM_VFS)) {
                 String[] words = note.substring(NUM_VFS.length()).split(" ");
@@ -82,9 +34,13 @@ final class KeptChanges {
         }
     }
 
+    private static EmulatedWords parse(String json) {
+        return JsonMapper.builder().build().readValue(json, EmulatedWords.class);
+    }
+
     synchronized List<String> notes() {
         List<String> notes = new ArrayList<>();
-        emulated.values().forEach(function -> notes.add(EMULATED + function.json()));
+        emulated.values().forEach(function -> notes.add(EMULATED + function.write(new JsonWriter())));
         numVfs.forEach((address, count) -> notes.add(NUM_VFS + address + " " + count));
         return notes;
     }
@@ -108,7 +64,7 @@ final class KeptChanges {
     }
 
     synchronized void add(PciAddress address, Emulation how) {
-        emulated.put(address, Emulated.of(address, how));
+        emulated.put(address, EmulatedWords.of(address, how));
     }
 
     synchronized void remove(PciAddress address) {

@@ -12,6 +12,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.vfio4j.block.BlockBackend;
 import org.vfio4j.bluefield.ScalableParts;
@@ -55,6 +56,8 @@ final class Machine implements AutoCloseable {
     private volatile FunctionKeeping keeping = FunctionKeeping.NONE;
     // Held while a function comes that a DPU emulates.
     private final Object growing = new Object();
+    // The functions that a DPU was asked for while it served.
+    private final Map<PciAddress, EmulatedWords> asked = new ConcurrentSkipListMap<>();
     private boolean closed;
 
     private volatile Optional<SysfsView> view = Optional.empty();
@@ -154,16 +157,18 @@ final class Machine implements AutoCloseable {
     /**
      * Makes its functions as another process has them, after whatever was changed there. It is {@link #isTakingOver}.
      *
+     * @param kinds of devices, on the other process's storage
      * @throws ErrnoException EINVAL when that one has a function that is not here; EOPNOTSUPP for one that is here and cannot end; what
      *     drivers say
      */
-    void become(UpgradeOffer other) {
+    void become(UpgradeOffer other, DeviceKinds kinds) {
         for (MachineFunction function : functions) {
             if (!other.hasFunction(function.name())
                     && function.device().physicalFunction().isEmpty()) {
                 delete(function, PciBus.FOREVER);
             }
         }
+        other.emulated().forEach(words -> emulate(words.again(kinds)));
         for (UpgradeOffer.Function wanted : other.functions()) {
             functions.stream()
                     .filter(function -> function.name().equals(wanted.address()))
@@ -172,6 +177,11 @@ final class Machine implements AutoCloseable {
                             () -> new ErrnoException(EINVAL, "take over " + wanted.address() + ", which is not here"))
                     .become(wanted);
         }
+    }
+
+    /** The functions that a DPU was asked for while it served, for {@link #become} in another process. */
+    List<EmulatedWords> emulated() {
+        return List.copyOf(asked.values());
     }
 
     /** Serves what another process has not served, as far as it can, after {@link #setTakingOver}: the log says what cannot be. */
@@ -303,6 +313,9 @@ final class Machine implements AutoCloseable {
             try {
                 function.bindFirst(wanted.driver());
                 keeping.emulated(function, wanted);
+                if (!wanted.words().isEmpty()) {
+                    asked.put(at, EmulatedWords.of(at, wanted));
+                }
                 wanted.socket().ifPresent(path -> Sockets.serve(function, path, defaults));
             } catch (RuntimeException e) {
                 remove(function, PciBus.FOREVER);
@@ -328,6 +341,7 @@ final class Machine implements AutoCloseable {
     private void remove(MachineFunction function, Duration limit) {
         function.delete(limit);
         functions.remove(function);
+        asked.remove(function.device().address());
         virtuals.forgetGone();
         keeping.deleted(function);
     }

@@ -186,6 +186,16 @@ final class MachineFunction implements Movable, AutoCloseable {
     }
 
     @Override
+    public void prepare() {
+        binding.exclusively("take over", service::prepare);
+    }
+
+    @Override
+    public void unprepare() {
+        binding.exclusively("take over", service::unprepare);
+    }
+
+    @Override
     public void takeOver(MovingFunction from) {
         binding.exclusively("take over", () -> service.takeOver(from));
     }

@@ -1,6 +1,7 @@
 package org.vfio4j.cli;
 
 import static org.vfio4j.sys.Errno.EBUSY;
+import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 
 import java.nio.file.Path;
@@ -30,6 +31,10 @@ final class MdevService implements Movable {
     private final AtomicBoolean held = new AtomicBoolean();
 
     private volatile Optional<VfioUserServer> server = Optional.empty();
+
+    // Open and suspended, to go on where another process stops.
+    private Optional<LocalDeviceFile> prepared = Optional.empty();
+
     private volatile ServerState.Mdev state;
 
     /**
@@ -225,14 +230,30 @@ final class MdevService implements Movable {
     }
 
     @Override
-    public void takeOver(MovingFunction from) {
-        DeviceInside inside = inside();
-        start(open(), file -> {
+    public void prepare() {
+        if (isMovable()) {
+            prepared = Optional.of(open());
             // Opening it has reset it, which lets it go on.
-            inside.state().suspend();
-            return VfioUserServer.takeOver(machine.eventLoop(), from.server(), file, options);
-        });
-        inside.load(from);
+            inside().state().suspend();
+        }
+    }
+
+    @Override
+    public void unprepare() {
+        if (prepared.isPresent()) {
+            inside().state().resume();
+            prepared.get().close();
+            prepared = Optional.empty();
+        }
+    }
+
+    @Override
+    public void takeOver(MovingFunction from) {
+        LocalDeviceFile file = prepared.orElseThrow(
+                () -> new ErrnoException(EINVAL, "take over " + device + ", which is not served here"));
+        prepared = Optional.empty();
+        start(file, own -> VfioUserServer.takeOver(machine.eventLoop(), from.server(), own, options));
+        inside().load(from);
     }
 
     @Override

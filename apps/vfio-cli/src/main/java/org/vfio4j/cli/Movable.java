@@ -6,7 +6,7 @@ import java.util.function.Consumer;
 
 /**
  * What is served at a socket and can go to another process while a client uses it: a function or a mediated device. One thread at a time calls
- * from {@link #handOver} to {@link #goOn} or {@link #leaveToOther}, and from {@link #takeOver} to {@link #startTakenOver}.
+ * from {@link #handOver} to {@link #goOn} or {@link #leaveToOther}, and from {@link #prepare} to {@link #startTakenOver} or {@link #unprepare}.
  */
 interface Movable {
 
@@ -31,6 +31,12 @@ interface Movable {
 
     /** Another process has it. */
     void leaveToOther();
+
+    /** Does for {@link #takeOver} what can be done while the other process still serves. Nothing for what cannot be served here now. */
+    void prepare();
+
+    /** Takes {@link #prepare} back, if nothing has come of it. */
+    void unprepare();
 
     /**
      * Goes on where another process stopped. It serves nobody before {@link #startTakenOver}.

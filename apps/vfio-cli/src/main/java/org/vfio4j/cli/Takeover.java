@@ -155,11 +155,12 @@ final class Takeover implements AutoCloseable {
     long finish(Machine machine) {
         List<MovingFunction> moving = new ArrayList<>();
         try {
-            machine.become(offer);
+            machine.become(offer, new DeviceKinds(storage()));
             machine.mdevs().startAs(offer.mdevs());
             checkAllUsed();
             Map<String, Movable> here = new HashMap<>();
             machine.movables().forEach(device -> here.put(device.name(), device));
+            here.values().forEach(Movable::prepare);
             say(UpgradeSource.READY);
             UpgradeHead head = receive(moving);
             head.claim(machine.storages());
@@ -176,11 +177,13 @@ final class Takeover implements AutoCloseable {
             }
             Movable.each(taken, Movable::startTakenOver);
             long pause = System.nanoTime() - head.sinceNs();
+            here.values().forEach(Movable::unprepare);
             machine.setTakingOver(false);
             machine.serveRest();
             return pause;
         } catch (RuntimeException e) {
             moving.forEach(MovingFunction::close);
+            machine.movables().forEach(Movable::unprepare);
             tell(e);
             throw e;
         }

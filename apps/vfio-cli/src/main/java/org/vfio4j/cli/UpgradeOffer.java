@@ -11,6 +11,7 @@ import java.util.List;
  * @param arguments of {@code vfio}, beginning with {@code serve}
  * @param served how many functions and mediated devices are served
  * @param functions all of them, virtual ones behind their physical one
+ * @param emulated those that a DPU was asked for, which the arguments do not name
  * @param devices the names of all that has storage: functions, also virtual ones that are off, and mediated devices
  * @param memories disks in memory, in the order in which their descriptors come
  * @param mdevs the mediated devices that there are, in the order of their making
@@ -22,6 +23,7 @@ record UpgradeOffer(
         List<String> arguments,
         int served,
         List<Function> functions,
+        List<EmulatedWords> emulated,
         List<String> devices,
         List<Memory> memories,
         List<Mdev> mdevs) {
@@ -57,6 +59,7 @@ record UpgradeOffer(
     boolean hasDevicesOf(UpgradeOffer other) {
         return served == other.served
                 && functions.equals(other.functions)
+                && emulated.equals(other.emulated)
                 && devices.equals(other.devices)
                 && memories.equals(other.memories)
                 && mdevs.equals(other.mdevs);
@@ -76,6 +79,8 @@ record UpgradeOffer(
             json.field("requestsPerSecond", function.requestsPerSecond());
             json.field("bytesPerSecond", function.bytesPerSecond()).end();
         }
+        json.endArray().array("emulated");
+        emulated.forEach(function -> function.write(json));
         json.endArray().field("devices", devices).array("memories");
         for (Memory memory : memories) {
             json.object()

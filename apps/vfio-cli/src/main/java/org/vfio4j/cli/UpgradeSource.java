@@ -208,6 +208,7 @@ final class UpgradeSource implements ControlSocket.Conversation {
                 arguments,
                 served().size(),
                 machine.functions().stream().map(MachineFunction::offer).toList(),
+                machine.emulated(),
                 List.copyOf(machine.storages().keySet()),
                 memories,
                 machine.mdevs().offers());

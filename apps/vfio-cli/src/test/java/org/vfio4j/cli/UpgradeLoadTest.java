@@ -202,6 +202,40 @@ class UpgradeLoadTest {
         connectVirtio("p.1").finish();
     }
 
+    @Test
+    void whatADpuWasAskedForGoesOn() throws Exception {
+        serve(virtuals("numvfs: 0"));
+        Path image = Files.write(directory.resolve("asked.img"), new byte[2 << 20]);
+        ask("virtio-blk", "0000:08:00.4", "memory=2M");
+        ask("nvme", "0000:08:00.5", "file=" + image);
+        List<Client> loads = List.of(connectVirtio("0000:08:00.4"), connectNvme("0000:08:00.5"));
+        for (int i = 0; i < UPGRADES; i++) {
+            loads.forEach(Client::awaitMore);
+            machines().giveUp(i % MachineUpgrades.STEPS);
+            loads.forEach(Client::awaitMore);
+            upgrade(virtuals("numvfs: 0"));
+        }
+        loads.forEach(Client::finish);
+        assertThat(machines().count()).isEqualTo(UPGRADES);
+        loads.forEach(Client::close);
+        SnapRequest.delete("0000:08:00.4", 10_000).perform(machines().now());
+        upgrade(virtuals("numvfs: 0"));
+        assertThat(directory.resolve("0000:08:00.4")).doesNotExist();
+        connectNvme("0000:08:00.5", NvmeOptions.Doorbells.WRITTEN, it -> it.goOnFrom(loads.get(1).load))
+                .finish();
+    }
+
+    private void ask(String device, String at, String setting) {
+        SnapRequest.create(
+                        NETWORK_FUNCTION,
+                        device,
+                        List.of(setting),
+                        at,
+                        "",
+                        directory.resolve(at).toString())
+                .perform(machines().now());
+    }
+
     private List<UpgradeOffer.Function> offers() {
         return machines().now().functions().stream().map(MachineFunction::offer).toList();
     }

@@ -1,0 +1,47 @@
+package org.vfio4j.cli;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import org.vfio4j.bus.PciAddress;
+
+/**
+ * A function that a DPU was asked for while it served, for another process to ask for it again.
+ *
+ * @param by the network function
+ * @param words its kind and settings
+ * @param driver empty for the one that its auxiliary device gets
+ * @param socket empty for nowhere
+ */
+record EmulatedWords(String by, String address, List<String> words, String driver, String socket) {
+
+    static EmulatedWords of(PciAddress address, Emulation how) {
+        return new EmulatedWords(
+                how.networkFunction().toString(),
+                address.toString(),
+                how.words(),
+                how.driver().orElse(""),
+                how.socket().map(path -> path.toAbsolutePath().toString()).orElse(""));
+    }
+
+    JsonWriter write(JsonWriter json) {
+        return json.object()
+                .field("by", by)
+                .field("address", address)
+                .field("words", words)
+                .field("driver", driver)
+                .field("socket", socket)
+                .end();
+    }
+
+    /** @throws CliException when this version does not know its settings */
+    Emulation again(DeviceKinds kinds) {
+        return new Emulation(
+                PciAddress.parse(by),
+                Optional.of(PciAddress.parse(address)),
+                kinds.plan(words.getFirst(), words.stream().skip(1).map(Setting::of).toList()),
+                Optional.of(driver).filter(name -> !name.isEmpty()),
+                Optional.of(socket).filter(path -> !path.isEmpty()).map(Path::of),
+                words);
+    }
+}
