@@ -85,21 +85,24 @@ class GuestSerialTest {
         guest.sh("stty -F /dev/" + three + RAW);
         try (SocketChannel person = SocketChannel.open(StandardProtocolFamily.UNIX)) {
             person.connect(UnixDomainSocketAddress.of(path));
-            guest.sh("(head -c 6 /dev/" + three + " > /tmp/heard; cat /tmp/heard > /dev/" + three + ") &");
-            ByteBuffer echo = ByteBuffer.allocate(6);
             person.configureBlocking(false);
-            long end = System.nanoTime() + PATIENCE_NS;
-            while (echo.hasRemaining() && System.nanoTime() < end) {
-                // What comes before the program has opened the port is dropped then.
-                if (echo.position() == 0) {
-                    person.write(ByteBuffer.wrap("hello\n".getBytes(StandardCharsets.US_ASCII)));
-                }
-                LockSupport.parkNanos(PAUSE_NS);
-                person.read(echo);
-            }
-            assertThat(new String(echo.array(), StandardCharsets.US_ASCII)).isEqualTo("hello\n");
+            // What comes before the program has opened the port is dropped then: it says when it has.
+            guest.sh("(exec 3<>/dev/" + three + "; echo go >&3; head -c 6 <&3 > /tmp/heard; cat /tmp/heard >&3) &");
+            assertThat(heard(person, 3)).isEqualTo("go\n");
+            person.write(ByteBuffer.wrap("hello\n".getBytes(StandardCharsets.US_ASCII)));
+            assertThat(heard(person, 6)).isEqualTo("hello\n");
         }
         assertThat(dual.attribute("port1/baud").show()).isEqualTo("115200");
+    }
+
+    private static String heard(SocketChannel from, int count) throws IOException {
+        ByteBuffer bytes = ByteBuffer.allocate(count);
+        long end = System.nanoTime() + PATIENCE_NS;
+        while (bytes.hasRemaining() && System.nanoTime() < end) {
+            from.read(bytes);
+            LockSupport.parkNanos(PAUSE_NS);
+        }
+        return new String(bytes.array(), 0, bytes.position(), StandardCharsets.US_ASCII);
     }
 
     private String ttyOf(String function, int number) {
