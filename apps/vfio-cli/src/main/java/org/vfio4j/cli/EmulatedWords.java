@@ -39,7 +39,9 @@ record EmulatedWords(String by, String address, List<String> words, String drive
         return new Emulation(
                 PciAddress.parse(by),
                 Optional.of(PciAddress.parse(address)),
-                kinds.plan(words.getFirst(), words.stream().skip(1).map(Setting::of).toList()),
+                kinds.plan(
+                        words.getFirst(),
+                        words.stream().skip(1).map(Setting::of).toList()),
                 Optional.of(driver).filter(name -> !name.isEmpty()),
                 Optional.of(socket).filter(path -> !path.isEmpty()).map(Path::of),
                 words);
