@@ -62,6 +62,7 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
     private IoUring directRing;
 
     private @Nullable Fd eventFd;
+    private boolean armed;
     private @Nullable Mapping zeroes;
     private int inFlight;
     private int finished;
@@ -145,6 +146,7 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
         submit(ring);
         if (polled != null) {
             submit(polled);
+            wakeForPolled(polled);
         }
     }
 
@@ -171,7 +173,7 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
                 polled.reap(this);
             }
             // What a completion started anew or an earlier submit had to leave; no event would tell of what was
-            // refused.
+            // refused, nor tell again of what is polled.
             submit();
             delivered += refused.deliver(handler);
         }
@@ -193,14 +195,16 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
     /** {@inheritDoc} A device that is polled tells nobody of its completions: while it has requests, who wants to sleep goes on looking. */
     @Override
     public void arm() {
+        armed = true;
         ring.enableEventFd(true);
-        if (polled != null && polled.inFlight() != 0) {
-            EventFd.signal(Objects.requireNonNull(eventFd).value());
+        if (polled != null) {
+            wakeForPolled(polled);
         }
     }
 
     @Override
     public void disarm() {
+        armed = false;
         ring.enableEventFd(false);
     }
 
@@ -229,6 +233,13 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
             case ZERO, UNMAP_ZERO -> zeroed(tag, result);
             case WRITE_ZERO -> zeroesWritten(tag, result);
             default -> finish(tag, result);
+        }
+    }
+
+    /** What is submitted while armed, and what a poll leaves, needs looking at as well as what was there before. */
+    private void wakeForPolled(IoUring polled) {
+        if (armed && polled.inFlight() != 0) {
+            EventFd.signal(Objects.requireNonNull(eventFd).value());
         }
     }
 

@@ -93,6 +93,32 @@ class FileIopollTest extends BlockQueueContract {
         }
     }
 
+    /** As with storage that signals: also what is submitted after the decision to sleep, and until it is done. */
+    @Test
+    void whatIsPolledLaterWakesASleeper() {
+        try (Fd event = EventFd.create();
+                Mapping aligned = Mapping.anonymous(2 * BLOCK)) {
+            queue.wakeBy(event);
+            IoVecs.set(aligned.address(), 0, aligned.address() + BLOCK, BLOCK);
+            for (int i = 0; i < 100; i++) {
+                queue.arm();
+                queue.writev(0, aligned.address(), 1, 0);
+                queue.submit();
+                int delivered = 0;
+                while (delivered == 0) {
+                    assertThat(Poll.poll(event.value(), Poll.POLLIN, 10_000_000_000L))
+                            .isEqualTo(Poll.POLLIN);
+                    EventFd.drain(event.value());
+                    delivered = queue.poll((tag, result) -> {});
+                }
+                queue.disarm();
+                EventFd.drain(event.value());
+            }
+            queue.close();
+            queue = backend.openQueue(DEPTH);
+        }
+    }
+
     @Test
     void closingWaitsForWhatIsPolled() {
         try (Mapping aligned = Mapping.anonymous(2 * BLOCK)) {
