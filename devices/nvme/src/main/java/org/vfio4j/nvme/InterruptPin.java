@@ -4,20 +4,38 @@ import org.vfio4j.devicemodel.Interrupts;
 
 /**
  * INTx of the whole function (NVMe over PCIe Transport 1.0, 3.5.1.1): asserted while some thread's completion queues have entries that
- * were not consumed.
+ * were not consumed, and not while the driver is probably about to consume them.
  *
- * <p>A driver that writes the head of a queue takes the level down at once, and the thread raises it again if there is more. For a
- * hypervisor lets the next interrupt through as soon as that write is done; would it find the level still up it would interrupt a
- * driver that has nothing to do, and so writes nothing that could end the interrupt, until it happens to want something else.
+ * <p>A hypervisor without a way to see the end of an interrupt takes any access to a BAR for it, lets the next one through, and
+ * interrupts for what it is told even if the driver has found that in the meantime. Such an interrupt does not end: the driver has
+ * nothing to do, and writes nothing, until it happens to want something else. So:
  *
- * <p>So who writes a head does both under this object's lock, and a thread looks at the heads and decides under it. For any thread.
+ * <ul>
+ *   <li>A driver that writes the head of a queue takes the level down at once, and the thread raises it again if there is more: at once
+ *       for that queue, and for others after the time in which a handler comes to them by itself.
+ *   <li>A driver that submits while the level is up has another processor on the way to the handler, which is to be lost but where a
+ *       handler was just about to end. The level is down until some head is written, or not for a long time.
+ * </ul>
+ *
+ * <p>Who writes a doorbell does both under this object's lock, and a thread looks at the heads and decides under it. For any thread.
  */
 final class InterruptPin {
+
+    /** In which a handler goes from one queue to the next. Some interrupts are late by that much. */
+    private static final long HANDLER_NS = 100_000;
+
+    /** In which a handler begins, also where there are fewer processors than busy threads of the hypervisor. */
+    private static final long ENTRY_NS = 2_000_000;
+
+    private static final int NO_QUEUE = -1;
 
     private final Interrupts interrupts;
 
     /** A bit for each queue thread that wants it. */
     private long asserting;
+
+    private int consumedQueue = NO_QUEUE;
+    private long notBeforeNs = System.nanoTime();
 
     InterruptPin(Interrupts interrupts) {
         this.interrupts = interrupts;
@@ -37,6 +55,27 @@ final class InterruptPin {
             interrupts.intx(wanted != 0);
         }
         return changed;
+    }
+
+    /** The driver has consumed entries of a queue of {@code lane}. */
+    synchronized void consumed(int lane, int queue) {
+        consumedQueue = queue;
+        notBeforeNs = System.nanoTime() + HANDLER_NS;
+        set(lane, false);
+    }
+
+    /** The driver has submitted something. */
+    synchronized void submitted() {
+        if (asserting != 0) {
+            consumedQueue = NO_QUEUE;
+            notBeforeNs = System.nanoTime() + ENTRY_NS;
+            lower();
+        }
+    }
+
+    /** Whether entries of a queue of {@code lane} may assert the pin, or keep it asserted. */
+    synchronized boolean mayAssert(int lane, int queue) {
+        return queue == consumedQueue || (asserting >>> lane & 1) != 0 || System.nanoTime() - notBeforeNs >= 0;
     }
 
     /** Nobody wants it, until a thread says so again. */

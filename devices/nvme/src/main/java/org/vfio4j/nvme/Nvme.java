@@ -344,13 +344,17 @@ public final class Nvme implements DeviceModel, AutoCloseable {
 
         /** As {@link InterruptPin} says. */
         private void set(int doorbell, int lane, int value) {
-            if (doorbell % 2 == 0 || function.interrupts().msixEnabled()) {
+            if (function.interrupts().msixEnabled()) {
                 doorbells.set(doorbell, value);
                 return;
             }
             synchronized (controller.pin()) {
                 doorbells.set(doorbell, value);
-                controller.pin().set(lane, false);
+                if (doorbell % 2 == 0) {
+                    controller.pin().submitted();
+                } else {
+                    controller.pin().consumed(lane, doorbell / 2);
+                }
             }
         }
 

@@ -118,18 +118,31 @@ final class NvmeInterrupts {
         return matters;
     }
 
-    /** By INTx, from heads that were taken under the {@link InterruptPin}'s lock, which the caller still holds. */
-    void drivePin(CompletionQueue[] queues, IoTally tally) {
-        boolean level = false;
+    /**
+     * By INTx, from heads that were taken under the {@link InterruptPin}'s lock, which the caller still holds.
+     *
+     * @return whether entries wait for the driver to have had time to find them by itself
+     */
+    boolean drivePin(CompletionQueue[] queues, IoTally tally) {
+        CompletionQueue cause = null;
+        boolean waits = false;
         for (CompletionQueue queue : queues) {
             queue.unreported = 0;
-            level |= queue.interrupts && queue.used() != 0;
+            if (queue.interrupts && queue.used() != 0) {
+                if (pin.mayAssert(lane, queue.id)) {
+                    cause = queue;
+                } else {
+                    waits = true;
+                }
+            }
         }
-        boolean asserted = level && (registers.interruptMask() & 1) == 0;
+        boolean asserted = cause != null && (registers.interruptMask() & 1) == 0;
         usesPin = asserted;
         if (pin.set(lane, asserted) && asserted) {
             tally.interrupts++;
+            cause.statistics.interrupted();
         }
+        return waits && !asserted;
     }
 
     private void releasePin() {

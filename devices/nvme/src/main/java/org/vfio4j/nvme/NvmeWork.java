@@ -156,7 +156,9 @@ final class NvmeWork implements QueueWork {
         if (engine != null && engine.arm()) {
             return true;
         }
-        deliver(window, true);
+        if (deliver(window, true)) {
+            return true;
+        }
         if (!shadow.isConfigured() || !locateShadow(window)) {
             // Every doorbell wakes the thread.
             return false;
@@ -477,8 +479,9 @@ final class NvmeWork implements QueueWork {
     }
 
     /** INTx stands for what was not consumed, also of a completion queue that no submission queue has any more. */
-    private void drivePin(CompletionQueue[] queues, DmaWindow window) {
+    private boolean drivePin(CompletionQueue[] queues, DmaWindow window) {
         boolean makeSense = true;
+        boolean waits;
         synchronized (lane.interrupts.pin()) {
             for (CompletionQueue queue : queues) {
                 if (queue.id == 0 || !shadow.isConfigured()) {
@@ -487,9 +490,10 @@ final class NvmeWork implements QueueWork {
                     makeSense &= takeShadowHead(queue, window);
                 }
             }
-            lane.interrupts.drivePin(queues, lane.tally);
+            waits = lane.interrupts.drivePin(queues, lane.tally);
         }
         report(makeSense);
+        return waits;
     }
 
     /**
@@ -538,18 +542,16 @@ final class NvmeWork implements QueueWork {
         return head != queue.head && head != queue.badHead;
     }
 
-    private void deliver(DmaWindow window, boolean now) {
+    private boolean deliver(DmaWindow window, boolean now) {
         CompletionQueue[] queues = lane.completions();
         for (CompletionQueue queue : queues) {
             queue.markDirty(window);
         }
         if (lane.interrupts.isPin()) {
-            if (lane.interrupts.pinMatters(queues)) {
-                drivePin(queues, window);
-            }
-        } else {
-            lane.interrupts.deliver(queues, now, lane.tally);
+            return lane.interrupts.pinMatters(queues) && drivePin(queues, window);
         }
+        lane.interrupts.deliver(queues, now, lane.tally);
+        return false;
     }
 
     private void forgetAll() {
