@@ -1,11 +1,9 @@
 package org.vfio4j.it;
 
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
-import java.nio.ByteBuffer;
-import java.nio.channels.FileChannel;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -20,14 +18,16 @@ final class StallingFile implements AutoCloseable {
 
     private static final String NAME = "disk.img";
 
-    private final FileChannel image;
+    /** No channel: the signal that takes back a request would close it for all others. */
+    private final RandomAccessFile image;
+
     private final FuseMount mount;
 
     // Guarded by this.
     private boolean stalled;
     private int waiting;
 
-    private StallingFile(Path directory, FileChannel image) {
+    private StallingFile(Path directory, RandomAccessFile image) {
         this.image = image;
         mount = FuseMount.open(directory, new Root(), "stalling");
     }
@@ -39,8 +39,7 @@ final class StallingFile implements AutoCloseable {
      */
     static StallingFile of(Path directory, Path image) {
         try {
-            return new StallingFile(
-                    directory, FileChannel.open(image, StandardOpenOption.READ, StandardOpenOption.WRITE));
+            return new StallingFile(directory, new RandomAccessFile(image.toFile(), "rw"));
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
@@ -117,7 +116,7 @@ final class StallingFile implements AutoCloseable {
         @Override
         public long sizeBytes() {
             try {
-                return image.size();
+                return image.length();
             } catch (IOException e) {
                 throw new UncheckedIOException(e);
             }
@@ -135,27 +134,27 @@ final class StallingFile implements AutoCloseable {
         @Override
         public byte[] read(long offset, int length) {
             pass();
-            ByteBuffer data = ByteBuffer.allocate(length);
-            try {
-                int n = Math.max(0, image.read(data, offset));
-                return Arrays.copyOf(data.array(), n);
-            } catch (IOException e) {
-                throw new UncheckedIOException(e);
+            byte[] data = new byte[length];
+            synchronized (image) {
+                try {
+                    image.seek(offset);
+                    return Arrays.copyOf(data, Math.max(0, image.read(data)));
+                } catch (IOException e) {
+                    throw new UncheckedIOException(e);
+                }
             }
         }
 
         @Override
         public int write(long offset, byte[] data) {
             pass();
-            // An interrupt would close the channel.
-            boolean interrupted = Thread.interrupted();
-            try {
-                return image.write(ByteBuffer.wrap(data), offset);
-            } catch (IOException e) {
-                throw new UncheckedIOException(e);
-            } finally {
-                if (interrupted) {
-                    Thread.currentThread().interrupt();
+            synchronized (image) {
+                try {
+                    image.seek(offset);
+                    image.write(data);
+                    return data.length;
+                } catch (IOException e) {
+                    throw new UncheckedIOException(e);
                 }
             }
         }
