@@ -18,13 +18,17 @@ final class DowntimeEstimate {
     /** What is sent faster than that is not worth a round. */
     private static final long LITTLE_NS = 1_000_000;
 
-    /** By how much a round must have made less of what is left, for one more to be worth it. */
-    private static final double GAIN = 0.75;
+    /** To what part a round must have brought what is left, to be one that pays. */
+    private static final double GAIN = 0.9;
+
+    /** So many rounds in turn that do not pay are the end: one may have had bad luck. */
+    private static final int MISSES = 2;
 
     private double bytesPerSecond;
     private boolean told;
     private long answerNs = Long.MAX_VALUE;
-    private double leftBefore = Double.MAX_VALUE;
+    private double leastLeft = Double.MAX_VALUE;
+    private int misses;
 
     /**
      * A round is over.
@@ -54,13 +58,13 @@ final class DowntimeEstimate {
     }
 
     /**
-     * Whether the guest would probably stand still for noticeably less time after another round: the last one had that effect. To be asked
+     * Whether the guest would probably stand still for noticeably less time after another round: the last ones had that effect. To be asked
      * once after each round. Since what is left becomes less and less, the answer is no before long.
      */
     boolean anotherRoundPays(long leftBytes) {
-        boolean pays = transferNs(leftBytes) > LITTLE_NS && leftBytes <= leftBefore * GAIN;
-        leftBefore = leftBytes;
-        return pays;
+        misses = leftBytes <= leastLeft * GAIN ? 0 : misses + 1;
+        leastLeft = Math.min(leastLeft, leftBytes);
+        return misses < MISSES && transferNs(leftBytes) > LITTLE_NS;
     }
 
     private double transferNs(long leftBytes) {

@@ -18,6 +18,9 @@ final class StorageSender {
     private final Runnable checkpoint;
     private final MemorySegment buffer = Arena.ofAuto().allocate(MigrationFrame.MAX_STORAGE_BYTES, Long.BYTES);
 
+    /** How much of the buffer waits to be sent: many short runs go with one call. */
+    private long used;
+
     /** @param checkpoint called between pieces; throws when the migration shall end */
     StorageSender(List<SourceDisk> disks, FrameWriter out, Runnable checkpoint) {
         this.disks = List.copyOf(disks);
@@ -57,6 +60,12 @@ final class StorageSender {
         for (int i = 0; i < disks.size(); i++) {
             send(i, disks.get(i), pending.get(i));
         }
+        flush();
+    }
+
+    private void flush() {
+        out.flush();
+        used = 0;
     }
 
     private void send(int index, SourceDisk disk, BitSet blocks) {
@@ -74,7 +83,11 @@ final class StorageSender {
 
     /** Runs of blocks that are zero, and of such that are not. */
     private void sendPiece(int index, SourceDisk disk, long offset, long length) {
-        MemorySegment piece = buffer.asSlice(0, length);
+        if (length > buffer.byteSize() - used) {
+            flush();
+        }
+        MemorySegment piece = buffer.asSlice(used, length);
+        used += length;
         disk.read(offset, piece);
         int step = disk.blockBytes();
         long from = 0;
@@ -91,8 +104,6 @@ final class StorageSender {
             }
             from = to;
         }
-        // The buffer is used again.
-        out.flush();
     }
 
     private static int blocks(SourceDisk disk) {

@@ -37,11 +37,18 @@ class DowntimeEstimateTest {
         estimate.round(GB, 1000 * MS, 0);
         assertThat(estimate.anotherRoundPays(GB / 10)).as("the first").isTrue();
         assertThat(estimate.anotherRoundPays(GB / 20)).as("half of that").isTrue();
-        assertThat(estimate.anotherRoundPays(GB / 21)).as("hardly less").isFalse();
+        assertThat(estimate.anotherRoundPays(GB / 21)).as("hardly less").isTrue();
         assertThat(estimate.anotherRoundPays(GB / 40)).as("less again").isTrue();
-        assertThat(estimate.anotherRoundPays(GB / 2000))
-                .as("nothing to speak of")
+        assertThat(estimate.anotherRoundPays(GB / 20)).as("more").isTrue();
+        assertThat(estimate.anotherRoundPays(GB / 41))
+                .as("hardly less than it was")
                 .isFalse();
+    }
+
+    @Test
+    void noRoundPaysForWhatIsSentAtOnce() {
+        estimate.round(GB, 1000 * MS, 0);
+        assertThat(estimate.anotherRoundPays(GB / 2000)).isFalse();
     }
 
     @Test
