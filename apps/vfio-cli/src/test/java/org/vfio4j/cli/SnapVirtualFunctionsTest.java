@@ -99,8 +99,8 @@ class SnapVirtualFunctionsTest {
             assertThat(run("show", FIRST).out())
                     .startsWith(FIRST + " " + device + ", virtual function of " + PHYSICAL + ", 1 MiB, file " + image)
                     .contains("driver mlx5-vfio-pci", "emulated by " + BY, "migration");
-            assertThat(run("tree").out()).contains(PHYSICAL, FIRST, SECOND, socket("vf1") + "");
-            assertThat(run("ls", "-o", "json").out())
+            assertThat(Cli.run("tree").out()).contains(PHYSICAL, FIRST, SECOND, socket("vf1") + "");
+            assertThat(Cli.run("ls", "-o", "json").out())
                     .contains("\"physicalFunction\" : \"" + PHYSICAL + "\"")
                     .containsPattern("\"numVfs\" : 2,\\s+\"totalVfs\" : 2");
             assertThat(own.sysfs().resolve("devices").resolve(PHYSICAL).resolve("virtfn1"))
@@ -262,6 +262,8 @@ class SnapVirtualFunctionsTest {
     }
 
     private static Cli run(String... words) {
-        return Cli.run(words);
+        List<String> all = new ArrayList<>(List.of(words));
+        all.addAll(List.of("--server", Long.toString(ProcessHandle.current().pid())));
+        return Cli.run(all.toArray(String[]::new));
     }
 }
