@@ -1,6 +1,7 @@
 package org.vfio4j.cli;
 
 import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.UnixSocket;
@@ -77,6 +78,12 @@ final class ControlClient {
 
     /** Sends a line and waits for the reply, {@code wait} longer than it takes to answer. */
     static JsonNode exchange(long pid, String request, Duration wait, PrintWriter err) {
+        int bytes = request.getBytes(StandardCharsets.UTF_8).length;
+        if (bytes > ControlSocket.MAX_REQUEST_BYTES) {
+            throw CliException.usage(
+                    "a request of " + bytes + " bytes: the limit is " + ControlSocket.MAX_REQUEST_BYTES,
+                    "fewer or shorter words");
+        }
         try (LineSocket socket = new LineSocket(UnixSocket.connect(ServerDirectory.control(pid)));
                 Progress progress = new Progress(err, "waiting", Math.max(1, wait.toNanos()))) {
             socket.write(request, GRACE.toNanos());

@@ -26,7 +26,7 @@ import org.vfio4j.sys.UnixSocket;
 final class ControlSocket implements AutoCloseable {
 
     static final int MAX_CONNECTIONS = 16;
-    static final int MAX_REQUEST_BYTES = 4096;
+    static final int MAX_REQUEST_BYTES = 64 << 10;
 
     private static final System.Logger LOG = System.getLogger(ControlSocket.class.getName());
     private static final long PATIENCE_NS = 2_000_000_000;

@@ -9,7 +9,7 @@ import org.vfio4j.bus.PciAddress;
  * A function that a DPU was asked for while it served, for another process to ask for it again.
  *
  * @param by the network function
- * @param words its kind and settings
+ * @param words its kind and settings, each virtual function being one: a version that knows none refuses that
  * @param driver empty for the one that its auxiliary device gets
  * @param socket empty for nowhere
  */
@@ -39,7 +39,8 @@ record EmulatedWords(String by, String address, List<String> words, String drive
         return new Emulation(
                 PciAddress.parse(by),
                 Optional.of(PciAddress.parse(address)),
-                kinds.plan(
+                SriovPlan.of(
+                        kinds,
                         words.getFirst(),
                         words.stream().skip(1).map(Setting::of).toList()),
                 Optional.of(driver).filter(name -> !name.isEmpty()),

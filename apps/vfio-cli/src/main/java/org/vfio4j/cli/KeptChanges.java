@@ -69,6 +69,7 @@ final class KeptChanges {
 
     synchronized void remove(PciAddress address) {
         emulated.remove(address);
+        numVfs.remove(address);
     }
 
     synchronized int numVfs(PciAddress physical, int planned) {

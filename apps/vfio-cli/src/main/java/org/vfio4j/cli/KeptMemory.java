@@ -100,13 +100,17 @@ final class KeptMemory implements AutoCloseable {
         return found;
     }
 
-    /** A function is closed, and does not come back. */
+    /** A function is closed, and does not come back; nor do its virtual ones. */
     synchronized void forget(MachineFunction function) {
-        String address = function.device().toString();
-        // Another one may come to its place.
+        // Others may come to their places.
+        function.emulated().keySet().forEach(this::forget);
+    }
+
+    private void forget(PciAddress place) {
+        String address = place.toString();
         left.forget(name -> List.of(name.split(" ")).contains(address));
-        journals.remove(journalName(function));
-        KeptFunction gone = functions.remove(journalName(function));
+        journals.remove(journalName(place));
+        KeptFunction gone = functions.remove(journalName(place));
         if (gone != null) {
             gone.close();
         }
@@ -155,7 +159,11 @@ final class KeptMemory implements AutoCloseable {
     }
 
     private static String journalName(MachineFunction function) {
-        return "journal " + function.device();
+        return journalName(function.device().address());
+    }
+
+    private static String journalName(PciAddress address) {
+        return "journal " + address;
     }
 
     private static String diskName(PciAddress address, int index) {

@@ -89,15 +89,32 @@ final class KeptServer implements FunctionKeeping, AutoCloseable {
         return isSuccessor() ? memory.storage() : Storage.ANEW;
     }
 
-    /** Has a machine's DPUs emulate what the last server's were asked for. What cannot be had again is left out, and its client let go. */
+    /**
+     * Has a machine's DPUs emulate what the last server's were asked for, with as many virtual functions. What cannot be had again is left
+     * out, and its client let go.
+     */
     void emulateAgain(Machine machine) {
         for (PciAddress address : changes.emulated()) {
             try {
-                changes.again(address, new DeviceKinds(storage())).ifPresent(machine::emulate);
+                changes.again(address, new DeviceKinds(storage()))
+                        .map(machine::emulate)
+                        .ifPresent(function -> turnOnAgain(machine, function));
             } catch (CliException | ErrnoException e) {
                 LOG.log(Level.WARNING, "{0} does not come back: {1}", address, e.getMessage());
                 changes.remove(address);
             }
+        }
+    }
+
+    private static void turnOnAgain(Machine machine, MachineFunction physical) {
+        try {
+            machine.virtuals().begin(physical, 0);
+        } catch (CliException | ErrnoException e) {
+            LOG.log(
+                    Level.WARNING,
+                    "the virtual functions of {0} do not come back: {1}",
+                    physical.device(),
+                    e.getMessage());
         }
     }
 

@@ -1,5 +1,6 @@
 package org.vfio4j.cli;
 
+import static org.vfio4j.sys.Errno.EEXIST;
 import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.ENODEV;
 import static org.vfio4j.sys.Errno.ENOSPC;
@@ -288,7 +289,8 @@ final class Machine implements AutoCloseable {
     /**
      * Has a DPU emulate a function, which appears as one that is plugged in: its drivers bind it, and it is served.
      *
-     * @throws ErrnoException ENODEV when there is no such network function; as {@link PciBus#add} and binding do
+     * @throws ErrnoException ENODEV when there is no such network function; EEXIST when its place, or one of a virtual function of it,
+     *     is another's, on or off; as {@link PciBus#add} and binding do
      * @throws CliException as {@link DevicePlan#open} does, and when its socket's path cannot be taken
      */
     MachineFunction emulate(Emulation wanted) {
@@ -301,7 +303,8 @@ final class Machine implements AutoCloseable {
                 throw new ErrnoException(ENODEV, "emulate a function: the process ends");
             }
             SnapPort port = function(wanted.networkFunction()).tuning().snapPort();
-            PciAddress at = wanted.address().orElseGet(() -> freeFunction(wanted.networkFunction()));
+            PciAddress at = wanted.address().orElseGet(() -> freeFunction(wanted.networkFunction(), wanted.plan()));
+            checkFree(wanted.plan().places(at));
             SnapFunction.Protocol protocol = wanted.plan()
                     .snapProtocol()
                     .orElseThrow(() -> new ErrnoException(EOPNOTSUPP, "a DPU emulates virtio-blk and nvme"));
@@ -329,10 +332,11 @@ final class Machine implements AutoCloseable {
      * Ends a function that a DPU emulates.
      *
      * @param limit how long to wait for its user
-     * @throws ErrnoException EBUSY when that one has not let go by then; EOPNOTSUPP when no DPU emulates it
+     * @throws ErrnoException EBUSY when that one has not let go by then; EOPNOTSUPP when no DPU emulates it, and for a virtual function
      */
     void delete(MachineFunction function, Duration limit) {
         changes.pass(() -> {
+            function.checkDeletable();
             keeping.checkDeletable(function);
             remove(function, limit);
         });
@@ -354,17 +358,44 @@ final class Machine implements AutoCloseable {
                 .orElseThrow(() -> new ErrnoException(ENODEV, "function " + address));
     }
 
-    /** The first free function beside another. */
-    private PciAddress freeFunction(PciAddress beside) {
-        List<PciAddress> taken = bus.devices().stream().map(PciDevice::address).toList();
+    /** The first free function beside another that has room behind it for the virtual functions that a device can have. */
+    private PciAddress freeFunction(PciAddress beside, DevicePlan plan) {
         for (int function = 0; function < FUNCTIONS_OF_A_SLOT; function++) {
             PciAddress address = new PciAddress(beside.domain(), beside.bus(), beside.device(), function);
-            if (!taken.contains(address)) {
+            if (areFree(plan.places(address))) {
                 return address;
             }
         }
+        int virtuals = plan.places(beside).size() - 1;
         throw new ErrnoException(
-                ENOSPC, "all " + FUNCTIONS_OF_A_SLOT + " functions beside " + beside + " are there already");
+                ENOSPC,
+                virtuals == 0
+                        ? "all " + FUNCTIONS_OF_A_SLOT + " functions beside " + beside + " are there already"
+                        : "none of the " + FUNCTIONS_OF_A_SLOT + " functions beside " + beside
+                                + " is free with room for " + virtuals + " virtual functions behind it");
+    }
+
+    private boolean areFree(List<PciAddress> places) {
+        try {
+            checkFree(places);
+            return true;
+        } catch (ErrnoException e) {
+            return false;
+        }
+    }
+
+    /** Virtual functions that are off are not on the bus, and have their places nevertheless. */
+    private void checkFree(List<PciAddress> places) {
+        for (PciAddress place : places) {
+            bus.checkFree(place);
+            functions.stream()
+                    .filter(function -> function.emulated().containsKey(place))
+                    .findFirst()
+                    .ifPresent(function -> {
+                        throw new ErrnoException(
+                                EEXIST, "add " + place + ": it is for a virtual function of " + function.device());
+                    });
+        }
     }
 
     /** The functions that the parts of a device are about: they are served while it has its driver. */

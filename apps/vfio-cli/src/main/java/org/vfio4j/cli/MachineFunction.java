@@ -328,15 +328,18 @@ final class MachineFunction implements Movable, AutoCloseable {
         machine.virtuals().forgetGone();
     }
 
-    /**
-     * Ends it, when a DPU emulates it; otherwise as {@link #unbind}.
-     *
-     * @throws ErrnoException also EOPNOTSUPP when no DPU emulates it
-     */
-    void delete(Duration limit) {
+    /** @throws ErrnoException EOPNOTSUPP when no DPU emulates it, and for a virtual function */
+    void checkDeletable() {
         if (emulatedBy.isEmpty()) {
             throw new ErrnoException(EOPNOTSUPP, "delete " + device + ": no DPU emulates it");
         }
+        device.physicalFunction().ifPresent(physical -> {
+            throw new ErrnoException(EOPNOTSUPP, "delete " + device + ": it goes with the others of " + physical);
+        });
+    }
+
+    /** Ends it, with the virtual functions of it that are on, if it {@link #checkDeletable can be}; otherwise as {@link #unbind}. */
+    void delete(Duration limit) {
         take("delete", withVirtuals(), () -> unplug.within(limit));
         service.closeEndpoint();
     }

@@ -7,6 +7,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.vfio4j.block.FileIoMode;
 import org.vfio4j.devicemodel.QueuePolling;
 import org.vfio4j.sys.Cpus;
@@ -34,6 +35,13 @@ record Setting(String key, String value) {
             }
         }
         return settings;
+    }
+
+    /** Settings as one word, for {@link #parse}. */
+    static String join(List<Setting> settings) {
+        return settings.stream()
+                .map(setting -> setting.toString().replace(",", ",,"))
+                .collect(Collectors.joining(","));
     }
 
     /** @param setting {@code key=value} or {@code key}; commas are the value's */

@@ -20,7 +20,10 @@ import picocli.CommandLine.Parameters;
             "",
             "Examples:",
             "  vfio snap create 0000:07:00.0 virtio-blk memory=64M --socket-path /tmp/disk.sock",
-            "  vfio snap create 0000:07:00.1 nvme file=disk.img --address 0000:09:00.1 --socket-path /tmp/nvme.sock"
+            "  vfio snap create 0000:07:00.1 nvme file=disk.img --address 0000:09:00.1 --socket-path /tmp/nvme.sock",
+            "  vfio snap create 0000:07:00.0 nvme file=disk.img \\",
+            "                   --virtual-function file=vf0.img,socket-path=/tmp/vf0.sock \\",
+            "                   --virtual-function file=vf1.img,socket-path=/tmp/vf1.sock"
         })
 final class SnapCreateCommand implements Runnable {
 
@@ -55,14 +58,23 @@ final class SnapCreateCommand implements Runnable {
             description = "Its VFIO driver (default: mlx5-vfio-pci, by its auxiliary device).")
     private String driver = "";
 
+    @Option(
+            names = "--virtual-function",
+            paramLabel = "KEY=VALUE[,...]",
+            description =
+                    "A virtual function that it can have: its settings, and socket-path=PATH to listen on while it is on."
+                            + " Once for each; vfio sriov turns them on.")
+    private List<String> virtuals = List.of();
+
     @Mixin
     private OutputOption output = new OutputOption();
 
     @Override
     public void run() {
-        List<Setting> settings = Setting.parse(words);
+        List<Setting> settings = new ArrayList<>(Setting.parse(words));
+        virtuals.forEach(each -> settings.add(new Setting(SriovPlan.SETTING, each)));
         // What makes no sense is told without asking the process.
-        if (new DeviceKinds().plan(device, settings).snapProtocol().isEmpty()) {
+        if (SriovPlan.of(new DeviceKinds(), device, settings).snapProtocol().isEmpty()) {
             throw CliException.usage(device + ": a DPU emulates virtio-blk and nvme", "vfio snap create --help");
         }
         checkAddress();
@@ -70,17 +82,23 @@ final class SnapCreateCommand implements Runnable {
         SnapRequest request = SnapRequest.create(
                 by.function().address(),
                 device,
-                settings.stream().map(SnapCreateCommand::fromHere).toList(),
+                settings.stream()
+                        .map(SnapCreateCommand::fromHere)
+                        .map(Setting::toString)
+                        .toList(),
                 address,
                 driver,
                 socket == null ? "" : socket.toAbsolutePath().toString());
-        ServerQuery.Found created = ControlClient.ask(by, request, output.err(), SnapCreateCommand::hint);
+        ServerQuery.Found created = ControlClient.ask(by, request, output.err(), this::hint);
         output.print("Function", List.of(created), () -> {
             ServerState.Function f = created.function();
             String through = f.auxiliary().isEmpty() ? "" : " of " + f.auxiliary();
             output.out()
                     .println(f.address() + " " + f.kind() + ", " + f.description() + ": " + f.driver() + through
-                            + ", at " + f.where());
+                            + ", at " + f.where()
+                            + (f.totalVfs() == 0
+                                    ? ""
+                                    : ", " + f.numVfs() + " of " + f.totalVfs() + " virtual functions on"));
         });
     }
 
@@ -95,14 +113,25 @@ final class SnapCreateCommand implements Runnable {
     }
 
     // The process has another working directory.
-    private static String fromHere(Setting setting) {
-        return setting.key().equals("file")
-                ? setting.key() + "=" + Path.of(setting.value()).toAbsolutePath()
-                : setting.toString();
+    private static Setting fromHere(Setting setting) {
+        String value = setting.value();
+        return switch (setting.key()) {
+            case "file", SriovPlan.SOCKET ->
+                new Setting(setting.key(), Path.of(value).toAbsolutePath().toString());
+            case SriovPlan.SETTING ->
+                new Setting(
+                        setting.key(),
+                        Setting.join(Setting.parse(List.of(value)).stream()
+                                .map(SnapCreateCommand::fromHere)
+                                .toList()));
+            default -> setting;
+        };
     }
 
-    private static String hint(int errno) {
+    private String hint(int errno) {
         return switch (errno) {
+            case Errno.EINVAL ->
+                virtuals.isEmpty() ? "vfio snap create --help" : "fewer --virtual-function, or another --address";
             case Errno.EEXIST -> "another --address, or none";
             case Errno.EOPNOTSUPP, Errno.ENODEV -> "vfio tree, to see which are a bluefield's network functions";
             case Errno.ENOSPC -> "--address, of a place behind another bridge";

@@ -9,7 +9,8 @@ import picocli.CommandLine.Option;
 /** Ends a function that a DPU emulates. */
 @Command(
         name = "delete",
-        description = "Ends a function that a DPU emulates. Its user is asked to let go, and waited for.",
+        description =
+                "Ends a function that a DPU emulates, with its virtual ones. Their users are asked to let go, and waited for.",
         mixinStandardHelpOptions = true,
         footer = {
             "",
@@ -39,14 +40,19 @@ final class SnapDeleteCommand implements Runnable {
         Limits.check("--timeout", timeout, 0, Request.MAX_TIMEOUT_MS / MS_PER_SECOND, "30");
         ServerQuery.Found found = SnapChoice.one(choice, "vfio snap delete");
         String address = found.function().address();
+        String physical = found.function().physicalFunction();
         ServerQuery.Found was = ControlClient.ask(
-                found, SnapRequest.delete(address, (long) timeoutMs), output.err(), errno -> hint(errno, address));
+                found,
+                SnapRequest.delete(address, (long) timeoutMs),
+                output.err(),
+                errno -> hint(errno, address, physical));
         output.print("Function", List.of(was), () -> output.out().println(address + " deleted"));
     }
 
-    private static String hint(int errno, String address) {
-        return errno == Errno.EBUSY
-                ? "end what uses it, such as its virtual machine, or a longer --timeout"
-                : "vfio show " + address;
+    private static String hint(int errno, String address, String physical) {
+        if (errno == Errno.EBUSY) {
+            return "end what uses it, such as its virtual machine, or a longer --timeout";
+        }
+        return physical.isEmpty() ? "vfio show " + address : "vfio sriov " + physical + " 0";
     }
 }

@@ -17,7 +17,7 @@ import org.vfio4j.sys.ErrnoException;
  * @param kind {@link #CREATE} or {@link #DELETE}
  * @param address the network function's, or of the function that is to go
  * @param device for CREATE: {@code virtio-blk} or {@code nvme}
- * @param settings for CREATE: each {@code key=value}; paths are absolute
+ * @param settings for CREATE: each {@code key=value}, and a {@link SriovPlan#SETTING} for each virtual function; paths are absolute
  * @param at for CREATE: its place, empty for the first that is free beside the network function
  * @param driver for CREATE: its VFIO driver, empty for the one that its auxiliary device gets
  * @param socket for CREATE: where it is served, empty for nowhere
@@ -73,8 +73,10 @@ record SnapRequest(
         return machine.emulate(new Emulation(
                         parse(address),
                         Optional.of(at).filter(text -> !text.isEmpty()).map(SnapRequest::parse),
-                        new DeviceKinds()
-                                .plan(device, settings.stream().map(Setting::of).toList()),
+                        SriovPlan.of(
+                                new DeviceKinds(),
+                                device,
+                                settings.stream().map(Setting::of).toList()),
                         Optional.of(driver).filter(text -> !text.isEmpty()),
                         Optional.of(socket).filter(text -> !text.isEmpty()).map(Path::of),
                         Stream.concat(Stream.of(device), settings.stream()).toList()))

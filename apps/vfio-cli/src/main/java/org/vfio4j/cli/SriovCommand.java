@@ -62,7 +62,7 @@ final class SriovCommand implements Runnable {
         return switch (errno) {
             case Errno.ENOENT ->
                 function.totalVfs() == 0
-                        ? "virtual-functions in the file of --config"
+                        ? "virtual-functions in the file of --config, or vfio snap create --virtual-function"
                         : "its driver mlx5-vfio-pci, or vfio-pci with --vfio-pci enable_sriov";
             case Errno.ERANGE -> "vfio sriov " + function.address() + " " + function.totalVfs();
             case Errno.EBUSY ->

@@ -3,7 +3,9 @@ package org.vfio4j.cli;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Collectors;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.bus.PciBar;
 import org.vfio4j.bus.PciFunction;
@@ -18,6 +20,12 @@ import org.vfio4j.mlx5.SnapFunction;
  */
 record SriovPlan(DevicePlan physical, List<Part> parts) implements DevicePlan {
 
+    /** The key of a setting that is a virtual function: its own settings, with commas between, among them {@link #SOCKET}. */
+    static final String SETTING = "virtual-function";
+
+    /** The key of where a virtual function is served. */
+    static final String SOCKET = "socket-path";
+
     private static final int FUNCTIONS_OF_A_SLOT = 8;
 
     /**
@@ -29,6 +37,56 @@ record SriovPlan(DevicePlan physical, List<Part> parts) implements DevicePlan {
 
     SriovPlan {
         parts = List.copyOf(parts);
+    }
+
+    /**
+     * A device by its settings, which has a virtual function for each {@link #SETTING} among them.
+     *
+     * @throws CliException as {@link DeviceKinds#plan(String, List)}, also for the settings of a virtual function
+     */
+    static DevicePlan of(DeviceKinds kinds, String device, List<Setting> settings) {
+        List<Setting> own = new ArrayList<>();
+        List<Part> parts = new ArrayList<>();
+        for (Setting setting : settings) {
+            if (setting.key().equals(SETTING)) {
+                parts.add(part(kinds, device, setting.value(), parts.size()));
+            } else {
+                own.add(setting);
+            }
+        }
+        checkSockets(parts);
+        DevicePlan alone = kinds.plan(device, own);
+        return parts.isEmpty() ? alone : new SriovPlan(alone, parts);
+    }
+
+    private static Part part(DeviceKinds kinds, String device, String text, int index) {
+        Map<Boolean, List<Setting>> settings = Setting.parse(List.of(text)).stream()
+                .collect(Collectors.partitioningBy(setting -> setting.key().equals(SOCKET)));
+        List<Setting> sockets = settings.getOrDefault(true, List.of());
+        try {
+            sockets.forEach(socket -> socket.needValue(SOCKET + "=/tmp/vf.sock"));
+            if (sockets.size() > 1) {
+                throw CliException.usage(
+                        sockets.getLast() + ": it has one socket",
+                        sockets.getFirst().toString());
+            }
+            DevicePlan plan = kinds.plan(device, settings.getOrDefault(false, List.of()));
+            return new Part(plan, sockets.stream().findFirst().map(socket -> Path.of(socket.value())));
+        } catch (CliException e) {
+            throw new CliException(e.exitCode(), "virtual function " + index + ": " + e.getMessage(), e.hint());
+        }
+    }
+
+    private static void checkSockets(List<Part> parts) {
+        List<Path> sockets =
+                parts.stream().flatMap(part -> part.socket().stream()).toList();
+        for (int i = 0; i < sockets.size(); i++) {
+            if (sockets.indexOf(sockets.get(i)) < i) {
+                throw CliException.usage(
+                        SOCKET + "=" + sockets.get(i) + ": another virtual function is served there",
+                        "a " + SOCKET + " for each");
+            }
+        }
     }
 
     @Override

@@ -39,6 +39,11 @@ class HintsTest {
                 "limit x --bandwidth zz | 2 | --bandwidth=zz: expected a size | --bandwidth 200M",
                 "unbind x --timeout 99999999 | 2 | --timeout 99999999: the limits are 0 and 3600 | --timeout 30",
                 "snap delete x --timeout NaN | 2 | --timeout NaN: the limits are 0 and 3600 | --timeout 30",
+                "snap create x nvme null=1M --virtual-function block=7 | 2 | virtual function 0: block=7: expected | block=4096",
+                "snap create x virtio-blk null=1M --virtual-function zzzz | 2 | virtual function 0: virtio-blk has no | one of file",
+                "snap create x nvme null=1M --virtual-function null=1M,socket-path=a --virtual-function null=1M,socket-path=a | 2"
+                        + " | socket-path=a: another virtual function is served there | a socket-path for each",
+                "snap create x nvme null=1M --virtual-function | 2 | parameter for option '--virtual-function' | vfio snap create --help",
                 "sriov x 1 --timeout -1 | 2 | --timeout -1: the limits are 0 and 3600 | --timeout 30",
                 "sriov x y | 2 | Invalid value for NUMVFS: 'y' is no whole number | vfio sriov --help",
                 "upgrade abc | 2 | Invalid value for PID: 'abc' is no whole number | vfio upgrade --help",

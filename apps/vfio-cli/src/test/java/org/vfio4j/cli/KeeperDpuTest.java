@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -117,6 +118,39 @@ class KeeperDpuTest {
     }
 
     @Test
+    void itsVirtualFunctionsComeBackAsManyAsWereOnUntilItIsDeleted() {
+        Path image = directory.resolve("more.img");
+        write(image, 2 << 20);
+        Path socket = directory.resolve("more.sock");
+        String first = "memory=2M,socket-path=" + directory.resolve("more0.sock");
+        String second = "file=" + image + ",socket-path=" + directory.resolve("more1.sock");
+        CliProcess created =
+                create("0000:08:00.4", "memory=4M", socket, "--virtual-function", first, "--virtual-function", second);
+        assertThat(created.exitCode()).as(created.toString()).isZero();
+        keeper.killAndAwait();
+        assertThat(directory.resolve("more0.sock")).doesNotExist();
+        set("0000:08:00.4", 2);
+        for (String each : List.of("more0.sock", "more1.sock", "more.sock")) {
+            underLoad(each, 1);
+        }
+        set("0000:08:00.4", 0);
+        set("0000:08:00.4", 1);
+        underLoad("more0.sock", 1);
+        assertThat(directory.resolve("more1.sock")).doesNotExist();
+        CliProcess deleted = keeper.command("snap", "delete", "0000:08:00.4");
+        assertThat(deleted.exitCode()).as(deleted.toString()).isZero();
+        assertThat(directory.resolve("more0.sock")).doesNotExist();
+        // Others are where they were, and have nothing of theirs.
+        loads.clear();
+        for (String place : List.of("0000:08:00.4", "0000:08:00.5")) {
+            CliProcess other = create(place, "memory=1M", directory.resolve(place));
+            assertThat(other.exitCode()).as(other.toString()).isZero();
+            underLoad(place, 1);
+            assertThat(keeper.command("show", place).out()).doesNotContain("virtual function");
+        }
+    }
+
+    @Test
     void oneThatCannotComeBackIsLeftOutAndTheOthersGoOn() throws Exception {
         write(directory.resolve("disk2.img"), 4 << 20);
         Path socket = directory.resolve("more.sock");
@@ -218,21 +252,19 @@ class KeeperDpuTest {
     }
 
     private void set(int count) {
-        CliProcess set = keeper.command("sriov", "0000:08:00.0", Integer.toString(count));
+        set("0000:08:00.0", count);
+    }
+
+    private void set(String physical, int count) {
+        CliProcess set = keeper.command("sriov", physical, Integer.toString(count));
         assertThat(set.exitCode()).as(set.toString()).isZero();
     }
 
-    private CliProcess create(String address, String storage, Path socket) {
-        return keeper.command(
-                "snap",
-                "create",
-                "0000:07:00.0",
-                "virtio-blk",
-                storage,
-                "--address",
-                address,
-                "--socket-path",
-                socket.toString());
+    private CliProcess create(String address, String storage, Path socket, String... more) {
+        List<String> words = new ArrayList<>(List.of("snap", "create", "0000:07:00.0", "virtio-blk", storage));
+        words.addAll(List.of("--address", address, "--socket-path", socket.toString()));
+        words.addAll(List.of(more));
+        return keeper.command(words.toArray(String[]::new));
     }
 
     private static void write(Path path, int bytes) {

@@ -225,11 +225,49 @@ class UpgradeLoadTest {
                 .finish();
     }
 
-    private void ask(String device, String at, String setting) {
+    /** On, off with something on them, and in a file that one process at a time has. */
+    @Test
+    void virtualFunctionsThatADpuWasAskedForGoOn() throws Exception {
+        serve(virtuals("numvfs: 0"));
+        Path image = Files.write(directory.resolve("asked.img"), new byte[2 << 20]);
+        ask(
+                "virtio-blk",
+                "0000:08:00.4",
+                "memory=2M",
+                "virtual-function=memory=1M,socket-path=" + directory.resolve("v.1"),
+                "virtual-function=file=" + image + ",socket-path=" + directory.resolve("v.2"));
+        machines().now().virtuals().set(function("0000:08:00.4"), 2, Duration.ZERO);
+        List<Client> loads = List.of(connectVirtio("0000:08:00.4"), connectVirtio("v.1"), connectVirtio("v.2"));
+        for (int i = 0; i < UPGRADES; i++) {
+            loads.forEach(Client::awaitMore);
+            machines().giveUp(i % MachineUpgrades.STEPS);
+            loads.forEach(Client::awaitMore);
+            upgrade(virtuals("numvfs: 0"));
+        }
+        loads.forEach(Client::finish);
+        assertThat(machines().count()).isEqualTo(UPGRADES);
+        loads.forEach(Client::close);
+        machines().now().virtuals().set(function("0000:08:00.4"), 0, Duration.ofSeconds(10));
+        upgrade(virtuals("numvfs: 0"));
+        assertThat(directory.resolve("v.1")).doesNotExist();
+        machines().now().virtuals().set(function("0000:08:00.4"), 2, Duration.ZERO);
+        for (int i = 1; i <= 2; i++) {
+            Client last = loads.get(i);
+            Client again = connectVirtio("v." + i, load -> load.goOnFrom(last.load));
+            again.awaitMore();
+            again.close();
+        }
+        SnapRequest.delete("0000:08:00.4", 10_000).perform(machines().now());
+        upgrade(virtuals("numvfs: 0"));
+        assertThat(directory.resolve("v.1")).doesNotExist();
+        assertThat(machines().now().bus().devices()).hasSize(4);
+    }
+
+    private void ask(String device, String at, String... settings) {
         SnapRequest.create(
                         NETWORK_FUNCTION,
                         device,
-                        List.of(setting),
+                        List.of(settings),
                         at,
                         "",
                         directory.resolve(at).toString())

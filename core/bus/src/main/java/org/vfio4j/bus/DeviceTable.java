@@ -37,13 +37,23 @@ final class DeviceTable implements DriverCore.Devices<PciDevice> {
     PciDevice add(PciAddress address, Supplier<PciDevice> make) {
         lock.lock();
         try {
-            if (devices.containsKey(address)) {
-                throw new ErrnoException(EEXIST, "add " + address);
-            }
+            checkFree(address);
             PciDevice device = make.get();
             devices.put(address, device);
             listeners.forEach(listener -> listener.added(device));
             return device;
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /** @throws ErrnoException EEXIST when the place is taken */
+    void checkFree(PciAddress address) {
+        lock.lock();
+        try {
+            if (devices.containsKey(address)) {
+                throw new ErrnoException(EEXIST, "add " + address);
+            }
         } finally {
             lock.unlock();
         }

@@ -78,6 +78,16 @@ public final class PciBus {
         return device;
     }
 
+    /**
+     * Checks that a function could be plugged in at a place, as far as the place alone says.
+     *
+     * @throws ErrnoException EEXIST and EINVAL as {@link #add}
+     */
+    public void checkFree(PciAddress address) {
+        devices.checkFree(address);
+        topology.checkPlace(address);
+    }
+
     /** Unplugs a function: its driver gives it back first, which may wait, as long as it takes, for its user. */
     public void remove(PciDevice device) {
         remove(device, FOREVER);

@@ -40,6 +40,11 @@ final class PciTopology {
         return PciDevice.of(bus, address, function, resources, upstream, Optional.of(bridge));
     }
 
+    /** @throws ErrnoException EINVAL for a place that no bridge leads to */
+    void checkPlace(PciAddress address) {
+        upstream(address);
+    }
+
     /** What the BARs of a function's virtual functions are placed in. */
     BarAllocator windows(PciDevice physical) {
         return windows(physical.upstream());

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.vfio4j.bus.BusTesting.assertErrno;
 import static org.vfio4j.bus.FakeBridge.add;
 import static org.vfio4j.sys.Errno.EBUSY;
+import static org.vfio4j.sys.Errno.EEXIST;
 import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.ENOSPC;
 import static org.vfio4j.uapi.PciRegs.*;
@@ -61,6 +62,18 @@ class PciTopologyTest {
     void aLinkHasOneDevice(String address, String why) {
         FakeBridge.addSwitch(bus);
         assertRefused(address, new FakeFunction(), why);
+    }
+
+    @Test
+    void aPlaceIsCheckedAsIfAFunctionCame() {
+        FakeBridge.addSwitch(bus);
+        add(bus, "0000:07:00.0", new FakeFunction());
+        assertErrno(EEXIST, () -> bus.checkFree(PciAddress.parse("0000:07:00.0")));
+        assertThatThrownBy(() -> bus.checkFree(PciAddress.parse("0000:07:01.0")))
+                .hasMessageContaining("the link behind 0000:06:00.0 has one device");
+        int devices = bus.devices().size();
+        bus.checkFree(PciAddress.parse("0000:07:00.1"));
+        assertThat(bus.devices()).hasSize(devices);
     }
 
     @Test
