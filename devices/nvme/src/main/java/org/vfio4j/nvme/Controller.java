@@ -85,7 +85,7 @@ final class Controller implements ControllerHooks {
         completionLimit = queuePairs;
         queues = new QueueTable(doorbells, queuePairs, laneCount);
         rules = new IoRules(handler.namespaces());
-        pin = new InterruptPin(parts.interrupts);
+        pin = new InterruptPin(parts.interrupts::intx, System::nanoTime);
         for (int i = 0; i < laneCount; i++) {
             NvmeInterrupts own = new NvmeInterrupts(i, parts.interrupts, pin, registers, vectors);
             lanes.add(new Lane(i, this, new ShadowDoorbells(queuePairs), own));

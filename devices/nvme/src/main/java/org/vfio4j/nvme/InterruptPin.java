@@ -1,6 +1,6 @@
 package org.vfio4j.nvme;
 
-import org.vfio4j.devicemodel.Interrupts;
+import java.util.function.LongSupplier;
 
 /**
  * INTx of the whole function (NVMe over PCIe Transport 1.0, 3.5.1.1): asserted while some thread's completion queues have entries that
@@ -13,8 +13,8 @@ import org.vfio4j.devicemodel.Interrupts;
  * <ul>
  *   <li>A driver that writes the head of a queue takes the level down at once, and the thread raises it again if there is more: at once
  *       for that queue, and for others after the time in which a handler comes to them by itself.
- *   <li>A driver that submits while the level is up has another processor on the way to the handler, which is to be lost but where a
- *       handler was just about to end. The level is down until some head is written, or not for a long time.
+ *   <li>A driver that submits while the level is up has another processor on the way to the handler, and the interrupt would only be lost where
+ *       one was about to end. The level is down until a head is written, or none has been for a long time.
  * </ul>
  *
  * <p>Who writes a doorbell does both under this object's lock, and a thread looks at the heads and decides under it. For any thread.
@@ -29,16 +29,26 @@ final class InterruptPin {
 
     private static final int NO_QUEUE = -1;
 
-    private final Interrupts interrupts;
+    /** Where the level goes. */
+    @FunctionalInterface
+    interface Wire {
+        void drive(boolean level);
+    }
+
+    private final Wire wire;
+    private final LongSupplier nanoTime;
 
     /** A bit for each queue thread that wants it. */
     private long asserting;
 
     private int consumedQueue = NO_QUEUE;
-    private long notBeforeNs = System.nanoTime();
+    private long notBeforeNs;
 
-    InterruptPin(Interrupts interrupts) {
-        this.interrupts = interrupts;
+    /** @param nanoTime as System.nanoTime */
+    InterruptPin(Wire wire, LongSupplier nanoTime) {
+        this.wire = wire;
+        this.nanoTime = nanoTime;
+        notBeforeNs = nanoTime.getAsLong();
     }
 
     /**
@@ -52,7 +62,7 @@ final class InterruptPin {
         boolean changed = wanted != asserting;
         asserting = wanted;
         if (changed) {
-            interrupts.intx(wanted != 0);
+            wire.drive(wanted != 0);
         }
         return changed;
     }
@@ -60,7 +70,7 @@ final class InterruptPin {
     /** The driver has consumed entries of a queue of {@code lane}. */
     synchronized void consumed(int lane, int queue) {
         consumedQueue = queue;
-        notBeforeNs = System.nanoTime() + HANDLER_NS;
+        notBeforeNs = nanoTime.getAsLong() + HANDLER_NS;
         set(lane, false);
     }
 
@@ -68,19 +78,19 @@ final class InterruptPin {
     synchronized void submitted() {
         if (asserting != 0) {
             consumedQueue = NO_QUEUE;
-            notBeforeNs = System.nanoTime() + ENTRY_NS;
+            notBeforeNs = nanoTime.getAsLong() + ENTRY_NS;
             lower();
         }
     }
 
     /** Whether entries of a queue of {@code lane} may assert the pin, or keep it asserted. */
     synchronized boolean mayAssert(int lane, int queue) {
-        return queue == consumedQueue || (asserting >>> lane & 1) != 0 || System.nanoTime() - notBeforeNs >= 0;
+        return queue == consumedQueue || (asserting >>> lane & 1) != 0 || nanoTime.getAsLong() - notBeforeNs >= 0;
     }
 
     /** Nobody wants it, until a thread says so again. */
     synchronized void lower() {
         asserting = 0;
-        interrupts.intx(false);
+        wire.drive(false);
     }
 }
