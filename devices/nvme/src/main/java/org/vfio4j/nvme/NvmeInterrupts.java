@@ -1,6 +1,7 @@
 package org.vfio4j.nvme;
 
 import java.util.Arrays;
+import java.util.Objects;
 import org.vfio4j.devicemodel.Interrupts;
 
 /**
@@ -140,7 +141,7 @@ final class NvmeInterrupts {
         usesPin = asserted;
         if (pin.set(lane, asserted) && asserted) {
             tally.interrupts++;
-            cause.statistics.interrupted();
+            Objects.requireNonNull(cause).statistics.interrupted();
         }
         return waits && !asserted;
     }

@@ -15,9 +15,16 @@ final class DowntimeEstimate {
     /** The other side has the state and says so; it is told to go on, and says that it does. */
     private static final int ANSWERS = 2;
 
+    /** What is sent faster than that is not worth a round. */
+    private static final long LITTLE_NS = 1_000_000;
+
+    /** By how much a round must have made less of what is left, for one more to be worth it. */
+    private static final double GAIN = 0.75;
+
     private double bytesPerSecond;
     private boolean told;
     private long answerNs = Long.MAX_VALUE;
+    private double leftBefore = Double.MAX_VALUE;
 
     /**
      * A round is over.
@@ -43,7 +50,20 @@ final class DowntimeEstimate {
     }
 
     long downtimeNs(long leftBytes) {
-        double transferNs = leftBytes * 1e9 / Math.max(1, bytesPerSecond);
-        return (long) Math.min(Long.MAX_VALUE / 2.0, transferNs + (double) ANSWERS * answerNs);
+        return (long) Math.min(Long.MAX_VALUE / 2.0, transferNs(leftBytes) + (double) ANSWERS * answerNs);
+    }
+
+    /**
+     * Whether the guest would probably stand still for noticeably less time after another round: the last one had that effect. To be asked
+     * once after each round. Since what is left becomes less and less, the answer is no before long.
+     */
+    boolean anotherRoundPays(long leftBytes) {
+        boolean pays = transferNs(leftBytes) > LITTLE_NS && leftBytes <= leftBefore * GAIN;
+        leftBefore = leftBytes;
+        return pays;
+    }
+
+    private double transferNs(long leftBytes) {
+        return leftBytes * 1e9 / Math.max(1, bytesPerSecond);
     }
 }

@@ -200,24 +200,30 @@ public final class MigrationSource {
         while (true) {
             MigrationProgress progress = lookAhead(deviceToo);
             listener.at(progress);
+            boolean pays = estimate.anotherRoundPays(progress.leftBytes());
             if (progress.expectedDowntimeNs() <= options.maxDowntimeNs()) {
-                return;
-            }
-            if (System.nanoTime() - start > options.timeoutNs()) {
-                throw new ErrnoException(
-                        ETIMEDOUT,
-                        String.format(
-                                Locale.ROOT,
-                                "migration: after %d rounds the guest would still have to stand still for %d ms,"
-                                        + " and may for %d ms: it writes %.0f MB/s, and %.0f MB/s are sent",
-                                rounds,
-                                progress.expectedDowntimeNs() / 1_000_000,
-                                options.maxDowntimeNs() / 1_000_000,
-                                progress.dirtyBytesPerSecond() / 1e6,
-                                progress.bytesPerSecond() / 1e6));
+                if (!pays) {
+                    return;
+                }
+            } else if (System.nanoTime() - start > options.timeoutNs()) {
+                throw tooBusy(progress);
             }
             round(deviceToo);
         }
+    }
+
+    private ErrnoException tooBusy(MigrationProgress progress) {
+        return new ErrnoException(
+                ETIMEDOUT,
+                String.format(
+                        Locale.ROOT,
+                        "migration: after %d rounds the guest would still have to stand still for %d ms,"
+                                + " and may for %d ms: it writes %.0f MB/s, and %.0f MB/s are sent",
+                        rounds,
+                        progress.expectedDowntimeNs() / 1_000_000,
+                        options.maxDowntimeNs() / 1_000_000,
+                        progress.dirtyBytesPerSecond() / 1e6,
+                        progress.bytesPerSecond() / 1e6));
     }
 
     private void round(boolean deviceToo) {

@@ -33,6 +33,18 @@ class DowntimeEstimateTest {
     }
 
     @Test
+    void anotherRoundPaysAsLongAsLessIsLeftAfterEach() {
+        estimate.round(GB, 1000 * MS, 0);
+        assertThat(estimate.anotherRoundPays(GB / 10)).as("the first").isTrue();
+        assertThat(estimate.anotherRoundPays(GB / 20)).as("half of that").isTrue();
+        assertThat(estimate.anotherRoundPays(GB / 21)).as("hardly less").isFalse();
+        assertThat(estimate.anotherRoundPays(GB / 40)).as("less again").isTrue();
+        assertThat(estimate.anotherRoundPays(GB / 2000))
+                .as("nothing to speak of")
+                .isFalse();
+    }
+
+    @Test
     void aStandingLinkIsForEver() {
         estimate.round(0, 1000 * MS, 0);
         assertThat(estimate.downtimeNs(Long.MAX_VALUE)).isGreaterThan(Long.MAX_VALUE / 4);
