@@ -137,6 +137,7 @@ class KeeperDpuTest {
         Path socket = directory.resolve("more.sock");
         CliProcess created = create("0000:08:00.4", "file=" + directory.resolve("disk2.img"), socket);
         assertThat(created.exitCode()).as(created.toString()).isZero();
+        set(0);
         set(2);
         for (String disk : List.of("memory.sock", "more.sock", "vf1.sock")) {
             underLoad(disk, 1, keeper::upgrade);
