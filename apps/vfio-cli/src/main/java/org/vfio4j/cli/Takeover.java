@@ -133,8 +133,10 @@ final class Takeover implements AutoCloseable {
         return (function, number) -> {
             Fd socket = sockets.get(function);
             if (socket == null) {
-                throw new ErrnoException(
-                        EINVAL, "take over " + function + ": the other process has no inherited socket for it");
+                throw new CliException(
+                        new ErrnoException(
+                                EINVAL, "take over " + function + ": the other process has no inherited socket for it"),
+                        "vfio ls");
             }
             return socket.dup();
         };
