@@ -132,6 +132,10 @@ final class Takeover implements AutoCloseable {
     InheritedSockets sockets() {
         return (function, number) -> {
             Fd socket = sockets.get(function);
+            if (socket == null && !offer.hasFunction(function)) {
+                // It has ended there, and will here.
+                return Fd.none();
+            }
             if (socket == null) {
                 throw new CliException(
                         new ErrnoException(

@@ -36,6 +36,7 @@ class UpgradeTest {
 
     private static final PciAddress FIRST = PciAddress.parse("0000:00:01.0");
     private static final PciAddress SECOND = PciAddress.parse("0000:00:02.0");
+    private static final PciAddress EMULATED = PciAddress.parse("0000:08:00.0");
 
     private final Leaks before = Leaks.snapshot();
 
@@ -179,6 +180,47 @@ class UpgradeTest {
                 VirtioBlkDriver driver = disk(client)) {
             assertThat(driver.capacityBytes()).isEqualTo(1 << 20);
         }
+    }
+
+    @Test
+    void thatOfAFunctionThatHasEndedIsNotMissed() throws Exception {
+        try (Fd given = UnixSocket.listen(directory.resolve("c"), 4)) {
+            restart(emulated((function, number) -> given.dup()));
+            Machine old = machines().now();
+            old.delete(old.function(EMULATED), Duration.ZERO);
+            for (int i = 0; i < 2; i++) {
+                machines().upgradeFrom(takeover -> emulated(takeover.sockets()));
+            }
+        }
+        assertThat(machines().count()).isEqualTo(2);
+        assertThat(machines().now().functions())
+                .extracting(MachineFunction::name)
+                .contains(SECOND.toString())
+                .doesNotContain(EMULATED.toString());
+    }
+
+    private MachineUpgrades.Plug emulated(InheritedSockets sockets) {
+        String dpu = "0000:07:00.0";
+        List<DeviceGroup> groups = List.of(
+                DeviceGroup.parse(List.of("bluefield", "ports=1", "--address", dpu)),
+                DeviceGroup.parse(List.of(
+                        "virtio-blk",
+                        "memory=1M",
+                        "--address",
+                        EMULATED.toString(),
+                        "--emulated-by",
+                        dpu,
+                        "--fd",
+                        "3")),
+                DeviceGroup.parse(List.of(
+                        "virtio-blk",
+                        "memory=1M",
+                        "--address",
+                        SECOND.toString(),
+                        "--socket-path",
+                        directory.resolve("b").toString())));
+        return (machine, storage) -> DevicePlans.of(groups, new DeviceKinds(storage), sockets)
+                .plugInto(machine, VfioUserServerOptions.DEFAULTS);
     }
 
     private static MachineUpgrades.Plug inherited(InheritedSockets sockets) {
