@@ -35,7 +35,7 @@ final class ControlSocket implements AutoCloseable {
 
     private final Fd listening;
     private final UnaryOperator<String> answer;
-    private final Function<String, Optional<Consumer<LineSocket>>> conversations;
+    private final Function<String, Optional<Conversation>> conversations;
     private final String busy;
     private final Fd wakeUp = EventFd.create();
     private final Epoll epoll = Epoll.create();
@@ -46,7 +46,7 @@ final class ControlSocket implements AutoCloseable {
     private ControlSocket(
             Fd listening,
             UnaryOperator<String> answer,
-            Function<String, Optional<Consumer<LineSocket>>> conversations,
+            Function<String, Optional<Conversation>> conversations,
             String busy) {
         this.listening = listening;
         this.answer = answer;
@@ -66,15 +66,14 @@ final class ControlSocket implements AutoCloseable {
      * Listens, for the owner only.
      *
      * @param answer makes the reply to a request; called by several threads, and throws nothing
-     * @param conversations knows the requests that a line does not answer, and who takes the connection then, to close it; throws
-     *     nothing
+     * @param conversations knows the requests that a line does not answer, and who takes the connection then; throws nothing
      * @param busy the reply to a client that is one too many
      * @throws ErrnoException what bind says; ENAMETOOLONG for a runtime directory far down
      */
     static ControlSocket listen(
             Path path,
             UnaryOperator<String> answer,
-            Function<String, Optional<Consumer<LineSocket>>> conversations,
+            Function<String, Optional<Conversation>> conversations,
             String busy) {
         Fd listening = UnixSocket.listen(path, MAX_CONNECTIONS);
         try {
@@ -149,23 +148,27 @@ final class ControlSocket implements AutoCloseable {
             client.close();
             return;
         }
-        Optional<Consumer<LineSocket>> longer = conversations.apply(line);
+        Optional<Conversation> longer = conversations.apply(line);
         if (longer.isPresent()) {
-            longer.get().accept(client);
+            longer.get().with(client);
         } else {
             converse(client, () -> answer.apply(line));
         }
     }
 
-    /** What follows a request that a line does not answer: packets with descriptors. Throws nothing. */
+    /** What follows a request that a line does not answer. Throws nothing. */
     interface Conversation {
-        void hold(FdChannel channel);
 
-        /** The same with a client that has sent such a request; it is closed then. */
-        default void with(LineSocket client) {
-            try (FdChannel channel = new FdChannel(client.detach())) {
-                hold(channel);
-            }
+        /** @param client has sent the request; closed at the end */
+        void with(LineSocket client);
+
+        /** One in packets with descriptors. */
+        static Conversation inPackets(Consumer<FdChannel> talk) {
+            return client -> {
+                try (FdChannel channel = new FdChannel(client.detach())) {
+                    talk.accept(channel);
+                }
+            };
         }
     }
 

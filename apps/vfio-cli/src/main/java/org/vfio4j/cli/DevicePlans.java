@@ -7,8 +7,6 @@ import java.util.Optional;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
-import org.vfio4j.sys.Fd;
-import org.vfio4j.sys.FileStat;
 import org.vfio4j.vfiouser.VfioUserServerOptions;
 
 /**
@@ -16,12 +14,14 @@ import org.vfio4j.vfiouser.VfioUserServerOptions;
  *
  * @param devices what each device is to be
  * @param parents what each parent is to be
+ * @param sockets those that {@code --fd} names
  */
-record DevicePlans(List<Planned> devices, List<MdevParentKind.Plan> parents) implements ServePlan {
+record DevicePlans(List<Planned> devices, List<MdevParentKind.Plan> parents, InheritedSockets sockets)
+        implements ServePlan {
 
     private record Planned(DeviceGroup group, DevicePlan plan) {}
 
-    static DevicePlans of(List<DeviceGroup> groups, DeviceKinds kinds) {
+    static DevicePlans of(List<DeviceGroup> groups, DeviceKinds kinds, InheritedSockets sockets) {
         List<Planned> planned = new ArrayList<>();
         List<MdevParentKind.Plan> parents = new ArrayList<>();
         for (DeviceGroup group : groups) {
@@ -37,7 +37,7 @@ record DevicePlans(List<Planned> devices, List<MdevParentKind.Plan> parents) imp
             }
             planned.add(new Planned(group, plan));
         }
-        return new DevicePlans(planned, parents);
+        return new DevicePlans(planned, parents, sockets);
     }
 
     @Override
@@ -55,13 +55,14 @@ record DevicePlans(List<Planned> devices, List<MdevParentKind.Plan> parents) imp
         }
     }
 
-    private static void start(Machine machine, DeviceGroup group, DevicePlan plan, VfioUserServerOptions options) {
+    private void start(Machine machine, DeviceGroup group, DevicePlan plan, VfioUserServerOptions options) {
         List<MachineFunction> functions = add(machine, group, plan);
         Optional<Path> path = group.socketPath(plan);
         if (path.isPresent()) {
             Sockets.serve(functions.getFirst(), path.get(), options);
         } else if (group.fd() >= 0) {
-            functions.getFirst().serve(new Endpoint.Inherited(inherited(group.fd())), options);
+            MachineFunction function = functions.getFirst();
+            function.serve(new Endpoint.Inherited(sockets.take(function.name(), group.fd())), options);
         }
     }
 
@@ -84,21 +85,5 @@ record DevicePlans(List<Planned> devices, List<MdevParentKind.Plan> parents) imp
                         default -> "vfio serve --help";
                     });
         }
-    }
-
-    private static Fd inherited(int number) {
-        String hint = "a socket that listens, as systemd or 'socat' would pass it";
-        if (number < 3) {
-            throw CliException.usage("--fd " + number + ": an inherited descriptor is 3 or more", hint);
-        }
-        Fd fd = Fd.own(number);
-        try {
-            if (FileStat.of(fd).isSocket()) {
-                return fd;
-            }
-        } catch (ErrnoException e) {
-            throw new CliException(ExitCode.NOT_FOUND, "--fd " + number + ": " + e.getMessage(), hint);
-        }
-        throw CliException.usage("--fd " + number + " is no socket", hint);
     }
 }

@@ -19,6 +19,11 @@ sealed interface Endpoint {
     /** The socket's path, empty for one that has none. */
     String socket();
 
+    /** A duplicate of a socket that another process cannot make again, the caller's; empty when it can. */
+    default Optional<Fd> shareInherited() {
+        return Optional.empty();
+    }
+
     /** Releases what is kept while nobody serves. */
     void close();
 
@@ -105,6 +110,11 @@ sealed interface Endpoint {
         @Override
         public String socket() {
             return "";
+        }
+
+        @Override
+        public Optional<Fd> shareInherited() {
+            return Optional.of(listening.dup());
         }
 
         @Override

@@ -17,12 +17,13 @@ import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.Poll;
 import org.vfio4j.sys.SocketIo;
+import org.vfio4j.sys.UnixSocket;
 
 /**
  * Packets of bytes with any number of descriptors between two processes of one user. Belongs to one thread.
  *
  * <p>A packet is its length and its number of descriptors, both of 32 bits, the descriptors, as many to a byte as the kernel takes, and the
- * bytes.
+ * bytes. A short one without descriptors comes whole or not at all.
  */
 final class FdChannel implements AutoCloseable {
 
@@ -64,19 +65,22 @@ final class FdChannel implements AutoCloseable {
     void send(byte[] bytes, List<Fd> fds, long limitNs) {
         long deadline = System.nanoTime() + limitNs;
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment header = arena.allocate(HEADER_BYTES);
-            header.set(JAVA_INT_UNALIGNED, 0, bytes.length);
-            header.set(JAVA_INT_UNALIGNED, Integer.BYTES, fds.size());
-            sendAll(header, NO_FDS, deadline);
+            MemorySegment packet = arena.allocate(HEADER_BYTES + (long) bytes.length);
+            packet.set(JAVA_INT_UNALIGNED, 0, bytes.length);
+            packet.set(JAVA_INT_UNALIGNED, Integer.BYTES, fds.size());
+            MemorySegment.copy(bytes, 0, packet, JAVA_BYTE, HEADER_BYTES, bytes.length);
+            if (fds.isEmpty()) {
+                sendAll(packet, NO_FDS, deadline);
+                return;
+            }
+            sendAll(packet.asSlice(0, HEADER_BYTES), NO_FDS, deadline);
             for (int i = 0; i < fds.size(); i += FDS_OF_A_BYTE) {
                 int[] numbers = fds.subList(i, Math.min(i + FDS_OF_A_BYTE, fds.size())).stream()
                         .mapToInt(Fd::value)
                         .toArray();
                 sendAll(arena.allocate(1), numbers, deadline);
             }
-            if (bytes.length > 0) {
-                sendAll(arena.allocateFrom(JAVA_BYTE, bytes), NO_FDS, deadline);
-            }
+            sendAll(packet.asSlice(HEADER_BYTES), NO_FDS, deadline);
         }
     }
 
@@ -115,6 +119,35 @@ final class FdChannel implements AutoCloseable {
             fds.forEach(Fd::close);
             throw e;
         }
+    }
+
+    /**
+     * Receives the last packet that is wanted, a word: one that has not been sent in time cannot be sent any more, and who tries gets EPIPE. So
+     * both sides know whether it counts.
+     *
+     * @throws ErrnoException as {@link #receive}
+     */
+    Packet receiveLast(int maxBytes, long limitNs) {
+        try {
+            return receive(maxBytes, limitNs);
+        } catch (ErrnoException failure) {
+            UnixSocket.endReceiving(socket);
+            if (failure.errno() != ETIMEDOUT) {
+                throw failure;
+            }
+            try {
+                // It may have come between the two.
+                return receive(maxBytes, limitNs);
+            } catch (ErrnoException ended) {
+                throw failure;
+            }
+        }
+    }
+
+    /** Whether the peer has closed its end. */
+    boolean hasEnded() {
+        int events = Poll.poll(socket.value(), 0, 0);
+        return events > 0 && (events & Poll.POLLHUP) != 0;
     }
 
     /** Whether something comes within a while. */

@@ -210,6 +210,7 @@ final class FunctionService {
         server.ifPresent(VfioUserServer::leaveToOther);
         server = Optional.empty();
         served = Optional.empty();
+        closeEndpoint();
         how = Optional.empty();
     }
 

@@ -30,7 +30,6 @@ import org.vfio4j.vfiouser.ServerHandover;
  */
 final class KeptServer implements FunctionKeeping, AutoCloseable {
 
-    private static final Duration REHEARSAL_LIMIT = Duration.ofSeconds(2);
     private static final Duration TURN_LIMIT = Duration.ofSeconds(60);
     private static final Duration REPLACE_LIMIT = Duration.ofMinutes(3);
     private static final Duration CLAIM_LIMIT = Duration.ofSeconds(10);
@@ -131,7 +130,7 @@ final class KeptServer implements FunctionKeeping, AutoCloseable {
             }
         }
         if (anotherServes) {
-            rehearse();
+            Rehearsal.whileServing();
         }
         line.ask(KeeperWords.WARM, List.of(), TURN_LIMIT.toNanos()).close();
     }
@@ -349,16 +348,6 @@ final class KeptServer implements FunctionKeeping, AutoCloseable {
                 }
                 LockSupport.parkNanos(CLAIM_PAUSE_NS);
             }
-        }
-    }
-
-    /** On a busy machine it can take very long; what it has done by then is better than nothing. */
-    private static void rehearse() {
-        Thread rehearsing = Thread.ofPlatform().daemon().name("rehearsing").start(Rehearsal::whileServing);
-        try {
-            rehearsing.join(REHEARSAL_LIMIT);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
         }
     }
 }

@@ -20,6 +20,7 @@ import org.vfio4j.devicemodel.DeviceLimits;
 import org.vfio4j.devicemodel.FunctionJournal;
 import org.vfio4j.mlx5.SnapFunction;
 import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.sys.Fd;
 import org.vfio4j.vfio.LocalDeviceFile;
 import org.vfio4j.vfiouser.ServerHandover;
 import org.vfio4j.vfiouser.VfioUserServerOptions;
@@ -145,6 +146,11 @@ final class MachineFunction implements Movable, AutoCloseable {
     /** Where it is to be served; empty for nowhere. */
     Optional<Endpoint> endpoint() {
         return service.endpoint();
+    }
+
+    /** The socket of a parent process's at which it is to be served, if it is that: a duplicate, the caller's. */
+    Optional<Fd> shareSocket() {
+        return service.endpoint().flatMap(Endpoint::shareInherited);
     }
 
     /** Has it served elsewhere than was said, before it is served at all. */

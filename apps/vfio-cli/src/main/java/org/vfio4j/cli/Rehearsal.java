@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.sys.Nice;
 import org.vfio4j.sys.UnixSocket;
@@ -40,7 +41,7 @@ final class Rehearsal {
     static void alone() {
         Thread quietly = Thread.ofPlatform().daemon().name("vfio-rehearsal").start(() -> {
             Nice.giveWay();
-            rehearse(TURNS, 0);
+            rehearse(TURNS, 0, () -> true);
         });
         try {
             quietly.join();
@@ -54,19 +55,24 @@ final class Rehearsal {
      * it at the next safepoint, and that was up to 100 ms. It pauses instead.
      */
     static void whileServing() {
-        rehearse(TURNS, PAUSE_NS);
+        whileServing(() -> true);
+    }
+
+    /** @param wanted whether it is to go on: asked before each turn */
+    static void whileServing(BooleanSupplier wanted) {
+        rehearse(TURNS, PAUSE_NS, wanted);
     }
 
     /** The same often enough for the JVM to remember it: once for all processes, when their AOT cache is made. */
     static void training() {
-        rehearse(TRAINING_TURNS, 0);
+        rehearse(TRAINING_TURNS, 0, () -> true);
     }
 
-    private static void rehearse(int turns, long pauseNs) {
+    private static void rehearse(int turns, long pauseNs, BooleanSupplier wanted) {
         try {
             Path directory = Files.createTempDirectory("vfio4j-rehearsal");
             try {
-                rehearse(directory.resolve("s"), turns, pauseNs);
+                rehearse(directory.resolve("s"), turns, pauseNs, wanted);
             } finally {
                 Files.deleteIfExists(directory);
             }
@@ -75,7 +81,7 @@ final class Rehearsal {
         }
     }
 
-    private static void rehearse(Path socket, int turns, long pauseNs) {
+    private static void rehearse(Path socket, int turns, long pauseNs, BooleanSupplier wanted) {
         long end = System.nanoTime() + LIMIT_NS;
         Machine now = new Machine();
         VirtioBlkOptions options = VirtioBlkOptions.DEFAULTS.withBufferBytes(DiskExercise.bufferBytes());
@@ -84,7 +90,7 @@ final class Rehearsal {
             try (VfioUserClient client = VfioUserClient.connect(socket, VfioUserClientOptions.DEFAULTS);
                     VirtioBlkDriver driver = VirtioBlkDriver.open(client, options)) {
                 DiskExercise disk = new DiskExercise(driver);
-                for (int turn = 0; turn < turns && System.nanoTime() - end < 0; turn++) {
+                for (int turn = 0; turn < turns && System.nanoTime() - end < 0 && wanted.getAsBoolean(); turn++) {
                     disk.touch();
                     Machine before = now;
                     now = handOver(before, socket);
@@ -99,7 +105,8 @@ final class Rehearsal {
 
     private static Machine handOver(Machine from, Path socket) {
         UnixSocket.Pair pair = UnixSocket.pair();
-        UpgradeSource source = new UpgradeSource(from, List.of(ServeCommand.NAME), Optional::empty, () -> {}, () -> {});
+        UpgradeSource source =
+                new UpgradeSource(from, List.of(ServeCommand.NAME), Optional::empty, wanted -> {}, () -> {});
         Thread giving = Thread.ofPlatform()
                 .daemon()
                 .name("vfio-rehearsal-source")

@@ -17,7 +17,9 @@ final class RehearsalRequest {
 
     /** Who answers such a line. */
     static Optional<ControlSocket.Conversation> find(String line) {
-        return line.equals(LINE) ? Optional.of(channel -> MigrationRehearsal.run()) : Optional.empty();
+        return line.equals(LINE)
+                ? Optional.of(ControlSocket.Conversation.inPackets(channel -> MigrationRehearsal.run()))
+                : Optional.empty();
     }
 
     /** In this process, and in the one that serves a socket, as far as it is this user's: at the same time, and for some seconds at most. */

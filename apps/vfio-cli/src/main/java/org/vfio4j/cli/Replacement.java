@@ -102,7 +102,9 @@ final class Replacement implements AutoCloseable {
                     done.path("functions").asInt(),
                     done.path("waitedNs").asLong());
         } catch (ErrnoException e) {
-            throw e.errno() == ECONNRESET ? new ErrnoException(EIO, "the keeper is gone") : e;
+            throw e.errno() == ECONNRESET
+                    ? new ErrnoException(EIO, "the keeper is gone, or has replaced the server already")
+                    : e;
         }
     }
 
@@ -117,35 +119,27 @@ final class Replacement implements AutoCloseable {
      * @param arguments how it was started
      */
     static ControlSocket.Conversation conversation(KeptServer server, List<String> arguments) {
-        return new ControlSocket.Conversation() {
-
-            @Override
-            public void with(LineSocket client) {
-                try (Fd connection = client.detach();
-                        FdChannel channel = new FdChannel(connection.dup())) {
-                    hold(channel, connection);
-                }
-            }
-
-            @Override
-            public void hold(FdChannel channel) {
-                throw new UnsupportedOperationException("the keeper needs the connection itself");
-            }
-
-            private void hold(FdChannel channel, Fd connection) {
-                try {
-                    send(channel, begun(arguments));
-                    server.replace(List.of(connection));
-                } catch (ErrnoException e) {
-                    LOG.log(Level.INFO, "not replaced: {0}", e.getMessage());
-                    // Otherwise the keeper tells.
-                    if (e.errno() != ECONNRESET) {
-                        long pid = ProcessHandle.current().pid();
-                        tell(channel, e.errno(), e.getMessage() + "; process " + pid + " serves on");
-                    }
-                }
+        return client -> {
+            // The keeper gets the connection itself.
+            try (Fd connection = client.detach();
+                    FdChannel channel = new FdChannel(connection.dup())) {
+                giveWay(server, arguments, channel, connection);
             }
         };
+    }
+
+    private static void giveWay(KeptServer server, List<String> arguments, FdChannel channel, Fd connection) {
+        try {
+            send(channel, begun(arguments));
+            server.replace(List.of(connection));
+        } catch (ErrnoException e) {
+            LOG.log(Level.INFO, "not replaced: {0}", e.getMessage());
+            // Otherwise the keeper tells.
+            if (e.errno() != ECONNRESET) {
+                long pid = ProcessHandle.current().pid();
+                tell(channel, e.errno(), e.getMessage() + "; process " + pid + " serves on");
+            }
+        }
     }
 
     /** Tells who has asked what went wrong. */

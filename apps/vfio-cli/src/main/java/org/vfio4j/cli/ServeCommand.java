@@ -208,6 +208,11 @@ final class ServeCommand implements Callable<Integer> {
                             + SUPERVISED,
                     "without it");
         }
+        if (groups().stream().anyMatch(group -> group.fd() >= 0)) {
+            throw CliException.usage(
+                    "--fd is this process's, and its servers are others: it does not go with " + SUPERVISED,
+                    "--socket-path");
+        }
         List<String> program = new ArrayList<>(ServerProgram.own(arguments));
         program.addAll(arguments);
         StopSignal stop = StopSignal.install();
@@ -266,7 +271,7 @@ final class ServeCommand implements Callable<Integer> {
                     machine, arguments, () -> obstacle(machine, copies), Rehearsal::whileServing, gone);
             Function<String, Optional<ControlSocket.Conversation>> conversations =
                     line -> line.equals(ControlRequest.UPGRADE)
-                            ? Optional.of(upgrade)
+                            ? Optional.of(ControlSocket.Conversation.inPackets(upgrade::hold))
                             : replacement(line)
                                     .or(() -> RehearsalRequest.find(line))
                                     .or(() -> copies.find(line, upgrade::isRunning));
@@ -366,9 +371,8 @@ final class ServeCommand implements Callable<Integer> {
                 .or(() -> kept.map(KeptServer::storage))
                 .orElse(Storage.ANEW));
         if (config == null) {
-            List<DeviceGroup> groups = new ArrayList<>(List.of(first));
-            furtherDevices.forEach(words -> groups.add(DeviceGroup.parse(words)));
-            return DevicePlans.of(groups, kinds);
+            return DevicePlans.of(
+                    groups(), kinds, takeover.map(Takeover::sockets).orElse(InheritedSockets.OWN));
         }
         if (!first.isEmpty() || !furtherDevices.isEmpty()) {
             throw CliException.usage(
@@ -376,6 +380,12 @@ final class ServeCommand implements Callable<Integer> {
                     "vfio config print " + config);
         }
         return new MachinePlan(MachineFile.read(config).machine(kinds));
+    }
+
+    private List<DeviceGroup> groups() {
+        List<DeviceGroup> groups = new ArrayList<>(List.of(first));
+        furtherDevices.forEach(words -> groups.add(DeviceGroup.parse(words)));
+        return groups;
     }
 
     private Machine machine(VfioPciOptions options, ServePlan plan) {

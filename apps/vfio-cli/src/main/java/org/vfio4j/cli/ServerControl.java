@@ -12,7 +12,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.function.Consumer;
 import java.util.function.Function;
 import org.vfio4j.bus.AuxiliaryBus;
 import org.vfio4j.bus.AuxiliaryDevice;
@@ -86,12 +85,12 @@ final class ServerControl implements AutoCloseable {
         }
     }
 
-    private Optional<Consumer<LineSocket>> conversation(
+    private Optional<ControlSocket.Conversation> conversation(
             String line, Function<String, Optional<ControlSocket.Conversation>> others) {
         if (line.equals(MdevRequest.MONITOR_LINE)) {
             return Optional.of(client -> MdevEvents.tell(machine.mdevs().bus(), client, () -> closing));
         }
-        return others.apply(line).map(found -> found::with);
+        return others.apply(line);
     }
 
     /** What is served now. */

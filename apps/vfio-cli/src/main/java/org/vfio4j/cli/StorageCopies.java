@@ -50,7 +50,8 @@ final class StorageCopies {
      * @param leaving whether another process is about to take over, in which nobody would know of a copy
      */
     Optional<ControlSocket.Conversation> find(String line, BooleanSupplier leaving) {
-        return StorageRequest.find(line).map(request -> channel -> hold(request, leaving, channel));
+        return StorageRequest.find(line)
+                .map(request -> ControlSocket.Conversation.inPackets(channel -> hold(request, leaving, channel)));
     }
 
     private void hold(StorageRequest request, BooleanSupplier leaving, FdChannel channel) {

@@ -1,5 +1,7 @@
 package org.vfio4j.cli;
 
+import static org.vfio4j.sys.Errno.EAGAIN;
+import static org.vfio4j.sys.Errno.EBUSY;
 import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.EPROTO;
 
@@ -42,13 +44,18 @@ final class Takeover implements AutoCloseable {
     private final FdChannel channel;
     private final UpgradeOffer offer;
     private final Map<UpgradeOffer.Memory, Fd> memories = new HashMap<>();
+    private final Map<String, Fd> sockets = new HashMap<>();
     private final Set<UpgradeOffer.Memory> used = new HashSet<>();
 
     private Takeover(FdChannel channel, UpgradeOffer offer, List<Fd> fds) {
         this.channel = channel;
         this.offer = offer;
-        for (int i = 0; i < fds.size(); i++) {
+        int first = offer.memories().size();
+        for (int i = 0; i < first; i++) {
             memories.put(offer.memories().get(i), fds.get(i));
+        }
+        for (int i = first; i < fds.size(); i++) {
+            sockets.put(offer.sockets().get(i - first), fds.get(i));
         }
     }
 
@@ -84,7 +91,7 @@ final class Takeover implements AutoCloseable {
                         "take over: the other process speaks format " + format + ", this one " + UpgradeOffer.FORMAT);
             }
             UpgradeOffer offer = JSON.treeToValue(item, UpgradeOffer.class);
-            if (packet.fds().size() != offer.memories().size()) {
+            if (packet.fds().size() != offer.memories().size() + offer.sockets().size()) {
                 throw new ErrnoException(EPROTO, "take over: descriptors are missing");
             }
             return new Takeover(
@@ -118,6 +125,24 @@ final class Takeover implements AutoCloseable {
             public BlockBackend memory(String scalable, long sizeBytes) {
                 return shared(scalable, 0, sizeBytes);
             }
+        };
+    }
+
+    /** The sockets that the other process has inherited: their numbers on its command line mean nothing here. */
+    InheritedSockets sockets() {
+        return (function, number) -> {
+            Fd socket = sockets.get(function);
+            if (socket == null && !offer.hasFunction(function)) {
+                // It has ended there, and will here.
+                return Fd.none();
+            }
+            if (socket == null) {
+                throw new CliException(
+                        new ErrnoException(
+                                EINVAL, "take over " + function + ": the other process has no inherited socket for it"),
+                        "vfio ls");
+            }
+            return socket.dup();
         };
     }
 
@@ -175,6 +200,7 @@ final class Takeover implements AutoCloseable {
             if (!said.equals(UpgradeSource.GO)) {
                 throw new ErrnoException(EPROTO, "the other process goes on: " + said);
             }
+            sayTaken();
             Movable.each(taken, Movable::startTakenOver);
             long pause = System.nanoTime() - head.sinceNs();
             here.values().forEach(Movable::unprepare);
@@ -202,6 +228,7 @@ final class Takeover implements AutoCloseable {
     @Override
     public void close() {
         memories.values().forEach(Fd::close);
+        sockets.values().forEach(Fd::close);
         channel.close();
     }
 
@@ -235,6 +262,15 @@ final class Takeover implements AutoCloseable {
             throw new ErrnoException(EINVAL, "take over " + name + ", which is not here");
         }
         return found;
+    }
+
+    /** Before anything is done with what is taken: until then it is the other's, and with this word it is no more. */
+    private void sayTaken() {
+        try {
+            say(UpgradeSource.TAKEN);
+        } catch (ErrnoException e) {
+            throw new ErrnoException(e.errno(), "take over, after the other process has waited for that in vain");
+        }
     }
 
     private String hear(int maxBytes) {
@@ -271,10 +307,12 @@ final class Takeover implements AutoCloseable {
     private static void checkNoError(JsonNode reply) {
         JsonNode item = reply.path("items").path(0);
         if (reply.path("kind").asString("").equals(ControlRequest.ERROR)) {
-            throw new CliException(
-                    ExitCode.of(item.path("errno").asInt()),
-                    item.path("message").asString(""),
-                    "vfio ls");
+            int errno = item.path("errno").asInt();
+            throw new CliException(ExitCode.of(errno), item.path("message").asString(""), hint(errno));
         }
+    }
+
+    private static String hint(int errno) {
+        return errno == EBUSY || errno == EAGAIN ? "the same again in a few seconds; vfio ls" : "vfio ls";
     }
 }

@@ -14,6 +14,8 @@ import java.util.List;
  * @param emulated those that a DPU was asked for, which the arguments do not name
  * @param devices the names of all that has storage: functions, also virtual ones that are off, and mediated devices
  * @param memories disks in memory, in the order in which their descriptors come
+ * @param sockets the functions that are served at sockets of a parent process, in the order in which their descriptors come, behind
+ *     those of {@code memories}
  * @param mdevs the mediated devices that there are, in the order of their making
  */
 record UpgradeOffer(
@@ -26,10 +28,11 @@ record UpgradeOffer(
         List<EmulatedWords> emulated,
         List<String> devices,
         List<Memory> memories,
+        List<String> sockets,
         List<Mdev> mdevs) {
 
     /** The {@link #format} of this version of the program. */
-    static final int FORMAT = 2;
+    static final int FORMAT = 3;
 
     /**
      * A disk in memory.
@@ -62,6 +65,7 @@ record UpgradeOffer(
                 && emulated.equals(other.emulated)
                 && devices.equals(other.devices)
                 && memories.equals(other.memories)
+                && sockets.equals(other.sockets)
                 && mdevs.equals(other.mdevs);
     }
 
@@ -88,7 +92,7 @@ record UpgradeOffer(
                     .field("index", memory.index())
                     .end();
         }
-        json.endArray().array("mdevs");
+        json.endArray().field("sockets", sockets).array("mdevs");
         for (Mdev mdev : mdevs) {
             json.object().field("uuid", mdev.uuid()).field("parent", mdev.parent());
             json.field("type", mdev.type()).field("socket", mdev.socket()).end();

@@ -2,7 +2,9 @@ package org.vfio4j.cli;
 
 import static org.vfio4j.sys.Errno.EAGAIN;
 import static org.vfio4j.sys.Errno.EBUSY;
+import static org.vfio4j.sys.Errno.EINTR;
 import static org.vfio4j.sys.Errno.EIO;
+import static org.vfio4j.sys.Errno.ENODEV;
 import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 import static org.vfio4j.sys.Errno.EPROTO;
 
@@ -14,8 +16,11 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.vfio4j.block.BlockBackend;
 import org.vfio4j.sys.ErrnoException;
@@ -25,14 +30,19 @@ import org.vfio4j.sys.Fd;
  * The side of an upgrade that gives: hands everything that is served to another process, or goes on as if nothing had been. The thread of the
  * control connection runs it.
  *
- * <p>Both sides, in packets: offer; READY; {@link UpgradeHead}; as many devices; PREPARED; GO. Instead of any of these the
- * receiving side may send what has gone wrong, and its end is the same. The offer comes with the descriptors of disks in memory.
+ * <p>Both sides, in packets: offer; READY; {@link UpgradeHead}; as many devices; PREPARED; GO; TAKEN. Instead of any of these the
+ * receiving side may send what has gone wrong, and its end is the same. The offer comes with the descriptors of disks in memory and of
+ * inherited sockets.
+ *
+ * <p>With TAKEN, and not before, the devices are the other's. It says so before it does anything with them, and one that is too late for it
+ * gets EPIPE: so each side knows whose they are, also when a process is killed between two words.
  */
-final class UpgradeSource implements ControlSocket.Conversation {
+final class UpgradeSource {
 
     static final String READY = "READY";
     static final String PREPARED = "PREPARED";
     static final String GO = "GO";
+    static final String TAKEN = "TAKEN";
 
     /** How long the other process may take to start, build its machine and warm up. */
     private static final Duration START_LIMIT = Duration.ofSeconds(60);
@@ -40,29 +50,37 @@ final class UpgradeSource implements ControlSocket.Conversation {
     /** How long devices may stand still before this process goes on with them. */
     private static final Duration SWITCH_LIMIT = Duration.ofSeconds(2);
 
+    /** How long the other process, which has all and may take it, may need to say that it does. */
+    private static final Duration TAKE_LIMIT = Duration.ofSeconds(1);
+
+    /** How long to wait for the end of a try before, which may have failed a moment ago. */
+    private static final Duration TURN_LIMIT = Duration.ofSeconds(5);
+
     private static final Duration BUSY_LIMIT = Duration.ofMillis(500);
     private static final int MAX_WORD_BYTES = 64 << 10;
     private static final long CLAIM_PAUSE_NS = 1_000_000;
+    private static final long LOCKED_PAUSE_NS = 100_000_000;
     private static final System.Logger LOG = System.getLogger(UpgradeSource.class.getName());
 
     private final Machine machine;
     private final List<String> arguments;
     private final Supplier<Optional<String>> obstacle;
-    private final Runnable warmUp;
+    private final Consumer<BooleanSupplier> warmUp;
     private final Runnable gone;
-    private final AtomicBoolean running = new AtomicBoolean();
+    private final Semaphore turn = new Semaphore(1);
+    private volatile boolean left;
 
     /**
      * @param arguments of {@code vfio}, as this process got them
      * @param obstacle why nothing can be handed over now; empty when it can
-     * @param warmUp what to do while the other process warms up
+     * @param warmUp what to do while the other process warms up, as long as that one is there
      * @param gone what to do when another process has everything
      */
     UpgradeSource(
             Machine machine,
             List<String> arguments,
             Supplier<Optional<String>> obstacle,
-            Runnable warmUp,
+            Consumer<BooleanSupplier> warmUp,
             Runnable gone) {
         this.machine = machine;
         this.obstacle = obstacle;
@@ -73,41 +91,65 @@ final class UpgradeSource implements ControlSocket.Conversation {
 
     /** Whether another process takes over, or tries to. */
     boolean isRunning() {
-        return running.get();
+        return turn.availablePermits() == 0;
     }
 
-    @Override
-    public void hold(FdChannel channel) {
+    /** Talks to a process that has asked for everything. Throws nothing. */
+    void hold(FdChannel channel) {
         try {
-            if (!running.compareAndSet(false, true)) {
-                throw new ErrnoException(EBUSY, "another process takes over already");
-            }
-            try {
-                give(channel);
-            } finally {
-                running.set(false);
-            }
+            takeTurn();
         } catch (ErrnoException e) {
-            LOG.log(Level.INFO, "not handed over: {0}", e.getMessage());
-            tell(channel, e);
+            refuse(channel, e);
+            return;
+        }
+        List<BlockBackend> unclaimed = new ArrayList<>();
+        try {
+            give(channel, unclaimed);
+        } catch (ErrnoException e) {
+            refuse(channel, e);
         } catch (RuntimeException e) {
             LOG.log(Level.ERROR, "not handed over", e);
             tell(channel, new ErrnoException(EIO, e.toString()));
+        } finally {
+            awaitClaims(unclaimed);
+            turn.release();
         }
     }
 
-    private void give(FdChannel channel) {
+    private static void refuse(FdChannel channel, ErrnoException why) {
+        LOG.log(Level.INFO, "not handed over: {0}", why.getMessage());
+        tell(channel, why);
+    }
+
+    private void takeTurn() {
+        try {
+            if (!turn.tryAcquire(TURN_LIMIT.toNanos(), TimeUnit.NANOSECONDS)) {
+                throw new ErrnoException(
+                        EBUSY, "another process takes over already, or has not let go, for more than " + TURN_LIMIT);
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new ErrnoException(EINTR, "wait for another process that takes over");
+        }
+        if (left) {
+            turn.release();
+            throw new ErrnoException(ENODEV, "another process has taken over");
+        }
+    }
+
+    /** @param unclaimed gets the storage that another process has locked, when this throws */
+    private void give(FdChannel channel, List<BlockBackend> unclaimed) {
         checkNoObstacle();
         UpgradeOffer offer = offer(channel);
-        warmUp.run();
+        warmUp.accept(() -> !channel.hasEnded());
         expect(channel, READY, START_LIMIT);
         machine.changes().close(BUSY_LIMIT);
-        boolean left = false;
         try {
             // Some may have come or gone meanwhile.
             checkNoObstacle();
             checkSameDevices(offer);
-            left = handOver(channel);
+            handOver(channel, unclaimed);
+            left = true;
         } finally {
             machine.changes().open(left);
         }
@@ -115,13 +157,12 @@ final class UpgradeSource implements ControlSocket.Conversation {
     }
 
     /** Returns when another process has everything; when this throws, everything goes on here. */
-    private boolean handOver(FdChannel channel) {
+    private void handOver(FdChannel channel, List<BlockBackend> claimed) {
         List<Movable> stopped = new ArrayList<>();
         List<MovingFunction> moving = new ArrayList<>();
-        List<BlockBackend> claimed = new ArrayList<>();
         Map<String, List<BlockBackend>> storages = machine.storages();
         List<Movable> served = served();
-        boolean left = false;
+        boolean taken = false;
         try {
             long since = System.nanoTime();
             for (Movable device : served) {
@@ -135,20 +176,20 @@ final class UpgradeSource implements ControlSocket.Conversation {
             claimed.forEach(BlockBackend::release);
             send(channel, head, moving);
             expect(channel, PREPARED, SWITCH_LIMIT);
-            // A word that cannot be sent has reached nobody.
             channel.send(bytes(GO), List.of(), SWITCH_LIMIT.toNanos());
+            expect(TAKEN, channel.receiveLast(MAX_WORD_BYTES, TAKE_LIMIT.toNanos()));
             // From here on the devices are the other's, whatever comes.
-            left = true;
+            taken = true;
         } finally {
             moving.forEach(MovingFunction::close);
-            if (left) {
+            if (taken) {
                 Movable.each(stopped, Movable::leaveToOther);
+                claimed.clear();
             } else {
                 Movable.each(stopped, Movable::goOn);
                 claimAgain(claimed);
             }
         }
-        return left;
     }
 
     private void checkSameDevices(UpgradeOffer offer) {
@@ -189,7 +230,7 @@ final class UpgradeSource implements ControlSocket.Conversation {
         }
     }
 
-    /** @param fds gets descriptors of the disks in memory, the caller's */
+    /** @param fds gets descriptors of the disks in memory and of inherited sockets, the caller's */
     private UpgradeOffer offer(List<Fd> fds) {
         List<UpgradeOffer.Memory> memories = new ArrayList<>();
         machine.storages().forEach((device, storages) -> {
@@ -201,6 +242,13 @@ final class UpgradeSource implements ControlSocket.Conversation {
                 }
             }
         });
+        List<String> sockets = new ArrayList<>();
+        for (MachineFunction function : machine.functions()) {
+            function.shareSocket().ifPresent(socket -> {
+                sockets.add(function.name());
+                fds.add(socket);
+            });
+        }
         return new UpgradeOffer(
                 UpgradeOffer.FORMAT,
                 new Version().getVersion()[0],
@@ -211,6 +259,7 @@ final class UpgradeSource implements ControlSocket.Conversation {
                 machine.emulated(),
                 List.copyOf(machine.storages().keySet()),
                 memories,
+                sockets,
                 machine.mdevs().offers());
     }
 
@@ -222,7 +271,11 @@ final class UpgradeSource implements ControlSocket.Conversation {
     }
 
     private static void expect(FdChannel channel, String word, Duration limit) {
-        try (FdChannel.Packet packet = channel.receive(MAX_WORD_BYTES, limit.toNanos())) {
+        expect(word, channel.receive(MAX_WORD_BYTES, limit.toNanos()));
+    }
+
+    private static void expect(String word, FdChannel.Packet heard) {
+        try (FdChannel.Packet packet = heard) {
             String said = new String(packet.bytes(), StandardCharsets.UTF_8);
             if (!said.equals(word)) {
                 throw new ErrnoException(EPROTO, "the process that was to take over says: " + said);
@@ -230,26 +283,39 @@ final class UpgradeSource implements ControlSocket.Conversation {
         }
     }
 
-    /** The other process may need a moment to end. */
+    /**
+     * The other process may need a moment to end.
+     *
+     * @param storages those that it has still stay in this list
+     */
     private static void claimAgain(List<BlockBackend> storages) {
         long deadline = System.nanoTime() + SWITCH_LIMIT.toNanos();
-        for (BlockBackend storage : storages) {
-            while (!claims(storage)) {
-                if (System.nanoTime() - deadline > 0) {
-                    LOG.log(Level.WARNING, "{0} is used without a lock from now on", storage.describe());
-                    break;
-                }
-                LockSupport.parkNanos(CLAIM_PAUSE_NS);
-            }
+        storages.removeIf(UpgradeSource::claims);
+        while (!storages.isEmpty() && System.nanoTime() - deadline < 0) {
+            LockSupport.parkNanos(CLAIM_PAUSE_NS);
+            storages.removeIf(UpgradeSource::claims);
         }
     }
 
+    /** One that does not end, but was stopped, has its locks until it goes on: nobody else takes over before that. */
+    private void awaitClaims(List<BlockBackend> storages) {
+        storages.forEach(storage ->
+                LOG.log(Level.WARNING, "{0} is used without a lock until another process ends", storage.describe()));
+        while (!storages.isEmpty()) {
+            LockSupport.parkNanos(LOCKED_PAUSE_NS);
+            List<BlockBackend> there =
+                    machine.storages().values().stream().flatMap(List::stream).toList();
+            storages.removeIf(storage -> !there.contains(storage) || claims(storage));
+        }
+    }
+
+    /** Whether there is nothing left to do about it. */
     private static boolean claims(BlockBackend storage) {
         try {
             storage.claim();
             return true;
         } catch (ErrnoException e) {
-            return false;
+            return e.errno() != EBUSY;
         }
     }
 

@@ -275,7 +275,8 @@ class BluefieldMachineTest {
                                             "0000:00:01.0",
                                             "--socket-path",
                                             socket.toString()))),
-                            new DeviceKinds())
+                            new DeviceKinds(),
+                            InheritedSockets.OWN)
                     .plugInto(other, VfioUserServerOptions.DEFAULTS);
             assertThat(other.functions())
                     .extracting(function -> function.device().toString())

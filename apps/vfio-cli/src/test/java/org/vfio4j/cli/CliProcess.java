@@ -22,8 +22,18 @@ final class CliProcess implements AutoCloseable {
 
     /** @param directory for what it prints, and where processes find each other */
     CliProcess(Path directory, String... arguments) {
+        this(directory, List.of(), arguments);
+    }
+
+    /** One that another program becomes, which gets the rest as its last arguments. */
+    static CliProcess under(Path directory, List<String> program, String... arguments) {
+        return new CliProcess(directory, program, arguments);
+    }
+
+    private CliProcess(Path directory, List<String> program, String... arguments) {
         this.arguments = List.of(arguments);
-        List<String> command = new ArrayList<>(List.of(
+        List<String> command = new ArrayList<>(program);
+        command.addAll(List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
                 "-XX:+UseSerialGC",
                 "-Xmx256m",

@@ -4,11 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.vfio4j.sys.Errno.ECONNRESET;
 import static org.vfio4j.sys.Errno.EMSGSIZE;
+import static org.vfio4j.sys.Errno.EPIPE;
 import static org.vfio4j.sys.Errno.ETIMEDOUT;
 
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.sys.ErrnoException;
@@ -69,6 +71,59 @@ class FdChannelTest {
         here.close();
         // What was left of the packet, which is no header, and then nothing.
         refused(ECONNRESET, 1, LIMIT_NS);
+    }
+
+    @Test
+    void aWordThatIsTooLateIsOneForBothSides() {
+        there.send(new byte[] {7}, List.of(), LIMIT_NS);
+        assertThat(here.receiveLast(1, 0).bytes()).containsExactly(7);
+        there.send(new byte[] {8}, List.of(), LIMIT_NS);
+        assertThat(here.receiveLast(1, LIMIT_NS).bytes()).containsExactly(8);
+        assertThatThrownBy(() -> here.receiveLast(1, 1_000_000))
+                .isInstanceOfSatisfying(
+                        ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(ETIMEDOUT));
+        assertThatThrownBy(() -> there.send(new byte[] {9}, List.of(), LIMIT_NS))
+                .isInstanceOfSatisfying(
+                        ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(EPIPE));
+        // The other way is open still.
+        here.send(new byte[] {1}, List.of(), LIMIT_NS);
+        assertThat(there.receive(1, LIMIT_NS).bytes()).containsExactly(1);
+    }
+
+    /** Whenever the word comes, both sides agree on whether it has. */
+    @Test
+    void bothSidesAgreeOnAWordThatComesJustWhenItsTimeIsOver() {
+        for (int i = 0; i < 2_000; i++) {
+            UnixSocket.Pair race = UnixSocket.pair();
+            try (FdChannel hears = new FdChannel(race.first());
+                    FdChannel says = new FdChannel(race.second())) {
+                long delayNs = i * 100L;
+                CompletableFuture<Boolean> said = CompletableFuture.supplyAsync(() -> {
+                    LockSupport.parkNanos(delayNs);
+                    return succeeds(() -> says.send(new byte[] {1}, List.of(), LIMIT_NS));
+                });
+                boolean heard = succeeds(() -> hears.receiveLast(1, 100_000).close());
+                assertThat(said.join()).isEqualTo(heard);
+            }
+        }
+    }
+
+    @Test
+    void thePeersEndIsNoticedBeforeItIsReceived() {
+        there.send(new byte[] {1}, List.of(), LIMIT_NS);
+        assertThat(here.hasEnded()).isFalse();
+        there.close();
+        assertThat(here.hasEnded()).isTrue();
+        assertThat(here.receive(1, LIMIT_NS).bytes()).containsExactly(1);
+    }
+
+    private static boolean succeeds(Runnable call) {
+        try {
+            call.run();
+            return true;
+        } catch (ErrnoException e) {
+            return false;
+        }
     }
 
     private void refused(int errno, int maxBytes, long limitNs) {

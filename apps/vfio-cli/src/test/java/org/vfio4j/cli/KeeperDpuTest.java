@@ -166,6 +166,25 @@ class KeeperDpuTest {
     }
 
     @Test
+    void whatADpuHasComesBackAlsoWhereAServerTookOverAsPlannedBefore() {
+        write(directory.resolve("disk2.img"), 4 << 20);
+        Path socket = directory.resolve("more.sock");
+        CliProcess created = create("0000:08:00.4", "file=" + directory.resolve("disk2.img"), socket);
+        assertThat(created.exitCode()).as(created.toString()).isZero();
+        set(0);
+        set(2);
+        for (String disk : List.of("memory.sock", "more.sock", "vf1.sock")) {
+            underLoad(disk, 1, keeper::upgrade);
+            underLoad(disk, 2, keeper::kill);
+        }
+        keeper.upgrade();
+        CliProcess deleted = keeper.command("snap", "delete", "0000:08:00.4");
+        assertThat(deleted.exitCode()).as(deleted.toString()).isZero();
+        keeper.killAndAwait();
+        assertThat(socket).doesNotExist();
+    }
+
+    @Test
     void whatItBeganWithIsNotDeleted() {
         CliProcess refused = keeper.command("snap", "delete", "0000:08:00.0");
         assertThat(refused.exitCode()).isEqualTo(ExitCode.UNSUPPORTED);
@@ -237,6 +256,11 @@ class KeeperDpuTest {
 
     /** A disk is used while its server is killed. */
     private void underLoad(String socket, int kills) {
+        underLoad(socket, kills, keeper::kill);
+    }
+
+    /** The same, where it ends in another way. */
+    private void underLoad(String socket, int times, Runnable end) {
         try (VfioUserClient client = VfioUserClient.connect(directory.resolve(socket), KeeperRun.PATIENT);
                 VirtioBlkDriver driver = VirtioBlkDriver.open(
                         client, VirtioBlkOptions.DEFAULTS.withBufferBytes(VerifiedLoad.bufferBytes()))) {
@@ -246,8 +270,8 @@ class KeeperDpuTest {
                 load.goOnFrom(before);
             }
             loads.put(socket, load);
-            keeper.replace(load, kills, keeper::kill);
-            assertThat(load.completed.get()).isGreaterThan(500L * kills);
+            keeper.replace(load, times, end);
+            assertThat(load.completed.get()).isGreaterThan(500L * times);
         }
     }
 

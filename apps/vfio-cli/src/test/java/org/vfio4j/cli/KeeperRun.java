@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.function.BooleanSupplier;
@@ -117,9 +118,47 @@ final class KeeperRun implements AutoCloseable {
 
     /** Another command of the program, at its end. */
     CliProcess command(String... words) {
-        CliProcess process = new CliProcess(directory, words);
+        CliProcess process = begin(words);
         process.exitCode();
         return process;
+    }
+
+    /** Has the keeper start another server in the place of the one that serves, as planned, and waits until it serves. */
+    void upgrade() {
+        long before = server().pid();
+        CliProcess done = command("upgrade", Long.toString(before));
+        assertThat(done.exitCode()).as("%s", done).isZero();
+        assertThat(server().pid()).isNotEqualTo(before);
+    }
+
+    /** The server that gets ready to take the other one's place; waits for it. */
+    ProcessHandle awaitNext() {
+        long now = server().pid();
+        await("another server that gets ready", () -> next(now).isPresent());
+        return next(now).orElseThrow();
+    }
+
+    private static Optional<ProcessHandle> next(long now) {
+        return ProcessHandle.current()
+                .children()
+                .filter(child -> child.pid() != now)
+                .filter(KeeperRun::isServer)
+                .findFirst();
+    }
+
+    private static boolean isServer(ProcessHandle process) {
+        try {
+            return Files.readString(Path.of("/proc/" + process.pid() + "/cmdline"))
+                    .contains(Main.class.getName() + "\0" + ServeCommand.NAME);
+        } catch (IOException e) {
+            // It has ended.
+            return false;
+        }
+    }
+
+    /** Another command, which is not waited for. */
+    CliProcess begin(String... words) {
+        return new CliProcess(directory, words);
     }
 
     boolean hasEnded() {

@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -65,6 +66,55 @@ class KeeperTest {
             keeper.replace(load, 3, () -> keeper.server().destroy());
         }
         assertThat(keeper.err()).contains("has ended with 0");
+    }
+
+    /** What a server has that took over in good order is what one has that was started after a crash. */
+    @ParameterizedTest
+    @ValueSource(strings = {"memory=8M", "file=disk.img io=uring"})
+    void aServerThatTookOverAsPlannedIsKilledAndTheNextOneGoesOn(String storage) throws Exception {
+        Files.write(directory.resolve("disk.img"), new byte[8 << 20]);
+        Path socket = directory.resolve("a.sock");
+        start(NO_LIMIT, socket, storage.replace("disk.img", image()).split(" "));
+        try (VfioUserClient client = VfioUserClient.connect(socket, KeeperRun.PATIENT);
+                VirtioBlkDriver driver = disk(client)) {
+            VerifiedLoad load = new VerifiedLoad(driver, 3);
+            Iterator<Runnable> ends = List.<Runnable>of(
+                            keeper::upgrade, keeper::kill, keeper::kill, keeper::upgrade, keeper::upgrade, keeper::kill)
+                    .iterator();
+            keeper.replace(load, 6, () -> ends.next().run());
+        }
+        try (VfioUserClient client = VfioUserClient.connect(socket, KeeperRun.PATIENT);
+                VirtioBlkDriver driver = disk(client)) {
+            assertThat(driver.capacityBytes()).isEqualTo(8 << 20);
+        }
+        assertThat(keeper.err().split("has ended with 137", -1)).hasSize(4);
+        assertThat(keeper.err().split("has ended with 0", -1)).hasSize(4);
+    }
+
+    @Test
+    void whicheverServerIsKilledDuringAReplacementTheClientsGoOn() throws Exception {
+        Files.write(directory.resolve("disk.img"), new byte[8 << 20]);
+        Path socket = directory.resolve("a.sock");
+        start(NO_LIMIT, socket, "file=" + image());
+        try (VfioUserClient client = VfioUserClient.connect(socket, KeeperRun.PATIENT);
+                VirtioBlkDriver driver = disk(client)) {
+            VerifiedLoad load = new VerifiedLoad(driver, 4);
+            keeper.replace(load, 2, () -> {
+                long pid = keeper.server().pid();
+                try (CliProcess refused = keeper.begin("upgrade", Long.toString(pid))) {
+                    keeper.awaitNext().destroyForcibly();
+                    assertThat(refused.exitCode()).as("%s", refused).isEqualTo(ExitCode.FAILED);
+                    assertThat(refused.err()).contains("process " + pid + " serves on");
+                }
+                assertThat(keeper.server().pid()).isEqualTo(pid);
+                try (CliProcess upgrade = keeper.begin("upgrade", Long.toString(pid))) {
+                    long next = keeper.awaitNext().pid();
+                    keeper.kill();
+                    assertThat(upgrade.exitCode()).as("%s", upgrade).isZero();
+                    assertThat(keeper.server().pid()).isEqualTo(next);
+                }
+            });
+        }
     }
 
     @Test

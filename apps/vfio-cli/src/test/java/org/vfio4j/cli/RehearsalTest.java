@@ -8,6 +8,7 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 
 /** Rehearsals in a process that serves: no thread of theirs may be one that others wait for at a safepoint while it has no processor. */
@@ -22,6 +23,13 @@ class RehearsalTest {
         assertThat(nicenessDuring(Rehearsal::whileServing))
                 .isNotEmpty()
                 .containsOnly(niceness(TASKS.resolve(ownPid())));
+    }
+
+    @Test
+    void itEndsWhenNobodyWantsItAnyMore() {
+        AtomicInteger asked = new AtomicInteger();
+        Rehearsal.whileServing(() -> asked.incrementAndGet() < 3);
+        assertThat(asked).hasValue(3);
     }
 
     @Test

@@ -130,6 +130,13 @@ class ServeBadInputTest {
     }
 
     @Test
+    void refusesADescriptorThatNoServerOfAKeeperHas() {
+        Cli cli = Cli.run("serve", "virtio-blk", "memory=1M", "--fd", "3", "--supervised");
+        assertThat(cli.exitCode()).isEqualTo(ExitCode.USAGE);
+        assertThat(cli.errorLines()[0]).contains("--fd", "--supervised");
+    }
+
+    @Test
     void refusesABadDescriptor() {
         assertThat(Cli.run("serve", "virtio-blk", "memory=1M", "--fd", "1").exitCode())
                 .isEqualTo(ExitCode.USAGE);

@@ -8,14 +8,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.CompletableFuture;
 import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
-import org.vfio4j.userspace.disk.DiskDriver;
-import org.vfio4j.userspace.nvme.NvmeDriver;
 import org.vfio4j.userspace.nvme.NvmeOptions;
 import org.vfio4j.vfiouser.VfioUserClient;
 import org.vfio4j.vfiouser.VfioUserClientOptions;
@@ -25,6 +22,13 @@ import org.vfio4j.vfiouser.VfioUserClientOptions;
 class UpgradeCommandTest {
 
     private static final long PATIENCE_NS = 120_000_000_000L;
+    private static final Path PERL = Path.of("/usr/bin/perl");
+
+    /** Listens at its first argument, and runs the rest with that as descriptor 9. */
+    private static final String GIVES_A_SOCKET = "my $path = shift; socket(my $s, AF_UNIX, SOCK_STREAM, 0) or die;"
+            + " bind($s, sockaddr_un($path)) or die; listen($s, 4) or die; POSIX::dup2(fileno($s), 9) or die;"
+            + " exec @ARGV or die;";
+
     private static final String CARD = "83b8f4f2-509f-382f-3c1e-e6bfe0fa3001";
 
     @TempDir
@@ -117,8 +121,8 @@ class UpgradeCommandTest {
         assertThat(start("sriov", "0000:08:00.0", "1", "--server", server.pid() + "")
                         .exitCode())
                 .isZero();
-        try (Load sf = new Load("sf.sock", NvmeOptions.Doorbells.WRITTEN);
-                Load vf = new Load("vf.sock", NvmeOptions.Doorbells.MAPPED)) {
+        try (RunningLoad sf = RunningLoad.nvme(directory.resolve("sf.sock"), NvmeOptions.Doorbells.WRITTEN);
+                RunningLoad vf = RunningLoad.nvme(directory.resolve("vf.sock"), NvmeOptions.Doorbells.MAPPED)) {
             CliProcess now = server;
             for (int i = 0; i < 2; i++) {
                 sf.awaitMore();
@@ -150,18 +154,41 @@ class UpgradeCommandTest {
         upgrade(server);
     }
 
+    /** A parent's socket, which has another number in every process that takes over, or none. */
+    @Test
+    void aSocketOfAParentGoesOver() throws Exception {
+        assumeTrue(Files.isExecutable(PERL), "SKIPPED: no " + PERL + " to give a socket");
+        Path socket = directory.resolve("given.sock");
+        CliProcess server = CliProcess.under(
+                directory,
+                List.of(PERL.toString(), "-MSocket", "-MPOSIX", "-e", GIVES_A_SOCKET, socket.toString()),
+                "serve",
+                "virtio-blk",
+                "memory=4M",
+                "--fd",
+                "9");
+        processes.add(server);
+        await(() -> server.out().contains("lspci:"));
+        assertThat(server.out()).contains("an inherited socket");
+        try (RunningLoad load = RunningLoad.virtio(socket)) {
+            CliProcess now = server;
+            for (int i = 0; i < 2; i++) {
+                load.awaitMore();
+                now = upgrade(now);
+                assertThat(now.out()).contains("an inherited socket");
+            }
+            load.awaitMore();
+            load.finish();
+        }
+        // Whoever comes next comes to the same socket.
+        VfioUserClient.connect(socket, VfioUserClientOptions.DEFAULTS).close();
+    }
+
     private CliProcess upgrade(CliProcess from) {
         CliProcess to = start("upgrade", from.pid() + "");
-        long deadline = System.nanoTime() + PATIENCE_NS;
-        while (!to.err().contains("took over")) {
-            assertThat(System.nanoTime()).as("%s", to).isLessThan(deadline);
-            CliProcess.pause();
-            if (!to.isAlive() && !to.err().contains("took over")) {
-                // The other process may still be busy with one that has failed.
-                assertThat(to.err()).contains("takes over already");
-                to = start("upgrade", from.pid() + "");
-            }
-        }
+        // Also when another one has failed a moment ago.
+        await(() -> to.err().contains("took over") || !to.isAlive());
+        assertThat(to.err()).as("%s", to).contains("took over");
         return took(from, to);
     }
 
@@ -188,47 +215,6 @@ class UpgradeCommandTest {
         while (!holds.getAsBoolean()) {
             assertThat(System.nanoTime()).isLessThan(deadline);
             CliProcess.pause();
-        }
-    }
-
-    /** A driver that writes and verifies. */
-    private final class Load implements AutoCloseable {
-
-        private final VfioUserClient client;
-        private final DiskDriver disk;
-        private final VerifiedLoad load;
-        private final CompletableFuture<Void> running;
-
-        Load(String socket, NvmeOptions.Doorbells doorbells) {
-            client = VfioUserClient.connect(directory.resolve(socket), VfioUserClientOptions.DEFAULTS);
-            NvmeDriver driver = NvmeDriver.open(
-                    client, NvmeOptions.DEFAULTS.withDoorbells(doorbells).withBufferBytes(VerifiedLoad.bufferBytes()));
-            assertThat(driver.doorbells()).isEqualTo(doorbells);
-            disk = driver;
-            load = new VerifiedLoad(disk, 1);
-            running =
-                    CompletableFuture.runAsync(load, run -> Thread.ofPlatform().start(run));
-        }
-
-        void awaitMore() {
-            long goal = load.completed.get() + 500;
-            await(() -> {
-                assertThat(running).isNotDone();
-                return load.completed.get() >= goal;
-            });
-        }
-
-        void finish() {
-            load.stop = true;
-            running.join();
-        }
-
-        @Override
-        public void close() {
-            load.stop = true;
-            running.handle((done, failure) -> done).join();
-            disk.close();
-            client.close();
         }
     }
 }

@@ -10,8 +10,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -22,13 +20,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.testkit.Leaks;
-import org.vfio4j.userspace.disk.DiskDriver;
-import org.vfio4j.userspace.nvme.NvmeDriver;
 import org.vfio4j.userspace.nvme.NvmeOptions;
-import org.vfio4j.userspace.virtioblk.VirtioBlkDriver;
-import org.vfio4j.userspace.virtioblk.VirtioBlkOptions;
-import org.vfio4j.vfiouser.VfioUserClient;
-import org.vfio4j.vfiouser.VfioUserClientOptions;
 import org.vfio4j.vfiouser.VfioUserServerOptions;
 
 /**
@@ -39,7 +31,6 @@ import org.vfio4j.vfiouser.VfioUserServerOptions;
 class UpgradeLoadTest {
 
     private static final int UPGRADES = 5;
-    private static final int REQUESTS_BETWEEN = 200;
     private static final String NETWORK_FUNCTION = "0000:07:00.0";
     private static final UUID DISK = UUID.fromString("83b8f4f2-509f-382f-3c1e-e6bfe0fa2001");
     private static final UUID CONTROLLER = UUID.fromString("83b8f4f2-509f-382f-3c1e-e6bfe0fa2002");
@@ -48,12 +39,12 @@ class UpgradeLoadTest {
     private Path directory;
 
     private final Leaks before = Leaks.snapshot();
-    private final List<Client> clients = new ArrayList<>();
+    private final List<RunningLoad> clients = new ArrayList<>();
     private Optional<MachineUpgrades> machines = Optional.empty();
 
     @AfterEach
     void stop() {
-        clients.forEach(Client::close);
+        clients.forEach(RunningLoad::close);
         machines.ifPresent(MachineUpgrades::close);
         before.assertNone();
     }
@@ -72,8 +63,8 @@ class UpgradeLoadTest {
         String nvme = "nvme memory=4M " + settings;
         String other = "nvme memory=1M doorbells=mapped";
         serve(controllers(nvme, other));
-        Client load = connectNvme("a", doorbells);
-        Client idle = connectNvme("b", NvmeOptions.Doorbells.MAPPED);
+        RunningLoad load = connectNvme("a", doorbells);
+        RunningLoad idle = connectNvme("b", NvmeOptions.Doorbells.MAPPED);
         for (int i = 0; i < UPGRADES; i++) {
             load.awaitMore();
             machines().giveUp(i % MachineUpgrades.STEPS);
@@ -92,7 +83,7 @@ class UpgradeLoadTest {
         assertThat(machines().count()).isEqualTo(UPGRADES);
         // Who comes now maps the page that is used.
         load.close();
-        Client next = connectNvme("a", doorbells, it -> it.goOnFrom(load.load));
+        RunningLoad next = connectNvme("a", doorbells, it -> it.goOnFrom(load.load()));
         next.awaitMore();
         next.finish();
     }
@@ -104,34 +95,35 @@ class UpgradeLoadTest {
         serve(virtuals(two));
         // What is on is decided where it runs, and not by the description.
         machines().now().virtuals().set(function("0000:09:00.0"), 1, Duration.ZERO);
-        List<Client> loads =
+        List<RunningLoad> loads =
                 List.of(connectVirtio("p"), connectVirtio("p.1"), connectVirtio("p.2"), connectNvme("n.1"));
         Path another = Files.write(directory.resolve("other.img"), new byte[1 << 20]);
         for (int i = 0; i < UPGRADES; i++) {
-            loads.forEach(Client::awaitMore);
+            loads.forEach(RunningLoad::awaitMore);
             machines().giveUp(i % MachineUpgrades.STEPS);
-            loads.forEach(Client::awaitMore);
+            loads.forEach(RunningLoad::awaitMore);
             // A virtual function is missing, or another one.
             assertThatThrownBy(() -> upgrade(plan(
                             text(none).replace("      - settings: {memory: 2M}\n        socket-path: DIR/p.2\n", ""))))
                     .hasMessageContaining("ERANGE");
             assertThatThrownBy(() -> upgrade(plan(text(none).replace("{memory: 2M}", "{file: " + another + "}"))))
                     .isInstanceOf(RuntimeException.class);
-            loads.forEach(Client::awaitMore);
+            loads.forEach(RunningLoad::awaitMore);
             upgrade(virtuals(i % 2 == 0 ? none : two));
         }
-        loads.forEach(Client::finish);
+        loads.forEach(RunningLoad::finish);
         assertThat(machines().count()).isEqualTo(UPGRADES);
         assertThat(function("0000:09:00.1").isServed()).isTrue();
         assertThat(directory.resolve("n.2")).doesNotExist();
-        loads.forEach(Client::close);
+        loads.forEach(RunningLoad::close);
         // They come and go as before, and keep what is on them while they are off, also from one process to the next.
         MachineFunction physical = function("0000:08:00.0");
         machines().now().virtuals().set(physical, 0, Duration.ofSeconds(10));
         upgrade(virtuals(none));
         assertThat(directory.resolve("p.1")).doesNotExist();
         machines().now().virtuals().set(function("0000:08:00.0"), 2, Duration.ZERO);
-        Client again = connectVirtio("p.2", load -> load.goOnFrom(loads.get(2).load));
+        RunningLoad again =
+                connectVirtio("p.2", load -> load.goOnFrom(loads.get(2).load()));
         again.awaitMore();
         again.finish();
     }
@@ -145,11 +137,11 @@ class UpgradeLoadTest {
         serve(dpu);
         start(DISK, "virtio_blk_small");
         start(CONTROLLER, "nvme_small");
-        List<Client> loads = List.of(connectVirtio(DISK.toString()), connectNvme(CONTROLLER.toString()));
+        List<RunningLoad> loads = List.of(connectVirtio(DISK.toString()), connectNvme(CONTROLLER.toString()));
         for (int i = 0; i < UPGRADES; i++) {
-            loads.forEach(Client::awaitMore);
+            loads.forEach(RunningLoad::awaitMore);
             machines().giveUp(i % MachineUpgrades.STEPS);
-            loads.forEach(Client::awaitMore);
+            loads.forEach(RunningLoad::awaitMore);
             assertThatThrownBy(() -> upgrade(dpu(storage.equals("files") ? files.toString() : storage, 1)))
                     .hasMessageContaining("1 functions needed");
             assertThatThrownBy(() -> upgrade((machine, anew) -> {
@@ -158,24 +150,27 @@ class UpgradeLoadTest {
                         machine.mdevs().start(definition(DISK, "nvme_small"), directory.resolve("elsewhere"));
                     }))
                     .hasMessageContaining(DISK.toString());
-            loads.forEach(Client::awaitMore);
+            loads.forEach(RunningLoad::awaitMore);
             upgrade(dpu);
         }
-        loads.forEach(Client::finish);
+        loads.forEach(RunningLoad::finish);
         // On other storage they would be other disks.
         assertThatThrownBy(() -> upgrade(dpu(storage.equals("files") ? "memory" : nothing.toString(), 4)))
                 .hasMessageContaining("disk in memory there");
         Files.deleteIfExists(nothing.resolve(DISK + ".img"));
         Files.deleteIfExists(nothing.resolve(CONTROLLER + ".img"));
         assertThat(machines().count()).isEqualTo(UPGRADES);
-        loads.forEach(Client::close);
+        loads.forEach(RunningLoad::close);
         Machine now = machines().now();
         assertThat(now.mdevs().types().getFirst().availableInstances()).isEqualTo(2);
         now.mdevs().stop(DISK, Duration.ofSeconds(10));
         assertThat(directory.resolve(DISK.toString())).doesNotExist();
         upgrade(dpu);
         assertThat(machines().now().mdevs().services()).hasSize(1);
-        connectNvme(CONTROLLER.toString(), NvmeOptions.Doorbells.WRITTEN, it -> it.goOnFrom(loads.get(1).load))
+        connectNvme(
+                        CONTROLLER.toString(),
+                        NvmeOptions.Doorbells.WRITTEN,
+                        it -> it.goOnFrom(loads.get(1).load()))
                 .finish();
         assertThat(nothing).isEmptyDirectory();
     }
@@ -208,20 +203,23 @@ class UpgradeLoadTest {
         Path image = Files.write(directory.resolve("asked.img"), new byte[2 << 20]);
         ask("virtio-blk", "0000:08:00.4", "memory=2M");
         ask("nvme", "0000:08:00.5", "file=" + image);
-        List<Client> loads = List.of(connectVirtio("0000:08:00.4"), connectNvme("0000:08:00.5"));
+        List<RunningLoad> loads = List.of(connectVirtio("0000:08:00.4"), connectNvme("0000:08:00.5"));
         for (int i = 0; i < UPGRADES; i++) {
-            loads.forEach(Client::awaitMore);
+            loads.forEach(RunningLoad::awaitMore);
             machines().giveUp(i % MachineUpgrades.STEPS);
-            loads.forEach(Client::awaitMore);
+            loads.forEach(RunningLoad::awaitMore);
             upgrade(virtuals("numvfs: 0"));
         }
-        loads.forEach(Client::finish);
+        loads.forEach(RunningLoad::finish);
         assertThat(machines().count()).isEqualTo(UPGRADES);
-        loads.forEach(Client::close);
+        loads.forEach(RunningLoad::close);
         SnapRequest.delete("0000:08:00.4", 10_000).perform(machines().now());
         upgrade(virtuals("numvfs: 0"));
         assertThat(directory.resolve("0000:08:00.4")).doesNotExist();
-        connectNvme("0000:08:00.5", NvmeOptions.Doorbells.WRITTEN, it -> it.goOnFrom(loads.get(1).load))
+        connectNvme(
+                        "0000:08:00.5",
+                        NvmeOptions.Doorbells.WRITTEN,
+                        it -> it.goOnFrom(loads.get(1).load()))
                 .finish();
     }
 
@@ -382,78 +380,28 @@ class UpgradeLoadTest {
                 """.replace("NUMVFS", numVfs);
     }
 
-    private Client connectVirtio(String socket) {
+    private RunningLoad connectVirtio(String socket) {
         return connectVirtio(socket, load -> {});
     }
 
-    private Client connectVirtio(String socket, Consumer<VerifiedLoad> first) {
-        VfioUserClient client = VfioUserClient.connect(directory.resolve(socket), VfioUserClientOptions.DEFAULTS);
-        VirtioBlkOptions options = VirtioBlkOptions.DEFAULTS.withBufferBytes(VerifiedLoad.bufferBytes());
-        return begin(client, VirtioBlkDriver.open(client, options), first);
+    private RunningLoad connectVirtio(String socket, Consumer<VerifiedLoad> first) {
+        return begun(RunningLoad.virtio(directory.resolve(socket), first));
     }
 
-    private Client connectNvme(String socket) {
+    private RunningLoad connectNvme(String socket) {
         return connectNvme(socket, NvmeOptions.Doorbells.WRITTEN);
     }
 
-    private Client connectNvme(String socket, NvmeOptions.Doorbells doorbells) {
+    private RunningLoad connectNvme(String socket, NvmeOptions.Doorbells doorbells) {
         return connectNvme(socket, doorbells, load -> {});
     }
 
-    private Client connectNvme(String socket, NvmeOptions.Doorbells doorbells, Consumer<VerifiedLoad> first) {
-        VfioUserClient client = VfioUserClient.connect(directory.resolve(socket), VfioUserClientOptions.DEFAULTS);
-        NvmeOptions options = NvmeOptions.DEFAULTS.withDoorbells(doorbells).withBufferBytes(VerifiedLoad.bufferBytes());
-        NvmeDriver driver = NvmeDriver.open(client, options);
-        assertThat(driver.doorbells()).isEqualTo(doorbells);
-        return begin(client, driver, first);
+    private RunningLoad connectNvme(String socket, NvmeOptions.Doorbells doorbells, Consumer<VerifiedLoad> first) {
+        return begun(RunningLoad.nvme(directory.resolve(socket), doorbells, first));
     }
 
-    private Client begin(VfioUserClient client, DiskDriver disk, Consumer<VerifiedLoad> first) {
-        VerifiedLoad load = new VerifiedLoad(disk, clients.size());
-        first.accept(load);
-        Client begun = new Client(client, disk, load);
-        clients.add(begun);
-        return begun;
-    }
-
-    /** A driver, and what it does all the time. */
-    private static final class Client {
-
-        private final VfioUserClient client;
-        private final DiskDriver disk;
-        private final VerifiedLoad load;
-        private final CompletableFuture<Void> running;
-        private boolean closed;
-
-        Client(VfioUserClient client, DiskDriver disk, VerifiedLoad load) {
-            this.client = client;
-            this.disk = disk;
-            this.load = load;
-            running =
-                    CompletableFuture.runAsync(load, run -> Thread.ofPlatform().start(run));
-        }
-
-        void awaitMore() {
-            long goal = load.completed.get() + REQUESTS_BETWEEN;
-            while (load.completed.get() < goal) {
-                assertThat(running).isNotDone();
-                LockSupport.parkNanos(1_000_000);
-            }
-        }
-
-        void finish() {
-            load.stop = true;
-            running.join();
-        }
-
-        void close() {
-            if (!closed) {
-                closed = true;
-                load.stop = true;
-                running.handle((done, failure) -> done).join();
-                disk.close();
-                client.close();
-            }
-        }
+    private RunningLoad begun(RunningLoad client) {
+        clients.add(client);
+        return client;
     }
 }

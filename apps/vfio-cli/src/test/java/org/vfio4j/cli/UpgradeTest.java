@@ -5,9 +5,12 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -17,7 +20,10 @@ import org.vfio4j.block.FileBackend;
 import org.vfio4j.block.FileCaching;
 import org.vfio4j.block.FileIoMode;
 import org.vfio4j.bus.PciAddress;
+import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.UnixSocket;
 import org.vfio4j.testkit.Leaks;
 import org.vfio4j.userspace.virtioblk.VirtioBlkDriver;
 import org.vfio4j.userspace.virtioblk.VirtioBlkOptions;
@@ -30,6 +36,7 @@ class UpgradeTest {
 
     private static final PciAddress FIRST = PciAddress.parse("0000:00:01.0");
     private static final PciAddress SECOND = PciAddress.parse("0000:00:02.0");
+    private static final PciAddress EMULATED = PciAddress.parse("0000:08:00.0");
 
     private final Leaks before = Leaks.snapshot();
 
@@ -101,6 +108,127 @@ class UpgradeTest {
             }
         }
         assertThat(machines().count()).isEqualTo(0);
+    }
+
+    /** Who is too late to say that it takes all finds that it cannot say so any more. */
+    @Test
+    void aReceiverThatHasBeenToldToGoAndIsTooLateKnowsIt() throws Exception {
+        try (VfioUserClient client = connect("a");
+                VirtioBlkDriver driver = disk(client)) {
+            DiskExercise exercise = new DiskExercise(driver);
+            exercise.fill(at -> {});
+            machines().giveUp(MachineUpgrades.STEPS - 1, channel -> {
+                // Nothing is answered before the other machine goes on.
+                exercise.verify(at -> {});
+                assertThatThrownBy(() -> MachineUpgrades.say(channel, UpgradeSource.TAKEN))
+                        .isInstanceOfSatisfying(
+                                ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(Errno.EPIPE));
+            });
+            exercise.verify(at -> {});
+            upgrade("memory=8M");
+            exercise.verify(at -> {});
+        }
+        assertThat(machines().count()).isEqualTo(1);
+    }
+
+    @Test
+    void whoTriesAgainRightAfterAFailureIsNotRefused() throws Exception {
+        CountDownLatch begun = new CountDownLatch(1);
+        machines().warmUp(wanted -> {
+            begun.countDown();
+            while (wanted.getAsBoolean()) {
+                LockSupport.parkNanos(1_000_000);
+            }
+        });
+        CompletableFuture<Void> fails = CompletableFuture.runAsync(() -> {
+            try {
+                machines().giveUp(0, channel -> LockSupport.parkNanos(300_000_000));
+            } catch (InterruptedException e) {
+                throw new AssertionError(e);
+            }
+        });
+        begun.await();
+        machines().warmUp(wanted -> {});
+        upgrade("memory=8M");
+        fails.join();
+        assertThat(machines().count()).isEqualTo(1);
+    }
+
+    /** The number of such a socket is another thing in another process. */
+    @Test
+    void anInheritedSocketGoesOverWhetherItIsServedOrNot() throws Exception {
+        Fd first = UnixSocket.listen(directory.resolve("c"), 4);
+        Fd second = UnixSocket.listen(directory.resolve("d"), 4);
+        restart(inherited((function, number) -> (number == 3 ? first : second).dup()));
+        first.close();
+        second.close();
+        machines().now().function(SECOND).unbind(Duration.ZERO);
+        try (VfioUserClient client = connect("c");
+                VirtioBlkDriver driver = disk(client)) {
+            DiskExercise exercise = new DiskExercise(driver);
+            exercise.fill(at -> {});
+            for (int i = 0; i < 3; i++) {
+                machines().giveUp(i);
+                machines().upgradeFrom(takeover -> inherited(takeover.sockets()));
+                exercise.verify(at -> {});
+            }
+        }
+        assertThat(machines().count()).isEqualTo(3);
+        connect("c").close();
+        machines().now().function(SECOND).bind(Optional.empty());
+        try (VfioUserClient client = connect("d");
+                VirtioBlkDriver driver = disk(client)) {
+            assertThat(driver.capacityBytes()).isEqualTo(1 << 20);
+        }
+    }
+
+    @Test
+    void thatOfAFunctionThatHasEndedIsNotMissed() throws Exception {
+        try (Fd given = UnixSocket.listen(directory.resolve("c"), 4)) {
+            restart(emulated((function, number) -> given.dup()));
+            Machine old = machines().now();
+            old.delete(old.function(EMULATED), Duration.ZERO);
+            for (int i = 0; i < 2; i++) {
+                machines().upgradeFrom(takeover -> emulated(takeover.sockets()));
+            }
+        }
+        assertThat(machines().count()).isEqualTo(2);
+        assertThat(machines().now().functions())
+                .extracting(MachineFunction::name)
+                .contains(SECOND.toString())
+                .doesNotContain(EMULATED.toString());
+    }
+
+    private MachineUpgrades.Plug emulated(InheritedSockets sockets) {
+        String dpu = "0000:07:00.0";
+        List<DeviceGroup> groups = List.of(
+                DeviceGroup.parse(List.of("bluefield", "ports=1", "--address", dpu)),
+                DeviceGroup.parse(List.of(
+                        "virtio-blk",
+                        "memory=1M",
+                        "--address",
+                        EMULATED.toString(),
+                        "--emulated-by",
+                        dpu,
+                        "--fd",
+                        "3")),
+                DeviceGroup.parse(List.of(
+                        "virtio-blk",
+                        "memory=1M",
+                        "--address",
+                        SECOND.toString(),
+                        "--socket-path",
+                        directory.resolve("b").toString())));
+        return (machine, storage) -> DevicePlans.of(groups, new DeviceKinds(storage), sockets)
+                .plugInto(machine, VfioUserServerOptions.DEFAULTS);
+    }
+
+    private static MachineUpgrades.Plug inherited(InheritedSockets sockets) {
+        List<DeviceGroup> groups = List.of(
+                DeviceGroup.parse(List.of("virtio-blk", "memory=8M", "--address", FIRST.toString(), "--fd", "3")),
+                DeviceGroup.parse(List.of("virtio-blk", "memory=1M", "--address", SECOND.toString(), "--fd", "4")));
+        return (machine, storage) -> DevicePlans.of(groups, new DeviceKinds(storage), sockets)
+                .plugInto(machine, VfioUserServerOptions.DEFAULTS);
     }
 
     @Test

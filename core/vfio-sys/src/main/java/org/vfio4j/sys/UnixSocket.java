@@ -33,6 +33,7 @@ public final class UnixSocket {
 
     private static final int SOL_SOCKET = 1;
     private static final int SO_PEERCRED = 17;
+    private static final int SHUT_RD = 0;
 
     // struct ucred {i32 pid; u32 uid; u32 gid;}
     private static final int UCRED_SIZEOF = 12;
@@ -45,6 +46,7 @@ public final class UnixSocket {
     private static final CFunction UNLINK = CFunction.of("unlink");
     private static final CFunction GETSOCKOPT = CFunction.of("getsockopt");
     private static final CFunction ACCEPT4 = CFunction.of("accept4");
+    private static final CFunction SHUTDOWN = CFunction.of("shutdown");
 
     private UnixSocket() {}
 
@@ -126,6 +128,14 @@ public final class UnixSocket {
             ErrnoException.check(result, "getsockopt SO_PEERCRED " + socket);
             return credentials.get(JAVA_INT, 0);
         }
+    }
+
+    /**
+     * Ends what the other side can send: from now on it gets EPIPE. What it has sent is there to be received, and then the end. Each of its
+     * calls has come before this one or after it.
+     */
+    public static void endReceiving(Fd socket) {
+        ErrnoException.check(SHUTDOWN.callInt(socket.value(), SHUT_RD), "shutdown SHUT_RD " + socket);
     }
 
     public static void setNonBlocking(Fd socket, boolean nonBlocking) {

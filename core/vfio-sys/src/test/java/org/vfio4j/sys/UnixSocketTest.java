@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.vfio4j.sys.Errno.*;
 import static org.vfio4j.sys.Failures.assertFails;
 
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.AfterEach;
@@ -39,6 +41,30 @@ class UnixSocketTest {
             assertThat(client.isOpen()).isTrue();
             Fd.own(UnixSocket.accept(listening.value())).close();
         }
+    }
+
+    @Test
+    void whatWasSentBeforeTheEndOfReceivingIsReceivedAndNothingElse() {
+        UnixSocket.Pair pair = UnixSocket.pair();
+        try (Fd here = pair.first();
+                Fd there = pair.second();
+                SocketIo io = new SocketIo(1);
+                Arena arena = Arena.ofConfined()) {
+            MemorySegment bytes = arena.allocate(4);
+            assertThat(send(io, there, bytes)).isEqualTo(4);
+            UnixSocket.endReceiving(here);
+            assertThat(send(io, there, bytes)).isEqualTo(-EPIPE);
+            assertThat(io.recv(here.value(), bytes, 0, 4, SocketIo.MSG_DONTWAIT))
+                    .isEqualTo(4);
+            assertThat(io.recv(here.value(), bytes, 0, 4, SocketIo.MSG_DONTWAIT))
+                    .isZero();
+            // The other way stays open.
+            assertThat(send(io, here, bytes)).isEqualTo(4);
+        }
+    }
+
+    private static long send(SocketIo io, Fd socket, MemorySegment bytes) {
+        return io.send(socket.value(), bytes, 0, bytes.byteSize(), new int[0], 0, SocketIo.MSG_DONTWAIT);
     }
 
     @Test

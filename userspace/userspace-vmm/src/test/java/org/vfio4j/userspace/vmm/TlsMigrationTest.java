@@ -6,7 +6,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.lang.foreign.Arena;
 import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.KeyStore;
@@ -61,6 +64,56 @@ class TlsMigrationTest {
         assertThatThrownBy(() -> link(stranger, here))
                 .isInstanceOfSatisfying(
                         ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(Errno.EACCES));
+    }
+
+    /** Its alert may be lost in the reset. */
+    @Test
+    void aConnectionThatIsResetBeforeAWordMayBeADistrustfulOnes() throws Exception {
+        try (TlsChannel channel = reset(0)) {
+            assertThatThrownBy(() -> channel.read(Arena.ofAuto().allocate(1)))
+                    .isInstanceOfSatisfying(
+                            ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(Errno.EACCES))
+                    .hasMessageContaining("may not trust this one");
+        }
+    }
+
+    @Test
+    void oneThatIsResetLaterIsLost() throws Exception {
+        try (TlsChannel channel = reset(1)) {
+            assertThatThrownBy(() -> channel.read(Arena.ofAuto().allocate(1)))
+                    .isInstanceOfSatisfying(
+                            ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(Errno.ECONNRESET));
+        }
+    }
+
+    /** The source's channel to a destination that trusts it, says some bytes, which are read here, and is gone without an alert. */
+    private TlsChannel reset(int bytes) throws Exception {
+        SSLContext context = context(keystore("both"), keystore("both"));
+        CompletableFuture<Void> read = new CompletableFuture<>();
+        try (ServerSocket listening = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            CompletableFuture<Void> gone = CompletableFuture.runAsync(() -> {
+                try (Socket accepted = listening.accept()) {
+                    SSLSocket socket = (SSLSocket) context.getSocketFactory().createSocket(accepted, null, true);
+                    socket.setNeedClientAuth(true);
+                    socket.startHandshake();
+                    socket.getOutputStream().write(new byte[bytes]);
+                    read.join();
+                    // Below TLS, which would say good-bye.
+                    accepted.setSoLinger(true, 0);
+                } catch (IOException e) {
+                    throw new UncheckedIOException(e);
+                }
+            });
+            SSLSocket socket = (SSLSocket)
+                    context.getSocketFactory().createSocket(listening.getInetAddress(), listening.getLocalPort());
+            TlsChannel channel = new TlsChannel(socket, Link.PATIENCE_NS);
+            for (int i = 0; i < bytes; i++) {
+                assertThat(channel.read(Arena.ofAuto().allocate(1))).isEqualTo(1);
+            }
+            read.complete(null);
+            gone.get(10, TimeUnit.SECONDS);
+            return channel;
+        }
     }
 
     private static Link link(SSLContext source, SSLContext destination) throws Exception {
