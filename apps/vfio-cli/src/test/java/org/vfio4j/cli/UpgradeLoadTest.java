@@ -235,23 +235,23 @@ class UpgradeLoadTest {
                 "virtual-function=memory=1M,socket-path=" + directory.resolve("v.1"),
                 "virtual-function=file=" + image + ",socket-path=" + directory.resolve("v.2"));
         machines().now().virtuals().set(function("0000:08:00.4"), 2, Duration.ZERO);
-        List<Client> loads = List.of(connectVirtio("0000:08:00.4"), connectVirtio("v.1"), connectVirtio("v.2"));
+        List<RunningLoad> loads = List.of(connectVirtio("0000:08:00.4"), connectVirtio("v.1"), connectVirtio("v.2"));
         for (int i = 0; i < UPGRADES; i++) {
-            loads.forEach(Client::awaitMore);
+            loads.forEach(RunningLoad::awaitMore);
             machines().giveUp(i % MachineUpgrades.STEPS);
-            loads.forEach(Client::awaitMore);
+            loads.forEach(RunningLoad::awaitMore);
             upgrade(virtuals("numvfs: 0"));
         }
-        loads.forEach(Client::finish);
+        loads.forEach(RunningLoad::finish);
         assertThat(machines().count()).isEqualTo(UPGRADES);
-        loads.forEach(Client::close);
+        loads.forEach(RunningLoad::close);
         machines().now().virtuals().set(function("0000:08:00.4"), 0, Duration.ofSeconds(10));
         upgrade(virtuals("numvfs: 0"));
         assertThat(directory.resolve("v.1")).doesNotExist();
         machines().now().virtuals().set(function("0000:08:00.4"), 2, Duration.ZERO);
         for (int i = 1; i <= 2; i++) {
-            Client last = loads.get(i);
-            Client again = connectVirtio("v." + i, load -> load.goOnFrom(last.load));
+            RunningLoad last = loads.get(i);
+            RunningLoad again = connectVirtio("v." + i, load -> load.goOnFrom(last.load()));
             again.awaitMore();
             again.close();
         }
