@@ -44,6 +44,9 @@ final class InterruptPin {
     private int consumedQueue = NO_QUEUE;
     private long notBeforeNs;
 
+    /** Whether a tail has taken the level down, behind which no head has come. */
+    private boolean lowered;
+
     /** @param nanoTime as System.nanoTime */
     InterruptPin(Wire wire, LongSupplier nanoTime) {
         this.wire = wire;
@@ -67,20 +70,30 @@ final class InterruptPin {
         return changed;
     }
 
-    /** The driver has consumed entries of a queue of {@code lane}. */
+    /** The driver has consumed entries of a queue of {@code lane}. While the level is down that is no handler's doing, or the same one's. */
     synchronized void consumed(int lane, int queue) {
         consumedQueue = queue;
-        notBeforeNs = nanoTime.getAsLong() + HANDLER_NS;
+        if (asserting != 0 || lowered) {
+            notBeforeNs = nanoTime.getAsLong() + HANDLER_NS;
+            lowered = false;
+        }
         set(lane, false);
     }
 
-    /** The driver has submitted something. */
-    synchronized void submitted() {
-        if (asserting != 0) {
+    /**
+     * The driver has submitted something.
+     *
+     * @return whether that has taken the level down: every thread then looks whether to raise it again
+     */
+    synchronized boolean submitted() {
+        boolean up = asserting != 0;
+        if (up) {
             consumedQueue = NO_QUEUE;
             notBeforeNs = nanoTime.getAsLong() + ENTRY_NS;
+            lowered = true;
             lower();
         }
+        return up;
     }
 
     /** Whether entries of a queue of {@code lane} may assert the pin, or keep it asserted. */

@@ -348,13 +348,17 @@ public final class Nvme implements DeviceModel, AutoCloseable {
                 doorbells.set(doorbell, value);
                 return;
             }
+            boolean lowered = false;
             synchronized (controller.pin()) {
                 doorbells.set(doorbell, value);
                 if (doorbell % 2 == 0) {
-                    controller.pin().submitted();
+                    lowered = controller.pin().submitted();
                 } else {
                     controller.pin().consumed(lane, doorbell / 2);
                 }
+            }
+            if (lowered) {
+                threads.wakeAll();
             }
         }
 

@@ -40,7 +40,7 @@ class InterruptPinTest {
     @Test
     void aHandlerIsAboutToBeginWhereAnotherProcessorSubmits() {
         pin.set(0, true);
-        pin.submitted();
+        assertThat(pin.submitted()).isTrue();
         assertThat(level).isFalse();
         nowNs += 1999 * US;
         assertThat(pin.mayAssert(0, 1)).isFalse();
@@ -57,8 +57,16 @@ class InterruptPinTest {
     }
 
     @Test
+    void whoPollsPutsNothingOff() {
+        for (int i = 0; i < 3; i++) {
+            pin.consumed(0, 1);
+            assertThat(pin.mayAssert(0, 2)).isTrue();
+        }
+    }
+
+    @Test
     void whoSubmitsWhileNothingIsAssertedWaitsForNothing() {
-        pin.submitted();
+        assertThat(pin.submitted()).isFalse();
         assertThat(pin.mayAssert(0, 1)).isTrue();
     }
 

@@ -7,6 +7,7 @@ import static org.vfio4j.nvmedriver.NvmeDriver.INTMC;
 import static org.vfio4j.nvmedriver.NvmeDriver.INTMS;
 import static org.vfio4j.nvmedriver.NvmeDriver.await;
 
+import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
@@ -15,6 +16,7 @@ import org.vfio4j.block.MemoryBackend;
 import org.vfio4j.devicemodel.QueuePolling;
 import org.vfio4j.nvmedriver.NvmeCommand;
 import org.vfio4j.nvmedriver.NvmeDriver;
+import org.vfio4j.nvmedriver.NvmeQueue;
 
 /** Pin-based interrupts, MSI-X, and coalescing: NVMe over PCIe Transport 1.0, 3.5; NVM Express Base 2.0, 5.27.1.6. */
 class InterruptTest {
@@ -112,6 +114,24 @@ class InterruptTest {
         await("INTx", () -> fixture.io.isDone() && fixture.intx);
         assertThat(fixture.io.await().status()).isZero();
         await("no INTx", () -> !fixture.intx);
+    }
+
+    /** Such as one that does not complete, of another thread, while the one that has raised it sleeps. */
+    @Test
+    void aCommandThatTakesTheLevelDownLosesNoInterrupt() throws InterruptedException {
+        try (NvmeFixture two =
+                new NvmeFixture(new MemoryBackend(NvmeFixture.DISK_BYTES), builder -> builder.threads(2)).start()) {
+            NvmeQueue second = two.driver.create(two.admin, 2, 16, false);
+            for (NvmeQueue queue : List.of(two.io, second)) {
+                await("no INTx", () -> !two.intx);
+                queue.submit(NvmeCommand.io(READ, 1, 0, 1).prp(two.pages(1)));
+                await("INTx", () -> queue.isDone() && two.intx);
+                Thread.sleep(5);
+                two.admin.submit(new NvmeCommand(NvmeCommand.ASYNC_EVENT));
+                await("INTx again", () -> two.intx);
+                assertThat(queue.await().status()).isZero();
+            }
+        }
     }
 
     @Test
