@@ -201,11 +201,12 @@ public final class MigrationSource {
             MigrationProgress progress = lookAhead(deviceToo);
             listener.at(progress);
             boolean pays = estimate.anotherRoundPays(progress.leftBytes());
+            boolean late = System.nanoTime() - start > options.timeoutNs();
             if (progress.expectedDowntimeNs() <= options.maxDowntimeNs()) {
-                if (!pays) {
+                if (!pays || late) {
                     return;
                 }
-            } else if (System.nanoTime() - start > options.timeoutNs()) {
+            } else if (late) {
                 throw tooBusy(progress);
             }
             round(deviceToo);
