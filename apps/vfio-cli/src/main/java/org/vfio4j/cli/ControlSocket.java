@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Optional;
 import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 import java.util.function.Function;
@@ -103,6 +104,13 @@ final class ControlSocket implements AutoCloseable {
         listening.close();
         if (interrupted) {
             Thread.currentThread().interrupt();
+        }
+    }
+
+    /** For a process that ends: waits until the requests that are worked on have their replies, and takes no others. */
+    void awaitReplies() throws InterruptedException {
+        if (!connections.tryAcquire(MAX_CONNECTIONS, 2 * PATIENCE_NS, TimeUnit.NANOSECONDS)) {
+            LOG.log(Level.DEBUG, "requests that are still worked on at the end");
         }
     }
 

@@ -47,6 +47,7 @@ final class GuestRun {
                         Errno.EAGAIN, "the process takes " + ControlSocket.MAX_CONNECTIONS + " requests"))) {
             directory.publish(session.status());
             moved = session.await(stop, limitNs);
+            control.awaitReplies();
         }
         end(machine, socket, moved, session.status().migration());
     }

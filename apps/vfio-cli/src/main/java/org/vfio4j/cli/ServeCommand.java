@@ -16,6 +16,7 @@ import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
+import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.vfiopcicore.VfioPciOptions;
 import org.vfio4j.vfiouser.VfioUserServerOptions;
@@ -362,7 +363,10 @@ final class ServeCommand implements Callable<Integer> {
                             pauseNs / 1e6);
             from.awaitLeft();
         } catch (ErrnoException e) {
-            throw new CliException(ExitCode.of(e.errno()), e.getMessage() + "; the other process serves on", "vfio ls");
+            // Over a channel without a peer nobody can say what it does.
+            boolean alone = e.errno() == Errno.EPIPE || e.errno() == Errno.ECONNRESET;
+            throw new CliException(
+                    ExitCode.of(e.errno()), e.getMessage() + (alone ? "" : "; the other process serves on"), "vfio ls");
         }
     }
 

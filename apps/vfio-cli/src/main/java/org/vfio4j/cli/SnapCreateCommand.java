@@ -78,6 +78,7 @@ final class SnapCreateCommand implements Runnable {
             throw CliException.usage(device + ": a DPU emulates virtio-blk and nvme", "vfio snap create --help");
         }
         checkAddress();
+        checkSocket();
         ServerQuery.Found by = choice.one("vfio snap create");
         SnapRequest request = SnapRequest.create(
                 by.function().address(),
@@ -112,6 +113,22 @@ final class SnapCreateCommand implements Runnable {
         }
     }
 
+    private void checkSocket() {
+        if (socket == null) {
+            return;
+        }
+        Path own = socket.toAbsolutePath().normalize();
+        for (String each : virtuals) {
+            for (Setting setting : Setting.parse(List.of(each))) {
+                if (setting.key().equals(SriovPlan.SOCKET)
+                        && Path.of(setting.value()).toAbsolutePath().normalize().equals(own)) {
+                    throw CliException.usage(
+                            setting + ": the function itself is served there", "a " + SriovPlan.SOCKET + " for each");
+                }
+            }
+        }
+    }
+
     // The process has another working directory.
     private static Setting fromHere(Setting setting) {
         String value = setting.value();
@@ -130,8 +147,6 @@ final class SnapCreateCommand implements Runnable {
 
     private String hint(int errno) {
         return switch (errno) {
-            case Errno.EINVAL ->
-                virtuals.isEmpty() ? "vfio snap create --help" : "fewer --virtual-function, or another --address";
             case Errno.EEXIST -> "another --address, or none";
             case Errno.EOPNOTSUPP, Errno.ENODEV -> "vfio tree, to see which are a bluefield's network functions";
             case Errno.ENOSPC -> "--address, of a place behind another bridge";

@@ -175,10 +175,12 @@ final class Takeover implements AutoCloseable {
      *
      * @param machine built as the other's is, taking over
      * @return for how many nanoseconds nobody served
-     * @throws ErrnoException when anything fails: the other process serves on, and this machine is of no use
+     * @throws ErrnoException when anything fails: the other process serves on, or is gone, and this machine is of no use
      */
     long finish(Machine machine) {
         List<MovingFunction> moving = new ArrayList<>();
+        List<Movable> taken = new ArrayList<>();
+        UpgradeHead head;
         try {
             machine.become(offer, new DeviceKinds(storage()));
             machine.mdevs().startAs(offer.mdevs());
@@ -187,9 +189,8 @@ final class Takeover implements AutoCloseable {
             machine.movables().forEach(device -> here.put(device.name(), device));
             here.values().forEach(Movable::prepare);
             say(UpgradeSource.READY);
-            UpgradeHead head = receive(moving);
+            head = receive(moving);
             head.claim(machine.storages());
-            List<Movable> taken = new ArrayList<>();
             for (MovingFunction each : moving) {
                 Movable device = find(here, each.name());
                 device.takeOver(each);
@@ -201,18 +202,19 @@ final class Takeover implements AutoCloseable {
                 throw new ErrnoException(EPROTO, "the other process goes on: " + said);
             }
             sayTaken();
-            Movable.each(taken, Movable::startTakenOver);
-            long pause = System.nanoTime() - head.sinceNs();
-            here.values().forEach(Movable::unprepare);
-            machine.setTakingOver(false);
-            machine.serveRest();
-            return pause;
         } catch (RuntimeException e) {
             moving.forEach(MovingFunction::close);
             machine.movables().forEach(Movable::unprepare);
             tell(e);
             throw e;
         }
+        // All is this process's: what fails from now on is one device's, and no reason to let go of the others.
+        Movable.each(taken, Movable::startTakenOver);
+        long pause = System.nanoTime() - head.sinceNs();
+        Movable.each(machine.movables(), Movable::unprepare);
+        machine.setTakingOver(false);
+        machine.serveRest();
+        return pause;
     }
 
     /** Waits until the other process has left its places in the file system, after {@link #finish}. One that does not is passed over. */
@@ -269,7 +271,7 @@ final class Takeover implements AutoCloseable {
         try {
             say(UpgradeSource.TAKEN);
         } catch (ErrnoException e) {
-            throw new ErrnoException(e.errno(), "take over, after the other process has waited for that in vain");
+            throw new ErrnoException(e.errno(), "take over: the other process has not waited for that, or is gone");
         }
     }
 

@@ -43,6 +43,8 @@ class HintsTest {
                 "snap create x virtio-blk null=1M --virtual-function zzzz | 2 | virtual function 0: virtio-blk has no | one of file",
                 "snap create x nvme null=1M --virtual-function null=1M,socket-path=a --virtual-function null=1M,socket-path=a | 2"
                         + " | socket-path=a: another virtual function is served there | a socket-path for each",
+                "snap create x nvme null=1M --socket-path a --virtual-function null=1M,socket-path=./a | 2"
+                        + " | socket-path=./a: the function itself is served there | a socket-path for each",
                 "snap create x nvme null=1M --virtual-function | 2 | parameter for option '--virtual-function' | vfio snap create --help",
                 "sriov x 1 --timeout -1 | 2 | --timeout -1: the limits are 0 and 3600 | --timeout 30",
                 "sriov x y | 2 | Invalid value for NUMVFS: 'y' is no whole number | vfio sriov --help",
