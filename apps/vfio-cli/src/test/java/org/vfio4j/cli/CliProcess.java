@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 
 /** The command line in a process of its own, which prints to files. */
 final class CliProcess implements AutoCloseable {
@@ -94,6 +95,30 @@ final class CliProcess implements AutoCloseable {
                     .waitFor();
         } catch (IOException | InterruptedException e) {
             throw new AssertionError(e);
+        }
+    }
+
+    /** SIGSTOP; returns when each thread stands still, which a signal alone does not wait for. */
+    void freeze() {
+        signal("STOP");
+        long deadline = System.nanoTime() + PATIENCE_NS;
+        while (!isFrozen()) {
+            assertThat(System.nanoTime()).as("%s stands still", this).isLessThan(deadline);
+            pause();
+        }
+    }
+
+    private boolean isFrozen() {
+        try (Stream<Path> threads = Files.list(Path.of("/proc", Long.toString(process.pid()), "task"))) {
+            for (Path thread : (Iterable<Path>) threads::iterator) {
+                String stat = Files.readString(thread.resolve("stat"));
+                if (stat.charAt(stat.lastIndexOf(')') + 2) != 'T') {
+                    return false;
+                }
+            }
+            return true;
+        } catch (IOException e) {
+            return false; // a thread has ended meanwhile
         }
     }
 
