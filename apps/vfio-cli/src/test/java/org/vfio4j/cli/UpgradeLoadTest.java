@@ -204,15 +204,7 @@ class UpgradeLoadTest {
         ask("virtio-blk", "0000:08:00.4", "memory=2M");
         ask("nvme", "0000:08:00.5", "file=" + image);
         List<RunningLoad> loads = List.of(connectVirtio("0000:08:00.4"), connectNvme("0000:08:00.5"));
-        for (int i = 0; i < UPGRADES; i++) {
-            loads.forEach(RunningLoad::awaitMore);
-            machines().giveUp(i % MachineUpgrades.STEPS);
-            loads.forEach(RunningLoad::awaitMore);
-            upgrade(virtuals("numvfs: 0"));
-        }
-        loads.forEach(RunningLoad::finish);
-        assertThat(machines().count()).isEqualTo(UPGRADES);
-        loads.forEach(RunningLoad::close);
+        upgradeUnder(loads);
         SnapRequest.delete("0000:08:00.4", 10_000).perform(machines().now());
         upgrade(virtuals("numvfs: 0"));
         assertThat(directory.resolve("0000:08:00.4")).doesNotExist();
@@ -236,15 +228,7 @@ class UpgradeLoadTest {
                 "virtual-function=file=" + image + ",socket-path=" + directory.resolve("v.2"));
         machines().now().virtuals().set(function("0000:08:00.4"), 2, Duration.ZERO);
         List<RunningLoad> loads = List.of(connectVirtio("0000:08:00.4"), connectVirtio("v.1"), connectVirtio("v.2"));
-        for (int i = 0; i < UPGRADES; i++) {
-            loads.forEach(RunningLoad::awaitMore);
-            machines().giveUp(i % MachineUpgrades.STEPS);
-            loads.forEach(RunningLoad::awaitMore);
-            upgrade(virtuals("numvfs: 0"));
-        }
-        loads.forEach(RunningLoad::finish);
-        assertThat(machines().count()).isEqualTo(UPGRADES);
-        loads.forEach(RunningLoad::close);
+        upgradeUnder(loads);
         machines().now().virtuals().set(function("0000:08:00.4"), 0, Duration.ofSeconds(10));
         upgrade(virtuals("numvfs: 0"));
         assertThat(directory.resolve("v.1")).doesNotExist();
@@ -259,6 +243,19 @@ class UpgradeLoadTest {
         upgrade(virtuals("numvfs: 0"));
         assertThat(directory.resolve("v.1")).doesNotExist();
         assertThat(machines().now().bus().devices()).hasSize(4);
+    }
+
+    /** With a failure between any two, each at another step. */
+    private void upgradeUnder(List<RunningLoad> loads) throws Exception {
+        for (int i = 0; i < UPGRADES; i++) {
+            loads.forEach(RunningLoad::awaitMore);
+            machines().giveUp(i % MachineUpgrades.STEPS);
+            loads.forEach(RunningLoad::awaitMore);
+            upgrade(virtuals("numvfs: 0"));
+        }
+        loads.forEach(RunningLoad::finish);
+        assertThat(machines().count()).isEqualTo(UPGRADES);
+        loads.forEach(RunningLoad::close);
     }
 
     private void ask(String device, String at, String... settings) {

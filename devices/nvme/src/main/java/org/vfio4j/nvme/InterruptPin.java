@@ -70,7 +70,7 @@ final class InterruptPin {
         return changed;
     }
 
-    /** The driver has consumed entries of a queue of {@code lane}. While the level is down that is no handler's doing, or the same one's. */
+    /** The driver has consumed entries of a queue of {@code lane}: in a handler if the level was up, else by polling. */
     synchronized void consumed(int lane, int queue) {
         consumedQueue = queue;
         if (asserting != 0 || lowered) {
