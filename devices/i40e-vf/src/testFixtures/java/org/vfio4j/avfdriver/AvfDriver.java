@@ -204,6 +204,11 @@ public final class AvfDriver {
 
     public Message awaitMessage() {
         await("a message from the function", this::hasMessage);
+        return takeMessage();
+    }
+
+    /** The next message, which is there. */
+    public Message takeMessage() {
         long at = memory.host(arq + (long) receiveAt * DESCRIPTOR_BYTES);
         int length = Short.toUnsignedInt(RawMemory.getShort(at + 4));
         byte[] data = memory.get(arqBuffers + (long) receiveAt * BUFFER_BYTES, length);

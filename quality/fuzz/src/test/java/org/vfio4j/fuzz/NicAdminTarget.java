@@ -168,7 +168,8 @@ final class NicAdminTarget implements FuzzTarget {
 
     private void takeIn(int most) {
         for (int i = 0; i < most && driver.hasMessage(); i++) {
-            AvfDriver.Message message = driver.awaitMessage();
+            // Not awaited: a reset may end the queue at any time.
+            AvfDriver.Message message = driver.takeMessage();
             outcome = outcome * 31 + message.opcode() * 1024L + message.status();
         }
     }

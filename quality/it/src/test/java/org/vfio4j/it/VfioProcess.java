@@ -90,6 +90,15 @@ final class VfioProcess implements AutoCloseable {
         }
     }
 
+    /** How many interrupts a function of some server has asserted, by the server's own statistics. */
+    static int interrupts(Path socket) {
+        try (VfioProcess statistics = vfio(List.of("stat", socket.toString(), "-o", "json"))) {
+            String line = statistics.awaitLine("\"interrupts\"", START);
+            statistics.expectEnd();
+            return Integer.parseInt(line.replaceAll("\\D", ""));
+        }
+    }
+
     /** Another command, which may go on for long. */
     static VfioProcess start(List<String> arguments) {
         return vfio(arguments);
