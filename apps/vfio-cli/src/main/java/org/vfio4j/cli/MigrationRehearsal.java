@@ -63,7 +63,10 @@ final class MigrationRehearsal {
         if (DONE.getAndSet(true)) {
             return;
         }
-        Thread quietly = Thread.ofPlatform().daemon().name("vfio-rehearsal").start(MigrationRehearsal::rehearse);
+        Thread quietly = Thread.ofPlatform().daemon().name("vfio-rehearsal").start(() -> {
+            rehearse();
+            CompilerThreads.awaitIdle(() -> true);
+        });
         try {
             quietly.join(Duration.ofNanos(2 * LIMIT_NS));
         } catch (InterruptedException e) {

@@ -42,6 +42,7 @@ final class Rehearsal {
         Thread quietly = Thread.ofPlatform().daemon().name("vfio-rehearsal").start(() -> {
             Nice.giveWay();
             rehearse(TURNS, 0, () -> true);
+            CompilerThreads.awaitIdle(() -> true);
         });
         try {
             quietly.join();
@@ -61,6 +62,7 @@ final class Rehearsal {
     /** @param wanted whether it is to go on: asked before each turn */
     static void whileServing(BooleanSupplier wanted) {
         rehearse(TURNS, PAUSE_NS, wanted);
+        CompilerThreads.awaitIdle(wanted);
     }
 
     /** The same often enough for the JVM to remember it: once for all processes, when their AOT cache is made. */
