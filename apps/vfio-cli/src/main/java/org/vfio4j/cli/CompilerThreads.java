@@ -39,6 +39,12 @@ final class CompilerThreads {
         }
     }
 
+    /** @param task a thread's directory in {@code /proc} */
+    static boolean isOne(Path task) throws IOException {
+        String name = Files.readString(task.resolve("comm"));
+        return name.startsWith("C1 Compiler") || name.startsWith("C2 Compiler");
+    }
+
     /** How long they have had a processor, in all: proc(5), schedstat. */
     private static long usedNs() {
         long sum = 0;
@@ -54,8 +60,7 @@ final class CompilerThreads {
 
     private static long usedNs(Path task) {
         try {
-            String name = Files.readString(task.resolve("comm"));
-            if (!name.startsWith("C1 Compiler") && !name.startsWith("C2 Compiler")) {
+            if (!isOne(task)) {
                 return 0;
             }
             String text = Files.readString(task.resolve("schedstat"));

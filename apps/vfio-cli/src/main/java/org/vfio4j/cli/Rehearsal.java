@@ -107,8 +107,8 @@ final class Rehearsal {
 
     private static Machine handOver(Machine from, Path socket) {
         UnixSocket.Pair pair = UnixSocket.pair();
-        UpgradeSource source =
-                new UpgradeSource(from, List.of(ServeCommand.NAME), Optional::empty, wanted -> {}, () -> {});
+        UpgradeSource source = new UpgradeSource(
+                from, List.of(ServeCommand.NAME), Optional::empty, wanted -> {}, () -> {}, Precedence::none);
         Thread giving = Thread.ofPlatform()
                 .daemon()
                 .name("vfio-rehearsal-source")
@@ -121,7 +121,7 @@ final class Rehearsal {
         try (Takeover takeover = Takeover.over(new FdChannel(pair.second()))) {
             to.setTakingOver(true);
             served(to, socket, takeover.storage());
-            takeover.finish(to);
+            takeover.finish(to, Precedence::none);
             giving.join();
             return to;
         } catch (InterruptedException e) {

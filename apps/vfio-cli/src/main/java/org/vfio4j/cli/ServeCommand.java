@@ -269,7 +269,12 @@ final class ServeCommand implements Callable<Integer> {
                 stop.stop();
             };
             UpgradeSource upgrade = new UpgradeSource(
-                    machine, arguments, () -> obstacle(machine, copies), Rehearsal::whileServing, gone);
+                    machine,
+                    arguments,
+                    () -> obstacle(machine, copies),
+                    Rehearsal::whileServing,
+                    gone,
+                    Precedence::take);
             Function<String, Optional<ControlSocket.Conversation>> conversations =
                     line -> line.equals(ControlRequest.UPGRADE)
                             ? Optional.of(ControlSocket.Conversation.inPackets(upgrade::hold))
@@ -354,7 +359,7 @@ final class ServeCommand implements Callable<Integer> {
 
     private void takeOver(Takeover from, Machine machine) {
         try (from) {
-            long pauseNs = from.finish(machine);
+            long pauseNs = from.finish(machine, Precedence::take);
             output.err()
                     .printf(
                             Locale.ROOT,

@@ -15,6 +15,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Supplier;
 import org.vfio4j.block.BlockBackend;
 import org.vfio4j.block.FileBackend;
 import org.vfio4j.block.FileCaching;
@@ -174,20 +175,44 @@ final class Takeover implements AutoCloseable {
      * Takes everything: the other process stops, and this one goes on.
      *
      * @param machine built as the other's is, taking over
+     * @param precedence for the moment in which nobody serves
      * @return for how many nanoseconds nobody served
      * @throws ErrnoException when anything fails: the other process serves on, or is gone, and this machine is of no use
      */
-    long finish(Machine machine) {
+    long finish(Machine machine, Supplier<Precedence> precedence) {
+        Map<String, Movable> here;
+        try {
+            here = prepare(machine);
+        } catch (RuntimeException e) {
+            giveUp(machine, e);
+            throw e;
+        }
+        long pauseNs;
+        try (Precedence asLongAsGuestsWait = precedence.get()) {
+            pauseNs = take(machine, here);
+        }
+        Movable.each(machine.movables(), Movable::unprepare);
+        machine.setTakingOver(false);
+        machine.serveRest();
+        return pauseNs;
+    }
+
+    /** What can be done while the other process serves. */
+    private Map<String, Movable> prepare(Machine machine) {
+        machine.become(offer, new DeviceKinds(storage()));
+        machine.mdevs().startAs(offer.mdevs());
+        checkAllUsed();
+        Map<String, Movable> here = new HashMap<>();
+        machine.movables().forEach(device -> here.put(device.name(), device));
+        here.values().forEach(Movable::prepare);
+        return here;
+    }
+
+    private long take(Machine machine, Map<String, Movable> here) {
         List<MovingFunction> moving = new ArrayList<>();
         List<Movable> taken = new ArrayList<>();
         UpgradeHead head;
         try {
-            machine.become(offer, new DeviceKinds(storage()));
-            machine.mdevs().startAs(offer.mdevs());
-            checkAllUsed();
-            Map<String, Movable> here = new HashMap<>();
-            machine.movables().forEach(device -> here.put(device.name(), device));
-            here.values().forEach(Movable::prepare);
             say(UpgradeSource.READY);
             head = receive(moving);
             head.claim(machine.storages());
@@ -204,17 +229,17 @@ final class Takeover implements AutoCloseable {
             sayTaken();
         } catch (RuntimeException e) {
             moving.forEach(MovingFunction::close);
-            machine.movables().forEach(Movable::unprepare);
-            tell(e);
+            giveUp(machine, e);
             throw e;
         }
         // All is this process's: what fails from now on is one device's, and no reason to let go of the others.
         Movable.each(taken, Movable::startTakenOver);
-        long pause = System.nanoTime() - head.sinceNs();
-        Movable.each(machine.movables(), Movable::unprepare);
-        machine.setTakingOver(false);
-        machine.serveRest();
-        return pause;
+        return System.nanoTime() - head.sinceNs();
+    }
+
+    private void giveUp(Machine machine, RuntimeException why) {
+        machine.movables().forEach(Movable::unprepare);
+        tell(why);
     }
 
     /** Waits until the other process has left its places in the file system, after {@link #finish}. One that does not is passed over. */

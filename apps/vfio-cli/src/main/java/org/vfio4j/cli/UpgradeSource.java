@@ -67,6 +67,7 @@ final class UpgradeSource {
     private final Supplier<Optional<String>> obstacle;
     private final Consumer<BooleanSupplier> warmUp;
     private final Runnable gone;
+    private final Supplier<Precedence> precedence;
     private final Semaphore turn = new Semaphore(1);
     private volatile boolean left;
 
@@ -75,18 +76,21 @@ final class UpgradeSource {
      * @param obstacle why nothing can be handed over now; empty when it can
      * @param warmUp what to do while the other process warms up, as long as that one is there
      * @param gone what to do when another process has everything
+     * @param precedence for the moment in which nobody serves
      */
     UpgradeSource(
             Machine machine,
             List<String> arguments,
             Supplier<Optional<String>> obstacle,
             Consumer<BooleanSupplier> warmUp,
-            Runnable gone) {
+            Runnable gone,
+            Supplier<Precedence> precedence) {
         this.machine = machine;
         this.obstacle = obstacle;
         this.arguments = List.copyOf(arguments);
         this.warmUp = warmUp;
         this.gone = gone;
+        this.precedence = precedence;
     }
 
     /** Whether another process takes over, or tries to. */
@@ -144,7 +148,7 @@ final class UpgradeSource {
         warmUp.accept(() -> !channel.hasEnded());
         expect(channel, READY, START_LIMIT);
         machine.changes().close(BUSY_LIMIT);
-        try {
+        try (Precedence asLongAsGuestsWait = precedence.get()) {
             // Some may have come or gone meanwhile.
             checkNoObstacle();
             checkSameDevices(offer);

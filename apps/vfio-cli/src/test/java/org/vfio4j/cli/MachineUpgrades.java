@@ -63,7 +63,7 @@ final class MachineUpgrades implements AutoCloseable {
         try (Takeover takeover = Takeover.over(new FdChannel(pair.second()))) {
             next.setTakingOver(true);
             plug.apply(takeover).into(next, takeover.storage());
-            takeover.finish(next);
+            takeover.finish(next, Precedence::none);
         } catch (RuntimeException e) {
             next.close();
             throw e;
@@ -123,7 +123,12 @@ final class MachineUpgrades implements AutoCloseable {
 
     private UpgradeSource source() {
         return new UpgradeSource(
-                now, List.of("serve"), Optional::empty, wanted -> warmUp.accept(wanted), gone::incrementAndGet);
+                now,
+                List.of("serve"),
+                Optional::empty,
+                wanted -> warmUp.accept(wanted),
+                gone::incrementAndGet,
+                Precedence::none);
     }
 
     private Thread give(UnixSocket.Pair pair) {
