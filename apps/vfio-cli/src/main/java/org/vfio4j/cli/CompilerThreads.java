@@ -1,9 +1,7 @@
 package org.vfio4j.cli;
 
 import java.io.IOException;
-import java.nio.file.DirectoryStream;
-import java.nio.file.Files;
-import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 
@@ -13,8 +11,9 @@ import java.util.function.BooleanSupplier;
  */
 final class CompilerThreads {
 
-    private static final Path TASKS = Path.of("/proc/self/task");
-    private static final long LIMIT_NS = 1_000_000_000L;
+    /** How long to wait for them at most. */
+    static final long LIMIT_NS = 1_000_000_000L;
+
     private static final long LOOK_NS = 20_000_000;
 
     /** What they may need between two looks and count as idle. */
@@ -23,51 +22,34 @@ final class CompilerThreads {
     private CompilerThreads() {}
 
     /**
-     * Waits until they have caught up, for a second at most. Where the kernel does not tell what threads need, it waits for nothing.
+     * Waits until they have caught up, for a second at most. Where the kernel does not tell what threads do, it waits for nothing.
      *
      * @param wanted whether it is to go on: asked before each look
      */
     static void awaitIdle(BooleanSupplier wanted) {
         long end = System.nanoTime() + LIMIT_NS;
-        long before = usedNs();
-        long used = Long.MAX_VALUE;
-        while (used > IDLE_NS && System.nanoTime() - end < 0 && wanted.getAsBoolean()) {
-            LockSupport.parkNanos(LOOK_NS);
-            long now = usedNs();
-            used = now - before;
-            before = now;
-        }
-    }
-
-    /** @param task a thread's directory in {@code /proc} */
-    static boolean isOne(Path task) throws IOException {
-        String name = Files.readString(task.resolve("comm"));
-        return name.startsWith("C1 Compiler") || name.startsWith("C2 Compiler");
-    }
-
-    /** How long they have had a processor, in all: proc(5), schedstat. */
-    private static long usedNs() {
-        long sum = 0;
-        try (DirectoryStream<Path> tasks = Files.newDirectoryStream(TASKS)) {
-            for (Path task : tasks) {
-                sum += usedNs(task);
-            }
-        } catch (IOException e) {
-            return 0;
-        }
-        return sum;
-    }
-
-    private static long usedNs(Path task) {
         try {
-            if (!isOne(task)) {
-                return 0;
+            long before = usedNs(compilers());
+            boolean idle = false;
+            while (!idle && System.nanoTime() - end < 0 && wanted.getAsBoolean()) {
+                LockSupport.parkNanos(LOOK_NS);
+                List<ThreadStat> now = compilers();
+                long used = usedNs(now);
+                // One that waits for a processor needs none, and is not idle either.
+                idle = used - before <= IDLE_NS && now.stream().noneMatch(each -> each.state() == 'R');
+                before = used;
             }
-            String text = Files.readString(task.resolve("schedstat"));
-            return Long.parseLong(text.substring(0, text.indexOf(' ')));
         } catch (IOException e) {
-            // A thread that has ended meanwhile.
-            return 0;
+            System.getLogger(CompilerThreads.class.getName())
+                    .log(System.Logger.Level.DEBUG, "what compilers do: {0}", e.getMessage());
         }
+    }
+
+    private static List<ThreadStat> compilers() throws IOException {
+        return ThreadStat.all().stream().filter(ThreadStat::isCompiler).toList();
+    }
+
+    private static long usedNs(List<ThreadStat> threads) {
+        return threads.stream().mapToLong(ThreadStat::usedNs).sum();
     }
 }

@@ -3,9 +3,7 @@ package org.vfio4j.cli;
 import static org.vfio4j.sys.Errno.ESRCH;
 
 import java.io.IOException;
-import java.nio.file.DirectoryStream;
-import java.nio.file.Files;
-import java.nio.file.Path;
+import java.lang.System.Logger.Level;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Nice;
 
@@ -14,13 +12,17 @@ import org.vfio4j.sys.Nice;
  * has. Guests that poll for what they wait for would otherwise keep it from them until the scheduler's turn ends, 4 ms for each thread
  * that hands on to the next.
  *
- * <p>From {@link #take} to {@link #close}, also for threads that begin meanwhile. The JVM's compilers stay where they are.
+ * <p>From {@link #take} to {@link #close}, also for threads that begin meanwhile. The JVM's compilers stay where they are. A process takes
+ * one at a time.
  */
 final class Precedence implements AutoCloseable {
 
-    private static final Path TASKS = Path.of("/proc/self/task");
     private static final int STEPS = 10;
     private static final int MOST = -20;
+
+    /** Threads begin while others are looked at, with the niceness of who began them. */
+    private static final int PASSES = 5;
+
     private static final System.Logger LOG = System.getLogger(Precedence.class.getName());
 
     private final int usual;
@@ -33,43 +35,55 @@ final class Precedence implements AutoCloseable {
 
     /** For all threads that are as important as the calling one. Where this process may not, nothing changes. */
     static Precedence take() {
-        int usual = Nice.ofThis();
-        Precedence precedence = new Precedence(usual, Math.max(MOST, usual - STEPS));
-        precedence.change(precedence.usual, precedence.taken);
-        return precedence;
+        try {
+            int usual = ThreadStat.own().nice();
+            Precedence precedence = new Precedence(usual, Math.max(MOST, usual - STEPS));
+            precedence.change(usual, precedence.taken, Level.DEBUG);
+            return precedence;
+        } catch (IOException e) {
+            LOG.log(Level.DEBUG, "no precedence: {0}", e.getMessage());
+            return none();
+        }
     }
 
     /** None, for a process that only rehearses while another, or it itself, serves. */
     static Precedence none() {
-        int usual = Nice.ofThis();
-        return new Precedence(usual, usual);
+        return new Precedence(0, 0);
     }
 
     @Override
     public void close() {
-        change(taken, usual);
+        change(taken, usual, Level.WARNING);
     }
 
-    private void change(int from, int to) {
-        if (from == to) {
-            return;
-        }
-        try (DirectoryStream<Path> tasks = Files.newDirectoryStream(TASKS)) {
-            for (Path task : tasks) {
-                int tid = Integer.parseInt(task.getFileName().toString());
-                if (Nice.of(tid) == from && !CompilerThreads.isOne(task)) {
-                    set(tid, to);
-                }
+    /** Throws nothing: whoever has it has more important things to end. */
+    private void change(int from, int to, Level failure) {
+        try {
+            for (int pass = 0; from != to && pass < PASSES && changeOnce(from, to); pass++) {
+                LOG.log(Level.TRACE, "niceness {0} instead of {1}: pass {2}", to, from, pass);
             }
-        } catch (IOException | ErrnoException e) {
-            LOG.log(System.Logger.Level.DEBUG, "no precedence: {0}", e.getMessage());
+        } catch (IOException | RuntimeException e) {
+            LOG.log(failure, "threads have niceness " + from + ", not " + to + ": " + e.getMessage());
         }
+    }
+
+    /** Whether there was one to change. */
+    private static boolean changeOnce(int from, int to) throws IOException {
+        boolean found = false;
+        for (ThreadStat thread : ThreadStat.all()) {
+            if (thread.nice() == from && !thread.isCompiler()) {
+                set(thread.tid(), to);
+                found = true;
+            }
+        }
+        return found;
     }
 
     private static void set(int tid, int nice) {
         try {
             Nice.set(tid, nice);
         } catch (ErrnoException e) {
+            // It may have ended.
             if (e.errno() != ESRCH) {
                 throw e;
             }

@@ -3,8 +3,10 @@ package org.vfio4j.cli;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 import org.vfio4j.bus.PciAddress;
@@ -27,6 +29,9 @@ final class Rehearsal {
     /** On a busy machine its low priority can take it very long; what it has done by then is better than nothing. */
     private static final long LIMIT_NS = 5_000_000_000L;
 
+    /** With all processors in use a thread that gives way may not even do its first turn in that. */
+    private static final Duration PATIENCE = Duration.ofSeconds(20);
+
     private static final int TRAINING_TURNS = 200;
     private static final long PAUSE_NS = 10_000_000;
     private static final PciAddress ADDRESS = PciAddress.parse("0000:00:01.0");
@@ -39,16 +44,18 @@ final class Rehearsal {
      * the real thing.
      */
     static void alone() {
+        AtomicBoolean wanted = new AtomicBoolean(true);
         Thread quietly = Thread.ofPlatform().daemon().name("vfio-rehearsal").start(() -> {
             Nice.giveWay();
-            rehearse(TURNS, 0, () -> true);
-            CompilerThreads.awaitIdle(() -> true);
+            rehearse(TURNS, 0, wanted::get);
         });
         try {
-            quietly.join();
+            quietly.join(PATIENCE);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
+        wanted.set(false);
+        CompilerThreads.awaitIdle(() -> true);
     }
 
     /**

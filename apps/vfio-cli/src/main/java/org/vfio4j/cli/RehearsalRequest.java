@@ -11,7 +11,7 @@ final class RehearsalRequest {
     static final String LINE = "{\"apiVersion\":\"" + Output.API_VERSION + "\",\"kind\":\"Rehearse\"}";
 
     private static final long SEND_NS = 1_000_000_000L;
-    private static final Duration LIMIT = Duration.ofNanos(2 * MigrationRehearsal.LIMIT_NS);
+    private static final long LIMIT_NS = MigrationRehearsal.MOST_NS + SEND_NS;
 
     private RehearsalRequest() {}
 
@@ -24,11 +24,12 @@ final class RehearsalRequest {
 
     /** In this process, and in the one that serves a socket, as far as it is this user's: at the same time, and for some seconds at most. */
     static void perform(String socket) {
+        long end = System.nanoTime() + LIMIT_NS;
         Thread there =
                 Thread.ofPlatform().daemon().name("vfio-rehearsal-request").start(() -> ask(socket));
         MigrationRehearsal.run();
         try {
-            there.join(LIMIT);
+            there.join(Duration.ofNanos(Math.max(0, end - System.nanoTime())));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
@@ -44,7 +45,7 @@ final class RehearsalRequest {
         }
         try (LineSocket lines = new LineSocket(UnixSocket.connect(ServerDirectory.control(pid.get())))) {
             lines.write(LINE, SEND_NS);
-            lines.read(1, LIMIT.toNanos(), passed -> {});
+            lines.read(1, LIMIT_NS, passed -> {});
         } catch (ErrnoException e) {
             // It has ended without a word, as it should, or does not know this: it is not the worse for it.
             System.getLogger(RehearsalRequest.class.getName())

@@ -38,6 +38,10 @@ final class Takeover implements AutoCloseable {
 
     private static final System.Logger LOG = System.getLogger(Takeover.class.getName());
     private static final Duration LIMIT = Duration.ofSeconds(10);
+
+    /** For the other process to end its rehearsal and to stop its devices. */
+    private static final Duration HEAD_LIMIT = Duration.ofSeconds(30);
+
     private static final int MAX_OFFER_BYTES = 16 << 20;
     private static final int MAX_FUNCTION_BYTES = 64 << 20;
     private static final ObjectMapper JSON = JsonMapper.builder().build();
@@ -188,6 +192,7 @@ final class Takeover implements AutoCloseable {
             throw e;
         }
         long pauseNs;
+        // Before the other one stops: until then this one only waits.
         try (Precedence asLongAsGuestsWait = precedence.get()) {
             pauseNs = take(machine, here);
         }
@@ -275,7 +280,7 @@ final class Takeover implements AutoCloseable {
 
     /** Instead of it the other process may say why it goes on. */
     private UpgradeHead head() {
-        try (FdChannel.Packet packet = channel.receive(MAX_OFFER_BYTES, LIMIT.toNanos())) {
+        try (FdChannel.Packet packet = channel.receive(MAX_OFFER_BYTES, HEAD_LIMIT.toNanos())) {
             if (packet.bytes().length > 0 && packet.bytes()[0] == '{') {
                 throw new ErrnoException(EPROTO, new String(packet.bytes(), StandardCharsets.UTF_8));
             }

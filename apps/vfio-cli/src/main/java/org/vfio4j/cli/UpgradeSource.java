@@ -148,7 +148,7 @@ final class UpgradeSource {
         warmUp.accept(() -> !channel.hasEnded());
         expect(channel, READY, START_LIMIT);
         machine.changes().close(BUSY_LIMIT);
-        try (Precedence asLongAsGuestsWait = precedence.get()) {
+        try {
             // Some may have come or gone meanwhile.
             checkNoObstacle();
             checkSameDevices(offer);
@@ -167,7 +167,7 @@ final class UpgradeSource {
         Map<String, List<BlockBackend>> storages = machine.storages();
         List<Movable> served = served();
         boolean taken = false;
-        try {
+        try (Precedence asLongAsGuestsWait = precedence.get()) {
             long since = System.nanoTime();
             for (Movable device : served) {
                 moving.add(device.handOver(BUSY_LIMIT));
