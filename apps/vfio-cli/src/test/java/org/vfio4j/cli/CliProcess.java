@@ -14,7 +14,7 @@ import java.util.stream.Stream;
 /** The command line in a process of its own, which prints to files. */
 final class CliProcess implements AutoCloseable {
 
-    private static final long PATIENCE_NS = 30_000_000_000L;
+    private static final long PATIENCE_NS = 120_000_000_000L;
 
     private final List<String> arguments;
     private final Process process;

@@ -100,7 +100,7 @@ class ControlSocketTest {
         for (int i = 0; i < ControlSocket.MAX_CONNECTIONS; i++) {
             connect(path).write("wait", PATIENCE_NS);
         }
-        assertThat(stuck.await(PATIENCE_NS, TimeUnit.NANOSECONDS)).isTrue();
+        awaitStuck(path);
         assertThat(read(connect(path))).isEqualTo("busy");
         gate.countDown();
         assertThat(askUntilFree("now")).isEqualTo("re: now");
@@ -131,6 +131,19 @@ class ControlSocketTest {
             }
         }
         return "re: " + request;
+    }
+
+    // One that this process was too slow for has been left, as one that says nothing: another takes its place.
+    private void awaitStuck(Path path) throws InterruptedException {
+        long deadline = System.nanoTime() + PATIENCE_NS;
+        while (!stuck.await(PATIENCE_NS / 10, TimeUnit.NANOSECONDS)) {
+            assertThat(System.nanoTime()).isLessThan(deadline);
+            try {
+                connect(path).write("wait", PATIENCE_NS);
+            } catch (ErrnoException e) {
+                // Turned away, or left once more.
+            }
+        }
     }
 
     private String ask(String request) {

@@ -34,7 +34,7 @@ class DemoFullDiskTest {
         assertThat(Files.readString(directory.resolve("out"))).isEmpty();
     }
 
-    /** Others fill it while the demonstration runs. */
+    /** Others fill it while the demonstration runs, which goes on for long enough for that. */
     @Test
     void aFileSystemThatBecomesFullIsNamedToo() throws Exception {
         String filler = "(until ls small/*/1/serve*.log; do sleep 0.05; done; head -c 90M /dev/zero >small/full)"
@@ -75,11 +75,11 @@ class DemoFullDiskTest {
                         "-rm",
                         "bash",
                         "-c",
-                        mount + "export XDG_RUNTIME_DIR=$PWD; " + before + " " + java + " demo --seconds 0 >out 2>err")
+                        mount + "export XDG_RUNTIME_DIR=$PWD; " + before + " " + java + " demo --seconds 20 >out 2>err")
                 .directory(directory.toFile())
                 .redirectInput(new File("/dev/null"))
                 .start();
-        assertThat(demo.waitFor(120, TimeUnit.SECONDS)).isTrue();
+        assertThat(demo.waitFor(240, TimeUnit.SECONDS)).isTrue();
         assertThat(demo.exitValue())
                 .as(Files.readString(directory.resolve("err")))
                 .isIn(ExitCode.FAILED, ExitCode.NOT_FOUND);

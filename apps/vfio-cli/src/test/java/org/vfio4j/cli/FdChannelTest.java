@@ -10,6 +10,8 @@ import static org.vfio4j.sys.Errno.ETIMEDOUT;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -93,17 +95,21 @@ class FdChannelTest {
     /** Whenever the word comes, both sides agree on whether it has. */
     @Test
     void bothSidesAgreeOnAWordThatComesJustWhenItsTimeIsOver() {
-        for (int i = 0; i < 2_000; i++) {
-            UnixSocket.Pair race = UnixSocket.pair();
-            try (FdChannel hears = new FdChannel(race.first());
-                    FdChannel says = new FdChannel(race.second())) {
-                long delayNs = i * 100L;
-                CompletableFuture<Boolean> said = CompletableFuture.supplyAsync(() -> {
-                    LockSupport.parkNanos(delayNs);
-                    return succeeds(() -> says.send(new byte[] {1}, List.of(), LIMIT_NS));
-                });
-                boolean heard = succeeds(() -> hears.receiveLast(1, 100_000).close());
-                assertThat(said.join()).isEqualTo(heard);
+        try (ExecutorService other = Executors.newSingleThreadExecutor()) {
+            for (int i = 0; i < 2_000; i++) {
+                UnixSocket.Pair race = UnixSocket.pair();
+                try (FdChannel hears = new FdChannel(race.first());
+                        FdChannel says = new FdChannel(race.second())) {
+                    long delayNs = i * 100L;
+                    CompletableFuture<Boolean> said = CompletableFuture.supplyAsync(
+                            () -> {
+                                LockSupport.parkNanos(delayNs);
+                                return succeeds(() -> says.send(new byte[] {1}, List.of(), LIMIT_NS));
+                            },
+                            other);
+                    boolean heard = succeeds(() -> hears.receiveLast(1, 100_000).close());
+                    assertThat(said.join()).isEqualTo(heard);
+                }
             }
         }
     }

@@ -15,7 +15,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 class GuestServerLossTest {
 
     /** To notice, and to end a JVM on a machine that has other things to do; waiting for the disk takes 20 s. */
-    private static final long AT_ONCE_NS = 5_000_000_000L;
+    private static final long AT_ONCE_NS = 15_000_000_000L;
 
     private static final String LOST = "has gone while the guest ran";
 

@@ -131,9 +131,8 @@ final class KeeperRun implements AutoCloseable {
         assertThat(server().pid()).isNotEqualTo(before);
     }
 
-    /** The server that gets ready to take the other one's place; waits for it. */
-    ProcessHandle awaitNext() {
-        long now = server().pid();
+    /** The server that gets ready to take another one's place; waits for it. */
+    ProcessHandle awaitNext(long now) {
         await("another server that gets ready", () -> next(now).isPresent());
         return next(now).orElseThrow();
     }

@@ -10,6 +10,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import org.vfio4j.sys.Errno;
+import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.UnixSocket;
 
 /** A machine of this process whose place others take, as those of other processes do. */
@@ -18,6 +20,10 @@ final class MachineUpgrades implements AutoCloseable {
     /** At which steps {@link #giveUp} can stop. */
     static final int STEPS = 5;
 
+    /** How often an upgrade is tried that is to succeed. */
+    static final int ATTEMPTS = 3;
+
+    private static final List<String> TOO_SLOW = List.of("ETIMEDOUT", "EBUSY", "has not waited for that");
     private static final long LIMIT_NS = 10_000_000_000L;
 
     /** What a machine has. */
@@ -55,8 +61,34 @@ final class MachineUpgrades implements AutoCloseable {
         upgradeFrom(takeover -> plug);
     }
 
-    /** The same with devices that the one that serves has a say in. */
+    /** The same with devices that the one that serves has a say in. Tries again when only the machine was too slow for it. */
     void upgradeFrom(Function<Takeover, Plug> plug) throws InterruptedException {
+        retry(() -> tryUpgrade(plug));
+    }
+
+    private interface Attempt {
+        void run() throws InterruptedException;
+    }
+
+    private static void retry(Attempt what) throws InterruptedException {
+        for (int i = 1; ; i++) {
+            try {
+                what.run();
+                return;
+            } catch (ErrnoException e) {
+                if (i == ATTEMPTS || !isTooSlow(String.valueOf(e.getMessage()))) {
+                    throw e;
+                }
+            }
+        }
+    }
+
+    /** Whether an upgrade failed with this because a time was over, as it may be on a busy machine: the old server serves on. */
+    static boolean isTooSlow(String failure) {
+        return !failure.contains("took over") && TOO_SLOW.stream().anyMatch(failure::contains);
+    }
+
+    private void tryUpgrade(Function<Takeover, Plug> plug) throws InterruptedException {
         UnixSocket.Pair pair = UnixSocket.pair();
         Thread giving = give(pair);
         Machine next = new Machine();
@@ -82,13 +114,16 @@ final class MachineUpgrades implements AutoCloseable {
 
     /** @param last what it does before it goes */
     void giveUp(int step, Consumer<FdChannel> last) throws InterruptedException {
-        UnixSocket.Pair pair = UnixSocket.pair();
-        Thread giving = give(pair);
-        try (FdChannel channel = new FdChannel(pair.second())) {
-            receiveUntil(channel, step);
-            last.accept(channel);
-        }
-        giving.join();
+        retry(() -> {
+            UnixSocket.Pair pair = UnixSocket.pair();
+            Thread giving = give(pair);
+            try (FdChannel channel = new FdChannel(pair.second())) {
+                receiveUntil(channel, step);
+                last.accept(channel);
+            } finally {
+                giving.join();
+            }
+        });
     }
 
     private void receiveUntil(FdChannel channel, int step) {
@@ -100,7 +135,7 @@ final class MachineUpgrades implements AutoCloseable {
         if (step == 1) {
             return;
         }
-        int count = ByteBuffer.wrap(channel.receive(1 << 20, LIMIT_NS).bytes()).getInt();
+        int count = ByteBuffer.wrap(hear(channel)).getInt();
         assertThat(count)
                 .isEqualTo(now.movables().stream().filter(Movable::isServed).count());
         if (step == 3) {
@@ -112,8 +147,18 @@ final class MachineUpgrades implements AutoCloseable {
                 channel.receive(1 << 20, LIMIT_NS).close();
             }
             say(channel, UpgradeSource.PREPARED);
-            assertThat(new String(channel.receive(1 << 20, LIMIT_NS).bytes(), StandardCharsets.UTF_8))
-                    .isEqualTo(UpgradeSource.GO);
+            assertThat(new String(hear(channel), StandardCharsets.UTF_8)).isEqualTo(UpgradeSource.GO);
+        }
+    }
+
+    /** @throws ErrnoException when the source says that it goes on, with its words */
+    private static byte[] hear(FdChannel channel) {
+        try (FdChannel.Packet packet = channel.receive(1 << 20, LIMIT_NS)) {
+            byte[] said = packet.bytes();
+            if (said.length > 0 && said[0] == '{') {
+                throw new ErrnoException(Errno.EPROTO, new String(said, StandardCharsets.UTF_8));
+            }
+            return said;
         }
     }
 

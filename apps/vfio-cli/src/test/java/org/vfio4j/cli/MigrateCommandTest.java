@@ -24,7 +24,7 @@ import org.vfio4j.block.MemoryBackend;
 import org.vfio4j.sys.UnixSocket;
 
 /** A guest in a process of its own moves to others, as people do it; the disks' storage is shared. */
-@Timeout(value = 180, unit = TimeUnit.SECONDS)
+@Timeout(value = 400, unit = TimeUnit.SECONDS)
 class MigrateCommandTest {
 
     private static final String[] LOAD = {"--memory", "32M", "--reads", "30", "--dirty-rate", "10M"};
@@ -416,7 +416,7 @@ class MigrateCommandTest {
     }
 
     private void awaitMoving(CliProcess guest) {
-        long deadline = System.nanoTime() + 20_000_000_000L;
+        long deadline = System.nanoTime() + 90_000_000_000L;
         String round = "";
         while (!round.contains("\"round\":") || round.contains("\"round\":0")) {
             assertThat(System.nanoTime()).as("%s", round).isLessThan(deadline);
@@ -427,7 +427,7 @@ class MigrateCommandTest {
                     .resolve("control");
             try (LineSocket socket = new LineSocket(UnixSocket.connect(control))) {
                 socket.write(GuestRequest.of(GuestRequest.STATUS).line(), 1_000_000_000);
-                round = socket.read(1 << 16, 5_000_000_000L, ns -> {});
+                round = socket.read(1 << 16, 20_000_000_000L, ns -> {});
             }
         }
     }

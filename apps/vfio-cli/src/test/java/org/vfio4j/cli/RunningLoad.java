@@ -19,6 +19,7 @@ final class RunningLoad implements AutoCloseable {
 
     private static final int MORE = 200;
     private static final long PATIENCE_NS = 60_000_000_000L;
+    private static final VfioUserClientOptions PATIENT = VfioUserClientOptions.DEFAULTS.withTimeoutNs(PATIENCE_NS);
 
     private final VfioUserClient client;
     private final DiskDriver disk;
@@ -40,7 +41,7 @@ final class RunningLoad implements AutoCloseable {
 
     /** @param first what is done with the load before it runs */
     static RunningLoad virtio(Path socket, Consumer<VerifiedLoad> first) {
-        VfioUserClient client = VfioUserClient.connect(socket, VfioUserClientOptions.DEFAULTS);
+        VfioUserClient client = VfioUserClient.connect(socket, PATIENT);
         VirtioBlkOptions options = VirtioBlkOptions.DEFAULTS.withBufferBytes(VerifiedLoad.bufferBytes());
         return new RunningLoad(client, VirtioBlkDriver.open(client, options), first);
     }
@@ -51,7 +52,7 @@ final class RunningLoad implements AutoCloseable {
 
     /** @param first what is done with the load before it runs */
     static RunningLoad nvme(Path socket, NvmeOptions.Doorbells doorbells, Consumer<VerifiedLoad> first) {
-        VfioUserClient client = VfioUserClient.connect(socket, VfioUserClientOptions.DEFAULTS);
+        VfioUserClient client = VfioUserClient.connect(socket, PATIENT);
         NvmeDriver driver = NvmeDriver.open(
                 client, NvmeOptions.DEFAULTS.withDoorbells(doorbells).withBufferBytes(VerifiedLoad.bufferBytes()));
         assertThat(driver.doorbells()).isEqualTo(doorbells);

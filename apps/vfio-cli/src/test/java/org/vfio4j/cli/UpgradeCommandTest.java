@@ -185,11 +185,20 @@ class UpgradeCommandTest {
     }
 
     private CliProcess upgrade(CliProcess from) {
-        CliProcess to = start("upgrade", from.pid() + "");
         // Also when another one has failed a moment ago.
-        await(() -> to.err().contains("took over") || !to.isAlive());
+        CliProcess to = tried(from);
+        for (int i = 1; i < MachineUpgrades.ATTEMPTS && MachineUpgrades.isTooSlow(to.err()) && from.isAlive(); i++) {
+            to = tried(from);
+        }
         assertThat(to.err()).as("%s", to).contains("took over");
         return took(from, to);
+    }
+
+    /** One that has taken over, or failed. */
+    private CliProcess tried(CliProcess from) {
+        CliProcess to = start("upgrade", from.pid() + "");
+        await(() -> to.err().contains("took over") || !to.isAlive());
+        return to;
     }
 
     private static CliProcess took(CliProcess from, CliProcess to) {

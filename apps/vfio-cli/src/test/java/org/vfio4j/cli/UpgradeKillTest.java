@@ -123,12 +123,23 @@ class UpgradeKillTest {
 
     /** And each block has what was written last. */
     private void takesOver() {
-        CliProcess next = start("upgrade", server.pid() + "");
-        await("the next server", () -> next.err().contains("took over") || !next.isAlive());
+        CliProcess next = tried();
+        for (int i = 1;
+                i < MachineUpgrades.ATTEMPTS && MachineUpgrades.isTooSlow(next.err()) && server.isAlive();
+                i++) {
+            next = tried();
+        }
         assertThat(next.err()).as("%s", next).contains("took over 2 functions");
         assertThat(server.exitCode()).isZero();
         loads.forEach(RunningLoad::awaitMore);
         loads.forEach(RunningLoad::finish);
+    }
+
+    /** One that has taken over, or failed. */
+    private CliProcess tried() {
+        CliProcess next = start("upgrade", server.pid() + "");
+        await("the next server", () -> next.err().contains("took over") || !next.isAlive());
+        return next;
     }
 
     private static void kill(CliProcess process) {

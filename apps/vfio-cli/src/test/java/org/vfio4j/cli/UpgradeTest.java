@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Executor;
 import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -28,7 +29,6 @@ import org.vfio4j.testkit.Leaks;
 import org.vfio4j.userspace.virtioblk.VirtioBlkDriver;
 import org.vfio4j.userspace.virtioblk.VirtioBlkOptions;
 import org.vfio4j.vfiouser.VfioUserClient;
-import org.vfio4j.vfiouser.VfioUserClientOptions;
 import org.vfio4j.vfiouser.VfioUserServerOptions;
 
 /** A machine that takes over from another one, with a client connected. */
@@ -37,6 +37,10 @@ class UpgradeTest {
     private static final PciAddress FIRST = PciAddress.parse("0000:00:01.0");
     private static final PciAddress SECOND = PciAddress.parse("0000:00:02.0");
     private static final PciAddress EMULATED = PciAddress.parse("0000:08:00.0");
+
+    // All wait, which a common pool of a small machine cannot bear.
+    private static final Executor OWN_THREAD =
+            task -> Thread.ofPlatform().daemon().start(task);
 
     private final Leaks before = Leaks.snapshot();
 
@@ -61,12 +65,12 @@ class UpgradeTest {
         try (VfioUserClient client = connect("a");
                 VirtioBlkDriver driver = disk(client)) {
             DiskExercise exercise = new DiskExercise(driver);
-            CompletableFuture<Void> filling = CompletableFuture.runAsync(() -> exercise.fill(at -> {}));
+            CompletableFuture<Void> filling = CompletableFuture.runAsync(() -> exercise.fill(at -> {}), OWN_THREAD);
             for (int i = 0; i < 5; i++) {
                 upgrade("memory=8M");
             }
             filling.join();
-            CompletableFuture<Void> verifying = CompletableFuture.runAsync(() -> exercise.verify(at -> {}));
+            CompletableFuture<Void> verifying = CompletableFuture.runAsync(() -> exercise.verify(at -> {}), OWN_THREAD);
             for (int i = 0; i < 5; i++) {
                 upgrade("memory=8M");
             }
@@ -140,13 +144,15 @@ class UpgradeTest {
                 LockSupport.parkNanos(1_000_000);
             }
         });
-        CompletableFuture<Void> fails = CompletableFuture.runAsync(() -> {
-            try {
-                machines().giveUp(0, channel -> LockSupport.parkNanos(300_000_000));
-            } catch (InterruptedException e) {
-                throw new AssertionError(e);
-            }
-        });
+        CompletableFuture<Void> fails = CompletableFuture.runAsync(
+                () -> {
+                    try {
+                        machines().giveUp(0, channel -> LockSupport.parkNanos(300_000_000));
+                    } catch (InterruptedException e) {
+                        throw new AssertionError(e);
+                    }
+                },
+                OWN_THREAD);
         begun.await();
         machines().warmUp(wanted -> {});
         upgrade("memory=8M");
@@ -310,7 +316,7 @@ class UpgradeTest {
     }
 
     private VfioUserClient connect(String socket) {
-        return VfioUserClient.connect(directory.resolve(socket), VfioUserClientOptions.DEFAULTS);
+        return VfioUserClient.connect(directory.resolve(socket), KeeperRun.PATIENT);
     }
 
     private static VirtioBlkDriver disk(VfioUserClient client) {

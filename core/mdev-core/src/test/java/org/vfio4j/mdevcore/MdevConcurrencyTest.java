@@ -88,7 +88,7 @@ final class MdevConcurrencyTest {
         for (int i = 0; i < 1_000; i++) {
             bus.create(parent, SMALL, new UUID(1, i));
         }
-        assertThat(Duration.ofNanos(System.nanoTime() - startNs)).isLessThan(Duration.ofSeconds(5));
+        assertThat(Duration.ofNanos(System.nanoTime() - startNs)).isLessThan(Duration.ofSeconds(30));
         assertThat(bus.devices(parent)).hasSize(1_000);
         bus.unregister(parent, Duration.ofSeconds(5));
         assertThat(large.live).isEmpty();

@@ -328,7 +328,7 @@ class DmaLoggingTest {
         assertThat(starting).isNotDone();
         window.leave();
         window.enter();
-        assertThat(starting.get(5, TimeUnit.SECONDS)).isEqualTo(PAGE);
+        assertThat(starting.get(30, TimeUnit.SECONDS)).isEqualTo(PAGE);
         window.markDirty(0, 1);
         window.leave();
         assertThat(report(0, 64 * PAGE, PAGE)).isEqualTo(bits(0));

@@ -32,7 +32,7 @@ class IoAddressSpaceSafePointTest {
             assertThat(unmap).isNotDone();
             assertThat(window.yieldRequested()).isTrue();
             window.leave();
-            unmap.get(5, TimeUnit.SECONDS);
+            unmap.get(30, TimeUnit.SECONDS);
             window.enter();
             assertThat(window.yieldRequested()).isFalse();
             assertThat(window.translate(0, PAGE, READ)).isNegative();
@@ -49,7 +49,7 @@ class IoAddressSpaceSafePointTest {
             assertThat(unmap).isNotDone();
             window.leave();
             window.enter();
-            unmap.get(5, TimeUnit.SECONDS);
+            unmap.get(30, TimeUnit.SECONDS);
         }
     }
 
@@ -87,7 +87,7 @@ class IoAddressSpaceSafePointTest {
             cycles++;
         }
         stop.set(true);
-        device.get(5, TimeUnit.SECONDS);
+        device.get(30, TimeUnit.SECONDS);
         assertThat(hits.get()).isPositive();
         assertThat(space.size()).isZero();
     }

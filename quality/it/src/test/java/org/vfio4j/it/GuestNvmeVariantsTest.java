@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.vfio4j.it.Images.MIB;
 
 import java.nio.file.Path;
-import java.time.Duration;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -36,7 +35,7 @@ class GuestNvmeVariantsTest {
                 QemuGuest guest = QemuGuest.withDisks()
                         .option("--boot", socket.toString())
                         .start()) {
-            guest.awaitLine("booted from a served namespace", Duration.ofSeconds(30));
+            guest.awaitLine("booted from a served namespace", QemuGuest.BOOT);
             guest.kill();
             server.stop();
         }

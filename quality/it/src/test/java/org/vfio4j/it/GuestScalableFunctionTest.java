@@ -35,6 +35,7 @@ class GuestScalableFunctionTest {
             byte[] pattern = Images.pattern(1, MIB);
             Images.write(storage.resolve(A + ".img"), 0, pattern);
             try (QemuGuest guest = QemuGuest.withDisks(a, b).boot()) {
+                NvmeDisks.name(guest, 1);
                 assertThat(guest.sh("blockdev --getsize64 /dev/vda /dev/nvme0n1"))
                         .isEqualTo(64L * MIB + "\n" + 64L * MIB);
                 assertThat(guest.sh("cat /sys/block/vda/serial")).isEqualTo("83b8f4f2509f382f3c1e");

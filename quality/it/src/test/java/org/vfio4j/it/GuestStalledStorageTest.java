@@ -13,12 +13,12 @@ import org.junit.jupiter.api.io.TempDir;
 class GuestStalledStorageTest {
 
     private static final int DATA_BYTES = 2 * MIB;
-    private static final Duration STALL = Duration.ofSeconds(20);
+    private static final Duration STALL = Duration.ofSeconds(40);
 
     @TempDir
     private Path dir;
 
-    /** With nvme_core's times of 5 and 3 s instead of 30 and 60: Abort after 5 s, a reset after 10, which lasts until the storage is back. */
+    /** With nvme_core's times of 10 and 6 s instead of 30 and 60: Abort after 10 s, a reset after 20, which lasts until the storage is back. */
     @Test
     void theGuestAbortsAndResetsAndLosesNothing() throws InterruptedException {
         Path image = Images.create(dir.resolve("stalls.img"), 16L * MIB);
@@ -32,7 +32,7 @@ class GuestStalledStorageTest {
                         .device("nvme", dir.resolve("h.sock"), "file=" + healthy, "serial=HEALTHY")
                         .start();
                 QemuGuest guest = QemuGuest.withDisks(dir.resolve("s.sock"), dir.resolve("h.sock"))
-                        .option("--append", "nvme_core.io_timeout=5 nvme_core.admin_timeout=3")
+                        .option("--append", "nvme_core.io_timeout=10 nvme_core.admin_timeout=6")
                         .boot()) {
             guest.sh("for i in $(seq 300); do set -- /sys/class/nvme/nvme*/nvme*n*; [ $# = 3 ] && break; sleep 0.1;"
                     + " done; disk() { for c in /sys/class/nvme/nvme*; do [ $(cat $c/serial) = $1 ] || continue;"

@@ -32,6 +32,7 @@ class GuestSupervisedNvmeTest {
                         .option("--supervised")
                         .start();
                 QemuGuest guest = QemuGuest.withDisks(socket).boot()) {
+            NvmeDisks.name(guest, 1);
             // Half a minute is what Linux gives a request otherwise.
             guest.sh("echo 3000 > /sys/block/nvme0n1/queue/io_timeout");
             guest.sh("mke2fs -q -t ext4 /dev/nvme0n1 && mkdir -p /mnt && mount /dev/nvme0n1 /mnt");

@@ -115,13 +115,13 @@ final class NvmeCliCommands {
 
     private NvmeCliCommands() {}
 
-    /** The guest is to see for itself what the command before has changed, within 10 s. */
+    /** The guest is to see for itself what the command before has changed, within 30 s. */
     private static Command becomes(String condition) {
         return ok(until(condition));
     }
 
-    /** A shell command that waits at most 10 s for a condition, and then says whether it holds. */
+    /** A shell command that waits at most 30 s for a condition, and then says whether it holds. */
     static String until(String condition) {
-        return "for i in $(seq 100); do " + condition + " && break; sleep 0.1; done; " + condition;
+        return "for i in $(seq 300); do " + condition + " && break; sleep 0.1; done; " + condition;
     }
 }

@@ -26,7 +26,7 @@ final class QemuGuest implements AutoCloseable {
     /** The first start on a machine fetches QEMU and makes the guest. */
     private static final Duration FIRST_START = Duration.ofMinutes(6);
 
-    private static final Duration BOOT = Duration.ofSeconds(90);
+    static final Duration BOOT = Duration.ofSeconds(90);
     private static final Duration COMMAND = Duration.ofSeconds(60);
 
     /** What one line of the guest's terminal holds, less some. */
@@ -209,7 +209,7 @@ final class QemuGuest implements AutoCloseable {
 
     void awaitEnd() {
         try {
-            if (!process.waitFor(30, TimeUnit.SECONDS)) {
+            if (!process.waitFor(90, TimeUnit.SECONDS)) {
                 throw new AssertionError("QEMU did not end: " + console);
             }
         } catch (InterruptedException e) {

@@ -10,13 +10,14 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.Stream;
 
 /** A real {@code vfio serve} in a process of its own. Used by the test's thread only. */
 final class VfioProcess implements AutoCloseable {
 
-    private static final Duration START = Duration.ofSeconds(30);
-    private static final int STOP_LIMIT_S = 15;
+    private static final Duration START = Duration.ofSeconds(90);
+    private static final int STOP_LIMIT_S = 60;
     private static final String MAIN = "org.vfio4j.cli/org.vfio4j.cli.Main";
 
     /** What {@code ./vfio} runs too. */
@@ -136,16 +137,30 @@ final class VfioProcess implements AutoCloseable {
         }
     }
 
-    /** What a supervised server's keeper has started. */
+    /** What a supervised server's keeper has started: the only one, as another may not have ended yet. */
     ProcessHandle supervised() {
-        return process.toHandle()
-                .children()
-                .findFirst()
-                .orElseThrow(() -> new AssertionError("no server of " + console));
+        long deadline = System.nanoTime() + START.toNanos();
+        List<ProcessHandle> children = process.toHandle().children().toList();
+        while (children.size() != 1) {
+            assertThat(System.nanoTime())
+                    .as("%s servers of %s", children.size(), console)
+                    .isLessThan(deadline);
+            LockSupport.parkNanos(20_000_000);
+            children = process.toHandle().children().toList();
+        }
+        return children.getFirst();
+    }
+
+    boolean isAlive() {
+        return process.isAlive();
     }
 
     String awaitLine(String part, Duration limit) {
         return console.await("line with '" + part + "'", line -> line.contains(part), limit);
+    }
+
+    String awaitAny(List<String> parts, Duration limit) {
+        return console.await("line with any of " + parts, line -> parts.stream().anyMatch(line::contains), limit);
     }
 
     /** Whether the process has this file in its address space. */
