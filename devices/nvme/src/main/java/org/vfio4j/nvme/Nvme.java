@@ -76,7 +76,6 @@ public final class Nvme implements DeviceModel, AutoCloseable {
     private final DeviceRecorder statistics;
     private final DeviceLimits limits = new DeviceLimits();
     private final AtomicLong doorbellCount = new AtomicLong();
-    private final AtomicBoolean invalidDoorbell = new AtomicBoolean();
     private final Queue<Runnable> postponed = new ConcurrentLinkedQueue<>();
     private final AtomicBoolean closed = new AtomicBoolean();
 
@@ -330,7 +329,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
             }
             int lane = doorbells.laneOf(doorbell);
             if (lane == Doorbells.NO_QUEUE) {
-                reportInvalid();
+                controller.invalidDoorbellRegister();
                 return;
             }
             set(doorbell, lane, value);
@@ -359,18 +358,6 @@ public final class Nvme implements DeviceModel, AutoCloseable {
             }
             if (lowered) {
                 threads.wakeAll();
-            }
-        }
-
-        /** Once, until the queue thread has heard of it. */
-        private void reportInvalid() {
-            if (!invalidDoorbell.getAndSet(true)) {
-                threads.runQuiesced(() -> {
-                    invalidDoorbell.set(false);
-                    controller.firstLane().tally.faults++;
-                    handler.asynchronousEvent(
-                            EVENT_ERROR_STATUS, EVENT_WRITE_TO_INVALID_DOORBELL_REGISTER, LOG_ERROR_INFORMATION);
-                });
             }
         }
     }
