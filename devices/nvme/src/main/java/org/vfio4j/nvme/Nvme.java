@@ -65,6 +65,9 @@ public final class Nvme implements DeviceModel, AutoCloseable {
      */
     private static final long RESET_WAIT_NS = 10_000_000;
 
+    /** Of the 100 ms that PCI Express gives a function level reset. */
+    private static final long FUNCTION_RESET_WAIT_NS = 80_000_000;
+
     private final Doorbells doorbells;
     private final EmulatedFunction function;
     private final NvmeRegisters registers = new NvmeRegisters(new Steps(), System::nanoTime);
@@ -237,6 +240,25 @@ public final class Nvme implements DeviceModel, AutoCloseable {
         });
         journal.changed();
         resume();
+    }
+
+    /** What the storage has stays under way if it must, and CSTS.RDY 1 until it has answered, as in a controller reset. */
+    @Override
+    public void initiateReset() {
+        controller.discard();
+        boolean over = threads.runQuiesced(
+                () -> {
+                    doorbells.forgetAdopted();
+                    controller.disable();
+                },
+                FUNCTION_RESET_WAIT_NS);
+        if (over) {
+            registers.reset();
+            resume();
+        } else {
+            registers.initiateReset();
+        }
+        journal.changed();
     }
 
     /** Completes what is in flight and ends the thread. The function must not be used any more. */
