@@ -86,8 +86,7 @@ class DiskFaultTest {
     void aQueueThatIsEnabledDuringAStallIsServed() {
         storage.add(new Fault.Stalls(BAD, 4096));
         try (DiskFixture fixture = DiskQueuesTest.fixture(storage, 4, 2, UnaryOperator.identity())) {
-            QueueClient stalled =
-                    DiskQueuesTest.start(fixture, 2, 64, false).getFirst();
+            QueueClient stalled = DiskQueuesTest.start(fixture, 2, 64, false).getFirst();
             stalled.requests(VIRTIO_BLK_T_OUT, BAD_SECTOR);
             stalled.offer(VIRTIO_BLK_T_OUT, 1);
             stalled.kick();
