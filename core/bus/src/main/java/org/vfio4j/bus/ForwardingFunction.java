@@ -96,4 +96,9 @@ public interface ForwardingFunction extends PciFunction {
     default void reset() {
         forwardee().reset();
     }
+
+    @Override
+    default void initiateReset() {
+        forwardee().initiateReset();
+    }
 }

@@ -6,11 +6,11 @@ import java.util.function.Consumer;
 final class ObservedFunction implements ForwardingFunction {
 
     private final PciFunction function;
-    private final Consumer<PciFunction> reset;
+    private final Consumer<Runnable> reset;
     private final Runnable configWritten;
 
-    /** @param reset resets {@code function} */
-    ObservedFunction(PciFunction function, Consumer<PciFunction> reset, Runnable configWritten) {
+    /** @param reset has a reset of {@code function} done */
+    ObservedFunction(PciFunction function, Consumer<Runnable> reset, Runnable configWritten) {
         this.function = function;
         this.reset = reset;
         this.configWritten = configWritten;
@@ -29,7 +29,13 @@ final class ObservedFunction implements ForwardingFunction {
 
     @Override
     public void reset() {
-        reset.accept(function);
+        reset.accept(function::reset);
+        configWritten.run();
+    }
+
+    @Override
+    public void initiateReset() {
+        reset.accept(function::initiateReset);
         configWritten.run();
     }
 }

@@ -204,7 +204,7 @@ public final class PciDevice implements BusDevice {
     }
 
     // A reset turns virtual functions off: they are on again before anybody looks.
-    private void reset(PciFunction target) {
-        sriov.ifPresentOrElse(physical -> physical.around(target::reset), target::reset);
+    private void reset(Runnable reset) {
+        sriov.ifPresentOrElse(physical -> physical.around(reset), reset);
     }
 }

@@ -7,7 +7,7 @@ import java.util.Optional;
  * A PCI function as hardware offers it: configuration space, BARs, interrupts, DMA, reset. Emulated functions and real ones
  * implement it; {@code vfio-pci-core} is its only caller while a user has it open.
  *
- * <p>One thread at a time calls these methods. None blocks but {@link #detachDma} and {@link #reset}. Numbers are
+ * <p>One thread at a time calls these methods. None blocks for long but {@link #detachDma} and {@link #reset}. Numbers are
  * little-endian values, widths are in bytes.
  */
 public interface PciFunction {
@@ -102,4 +102,12 @@ public interface PciFunction {
      * stopped and its DMA ended. DMA space and interrupt sink stay.
      */
     void reset();
+
+    /**
+     * The same for a driver that asks by a register, whose access must not wait for longer than the 100 ms that a function has: where DMA
+     * does not end by then, the function returns and says by its own registers when it has. A function without such registers waits.
+     */
+    default void initiateReset() {
+        reset();
+    }
 }

@@ -115,6 +115,16 @@ final class VirtualFunction implements ForwardingFunction {
     @Override
     public void reset() {
         function.reset();
+        forgetRegisters();
+    }
+
+    @Override
+    public void initiateReset() {
+        function.initiateReset();
+        forgetRegisters();
+    }
+
+    private void forgetRegisters() {
         memoryEnabled = false;
         Arrays.fill(barValues, 0);
     }

@@ -5,7 +5,6 @@ import static org.vfio4j.sys.Errno.ENOTTY;
 import static org.vfio4j.uapi.PciRegs.*;
 import static org.vfio4j.uapi.Vfio.*;
 
-import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.IrqSink;
@@ -38,6 +37,7 @@ final class Interrupts implements IrqSink {
     // Whichever of msi and msix is enabled. Written by the user's thread.
     private volatile @Nullable VectorContext active;
 
+    private final RetiredEventFds retired = new RetiredEventFds();
     private @Nullable IoAddressSpace space;
     private @Nullable VirqFd intxUnmask;
 
@@ -91,6 +91,9 @@ final class Interrupts implements IrqSink {
     /** The space whose windows the firing threads stand in; null when there is none. */
     void setSpace(@Nullable IoAddressSpace newSpace) {
         space = newSpace;
+        if (newSpace == null) {
+            retired.close();
+        }
     }
 
     VfioIrqInfo info(int index) {
@@ -173,7 +176,7 @@ final class Interrupts implements IrqSink {
             disableMessages(vectors);
         } else if (eventFds && action == VFIO_IRQ_SET_ACTION_TRIGGER) {
             enableMessages(vectors, set.start() + set.count());
-            retire(vectors.assign(set.start(), set.count(), set.eventFds()));
+            retired.add(vectors.assign(set.start(), set.count(), set.eventFds()), space);
         } else if (eventFds) {
             throw new ErrnoException(ENOTTY, "mask or unmask " + nameOf(vectors) + " by eventfd");
         } else if (action == VFIO_IRQ_SET_ACTION_TRIGGER && !vectors.isEnabled()) {
@@ -223,7 +226,7 @@ final class Interrupts implements IrqSink {
         }
         setEnableBit(vectors, false);
         active = null;
-        retire(vectors.disable());
+        retired.add(vectors.disable(), space);
         clearFunctionMask();
     }
 
@@ -256,18 +259,6 @@ final class Interrupts implements IrqSink {
             old.close();
         }
         eventFd.ifPresent(fd -> intxUnmask = VirqFd.watch(fd, intx::unmask));
-    }
-
-    // A queue thread may have read the slot and be about to signal: it does so with its window online.
-    private void retire(List<Fd> old) {
-        if (old.isEmpty()) {
-            return;
-        }
-        IoAddressSpace attached = space;
-        if (attached != null) {
-            attached.synchronize();
-        }
-        old.forEach(Fd::close);
     }
 
     private String nameOf(VectorContext vectors) {

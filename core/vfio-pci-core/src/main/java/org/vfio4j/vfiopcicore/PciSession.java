@@ -101,9 +101,18 @@ final class PciSession {
 
     /** Resets the function and gives it back what its user has set up. */
     void reset() {
+        reset(function::reset);
+    }
+
+    /** The same, as far as it is over when a register's write must be. */
+    private void initiateReset() {
+        reset(function::initiateReset);
+    }
+
+    private void reset(Runnable reset) {
         resets++;
         hardware.save();
-        function.reset();
+        reset.run();
         hardware.restore();
         decode.sleep(false);
         power.inD0();
@@ -135,11 +144,11 @@ final class PciSession {
         }
         int exp = caps.position(PCI_CAP_ID_EXP);
         if (exp != 0) {
-            new ExpressControl(config, this::reset, exp).install();
+            new ExpressControl(config, this::initiateReset, exp).install();
         }
         int af = caps.position(PCI_CAP_ID_AF);
         if (af != 0) {
-            new AdvancedFeatures(config, this::reset, af).install();
+            new AdvancedFeatures(config, this::initiateReset, af).install();
         }
         int msi = caps.position(PCI_CAP_ID_MSI);
         if (msi != 0) {

@@ -13,7 +13,7 @@ import org.vfio4j.sys.Fd;
 import org.vfio4j.vfio.IoAddressSpace;
 import org.vfio4j.vfio.VfioIrqSet;
 
-/** A descriptor that a firing thread may be about to signal stays open until that thread has passed a safe point. */
+/** A descriptor that a firing thread may be about to signal stays open as long as that thread's window is online. */
 class EventFdLifetimeTest {
 
     private final OpenCore disk = OpenCore.disk();
@@ -33,8 +33,9 @@ class EventFdLifetimeTest {
         assertThat(old.isOpen()).isFalse();
     }
 
+    /** And whoever replaces it does not wait for them: what they are at may be storage that stands still. */
     @Test
-    void withASpaceItOutlivesTheWindowsThatAreOnline() throws Exception {
+    void withASpaceItOutlivesTheWindowsThatAreOnline() {
         disk.file.attach(space);
         Fd old = EventFd.create();
         Fd now = EventFd.create();
@@ -42,18 +43,55 @@ class EventFdLifetimeTest {
         try (DmaWindow window = space.openWindow();
                 Fd seen = now.dup()) {
             window.enter();
-            Thread user = Thread.ofPlatform().daemon().start(() -> assign(now));
-            while (!window.yieldRequested()) {
-                Thread.onSpinWait();
-            }
+            assign(now);
+            assertThat(window.yieldRequested()).as("nobody is held up").isFalse();
             assertThat(old.isOpen()).isTrue();
             disk.function.sink.msi(0);
             assertThat(signals(seen))
                     .as("new interrupts go to the new one already")
                     .isEqualTo(1);
+            disk.disable(VFIO_PCI_MSIX_IRQ_INDEX);
+            assertThat(now.isOpen()).isTrue();
+            window.leave();
+            assign(EventFd.create());
+            disk.disable(VFIO_PCI_MSIX_IRQ_INDEX);
+            assertThat(old.isOpen() || now.isOpen()).isFalse();
+        }
+    }
+
+    @Test
+    void aDetachClosesThoseThatAreLeft() {
+        disk.file.attach(space);
+        Fd old = EventFd.create();
+        assign(old);
+        try (DmaWindow window = space.openWindow()) {
+            window.enter();
+            disk.disable(VFIO_PCI_MSIX_IRQ_INDEX);
+            assertThat(old.isOpen()).isTrue();
+            disk.file.detach();
+            assertThat(old.isOpen()).isFalse();
+        }
+    }
+
+    /** No user can have as many open as it likes. */
+    @Test
+    void whoLeavesVeryManyBehindWaits() throws Exception {
+        disk.file.attach(space);
+        Fd first = EventFd.create();
+        assign(first);
+        try (DmaWindow window = space.openWindow()) {
+            window.enter();
+            for (int i = 0; i < RetiredEventFds.MOST; i++) {
+                assign(EventFd.create());
+            }
+            Thread user = Thread.ofPlatform().daemon().start(() -> assign(EventFd.create()));
+            while (!window.yieldRequested()) {
+                Thread.onSpinWait();
+            }
+            assertThat(first.isOpen()).isTrue();
             window.leave();
             user.join();
-            assertThat(old.isOpen()).isFalse();
+            assertThat(first.isOpen()).isFalse();
         }
     }
 

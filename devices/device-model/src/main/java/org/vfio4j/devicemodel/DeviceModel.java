@@ -17,6 +17,11 @@ public interface DeviceModel {
     /** Back to the state after power-on: returns when that is so. Memory and interrupts stay connected. */
     void reset();
 
+    /** As {@link org.vfio4j.bus.PciFunction#initiateReset}. */
+    default void initiateReset() {
+        reset();
+    }
+
     /**
      * {@code PCI_COMMAND_MASTER} has changed, which a reset does too. While it is off no DMA starts; what is in flight may
      * end. Does not block.

@@ -141,6 +141,16 @@ public final class EmulatedFunction implements PciFunction {
     @Override
     public void reset() {
         device.reset();
+        resetRegisters();
+    }
+
+    @Override
+    public void initiateReset() {
+        device.initiateReset();
+        resetRegisters();
+    }
+
+    private void resetRegisters() {
         resetParts.run();
         config.reset();
     }

@@ -3,8 +3,6 @@ package org.vfio4j.nvme;
 import static org.vfio4j.nvme.NvmeStatus.COMMAND_ABORT_REQUESTED;
 
 import java.util.Objects;
-import java.util.Queue;
-import java.util.concurrent.ConcurrentLinkedQueue;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.DmaWindow;
 
@@ -19,45 +17,19 @@ final class Aborts {
     /** No Abort waits for a command: {@link IoSlots#abortedBy}. */
     static final int NOBODY = -1;
 
-    /** @param by the Abort's own identifier */
-    private record Request(int sqid, int cid, int by) {}
-
     private final Lane lane;
-    private final Queue<Request> requests = new ConcurrentLinkedQueue<>();
 
     Aborts(Lane lane) {
         this.lane = lane;
     }
 
-    /** By the thread that has the admin queues, which wakes this one. */
-    void add(int sqid, int cid, int by) {
-        requests.add(new Request(sqid, cid, by));
-    }
-
-    /** Carries out what was asked. Returns how many there were. */
-    int carryOut(DmaWindow window) {
-        int done = 0;
-        for (Request next = requests.poll(); next != null; next = requests.poll()) {
-            carryOut(next, window);
-            done++;
-        }
-        return done;
-    }
-
-    /** The queue goes, and all threads are quiesced, or this is the only one: its commands are not aborted. */
-    void refuse(int sqid) {
-        requests.removeIf(request -> {
-            boolean gone = request.sqid == sqid;
-            if (gone) {
-                answer(request.by, false);
-            }
-            return gone;
-        });
-    }
-
-    /** The driver does not want to know any more. Quiesced. */
-    void clear() {
-        requests.clear();
+    /**
+     * Has a command aborted. From the thread that has the admin queues.
+     *
+     * @param by the Abort's own identifier
+     */
+    void ask(int sqid, int cid, int by) {
+        lane.ask(window -> carryOut(sqid, cid, by, window));
     }
 
     void answer(int by, boolean aborted) {
@@ -84,24 +56,24 @@ final class Aborts {
         }
     }
 
-    private void carryOut(Request request, DmaWindow window) {
-        SubmissionQueue queue = lane.controller().queues().submission(request.sqid);
-        if (queue == null) {
-            answer(request.by, false);
+    private void carryOut(int sqid, int cid, int by, @Nullable DmaWindow window) {
+        SubmissionQueue queue = lane.submission(sqid);
+        if (queue == null || window == null) {
+            answer(by, false);
             return;
         }
         IoEngine engine = lane.engine();
-        int slot = engine == null ? IoSlots.NONE : engine.slots().find(queue, request.cid);
+        int slot = engine == null ? IoSlots.NONE : engine.slots().find(queue, cid);
         if (slot == IoSlots.NONE) {
-            answer(request.by, withdraw(queue, request.cid, window));
+            answer(by, withdraw(queue, cid, window));
             return;
         }
         IoSlots slots = Objects.requireNonNull(engine).slots();
         boolean comes = takeBack(slots, slot, COMMAND_ABORT_REQUESTED);
         if (comes && slots.abortedBy[slot] == NOBODY) {
-            slots.abortedBy[slot] = request.by;
+            slots.abortedBy[slot] = by;
         } else {
-            answer(request.by, false);
+            answer(by, false);
         }
     }
 

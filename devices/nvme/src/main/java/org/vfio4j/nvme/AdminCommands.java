@@ -98,6 +98,15 @@ final class AdminCommands implements AdminHandler {
     }
 
     @Override
+    public boolean stopsQueues(AdminCommand command) {
+        return switch (command.opcode()) {
+            case NvmeSpec.SET_FEATURES -> Features.stopsQueues(command);
+            case NvmeSpec.NAMESPACE_ATTACHMENT, NvmeSpec.FORMAT_NVM -> true;
+            default -> false;
+        };
+    }
+
+    @Override
     public int execute(AdminCommand command) {
         return switch (command.opcode()) {
             case NvmeSpec.IDENTIFY -> parts.identify.execute(command);

@@ -5,9 +5,7 @@ import org.vfio4j.block.BlockBackend;
 
 /**
  * The admin commands that need no queues: Identify, log pages, features, namespaces, firmware, asynchronous events. The controller
- * keeps those that create, delete, abort and shadow queues. Called by one thread at a time; where there are several
- * queue threads, what changes anything but the logs and held events is called while all of them are quiesced. Allocates as it likes, but
- * never blocks.
+ * keeps those that create, delete, abort and shadow queues. Called by one thread at a time. Allocates as it likes, but never blocks.
  */
 interface AdminHandler {
 
@@ -30,6 +28,12 @@ interface AdminHandler {
 
     /** For a command with data: whether these go to the driver, after it was executed. Otherwise they are here before. */
     boolean isToHost(AdminCommand command);
+
+    /**
+     * Whether the command changes what I/O commands depend on: then it is carried out with none of them in flight, and with all queue
+     * threads quiesced where there are several. It brings no data to the driver.
+     */
+    boolean stopsQueues(AdminCommand command);
 
     /**
      * Carries it out.

@@ -10,7 +10,7 @@ import org.vfio4j.sys.RawMemory;
 
 /**
  * Carries out admin commands: those about queues itself, the others through {@link AdminHandler}, with their data between there and the
- * driver's memory. Belongs to the queue thread.
+ * driver's memory. Belongs to the first queue thread.
  */
 final class AdminQueue implements AutoCloseable {
 
@@ -100,7 +100,7 @@ final class AdminQueue implements AutoCloseable {
 
     /** With its data here: carries it out at once, or as soon as that meets no other queue thread. */
     private int carryOut() {
-        if (!controller.isShared() || isHarmless(command.opcode())) {
+        if (!controller.isShared() || !stopsQueues()) {
             return carryOutNow();
         }
         busy = true;
@@ -127,12 +127,11 @@ final class AdminQueue implements AutoCloseable {
         }
     }
 
-    /** Those that change nothing that other threads look at. All that bring data to the driver are among them. */
-    private static boolean isHarmless(int opcode) {
-        return switch (opcode) {
-            case IDENTIFY, GET_LOG_PAGE, GET_FEATURES, ASYNCHRONOUS_EVENT_REQUEST, ABORT -> true;
-            default -> false;
-        };
+    private boolean stopsQueues() {
+        int opcode = command.opcode();
+        return QueueCommands.isOne(opcode)
+                ? QueueCommands.stopsQueues(opcode)
+                : controller.handler().stopsQueues(command);
     }
 
     private boolean isReachable(DmaWindow window, boolean toHost) {

@@ -9,7 +9,7 @@ import org.vfio4j.sys.RawMemory;
 
 /**
  * A completion queue (NVM Express Base 2.0, 3.3.1.2). Each command that is taken from a submission queue has reserved its place here
- * before, so that there is one whenever it is done. Belongs to the queue thread.
+ * before, so that there is one whenever it is done. Belongs to the queue thread that serves it.
  */
 final class CompletionQueue {
 
@@ -30,8 +30,10 @@ final class CompletionQueue {
     /** Places that commands under way have. */
     int reserved;
 
-    /** Submission queues that complete here. */
+    /** Submission queues that complete here, and whether this was asked to go. These two belong to the thread of the admin queues. */
     int users;
+
+    boolean deletionWanted;
 
     /** Entries since the last interrupt, and since when the first of them waits. */
     int unreported;

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Consumer;
 import org.vfio4j.block.BlockBackend;
@@ -18,8 +19,9 @@ import org.vfio4j.sys.Fd;
 
 /**
  * The parts of a controller, and its state from one pass of its queue threads to the next. With one queue thread it belongs to that; of
- * several each has its {@link Lane}, the first has the admin queues, and what they share changes only while all are quiesced. What failed
- * commands leave behind, in logs and events, is under the lock of {@link #handlerLock}.
+ * several each has its {@link Lane}, and the first has the admin queues and the table of all queues: it {@link Lane#ask asks} the others
+ * to serve one or to let it go. What else they share changes only while all are quiesced; but what failed commands leave behind, in logs
+ * and events, is under the lock of {@link #handlerLock}.
  */
 final class Controller implements ControllerHooks {
 
@@ -52,6 +54,7 @@ final class Controller implements ControllerHooks {
     private final Object handlerLock = new Object();
     private final Queue<HeldCompletion> heldCompletions = new ConcurrentLinkedQueue<>();
     private final AtomicInteger aborts = new AtomicInteger();
+    private final AtomicBoolean invalidDoorbell = new AtomicBoolean();
 
     private volatile boolean masters;
     private volatile boolean stopped;
@@ -60,7 +63,6 @@ final class Controller implements ControllerHooks {
     private boolean writeThrough;
     private int submissionLimit;
     private int completionLimit;
-    private int deletions;
     private int resets;
 
     /** What a controller consists of beside itself. */
@@ -200,8 +202,8 @@ final class Controller implements ControllerHooks {
         }
         CompletionQueue queue =
                 new CompletionQueue(0, registers.adminCompletion(), completions, 0, true, statistics.queue(0));
-        queues.add(queue);
-        queues.add(new SubmissionQueue(0, registers.adminSubmission(), submissions, queue, statistics.queue(0)));
+        add(queue);
+        add(new SubmissionQueue(0, registers.adminSubmission(), submissions, queue, statistics.queue(0)));
         registers.setStatus(CSTS_RDY);
     }
 
@@ -220,14 +222,10 @@ final class Controller implements ControllerHooks {
     void forgetQueues() {
         resets++;
         queues.clear();
-        for (Lane lane : lanes) {
-            lane.shadow.reset();
-            lane.aborts.clear();
-        }
+        lanes.forEach(Lane::clear);
         aborts.set(0);
+        invalidDoorbell.set(false);
         heldCompletions.clear();
-        deletions = 0;
-        queuesChanged();
     }
 
     /** CC.SHN was set: everything becomes stable. */
@@ -264,37 +262,57 @@ final class Controller implements ControllerHooks {
         }
     }
 
-    void queuesChanged() {
-        for (Lane lane : lanes) {
-            IoEngine open = lane.engine();
-            if (open != null) {
-                open.queuesChanged();
-            }
+    /** Has its thread serve a queue. */
+    void add(CompletionQueue queue) {
+        queues.add(queue);
+        Lane lane = laneOf(queue);
+        lane.ask(window -> lane.serve(queue));
+    }
+
+    /** Has the thread of its completion queue serve a queue; the admin queue is not among those. */
+    void add(SubmissionQueue queue) {
+        queues.add(queue);
+        if (queue.id != 0) {
+            Lane lane = laneOf(queue.completions);
+            lane.ask(window -> lane.serve(queue));
         }
     }
 
-    void add(CompletionQueue queue) {
-        queues.add(queue);
-        // Another of this number may have been there.
-        lanes.forEach(lane -> lane.shadow.forgetEvent(Doorbells.headOf(queue.id)));
-        threads.wake(queues.laneOf(queue.id));
+    /** Has its thread let go of a queue that no submission queue uses; then it is gone, and the command that wants that is completed. */
+    void delete(CompletionQueue queue, int cid) {
+        queue.deletionWanted = true;
+        Lane lane = laneOf(queue);
+        lane.ask(window -> {
+            lane.drop(queue, window);
+            firstLane().ask(own -> {
+                queues.remove(queue);
+                complete(cid, 0, NvmeStatus.SUCCESSFUL_COMPLETION);
+            });
+        });
     }
 
-    void add(SubmissionQueue queue) {
-        queues.add(queue);
-        queuesChanged();
-        // With doorbells that nobody traps its thread has to look by itself.
-        threads.wake(queues.laneOf(queue.completions.id));
+    /** The same, as soon as the storage has answered all that it has of the queue's commands. */
+    void delete(SubmissionQueue queue, int cid) {
+        queue.deletionWanted = true;
+        queue.deletingCid = cid;
+        Lane lane = laneOf(queue.completions);
+        lane.ask(window -> lane.delete(queue));
     }
 
-    void remove(SubmissionQueue queue) {
-        laneOf(queue).aborts.refuse(queue.id);
-        queues.remove(queue);
-        queuesChanged();
+    /** Its thread has let go of it. */
+    void deleted(SubmissionQueue queue) {
+        firstLane().ask(window -> {
+            queues.remove(queue);
+            complete(queue.deletingCid, 0, NvmeStatus.SUCCESSFUL_COMPLETION);
+        });
     }
 
-    private Lane laneOf(SubmissionQueue queue) {
-        return lanes.get(queues.laneOf(queue.completions.id));
+    private Lane laneOf(CompletionQueue queue) {
+        return lanes.get(queues.laneOf(queue.id));
+    }
+
+    void wake(int lane) {
+        threads.wake(lane);
     }
 
     /**
@@ -308,9 +326,7 @@ final class Controller implements ControllerHooks {
             return false;
         }
         aborts.incrementAndGet();
-        Lane lane = laneOf(queue);
-        lane.aborts.add(queue.id, cid, by);
-        threads.wake(lane.index);
+        laneOf(queue.completions).aborts.ask(queue.id, cid, by);
         return true;
     }
 
@@ -319,41 +335,36 @@ final class Controller implements ControllerHooks {
         complete(by, aborted ? 0 : ABORT_NOT_DONE, NvmeStatus.SUCCESSFUL_COMPLETION);
     }
 
-    /** A command that deletes a queue waits for what is in flight there and does not come back by itself. */
-    void deletionHeld(SubmissionQueue queue) {
-        deletions++;
-        laneOf(queue).aborts.takeBack(queue, NvmeStatus.COMMAND_ABORTED_DUE_TO_SQ_DELETION);
-    }
-
-    /** Nothing is in flight: what waits for that has its answer, before the state is saved. */
+    /** Nothing is in flight: what waits for that has its answer, before the state is saved. Quiesced. */
     void settle() {
-        for (int id = 1; id <= queuePairs(); id++) {
-            for (Lane lane : lanes) {
-                lane.aborts.refuse(id);
-            }
+        for (Lane lane : lanes) {
+            lane.carryOut(null);
+            lane.finishDeletions();
         }
-        finishDeletions();
+        // That they are done.
+        firstLane().carryOut(null);
     }
 
-    /** Deletes the queues that have become empty. Of several threads none is ever deleted with commands in flight. */
-    void finishDeletions() {
-        if (deletions == 0) {
+    /** The driver rang for a queue that there is not: that is told once, until the first thread has heard of it. From any thread. */
+    void invalidDoorbellRegister() {
+        if (invalidDoorbell.getAndSet(true)) {
             return;
         }
-        for (SubmissionQueue queue : queues.submissions(0)) {
-            if (queue.deleting && queue.inFlight == 0) {
-                deletions--;
-                remove(queue);
-                complete(queue.deletingCid, 0, NvmeStatus.SUCCESSFUL_COMPLETION);
-            }
-        }
+        firstLane().ask(window -> {
+            invalidDoorbell.set(false);
+            invalidDoorbell(firstLane(), EVENT_WRITE_TO_INVALID_DOORBELL_REGISTER);
+        });
     }
 
     /** The driver wrote a doorbell with a value that cannot be. */
     void invalidDoorbellValue(Lane lane) {
+        invalidDoorbell(lane, EVENT_INVALID_DOORBELL_WRITE_VALUE);
+    }
+
+    private void invalidDoorbell(Lane lane, int event) {
         lane.tally.faults++;
         synchronized (handlerLock) {
-            handler.asynchronousEvent(EVENT_ERROR_STATUS, EVENT_INVALID_DOORBELL_WRITE_VALUE, LOG_ERROR_INFORMATION);
+            handler.asynchronousEvent(EVENT_ERROR_STATUS, event, LOG_ERROR_INFORMATION);
         }
     }
 

@@ -28,8 +28,8 @@ final class Doorbells implements AutoCloseable {
     private Optional<DoorbellPage> spare = Optional.empty();
 
     /**
-     * Of those whose queue exists, the thread that serves it, and one more; of others 0. Set while the queue threads are quiesced, asked
-     * by whoever traps a write.
+     * Of those whose queue exists, the thread that serves it, and one more; of others 0. Set by the first thread while no other looks at
+     * the doorbell, asked by whoever traps a write.
      */
     private final AtomicIntegerArray live;
 

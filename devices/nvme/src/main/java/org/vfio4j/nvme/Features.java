@@ -93,6 +93,12 @@ final class Features {
         return feature == null || isAboutFeature ? 0 : feature.dataBytes();
     }
 
+    /** Whether what a Set Features command sets must be the same for a write from its beginning to its end. */
+    static boolean stopsQueues(AdminCommand command) {
+        Feature feature = Feature.of(command.cdw10() & 0xff);
+        return feature == Feature.VOLATILE_WRITE_CACHE || feature == Feature.NAMESPACE_WRITE_PROTECTION_CONFIG;
+    }
+
     /** Get Features. */
     int get(AdminCommand command) {
         Feature feature = Feature.of(command.cdw10() & 0xff);

@@ -65,6 +65,9 @@ public final class Nvme implements DeviceModel, AutoCloseable {
      */
     private static final long RESET_WAIT_NS = 10_000_000;
 
+    /** Of the 100 ms that PCI Express gives a function level reset. */
+    private static final long FUNCTION_RESET_WAIT_NS = 80_000_000;
+
     private final Doorbells doorbells;
     private final EmulatedFunction function;
     private final NvmeRegisters registers = new NvmeRegisters(new Steps(), System::nanoTime);
@@ -76,7 +79,6 @@ public final class Nvme implements DeviceModel, AutoCloseable {
     private final DeviceRecorder statistics;
     private final DeviceLimits limits = new DeviceLimits();
     private final AtomicLong doorbellCount = new AtomicLong();
-    private final AtomicBoolean invalidDoorbell = new AtomicBoolean();
     private final Queue<Runnable> postponed = new ConcurrentLinkedQueue<>();
     private final AtomicBoolean closed = new AtomicBoolean();
 
@@ -240,6 +242,25 @@ public final class Nvme implements DeviceModel, AutoCloseable {
         resume();
     }
 
+    /** What the storage has stays under way if it must, and CSTS.RDY 1 until it has answered, as in a controller reset. */
+    @Override
+    public void initiateReset() {
+        controller.discard();
+        boolean over = threads.runQuiesced(
+                () -> {
+                    doorbells.forgetAdopted();
+                    controller.disable();
+                },
+                FUNCTION_RESET_WAIT_NS);
+        if (over) {
+            registers.reset();
+            resume();
+        } else {
+            registers.initiateReset();
+        }
+        journal.changed();
+    }
+
     /** Completes what is in flight and ends the thread. The function must not be used any more. */
     @Override
     public void close() {
@@ -330,7 +351,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
             }
             int lane = doorbells.laneOf(doorbell);
             if (lane == Doorbells.NO_QUEUE) {
-                reportInvalid();
+                controller.invalidDoorbellRegister();
                 return;
             }
             set(doorbell, lane, value);
@@ -359,18 +380,6 @@ public final class Nvme implements DeviceModel, AutoCloseable {
             }
             if (lowered) {
                 threads.wakeAll();
-            }
-        }
-
-        /** Once, until the queue thread has heard of it. */
-        private void reportInvalid() {
-            if (!invalidDoorbell.getAndSet(true)) {
-                threads.runQuiesced(() -> {
-                    invalidDoorbell.set(false);
-                    controller.firstLane().tally.faults++;
-                    handler.asynchronousEvent(
-                            EVENT_ERROR_STATUS, EVENT_WRITE_TO_INVALID_DOORBELL_REGISTER, LOG_ERROR_INFORMATION);
-                });
             }
         }
     }

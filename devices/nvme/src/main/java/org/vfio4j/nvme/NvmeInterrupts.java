@@ -1,6 +1,5 @@
 package org.vfio4j.nvme;
 
-import java.util.Arrays;
 import java.util.Objects;
 import org.vfio4j.devicemodel.Interrupts;
 
@@ -18,9 +17,10 @@ final class NvmeInterrupts {
     private final InterruptPin pin;
     private final int lane;
 
-    private int threshold;
-    private long timeNs;
-    private final boolean[] notCoalesced;
+    // Set by the thread of the admin queues. One that is new before the others makes one interrupt early or late.
+    private volatile int threshold;
+    private volatile long timeNs;
+    private volatile boolean[] notCoalesced;
 
     /** Whether the pin may be asserted for this thread. */
     private boolean usesPin;
@@ -49,15 +49,18 @@ final class NvmeInterrupts {
     }
 
     void setCoalescingDisabled(int vector, boolean disabled) {
-        if (vector >= 0 && vector < notCoalesced.length) {
-            notCoalesced[vector] = disabled;
+        boolean[] before = notCoalesced;
+        if (vector >= 0 && vector < before.length && before[vector] != disabled) {
+            boolean[] now = before.clone();
+            now[vector] = disabled;
+            notCoalesced = now;
         }
     }
 
     void reset() {
         threshold = 0;
         timeNs = 0;
-        Arrays.fill(notCoalesced, false);
+        notCoalesced = new boolean[notCoalesced.length];
         releasePin();
     }
 

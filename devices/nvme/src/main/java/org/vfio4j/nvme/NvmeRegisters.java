@@ -175,6 +175,15 @@ final class NvmeRegisters implements BarHandler {
         adminCompletion = 0;
     }
 
+    /** As after power-on, but for what commands under way stand on, and CSTS, which says when they are over. */
+    void initiateReset() {
+        enableChangedNs = nanoTime.getAsLong();
+        configuration &= CC_FIXED;
+        adminAttributes = 0;
+        adminSubmission = 0;
+        adminCompletion = 0;
+    }
+
     /** Another controller's registers; CSTS is said apart. */
     void load(int cc, int aqa, long asq, long acq, int mask) {
         enableChangedNs = nanoTime.getAsLong();

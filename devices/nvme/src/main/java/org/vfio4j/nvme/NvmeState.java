@@ -119,7 +119,7 @@ record NvmeState(
                     saved.interrupts,
                     controller.statistics(saved.id));
             queue.load(saved.head, saved.tail, saved.phase);
-            queues.add(queue);
+            controller.add(queue);
             controller.doorbells().set(Doorbells.headOf(saved.id), saved.doorbell);
         }
         for (Submissions saved : submissions) {
@@ -130,7 +130,7 @@ record NvmeState(
                 queue.head = saved.head;
                 queue.tail = saved.tail;
                 saved.withdrawn.forEach(queue::withdraw);
-                queues.add(queue);
+                controller.add(queue);
                 controller.doorbells().set(Doorbells.tailOf(saved.id), saved.doorbell);
             }
         }
@@ -138,7 +138,6 @@ record NvmeState(
             controller.lanes().forEach(lane -> lane.shadow.configure(shadowIova, eventIova));
         }
         controller.heldCompletions().addAll(held);
-        controller.queuesChanged();
     }
 
     /** Of a controller whose queues all exist, without the admin commands' part. */

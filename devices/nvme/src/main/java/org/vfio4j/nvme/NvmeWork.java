@@ -85,7 +85,7 @@ final class NvmeWork implements QueueWork {
 
     @Override
     public boolean ready() {
-        return controller.isRunning() && lane.completions().length != 0;
+        return controller.isRunning() && lane.isWanted();
     }
 
     @Override
@@ -130,11 +130,9 @@ final class NvmeWork implements QueueWork {
         }
         did += pollAll(window);
         // Behind what could be taken. What the storage gives back is completed at once.
-        did += lane.aborts.carryOut(window);
+        did += lane.carryOut(window);
         did += complete();
-        if (lane.index == 0) {
-            controller.finishDeletions();
-        }
+        lane.finishDeletions();
         deliver(window, false);
         if (lost) {
             return searchOn(did);
@@ -555,8 +553,11 @@ final class NvmeWork implements QueueWork {
     }
 
     private void forgetAll() {
-        controller.queues().forget(lane.index);
-        shadow.forget();
+        lane.forget();
+        SubmissionQueue adminQueue = lane.index == 0 ? controller.queues().admin() : null;
+        if (adminQueue != null) {
+            adminQueue.forget();
+        }
     }
 
     private int busy(int did) {

@@ -9,7 +9,7 @@ import org.vfio4j.devicemodel.QueueStatistics;
 
 /**
  * The admin commands about queues: create and delete them (NVM Express Base 2.0, 5.4 to 5.7 of PCIe controllers), Abort (5.1), Doorbell
- * Buffer Config (5.8). Belongs to the queue thread.
+ * Buffer Config (5.8). Belongs to the first queue thread.
  */
 final class QueueCommands {
 
@@ -31,6 +31,11 @@ final class QueueCommands {
                     DOORBELL_BUFFER_CONFIG -> true;
             default -> false;
         };
+    }
+
+    /** Whether a command of these meets no running queue. The others leave to each thread when it begins or ends to serve a queue. */
+    static boolean stopsQueues(int opcode) {
+        return opcode == DOORBELL_BUFFER_CONFIG;
     }
 
     /**
@@ -61,7 +66,7 @@ final class QueueCommands {
     }
 
     /**
-     * After {@link #prepare}; where there are several queue threads, with all of them quiesced.
+     * After {@link #prepare}; those that {@link #stopsQueues stop the queues}, with all threads quiesced.
      *
      * @return a status, or {@link AdminHandler#HELD}
      */
@@ -106,7 +111,7 @@ final class QueueCommands {
             return INVALID_QUEUE_IDENTIFIER | DNR;
         }
         CompletionQueue completions = queues.completion(cqid);
-        if (completions == null) {
+        if (completions == null || completions.deletionWanted) {
             return COMPLETION_QUEUE_INVALID | DNR;
         }
         int refusal = layout(command, CC_IOSQES_SHIFT, SQE_SIZE_SHIFT);
@@ -136,31 +141,25 @@ final class QueueCommands {
     private int deleteCompletion(AdminCommand command) {
         int qid = low(command.cdw10());
         CompletionQueue queue = qid == 0 ? null : queues.completion(qid);
-        if (queue == null) {
+        if (queue == null || queue.deletionWanted) {
             return INVALID_QUEUE_IDENTIFIER | DNR;
         }
         if (queue.users != 0) {
             return INVALID_QUEUE_DELETION | DNR;
         }
-        queues.remove(queue);
-        return SUCCESSFUL_COMPLETION;
+        controller.delete(queue, command.cid());
+        return AdminHandler.HELD;
     }
 
     /** What the storage has must come back before the queue can go; what was not taken is dropped. */
     private int deleteSubmission(AdminCommand command) {
         int qid = low(command.cdw10());
         SubmissionQueue queue = qid == 0 ? null : queues.submission(qid);
-        if (queue == null || queue.deleting) {
+        if (queue == null || queue.deletionWanted) {
             return INVALID_QUEUE_IDENTIFIER | DNR;
         }
-        if (queue.inFlight != 0) {
-            queue.deleting = true;
-            queue.deletingCid = command.cid();
-            controller.deletionHeld(queue);
-            return AdminHandler.HELD;
-        }
-        controller.remove(queue);
-        return SUCCESSFUL_COMPLETION;
+        controller.delete(queue, command.cid());
+        return AdminHandler.HELD;
     }
 
     /** Of the admin commands only those that are held can be aborted; those of I/O queues as {@link Aborts} says. */

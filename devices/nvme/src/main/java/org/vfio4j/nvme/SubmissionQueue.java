@@ -9,7 +9,7 @@ import org.vfio4j.bus.DmaWindow;
 import org.vfio4j.devicemodel.QueueStatistics;
 import org.vfio4j.sys.RawMemory;
 
-/** A submission queue (NVM Express Base 2.0, 3.3.1.1). Belongs to the queue thread. */
+/** A submission queue (NVM Express Base 2.0, 3.3.1.1). Belongs to the queue thread that serves it. */
 final class SubmissionQueue {
 
     final int id;
@@ -35,7 +35,9 @@ final class SubmissionQueue {
     /** The next command must be served slowly. */
     boolean slowly;
 
-    /** The command that deletes it. */
+    /** Whether it was asked to go, and by which command. These two belong to the thread of the admin queues. */
+    boolean deletionWanted;
+
     int deletingCid;
 
     private long host;

@@ -141,7 +141,7 @@ class NvmeThreadsTest {
     /** One queue after the other is deleted and created, features are set, and a namespace is formatted, while the others work. */
     @ParameterizedTest
     @CsvSource({"1", "2", "3"})
-    void adminCommandsMeetNoCommandInFlight(int threads) throws InterruptedException {
+    void adminCommandsDoNotDisturbOtherQueues(int threads) throws InterruptedException {
         try (Fixture fixture = new Fixture(threads, QueuePolling.ADAPTIVE)) {
             fixture.start();
             AtomicReference<Throwable> failure = new AtomicReference<>();
@@ -203,6 +203,33 @@ class NvmeThreadsTest {
             }
             assertThat(failure.get()).isNull();
             assertThat(fixture.driver.status()).isEqualTo(NvmeDriver.CSTS_RDY);
+        }
+    }
+
+    /** The same number goes from one thread to the other, each time with the next completion queue. */
+    @Test
+    void aSubmissionQueueGoesFromThreadToThread() {
+        try (Fixture fixture = new Fixture(2, QueuePolling.ADAPTIVE)) {
+            fixture.admin = fixture.driver.enable(32);
+            NvmeQueue[] completions = {
+                fixture.driver.create(fixture.admin, 1, ENTRIES, false),
+                fixture.driver.create(fixture.admin, 2, ENTRIES, false)
+            };
+            long page = fixture.page();
+            for (int round = 0; round < 300; round++) {
+                NvmeQueue used = completions[round % 2];
+                NvmeQueue moving = fixture.driver.queue(PAIRS, 4, false);
+                NvmeCommand create = NvmeDriver.createSubmissions(moving).cdw(11, 1 | (used.id() << 16));
+                assertThat(fixture.admin.run(create).status()).isZero();
+                int cid = moving.submit(NvmeCommand.io(READ, 1, round, 1).prp(page));
+                NvmeCompletion done = used.await();
+                assertThat(done.sqid()).isEqualTo(PAIRS);
+                assertThat(done.cid()).isEqualTo(cid);
+                assertThat(fixture.admin
+                                .run(new NvmeCommand(DELETE_SQ).cdw(10, PAIRS))
+                                .status())
+                        .isZero();
+            }
         }
     }
 

@@ -65,6 +65,11 @@ final class PlainHandler implements AdminHandler, Namespaces {
     }
 
     @Override
+    public boolean stopsQueues(AdminCommand command) {
+        return command.opcode() == NvmeSpec.SET_FEATURES;
+    }
+
+    @Override
     public int execute(AdminCommand command) {
         switch (command.opcode()) {
             case NvmeSpec.IDENTIFY -> RawMemory.fill(command.data(), 4096, (byte) command.cdw10());

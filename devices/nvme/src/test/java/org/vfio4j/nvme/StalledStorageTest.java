@@ -2,6 +2,7 @@ package org.vfio4j.nvme;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.vfio4j.nvmedriver.NvmeCommand.*;
+import static org.vfio4j.nvmedriver.NvmeDriver.AQA;
 import static org.vfio4j.nvmedriver.NvmeDriver.CC;
 import static org.vfio4j.nvmedriver.NvmeDriver.CSTS_RDY;
 import static org.vfio4j.nvmedriver.NvmeDriver.await;
@@ -326,6 +327,40 @@ class StalledStorageTest {
         fixture.nvme.function().reset();
         assertThat(storage.stalled()).isZero();
         storage.release();
+        start();
+        assertThat(fixture.io(READ, 0, 1, page, 0).code()).isZero();
+    }
+
+    /** Its register's write is over when PCI Express says, and RDY goes on to say whose the driver's memory is. */
+    @Test
+    void aFunctionLevelResetDoesNotWaitForStorage() throws InterruptedException {
+        start();
+        storage.add(new Fault.Sticks(0, 1 << 20));
+        read(0);
+        long begin = System.nanoTime();
+        fixture.nvme.function().initiateReset();
+        assertThat(System.nanoTime() - begin).isLessThan(2_000_000_000L);
+        assertThat(fixture.driver.read(CC, 4)).isZero();
+        assertThat(fixture.driver.read(AQA, 4)).isZero();
+        fixture.driver.setMaster(true);
+        Thread.sleep(50);
+        assertThat(fixture.driver.status()).isEqualTo(CSTS_RDY);
+        assertUntouched();
+        storage.release();
+        await("CSTS.RDY 0", () -> fixture.driver.status() == 0);
+        long reused = page;
+        fixture.memory.fill(reused, 4096, 0x77);
+        start();
+        assertThat(fixture.io(READ, 0, 1, page, 0).code()).isZero();
+        assertThat(fixture.memory.get(reused, 4096)).containsOnly(0x77);
+    }
+
+    @Test
+    void aFunctionLevelResetThatWaitsForNothingIsOverAtOnce() {
+        start();
+        fixture.nvme.function().initiateReset();
+        assertThat(fixture.driver.status()).isZero();
+        assertThat(fixture.driver.read(CC, 4)).isZero();
         start();
         assertThat(fixture.io(READ, 0, 1, page, 0).code()).isZero();
     }

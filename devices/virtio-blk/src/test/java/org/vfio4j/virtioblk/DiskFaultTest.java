@@ -81,6 +81,30 @@ class DiskFaultTest {
         }
     }
 
+    /** Each thread begins with a queue at its next look, and not when its storage has answered. */
+    @Test
+    void aQueueThatIsEnabledDuringAStallIsServed() {
+        storage.add(new Fault.Stalls(BAD, 4096));
+        try (DiskFixture fixture = DiskQueuesTest.fixture(storage, 4, 2, UnaryOperator.identity())) {
+            QueueClient stalled = DiskQueuesTest.start(fixture, 2, 64, false).getFirst();
+            stalled.requests(VIRTIO_BLK_T_OUT, BAD_SECTOR);
+            stalled.offer(VIRTIO_BLK_T_OUT, 1);
+            stalled.kick();
+            VirtioDriver.await("the stall", () -> storage.stalled() == 1);
+            long before = System.nanoTime();
+            for (int index : new int[] {2, 3}) {
+                QueueClient late = new QueueClient(fixture, index, 64, false, 4096);
+                assertThat(late.run(VIRTIO_BLK_T_OUT, 8)).isEqualTo(VIRTIO_BLK_S_OK);
+                assertThat(late.run(VIRTIO_BLK_T_IN, 8)).isEqualTo(VIRTIO_BLK_S_OK);
+            }
+            assertThat(System.nanoTime() - before).isLessThan(2_000_000_000L);
+            assertThat(stalled.ring.hasUsed()).isFalse();
+            storage.release();
+            stalled.ring.await();
+            assertThat(stalled.status()).isEqualTo(VIRTIO_BLK_S_OK);
+        }
+    }
+
     /** The storage still has the driver's memory: the reset is over when it has given that back, and not before. */
     @Test
     void aResetDuringAStallWaitsAndBlocksNobody() {

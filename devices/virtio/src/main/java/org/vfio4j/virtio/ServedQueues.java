@@ -95,13 +95,14 @@ final class ServedQueues {
         return Arrays.stream(served).anyMatch(SplitQueue::isRecovering);
     }
 
-    /** Serves these as well from now on; those that are served go on where they are. */
+    /** Serves these as well from now on; those that are served go on where they are, whatever the storage has of theirs. */
     void add(List<SplitQueue> others) {
         List<SplitQueue> all = new ArrayList<>(List.of(served));
         all.addAll(others);
-        SplitQueue[] now = all.toArray(SplitQueue[]::new);
-        served = now;
-        threads.runQuiesced(() -> use(now));
+        served = all.toArray(SplitQueue[]::new);
+        for (SplitQueue queue : others) {
+            shares[queue.index() % shares.length].add(queue);
+        }
         threads.wakeAll();
     }
 

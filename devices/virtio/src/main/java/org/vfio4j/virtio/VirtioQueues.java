@@ -5,6 +5,10 @@ import static org.vfio4j.virtio.VirtioConfig.VIRTIO_CONFIG_S_NEEDS_RESET;
 
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.DmaWindow;
 import org.vfio4j.devicemodel.QueueWork;
@@ -45,6 +49,10 @@ final class VirtioQueues implements QueueWork {
     private volatile boolean suspended;
     private volatile boolean announces;
 
+    // What the next pass begins with: set behind the queues that are to be served as well.
+    private volatile boolean hasNews;
+    private final Queue<SplitQueue> news = new ConcurrentLinkedQueue<>();
+
     private SplitQueue[] queues = {};
     private int first;
     private long waitNs = NOTHING;
@@ -83,6 +91,7 @@ final class VirtioQueues implements QueueWork {
      */
     void announce() {
         announces = true;
+        hasNews = true;
     }
 
     /** The driver says that there is something to do. From any thread. */
@@ -90,8 +99,15 @@ final class VirtioQueues implements QueueWork {
         notified = true;
     }
 
+    /** Has the next pass serve one more queue. From the function's thread. */
+    void add(SplitQueue queue) {
+        news.add(queue);
+        hasNews = true;
+    }
+
     /** Other queues from now on; only while this work is quiesced. */
     void use(SplitQueue[] others) {
+        news.clear();
         queues = others;
         first = 0;
         triesLeft = TRIES;
@@ -132,11 +148,9 @@ final class VirtioQueues implements QueueWork {
             notified = false;
             wanted = true;
         }
-        if (announces) {
-            announces = false;
-            for (SplitQueue queue : queues) {
-                interrupts.queue(queue.index());
-            }
+        if (hasNews) {
+            hasNews = false;
+            takeNews();
         }
         int did = requests.complete();
         lost = false;
@@ -151,6 +165,20 @@ final class VirtioQueues implements QueueWork {
         wanted = false;
         triesLeft = TRIES;
         return did;
+    }
+
+    private void takeNews() {
+        List<SplitQueue> all = new ArrayList<>(List.of(queues));
+        for (SplitQueue queue = news.poll(); queue != null; queue = news.poll()) {
+            all.add(queue);
+        }
+        queues = all.toArray(SplitQueue[]::new);
+        if (announces) {
+            announces = false;
+            for (SplitQueue queue : queues) {
+                interrupts.queue(queue.index());
+            }
+        }
     }
 
     @Override

@@ -73,6 +73,48 @@ class GuestStalledStorageTest {
         }
     }
 
+    /**
+     * As Linux resets the function of a controller that is not ready after CAP.TO, and so 60 s earlier. QEMU stands still with the whole
+     * guest while it waits for the answer, for five seconds.
+     */
+    @Test
+    void aFunctionLevelResetDoesNotWaitForTheStorage() throws InterruptedException {
+        Path image = Images.create(dir.resolve("stalls.img"), 16L * MIB);
+        byte[] before = Images.pattern(31, DATA_BYTES);
+        Images.write(image, 0, before);
+        try (StallingFile storage = StallingFile.of(dir.resolve("mount"), image);
+                VfioProcess server = VfioProcess.server()
+                        .device("nvme", dir.resolve("s.sock"), "file=" + storage.path(), "serial=STALLS")
+                        .start();
+                QemuGuest guest = QemuGuest.withDisks(dir.resolve("s.sock"))
+                        .option("--append", "nvme_core.io_timeout=5 nvme_core.admin_timeout=6")
+                        .boot()) {
+            guest.sh("for i in $(seq 300); do [ -b /dev/nvme0n1 ] && break; sleep 0.1; done; [ -b /dev/nvme0n1 ]");
+            guest.sh("config=$(readlink -f /sys/class/nvme/nvme0/device)/config; byte() { od -An -tu1 -j $1 -N1"
+                    + " $config | tr -d ' '; }; at=$(byte 52); while [ $(byte $at) != 16 ]; do at=$(byte"
+                    + " $((at + 1))); done");
+            storage.stall();
+            guest.sh("(dd if=/dev/nvme0n1 of=/read bs=16k count=128 iflag=direct status=none; echo $? > /read.end) &");
+            while (storage.waiting() == 0) {
+                Thread.sleep(10);
+            }
+            long begin = System.nanoTime();
+            // Initiate Function Level Reset, in the upper byte of Device Control.
+            guest.sh("printf '\\200' | dd of=$config bs=1 seek=$((at + 9)) conv=notrunc status=none");
+            assertThat(Duration.ofNanos(System.nanoTime() - begin)).isLessThan(Duration.ofSeconds(4));
+            awaitKernel(guest, "nvme nvme0: .*reset");
+            assertThat(guest.sh("cat /read.end 2>/dev/null || true")).isEmpty();
+            storage.release();
+            guest.sh("for i in $(seq 300); do [ -s /read.end ] && break; sleep 0.1; done");
+            assertThat(guest.sh("cat /read.end; cat /sys/class/nvme/nvme0/state"))
+                    .isEqualTo("0\nlive");
+            assertThat(guest.sh("sha256sum < /read")).startsWith(Images.sha256(before));
+            assertThat(guest.toString()).doesNotContain("timed out waiting for reply");
+            guest.powerOff();
+            server.stop();
+        }
+    }
+
     private static void awaitKernel(QemuGuest guest, String line) {
         guest.sh("for i in $(seq 300); do dmesg | grep -q '" + line + "' && break; sleep 0.1; done; dmesg | grep '"
                 + line + "'");
