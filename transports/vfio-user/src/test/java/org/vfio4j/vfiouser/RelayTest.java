@@ -17,6 +17,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Optional;
@@ -44,6 +45,7 @@ class RelayTest {
 
     private static final long IOVA = 0x10000;
     private static final int SIZE = 0x4000;
+    private static final Duration LET_GO_AFTER = Duration.ofMillis(200);
     private static final VfioMsixCopy NO_TABLE = new VfioMsixCopy(new byte[0], new BitSet());
 
     private final Leaks before = Leaks.snapshot();
@@ -53,11 +55,16 @@ class RelayTest {
     private final Path path;
     private final VfioUserRelay relay;
     private Optional<VfioPciConfigCopy> config = Optional.empty();
+    private volatile boolean serverLives;
 
     RelayTest() throws IOException {
         directory = Files.createTempDirectory("relay");
         path = directory.resolve("s");
-        relay = VfioUserRelay.listen(keeper, path, directory.resolve("inner"));
+        relay = VfioUserRelay.listen(
+                keeper,
+                path,
+                directory.resolve("inner"),
+                new VfioUserRelay.ServerLife(() -> serverLives, LET_GO_AFTER));
         relay.setServing(true);
     }
 
@@ -195,6 +202,33 @@ class RelayTest {
             }
             try (RawClient server = resumed()) {
                 server.expectSilence(10_000_000);
+            }
+        }
+    }
+
+    @Test
+    void aClientWhoseConnectionALivingServerEndsIsLetGo() {
+        serverLives = true;
+        try (RawClient client = RawClient.connect(path)) {
+            accept().close();
+            client.expectClosed();
+        }
+        try (RawClient next = RawClient.connect(path);
+                RawClient server = accept()) {
+            next.send(RegionAccessTest.read(16, 0, 4).withId(3));
+            assertThat(server.receive().id()).isEqualTo(3);
+        }
+    }
+
+    @Test
+    void aClientWaitsAsLongAsADeadServerNeedsToBeReplaced() {
+        try (RawClient client = RawClient.connect(path)) {
+            accept().close();
+            client.expectSilence(2 * LET_GO_AFTER.toNanos());
+            serverLives = true;
+            try (RawClient server = resumed()) {
+                client.send(RegionAccessTest.read(16, 0, 4).withId(3));
+                assertThat(server.receive().id()).isEqualTo(3);
             }
         }
     }
