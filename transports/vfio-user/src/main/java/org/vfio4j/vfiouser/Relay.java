@@ -55,6 +55,13 @@ final class Relay {
      * @return what that one needs, and the caller's; empty when none could go on, which ends the client's connection
      */
     Optional<ServerHandover> resume() {
+        // What the one before has answered is not asked again.
+        while (fromServer()) {
+            settle();
+        }
+        if (ended) {
+            return Optional.empty();
+        }
         serverGone();
         String obstacle = session.obstacle();
         if (!obstacle.isEmpty()) {

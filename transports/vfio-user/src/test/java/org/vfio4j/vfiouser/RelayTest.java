@@ -21,6 +21,8 @@ import java.time.Duration;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.bus.DmaWindow;
@@ -229,6 +231,33 @@ class RelayTest {
             try (RawClient server = resumed()) {
                 client.send(RegionAccessTest.read(16, 0, 4).withId(3));
                 assertThat(server.receive().id()).isEqualTo(3);
+            }
+        }
+    }
+
+    /** Which the relay may not have read when the next server is there. */
+    @Test
+    void theLastAnswerOfADeadServerCounts() throws Exception {
+        for (int i = 0; i < 50; i++) {
+            CountDownLatch free = new CountDownLatch(1);
+            try (RawClient client = RawClient.connect(path)) {
+                CompletableFuture<Optional<ServerHandover>> next;
+                try (RawClient server = accept()) {
+                    client.send(RegionAccessTest.read(16, 0, 4).withId(3));
+                    client.send(RegionAccessTest.read(20, 0, 4).withId(4));
+                    RawMessage first = server.receive();
+                    server.receive();
+                    keeper.execute(() -> await(free));
+                    next = CompletableFuture.supplyAsync(relay::resume);
+                    server.send(answer(first));
+                }
+                free.countDown();
+                try (ServerHandover handover = next.get().orElseThrow();
+                        RawClient server =
+                                RawClient.over(Taken.client(handover).socket().dup())) {
+                    assertThat(server.receive().id()).isEqualTo(4);
+                    assertThat(client.receive().id()).isEqualTo(3);
+                }
             }
         }
     }
@@ -494,6 +523,14 @@ class RelayTest {
     private static long openDescriptors() {
         String[] names = new java.io.File("/proc/self/fd").list();
         return names == null ? 0 : names.length;
+    }
+
+    private static void await(CountDownLatch latch) {
+        try {
+            latch.await();
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
     }
 
     private static void join(Thread thread) {
