@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.util.List;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
+import org.vfio4j.sys.ThreadStat;
 
 /**
  * The JVM's compilers, which go on for a while after code has become hot. On few processors they take these from whom somebody is about to
@@ -45,8 +46,13 @@ final class CompilerThreads {
         }
     }
 
+    /** Whether a thread is one of them. */
+    static boolean has(ThreadStat thread) {
+        return thread.name().startsWith("C1 Compiler") || thread.name().startsWith("C2 Compiler");
+    }
+
     private static List<ThreadStat> compilers() throws IOException {
-        return ThreadStat.all().stream().filter(ThreadStat::isCompiler).toList();
+        return ThreadStat.all().stream().filter(CompilerThreads::has).toList();
     }
 
     private static long usedNs(List<ThreadStat> threads) {

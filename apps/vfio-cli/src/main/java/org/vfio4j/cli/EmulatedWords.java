@@ -47,4 +47,15 @@ record EmulatedWords(String by, String address, List<String> words, String drive
                 Optional.of(socket).filter(path -> !path.isEmpty()).map(Path::of),
                 words);
     }
+
+    /**
+     * Its place on the bus, and those of its virtual functions, on or off.
+     *
+     * @throws CliException when this version does not know its settings
+     */
+    List<String> places() {
+        return again(new DeviceKinds()).plan().places(PciAddress.parse(address)).stream()
+                .map(PciAddress::toString)
+                .toList();
+    }
 }

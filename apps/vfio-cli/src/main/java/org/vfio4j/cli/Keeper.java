@@ -41,6 +41,10 @@ final class Keeper implements AutoCloseable {
 
     private static final Duration CONNECT_LIMIT = Duration.ofSeconds(60);
     private static final Duration END_LIMIT = Duration.ofSeconds(30);
+
+    /** A connection ends before its server does, which may have to wait for its storage meanwhile. */
+    private static final Duration LET_GO_AFTER = Duration.ofSeconds(60);
+
     private static final long LOOK_NS = 50_000_000;
     private static final System.Logger LOG = System.getLogger(Keeper.class.getName());
 
@@ -431,10 +435,17 @@ final class Keeper implements AutoCloseable {
         unserved.forEach(path -> Objects.requireNonNull(relays.remove(path)).close());
     }
 
+    private boolean serverLives() {
+        Process now = running;
+        return now != null && now.isAlive();
+    }
+
     private VfioUserRelay relay(String path) {
         VfioUserRelay found = relays.get(path);
         if (found == null) {
-            found = VfioUserRelay.listen(loop, Path.of(path), directory.resolve(Integer.toString(relayCount++)));
+            Path inner = directory.resolve(Integer.toString(relayCount++));
+            found = VfioUserRelay.listen(
+                    loop, Path.of(path), inner, new VfioUserRelay.ServerLife(this::serverLives, LET_GO_AFTER));
             relays.put(path, found);
             if (servesNow) {
                 found.setServing(true);

@@ -13,6 +13,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.vfio4j.block.BlockBackend;
@@ -163,9 +164,10 @@ final class Machine implements AutoCloseable {
      *     drivers say
      */
     void become(UpgradeOffer other, DeviceKinds kinds) {
+        Set<String> emulated = other.emulatedPlaces();
         for (MachineFunction function : functions) {
-            if (!other.hasFunction(function.name())
-                    && function.device().physicalFunction().isEmpty()) {
+            boolean stays = other.hasFunction(function.name()) && !emulated.contains(function.name());
+            if (!stays && function.device().physicalFunction().isEmpty()) {
                 delete(function, PciBus.FOREVER);
             }
         }

@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.lang.System.Logger.Level;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Nice;
+import org.vfio4j.sys.ThreadStat;
 
 /**
  * For the moment in which guests wait, this process's threads go before those of others, as far as it may: with CAP_SYS_NICE, which root
@@ -71,7 +72,7 @@ final class Precedence implements AutoCloseable {
     private static boolean changeOnce(int from, int to) throws IOException {
         boolean found = false;
         for (ThreadStat thread : ThreadStat.all()) {
-            if (thread.nice() == from && !thread.isCompiler()) {
+            if (thread.nice() == from && !CompilerThreads.has(thread)) {
                 set(thread.tid(), to);
                 found = true;
             }

@@ -15,6 +15,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Predicate;
 import java.util.function.Supplier;
 import org.vfio4j.block.BlockBackend;
 import org.vfio4j.block.FileBackend;
@@ -112,8 +113,14 @@ final class Takeover implements AutoCloseable {
         return offer;
     }
 
-    /** Storage as the other process leaves it. */
+    /** Storage as the other process leaves it, for what its arguments name. */
     Storage storage() {
+        Set<String> ended = offer.emulatedPlaces();
+        return storage(address -> !ended.contains(address));
+    }
+
+    /** @param stays of a function's place: whether the other process's is the one that is made here; otherwise that has ended there */
+    private Storage storage(Predicate<String> stays) {
         return new Storage() {
 
             @Override
@@ -123,7 +130,9 @@ final class Takeover implements AutoCloseable {
 
             @Override
             public BlockBackend memory(PciAddress address, int index, long sizeBytes) {
-                return shared(address.toString(), index, sizeBytes);
+                return stays.test(address.toString())
+                        ? shared(address.toString(), index, sizeBytes)
+                        : MemoryBackend.shareable(sizeBytes);
             }
 
             @Override
@@ -135,9 +144,10 @@ final class Takeover implements AutoCloseable {
 
     /** The sockets that the other process has inherited: their numbers on its command line mean nothing here. */
     InheritedSockets sockets() {
+        Set<String> emulated = offer.emulatedPlaces();
         return (function, number) -> {
             Fd socket = sockets.get(function);
-            if (socket == null && !offer.hasFunction(function)) {
+            if (socket == null && (!offer.hasFunction(function) || emulated.contains(function))) {
                 // It has ended there, and will here.
                 return Fd.none();
             }
@@ -204,7 +214,7 @@ final class Takeover implements AutoCloseable {
 
     /** What can be done while the other process serves. */
     private Map<String, Movable> prepare(Machine machine) {
-        machine.become(offer, new DeviceKinds(storage()));
+        machine.become(offer, new DeviceKinds(storage(address -> true)));
         machine.mdevs().startAs(offer.mdevs());
         checkAllUsed();
         Map<String, Movable> here = new HashMap<>();

@@ -1,6 +1,8 @@
 package org.vfio4j.cli;
 
 import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
 
 /**
  * What a serving process tells one that is to take over from it: how to set up the same machine.
@@ -72,6 +74,15 @@ record UpgradeOffer(
     /** Whether there is such a function. */
     boolean hasFunction(String address) {
         return functions.stream().anyMatch(function -> function.address().equals(address));
+    }
+
+    /**
+     * The places of what a DPU was asked for: what the arguments have there has ended.
+     *
+     * @throws CliException when this version does not know its settings
+     */
+    Set<String> emulatedPlaces() {
+        return emulated.stream().flatMap(function -> function.places().stream()).collect(Collectors.toSet());
     }
 
     void write(JsonWriter json) {

@@ -13,6 +13,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Nice;
+import org.vfio4j.sys.ThreadStat;
 
 /** Which threads go before others, and for how long. */
 @Timeout(60)
@@ -71,7 +72,7 @@ class PrecedenceTest {
         Nice.set(waiting.tid, 19);
         try (Precedence precedence = Precedence.take()) {
             assertThat(waiting.nice()).isEqualTo(19);
-            assertThat(ThreadStat.all().stream().filter(ThreadStat::isCompiler).map(ThreadStat::nice))
+            assertThat(ThreadStat.all().stream().filter(CompilerThreads::has).map(ThreadStat::nice))
                     .isNotEmpty()
                     .containsOnly(usual);
         }

@@ -4,11 +4,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.BooleanSupplier;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -128,6 +130,9 @@ class UpgradeCommandTest {
                 sf.awaitMore();
                 vf.awaitMore();
                 now = upgrade(now);
+                long pid = now.pid();
+                await(() -> mostImportant(pid)
+                        >= mostImportant(ProcessHandle.current().pid()));
             }
             sf.finish();
             vf.finish();
@@ -217,6 +222,25 @@ class UpgradeCommandTest {
     private static List<String> devices(Path sys) {
         String[] names = sys.resolve("bus/pci/devices").toFile().list();
         return names == null ? List.of() : List.of(names);
+    }
+
+    /** The least niceness of a process's threads: proc_pid_stat(5). */
+    private static int mostImportant(long pid) {
+        try (Stream<Path> tasks = Files.list(Path.of("/proc/" + pid + "/task"))) {
+            return tasks.mapToInt(UpgradeCommandTest::nice).min().orElseThrow();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static int nice(Path task) {
+        try {
+            String stat = Files.readString(task.resolve("stat"));
+            return Integer.parseInt(stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1)[16]);
+        } catch (IOException e) {
+            // It has ended.
+            return Integer.MAX_VALUE;
+        }
     }
 
     private static void await(BooleanSupplier holds) {

@@ -215,6 +215,21 @@ class UpgradeLoadTest {
                 .finish();
     }
 
+    @Test
+    void whatADpuWasAskedForInThePlaceOfAnotherGoesOn() throws Exception {
+        serve(virtuals("numvfs: 2"));
+        SnapRequest.delete("0000:08:00.0", 10_000).perform(machines().now());
+        ask("nvme", "0000:08:00.0", "memory=2M");
+        List<RunningLoad> loads = List.of(connectNvme("0000:08:00.0"));
+        loads.getFirst().awaitMore();
+        upgrade(virtuals("numvfs: 2"));
+        loads.getFirst().awaitMore();
+        upgrade(virtuals("numvfs: 2"));
+        loads.forEach(RunningLoad::finish);
+        loads.forEach(RunningLoad::close);
+        assertThat(directory.resolve("p")).doesNotExist();
+    }
+
     /** On, off with something on them, and in a file that one process at a time has. */
     @Test
     void virtualFunctionsThatADpuWasAskedForGoOn() throws Exception {

@@ -25,6 +25,7 @@ final class Relay {
 
     private final EventLoop loop;
     private final PeerLog log;
+    private final Runnable onServerGone;
     private final Runnable onEnd;
     private final RelaySocket client;
     private final RelayedRequests requests = new RelayedRequests();
@@ -36,11 +37,13 @@ final class Relay {
     /**
      * @param client the client's socket, not blocking, owned by this
      * @param server the server's, likewise
+     * @param onServerGone run by the loop when the server has ended the connection, as it does when it dies
      * @param onEnd run by the loop when the client is gone
      */
-    Relay(EventLoop loop, Fd client, Fd server, PeerLog log, Runnable onEnd) {
+    Relay(EventLoop loop, Fd client, Fd server, PeerLog log, Runnable onServerGone, Runnable onEnd) {
         this.loop = loop;
         this.log = log;
+        this.onServerGone = onServerGone;
         this.onEnd = onEnd;
         this.client = new RelaySocket(loop, client, this);
         this.server = new RelaySocket(loop, server, this);
@@ -52,6 +55,13 @@ final class Relay {
      * @return what that one needs, and the caller's; empty when none could go on, which ends the client's connection
      */
     Optional<ServerHandover> resume() {
+        // What the one before has answered is not asked again.
+        while (fromServer()) {
+            settle();
+        }
+        if (ended) {
+            return Optional.empty();
+        }
         serverGone();
         String obstacle = session.obstacle();
         if (!obstacle.isEmpty()) {
@@ -73,6 +83,10 @@ final class Relay {
             pair.first().close();
             throw e;
         }
+    }
+
+    boolean hasServer() {
+        return server != null;
     }
 
     /** Lets client and server go. */
@@ -136,6 +150,7 @@ final class Relay {
         }
         if (n <= 0) {
             serverGone();
+            onServerGone.run();
             return true;
         }
         passReplies(from);

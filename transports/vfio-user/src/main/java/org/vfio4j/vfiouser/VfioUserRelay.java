@@ -1,9 +1,12 @@
 package org.vfio4j.vfiouser;
 
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.sys.ErrnoException;
@@ -23,6 +26,7 @@ public final class VfioUserRelay implements AutoCloseable {
 
     private final EventLoop loop;
     private final Path inner;
+    private final ServerLife serverLife;
     private final Fd listening;
     private final Fd innerListening;
     private final SocketPath socketFile;
@@ -34,9 +38,20 @@ public final class VfioUserRelay implements AutoCloseable {
     private boolean closed;
     private @Nullable Relay relay;
 
-    private VfioUserRelay(EventLoop loop, Path path, Path inner, Fd listening, Fd innerListening) {
+    /**
+     * A server that dies, or ends, is replaced, and its clients wait for that. One that lives for long after it has ended a connection had
+     * a reason to: its client is let go.
+     *
+     * @param lives whether it does; asked on the loop's thread
+     * @param end how long it may take to end
+     */
+    public record ServerLife(BooleanSupplier lives, Duration end) {}
+
+    private VfioUserRelay(
+            EventLoop loop, Path path, Path inner, ServerLife serverLife, Fd listening, Fd innerListening) {
         this.loop = loop;
         this.inner = inner;
+        this.serverLife = serverLife;
         this.listening = listening;
         this.innerListening = innerListening;
         socketFile = SocketPath.of(path);
@@ -48,12 +63,13 @@ public final class VfioUserRelay implements AutoCloseable {
      * Listens at {@code path}; lets nobody in before {@link #setServing}.
      *
      * @param inner where servers are to find its connections: a path that nobody else reaches
+     * @param serverLife of the process that serves, or did
      * @throws ErrnoException as {@link UnixSocket#listen}
      */
-    public static VfioUserRelay listen(EventLoop loop, Path path, Path inner) {
+    public static VfioUserRelay listen(EventLoop loop, Path path, Path inner, ServerLife serverLife) {
         Fd listening = UnixSocket.listen(path, BACKLOG);
         try {
-            return new VfioUserRelay(loop, path, inner, listening, UnixSocket.listen(inner, BACKLOG));
+            return new VfioUserRelay(loop, path, inner, serverLife, listening, UnixSocket.listen(inner, BACKLOG));
         } catch (RuntimeException e) {
             listening.close();
             throw e;
@@ -127,7 +143,25 @@ public final class VfioUserRelay implements AutoCloseable {
     }
 
     private void letIn(Fd client) {
-        relay = new Relay(loop, client, UnixSocket.connectNow(inner), log, this::clientGone);
+        relay = new Relay(loop, client, UnixSocket.connectNow(inner), log, this::serverGone, this::clientGone);
+    }
+
+    private void serverGone() {
+        Relay left = relay;
+        CompletableFuture.delayedExecutor(serverLife.end().toMillis(), TimeUnit.MILLISECONDS)
+                .execute(() -> loop.execute(() -> endUnlessDead(left)));
+    }
+
+    private void endUnlessDead(@Nullable Relay left) {
+        Relay now = relay;
+        if (now != null
+                && now.equals(left)
+                && !now.hasServer()
+                && serving
+                && serverLife.lives().getAsBoolean()) {
+            log.warn("connection ended: the server has ended it");
+            now.end();
+        }
     }
 
     private void clientGone() {

@@ -17,9 +17,12 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.bus.DmaWindow;
@@ -44,6 +47,7 @@ class RelayTest {
 
     private static final long IOVA = 0x10000;
     private static final int SIZE = 0x4000;
+    private static final Duration LET_GO_AFTER = Duration.ofMillis(200);
     private static final VfioMsixCopy NO_TABLE = new VfioMsixCopy(new byte[0], new BitSet());
 
     private final Leaks before = Leaks.snapshot();
@@ -53,11 +57,16 @@ class RelayTest {
     private final Path path;
     private final VfioUserRelay relay;
     private Optional<VfioPciConfigCopy> config = Optional.empty();
+    private volatile boolean serverLives;
 
     RelayTest() throws IOException {
         directory = Files.createTempDirectory("relay");
         path = directory.resolve("s");
-        relay = VfioUserRelay.listen(keeper, path, directory.resolve("inner"));
+        relay = VfioUserRelay.listen(
+                keeper,
+                path,
+                directory.resolve("inner"),
+                new VfioUserRelay.ServerLife(() -> serverLives, LET_GO_AFTER));
         relay.setServing(true);
     }
 
@@ -195,6 +204,60 @@ class RelayTest {
             }
             try (RawClient server = resumed()) {
                 server.expectSilence(10_000_000);
+            }
+        }
+    }
+
+    @Test
+    void aClientWhoseConnectionALivingServerEndsIsLetGo() {
+        serverLives = true;
+        try (RawClient client = RawClient.connect(path)) {
+            accept().close();
+            client.expectClosed();
+        }
+        try (RawClient next = RawClient.connect(path);
+                RawClient server = accept()) {
+            next.send(RegionAccessTest.read(16, 0, 4).withId(3));
+            assertThat(server.receive().id()).isEqualTo(3);
+        }
+    }
+
+    @Test
+    void aClientWaitsAsLongAsADeadServerNeedsToBeReplaced() {
+        try (RawClient client = RawClient.connect(path)) {
+            accept().close();
+            client.expectSilence(2 * LET_GO_AFTER.toNanos());
+            serverLives = true;
+            try (RawClient server = resumed()) {
+                client.send(RegionAccessTest.read(16, 0, 4).withId(3));
+                assertThat(server.receive().id()).isEqualTo(3);
+            }
+        }
+    }
+
+    /** Which the relay may not have read when the next server is there. */
+    @Test
+    void theLastAnswerOfADeadServerCounts() throws Exception {
+        for (int i = 0; i < 50; i++) {
+            CountDownLatch free = new CountDownLatch(1);
+            try (RawClient client = RawClient.connect(path)) {
+                CompletableFuture<Optional<ServerHandover>> next;
+                try (RawClient server = accept()) {
+                    client.send(RegionAccessTest.read(16, 0, 4).withId(3));
+                    client.send(RegionAccessTest.read(20, 0, 4).withId(4));
+                    RawMessage first = server.receive();
+                    server.receive();
+                    keeper.execute(() -> await(free));
+                    next = CompletableFuture.supplyAsync(relay::resume);
+                    server.send(answer(first));
+                }
+                free.countDown();
+                try (ServerHandover handover = next.get().orElseThrow();
+                        RawClient server =
+                                RawClient.over(Taken.client(handover).socket().dup())) {
+                    assertThat(server.receive().id()).isEqualTo(4);
+                    assertThat(client.receive().id()).isEqualTo(3);
+                }
             }
         }
     }
@@ -460,6 +523,14 @@ class RelayTest {
     private static long openDescriptors() {
         String[] names = new java.io.File("/proc/self/fd").list();
         return names == null ? 0 : names.length;
+    }
+
+    private static void await(CountDownLatch latch) {
+        try {
+            latch.await();
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
     }
 
     private static void join(Thread thread) {

@@ -1,4 +1,4 @@
-package org.vfio4j.cli;
+package org.vfio4j.sys;
 
 import java.io.IOException;
 import java.nio.file.DirectoryIteratorException;
@@ -18,7 +18,7 @@ import java.util.Optional;
  * @param state {@code R} for one that has a processor or waits for one
  * @param nice -20 (most important) to 19
  */
-record ThreadStat(Path task, int tid, String name, char state, int nice) {
+public record ThreadStat(Path task, int tid, String name, char state, int nice) {
 
     private static final Path TASKS = Path.of("/proc/self/task");
     private static final Path OWN = Path.of("/proc/thread-self");
@@ -27,8 +27,12 @@ record ThreadStat(Path task, int tid, String name, char state, int nice) {
     private static final int STATE = 0;
     private static final int NICE = 16;
 
-    /** All that there are; those that begin or end meanwhile may be in it or not. */
-    static List<ThreadStat> all() throws IOException {
+    /**
+     * All that there are; those that begin or end meanwhile may be in it or not.
+     *
+     * @throws IOException without a readable {@code /proc}
+     */
+    public static List<ThreadStat> all() throws IOException {
         List<ThreadStat> all = new ArrayList<>();
         try (DirectoryStream<Path> tasks = Files.newDirectoryStream(TASKS)) {
             for (Path task : tasks) {
@@ -40,18 +44,17 @@ record ThreadStat(Path task, int tid, String name, char state, int nice) {
         return all;
     }
 
-    /** The calling thread. */
-    static ThreadStat own() throws IOException {
+    /**
+     * The calling thread.
+     *
+     * @throws IOException without a readable {@code /proc}
+     */
+    public static ThreadStat own() throws IOException {
         return parse(OWN, Files.readString(OWN.resolve("stat")));
     }
 
-    /** Whether it is one of the JVM's compilers. */
-    boolean isCompiler() {
-        return name.startsWith("C1 Compiler") || name.startsWith("C2 Compiler");
-    }
-
     /** For how many nanoseconds it has had a processor: nothing when it has ended, or the kernel does not tell. */
-    long usedNs() {
+    public long usedNs() {
         try {
             String text = Files.readString(task.resolve("schedstat"));
             return Long.parseLong(text.substring(0, Math.max(0, text.indexOf(' '))));
