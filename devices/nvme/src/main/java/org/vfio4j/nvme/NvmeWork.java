@@ -585,9 +585,9 @@ final class NvmeWork implements QueueWork {
         if (did != 0) {
             return did;
         }
-        // Cut short: whoever did that is about to take the memory away or to reset the device. With shadow doorbells
-        // nobody may ring.
-        if (pollsAlways || cutShort || shadow.isConfigured()) {
+        // Cut short: whoever did that is about to take the memory away or to reset the device. With doorbells that are
+        // mapped or have a shadow nobody may ring; and memory that is mapped now shows once the window was left.
+        if (pollsAlways || !trapped || cutShort || shadow.isConfigured()) {
             return LATER;
         }
         if (!wanted) {

@@ -103,6 +103,25 @@ class DoorbellTest {
         }
     }
 
+    /** Nobody tells the thread of a doorbell in the page, nor of memory that has come since. */
+    @Test
+    void ringsThatAreMappedAfterTheirDoorbellWasWrittenAreFound() throws InterruptedException {
+        try (NvmeFixture fixture = fixture(Nvme.Builder::mappableDoorbells).start()) {
+            BarMemory memory = fixture.nvme.function().barMemory(0).orElseThrow();
+            try (Mapping page = Mapping.shared(
+                    memory.fd(), memory.offset() + 0x1000, 0x1000, Mapping.PROT_READ | Mapping.PROT_WRITE)) {
+                fixture.io.ringBy((doorbell, value) -> RawMemory.putIntRelease(page.address() + 4L * doorbell, value));
+                run(fixture, fixture.io, 1);
+                long data = fixture.pages(1);
+                fixture.memory.unmapFirstHalf();
+                fixture.io.submit(NvmeCommand.io(NvmeSpec.READ, 1, 0, 1).prp(data));
+                Thread.sleep(50);
+                fixture.memory.mapFirstHalf();
+                assertThat(fixture.io.await().code()).isZero();
+            }
+        }
+    }
+
     @Test
     void theMappedPageCannotShrink() {
         try (NvmeFixture fixture = fixture(Nvme.Builder::mappableDoorbells)) {
