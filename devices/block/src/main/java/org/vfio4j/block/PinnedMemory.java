@@ -56,7 +56,7 @@ final class PinnedMemory {
     private final BitSet taken = new BitSet(PLACES);
 
     private MappingSet known = MappingSet.EMPTY;
-    private List<Pinned> mappings = List.of();
+    private Pinned[] mappings = {};
     private boolean refused;
 
     // What was hit last.
@@ -163,7 +163,7 @@ final class PinnedMemory {
         for (Mapping mapping : news) {
             next.add(Pinned.nothingOf(mapping));
         }
-        mappings = next;
+        mappings = next.toArray(Pinned[]::new);
     }
 
     private void unpin(Pinned pinned) {

@@ -37,10 +37,13 @@ final class Pins {
         }
     }
 
-    /** As {@code 512 MiB pinned}. */
+    /** As {@code 512 MiB pinned}; before there is anything, {@code pin}. */
     String describe() {
         int errno = refusal.get();
-        return (bytes.get() >> 20) + " MiB pinned" + (errno == NONE ? "" : ", no more: " + Errno.name(errno));
+        long mib = bytes.get() >> 20;
+        return errno == NONE
+                ? (mib == 0 ? "pin" : mib + " MiB pinned")
+                : mib + " MiB pinned, no more: " + Errno.name(errno);
     }
 
     private static String hint(int errno) {
