@@ -1,8 +1,8 @@
 /*
  * Random 4 KiB requests to a file through io_uring's system calls alone, with a fixed number in flight, as a yardstick for disks on
- * files: the operations and ring flags that the file backend uses, a registered file, no registered buffers.
+ * files: the operations and ring flags that the file backend uses, a registered file, and a registered buffer if it is told so.
  *
- * usage: uring FILE DEPTH SECONDS [write] [direct] [iopoll]
+ * usage: uring FILE DEPTH SECONDS [write] [direct] [iopoll] [fixed]
  * Reads through the page cache, unless it is told otherwise. Prints requests per second.
  */
 #define _GNU_SOURCE
@@ -16,12 +16,13 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { BYTES = 4096 };
 
-static int ring, file, writes, direct, iopoll;
+static int ring, file, writes, direct, iopoll, fixed;
 static uint64_t blocks, random_state = 0x9e3779b97f4a7c15ULL;
 static _Atomic uint32_t *sq_tail, *cq_head, *cq_tail;
 static uint32_t *sq_array, sq_mask, cq_mask, to_submit;
@@ -79,7 +80,10 @@ static void start(int tag)
     random_state ^= random_state >> 7;
     random_state ^= random_state << 17;
     memset(sqe, 0, sizeof *sqe);
-    sqe->opcode = writes ? IORING_OP_WRITE : IORING_OP_READ;
+    if (fixed) /* the only buffer */
+        sqe->opcode = writes ? IORING_OP_WRITE_FIXED : IORING_OP_READ_FIXED;
+    else
+        sqe->opcode = writes ? IORING_OP_WRITE : IORING_OP_READ;
     sqe->flags = IOSQE_FIXED_FILE; /* the first of the ring's table */
     sqe->off = (uint64_t)((unsigned __int128)random_state * blocks >> 64) * BYTES;
     sqe->addr = (uint64_t)(buffers + (size_t)tag * BYTES);
@@ -137,8 +141,9 @@ int main(int argc, char **argv)
     writes = has(argc, argv, "write");
     direct = has(argc, argv, "direct");
     iopoll = has(argc, argv, "iopoll");
-    if (argc < 4 || argc != 4 + writes + direct + iopoll) {
-        fprintf(stderr, "usage: uring FILE DEPTH SECONDS [write] [direct] [iopoll]\n");
+    fixed = has(argc, argv, "fixed");
+    if (argc < 4 || argc != 4 + writes + direct + iopoll + fixed) {
+        fprintf(stderr, "usage: uring FILE DEPTH SECONDS [write] [direct] [iopoll] [fixed]\n");
         return 2;
     }
     file = open(argv[1], (writes ? O_RDWR : O_RDONLY) | (direct ? O_DIRECT : 0));
@@ -150,6 +155,9 @@ int main(int argc, char **argv)
     buffers = aligned_alloc(BYTES, (size_t)depth * BYTES);
     memset(buffers, 1, (size_t)depth * BYTES);
     set_up(depth);
+    struct iovec buffer = { buffers, (size_t)depth * BYTES };
+    if (fixed && syscall(__NR_io_uring_register, ring, IORING_REGISTER_BUFFERS, &buffer, 1) != 0)
+        die("io_uring_register");
     run(depth, ns / 2);
     printf("%.0f\n", run(depth, ns));
     return 0;

@@ -43,11 +43,12 @@ final class NvmeKind implements DeviceKind {
             "doorbells",
             "io",
             "direct",
+            "pin",
             "incoming",
             "iops",
             "bandwidth",
             "slow");
-    private static final List<String> SWITCHES = List.of("readonly", "direct", "incoming");
+    private static final List<String> SWITCHES = List.of("readonly", "direct", "pin", "incoming");
 
     private final Storage opener;
 
@@ -81,6 +82,8 @@ final class NvmeKind implements DeviceKind {
                 "doorbells=HOW    trapped or mapped (mapped if poll=always)",
                 "io=HOW           auto, uring or sync, for files (default auto)",
                 "direct           past the page cache, for files",
+                "pin              the guest's memory, for files: shorter requests, for",
+                "                 guests that give no memory back",
                 "incoming         for files: another server has them still, whose",
                 "                 guest will come; claimed at their first use",
                 "iops=N           commands in a second (default no limit)",
@@ -108,6 +111,12 @@ final class NvmeKind implements DeviceKind {
         }
         if (plan.io == FileIoMode.IOPOLL && plan.caching != FileCaching.DIRECT) {
             throw CliException.usage("io=iopoll without direct", "file=disk.img,direct,io=iopoll");
+        }
+        if (plan.pin && !files) {
+            throw CliException.usage("pin without a file", "file=disk.img,pin");
+        }
+        if (plan.pin && plan.io == FileIoMode.SYNC) {
+            throw CliException.usage("pin with io=sync: only io_uring pins memory", "file=disk.img,pin,io=uring");
         }
         if (plan.incoming && !files) {
             throw CliException.usage("incoming without a file", "file=disk.img,incoming");
@@ -139,6 +148,7 @@ final class NvmeKind implements DeviceKind {
         private Optional<Boolean> mapped = Optional.empty();
         private FileIoMode io = FileIoMode.AUTO;
         private FileCaching caching = FileCaching.PAGE_CACHE;
+        private boolean pin;
         private boolean incoming;
         private int threads = 1;
         private Cpus cpus = Cpus.ANY;
@@ -246,11 +256,7 @@ final class NvmeKind implements DeviceKind {
         private BlockBackend open(StoragePlan storage, PciAddress address, int index) {
             try {
                 return switch (storage) {
-                    case StoragePlan.File file ->
-                        new TrackedBackend(
-                                incoming
-                                        ? FileBackend.openUnclaimed(file.path(), readOnly, io, caching)
-                                        : opener.file(file.path(), readOnly, io, caching));
+                    case StoragePlan.File file -> new TrackedBackend(openFile(file.path()));
                     case StoragePlan.Memory memory ->
                         new TrackedBackend(opener.memory(address, index, memory.sizeBytes()));
                     case StoragePlan.Null nothing -> new NullBackend(nothing.sizeBytes());
@@ -258,6 +264,16 @@ final class NvmeKind implements DeviceKind {
             } catch (ErrnoException e) {
                 throw new CliException(e, hint(storage, e.errno()));
             }
+        }
+
+        private FileBackend openFile(Path path) {
+            FileBackend opened = incoming
+                    ? FileBackend.openUnclaimed(path, readOnly, io, caching)
+                    : opener.file(path, readOnly, io, caching);
+            if (pin) {
+                opened.pinMemory();
+            }
+            return opened;
         }
 
         private String hint(StoragePlan storage, int errno) {
@@ -298,6 +314,7 @@ final class NvmeKind implements DeviceKind {
                 case "threads" -> threads = setting.number(1, Nvme.MAX_QUEUE_PAIRS);
                 case "cpus" -> cpus = setting.cpus();
                 case "direct" -> caching = setting.isOn() ? FileCaching.DIRECT : FileCaching.PAGE_CACHE;
+                case "pin" -> pin = setting.isOn();
                 case "incoming" -> incoming = setting.isOn();
                 case "iops" -> iops = setting.number(0, Integer.MAX_VALUE);
                 case "bandwidth" -> bandwidth = Sizes.parse(key, setting.value());

@@ -17,7 +17,7 @@ interface Storage {
     Storage ANEW = new Storage() {
 
         @Override
-        public BlockBackend file(Path path, boolean readOnly, FileIoMode mode, FileCaching caching) {
+        public FileBackend file(Path path, boolean readOnly, FileIoMode mode, FileCaching caching) {
             return FileBackend.open(path, readOnly, mode, caching);
         }
 
@@ -28,7 +28,7 @@ interface Storage {
     };
 
     /** Opens a file: {@link FileBackend#open(Path, boolean, FileIoMode, FileCaching)}. */
-    BlockBackend file(Path path, boolean readOnly, FileIoMode mode, FileCaching caching);
+    FileBackend file(Path path, boolean readOnly, FileIoMode mode, FileCaching caching);
 
     /**
      * Makes a disk in memory.

@@ -124,7 +124,7 @@ final class Takeover implements AutoCloseable {
         return new Storage() {
 
             @Override
-            public BlockBackend file(Path path, boolean readOnly, FileIoMode mode, FileCaching caching) {
+            public FileBackend file(Path path, boolean readOnly, FileIoMode mode, FileCaching caching) {
                 return FileBackend.openUnclaimed(path, readOnly, mode, caching);
             }
 

@@ -38,11 +38,12 @@ final class VirtioBlkKind implements DeviceKind {
             "poll",
             "io",
             "direct",
+            "pin",
             "incoming",
             "iops",
             "bandwidth",
             "slow");
-    private static final List<String> SWITCHES = List.of("readonly", "direct", "incoming");
+    private static final List<String> SWITCHES = List.of("readonly", "direct", "pin", "incoming");
 
     private final Storage opener;
 
@@ -74,6 +75,8 @@ final class VirtioBlkKind implements DeviceKind {
                 "poll=WHEN        adaptive, always, off or MICROSECONDS (default adaptive)",
                 "io=HOW           auto, uring or sync, for files (default auto)",
                 "direct           past the page cache, for files",
+                "pin              the guest's memory, for files: shorter requests, for",
+                "                 guests that give no memory back",
                 "incoming         for files: another server has it still, whose",
                 "                 guest will come; claimed at its first use",
                 "iops=N           requests in a second (default no limit)",
@@ -101,6 +104,12 @@ final class VirtioBlkKind implements DeviceKind {
         if (disk.io == FileIoMode.IOPOLL && disk.caching != FileCaching.DIRECT) {
             throw CliException.usage("io=iopoll without direct", "file=disk.img,direct,io=iopoll");
         }
+        if (disk.pin && disk.file.isEmpty()) {
+            throw CliException.usage("pin without a file", "file=disk.img,pin");
+        }
+        if (disk.pin && disk.io == FileIoMode.SYNC) {
+            throw CliException.usage("pin with io=sync: only io_uring pins memory", "file=disk.img,pin,io=uring");
+        }
         if (disk.incoming && disk.file.isEmpty()) {
             throw CliException.usage("incoming without a file", "file=disk.img,incoming");
         }
@@ -122,6 +131,7 @@ final class VirtioBlkKind implements DeviceKind {
         private FileIoMode io = FileIoMode.AUTO;
         private long slowNs = DeviceRecorder.DEFAULT_SLOW_NS;
         private FileCaching caching = FileCaching.PAGE_CACHE;
+        private boolean pin;
         private boolean incoming;
         private int threads = 1;
         private Cpus cpus = Cpus.ANY;
@@ -182,17 +192,23 @@ final class VirtioBlkKind implements DeviceKind {
         private BlockBackend openStorage(PciAddress address) {
             try {
                 return switch (storage.orElseThrow()) {
-                    case "file" ->
-                        new TrackedBackend(
-                                incoming
-                                        ? FileBackend.openUnclaimed(file.orElseThrow(), readOnly, io, caching)
-                                        : opener.file(file.orElseThrow(), readOnly, io, caching));
+                    case "file" -> new TrackedBackend(openFile(file.orElseThrow()));
                     case "memory" -> new TrackedBackend(opener.memory(address, 0, sizeBytes));
                     default -> new NullBackend(sizeBytes);
                 };
             } catch (ErrnoException e) {
                 throw new CliException(e, storageHint(e.errno()));
             }
+        }
+
+        private FileBackend openFile(Path path) {
+            FileBackend opened = incoming
+                    ? FileBackend.openUnclaimed(path, readOnly, io, caching)
+                    : opener.file(path, readOnly, io, caching);
+            if (pin) {
+                opened.pinMemory();
+            }
+            return opened;
         }
 
         private static String describe(BlockBackend backend, VirtioBlk disk) {
@@ -251,6 +267,7 @@ final class VirtioBlkKind implements DeviceKind {
                 case "io" -> io = setting.ioMode();
                 case "slow" -> slowNs = setting.isOff() ? Long.MAX_VALUE : setting.durationNs();
                 case "direct" -> caching = setting.isOn() ? FileCaching.DIRECT : FileCaching.PAGE_CACHE;
+                case "pin" -> pin = setting.isOn();
                 case "incoming" -> incoming = setting.isOn();
                 case "threads" -> threads = setting.number(1, VirtioBlk.MAX_QUEUES);
                 case "cpus" -> cpus = setting.cpus();

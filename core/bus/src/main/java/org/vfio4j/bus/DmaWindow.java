@@ -4,6 +4,8 @@ import static org.vfio4j.sys.Errno.EACCES;
 import static org.vfio4j.sys.Errno.EFAULT;
 import static org.vfio4j.sys.Errno.ENOENT;
 
+import org.vfio4j.sys.MappingSet;
+
 /**
  * One thread's view of a {@link DmaSpace}; every method but {@link #close} belongs to that thread.
  *
@@ -29,6 +31,14 @@ public interface DmaWindow extends AutoCloseable {
      * and {@link #enter} for as long as the generation stays the same.
      */
     long generation();
+
+    /**
+     * Memory of the space that this process has mapped in large pieces, to be read and written: some of it, for storage that prepares for
+     * such memory. It changes in {@link #enter} alone, and is another object whenever it has changed.
+     */
+    default MappingSet mappings() {
+        return MappingSet.EMPTY;
+    }
 
     /**
      * Translates a range.

@@ -4,6 +4,7 @@ import static org.vfio4j.sys.Errno.EACCES;
 
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.DmaWindow;
+import org.vfio4j.sys.MappingSet;
 
 /**
  * The user's memory as the function reaches it: not at all while the function is no bus master, as a root port answers
@@ -57,6 +58,11 @@ final class MasterSpace implements DmaSpace {
         @Override
         public long generation() {
             return window.generation() + enteredAt;
+        }
+
+        @Override
+        public MappingSet mappings() {
+            return window.mappings();
         }
 
         @Override

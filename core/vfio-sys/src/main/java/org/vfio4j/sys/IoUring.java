@@ -63,6 +63,7 @@ public final class IoUring implements AutoCloseable {
     private int reaped;
 
     private boolean fixedFiles;
+    private boolean fixedBuffers;
 
     // What every entry has in its flags, shifted to their place in its first eight bytes.
     private long entryFlags;
@@ -125,32 +126,47 @@ public final class IoUring implements AutoCloseable {
 
     /** Prepares readv: false when the submission queue is full. */
     public boolean prepReadv(int fd, long iov, int count, long offset, long userData) {
-        return prepare(IORING_OP_READV, fd, iov, count, offset, 0, userData);
+        return prepare(IORING_OP_READV, fd, iov, count, offset, 0, 0, userData);
     }
 
     /** Prepares writev: false when the submission queue is full. */
     public boolean prepWritev(int fd, long iov, int count, long offset, long userData) {
-        return prepare(IORING_OP_WRITEV, fd, iov, count, offset, 0, userData);
+        return prepare(IORING_OP_WRITEV, fd, iov, count, offset, 0, 0, userData);
     }
 
     /** Prepares a read into one buffer: false when the submission queue is full. */
     public boolean prepRead(int fd, long address, int length, long offset, long userData) {
-        return prepare(IORING_OP_READ, fd, address, length, offset, 0, userData);
+        return prepare(IORING_OP_READ, fd, address, length, offset, 0, 0, userData);
     }
 
     /** Prepares a write from one buffer: false when the submission queue is full. */
     public boolean prepWrite(int fd, long address, int length, long offset, long userData) {
-        return prepare(IORING_OP_WRITE, fd, address, length, offset, 0, userData);
+        return prepare(IORING_OP_WRITE, fd, address, length, offset, 0, 0, userData);
+    }
+
+    /**
+     * Prepares a read into a registered buffer: false when the submission queue is full. It completes with -EFAULT where the bytes are not
+     * all in that buffer.
+     *
+     * @param buffer its place in the table of {@link #registerBuffers}
+     */
+    public boolean prepReadFixed(int fd, long address, int length, long offset, int buffer, long userData) {
+        return prepare(IORING_OP_READ_FIXED, fd, address, length, offset, 0, buffer, userData);
+    }
+
+    /** Prepares a write from a registered buffer; otherwise as {@link #prepReadFixed}. */
+    public boolean prepWriteFixed(int fd, long address, int length, long offset, int buffer, long userData) {
+        return prepare(IORING_OP_WRITE_FIXED, fd, address, length, offset, 0, buffer, userData);
     }
 
     /** Prepares fdatasync: false when the submission queue is full. */
     public boolean prepFdatasync(int fd, long userData) {
-        return prepare(IORING_OP_FSYNC, fd, 0, 0, 0, IORING_FSYNC_DATASYNC, userData);
+        return prepare(IORING_OP_FSYNC, fd, 0, 0, 0, IORING_FSYNC_DATASYNC, 0, userData);
     }
 
     /** Prepares fallocate: false when the submission queue is full. */
     public boolean prepFallocate(int fd, int mode, long offset, long length, long userData) {
-        return prepare(IORING_OP_FALLOCATE, fd, length, mode, offset, 0, userData);
+        return prepare(IORING_OP_FALLOCATE, fd, length, mode, offset, 0, 0, userData);
     }
 
     /**
@@ -255,6 +271,53 @@ public final class IoUring implements AutoCloseable {
     }
 
     /**
+     * Makes a table of {@code count} places for buffers, once; they are empty at first.
+     *
+     * @return 0 or a negative errno: -EINVAL before Linux 5.19
+     */
+    public int registerBuffers(int count) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment table = arena.allocate(RSRC_REGISTER_SIZEOF, Long.BYTES);
+            table.set(JAVA_INT, RSRC_REGISTER_NR, count);
+            table.set(JAVA_INT, RSRC_REGISTER_FLAGS, IORING_RSRC_REGISTER_SPARSE);
+            int result = SYSCALL.callInt(
+                    SYS_IO_URING_REGISTER,
+                    ring.value(),
+                    IORING_REGISTER_BUFFERS2,
+                    table.address(),
+                    RSRC_REGISTER_SIZEOF);
+            fixedBuffers |= result == 0;
+            return result;
+        }
+    }
+
+    /**
+     * Puts memory into a place of the table of buffers, and what was there out of it. Its pages are allocated and pinned, until it is put out or
+     * the ring is closed: also when it is unmapped before that, so that an operation which names a buffer may reach memory that is nowhere mapped.
+     *
+     * @param length up to 1 GiB; 0 leaves the place empty
+     * @return 0 or a negative errno: -ENOMEM over RLIMIT_MEMLOCK, -EFAULT or -EOPNOTSUPP for memory that cannot be pinned, or not be written
+     */
+    public int updateBuffer(int place, long address, long length) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment vector = arena.allocate(IOVEC_SIZEOF, Long.BYTES);
+            vector.set(JAVA_LONG, IOVEC_BASE, length == 0 ? 0 : address);
+            vector.set(JAVA_LONG, IOVEC_LEN, length);
+            MemorySegment update = arena.allocate(RSRC_UPDATE2_SIZEOF, Long.BYTES);
+            update.set(JAVA_INT, RSRC_UPDATE2_OFFSET, place);
+            update.set(JAVA_LONG, RSRC_UPDATE2_DATA, vector.address());
+            update.set(JAVA_INT, RSRC_UPDATE2_NR, 1);
+            int result = SYSCALL.callInt(
+                    SYS_IO_URING_REGISTER,
+                    ring.value(),
+                    IORING_REGISTER_BUFFERS_UPDATE,
+                    update.address(),
+                    RSRC_UPDATE2_SIZEOF);
+            return Math.min(result, 0);
+        }
+    }
+
+    /**
      * From now on operations go to threads of the kernel at once, for files that do not take a try that must not wait ({@link
      * FileIo#takesNoWait}). The kernel would find that out by itself, but of file systems whose files can be polled, as those in
      * user space, Linux 6.12 and newer try by waiting: {@link #submit} would not come back before the file system answers.
@@ -285,13 +348,16 @@ public final class IoUring implements AutoCloseable {
             // The kernel takes a ring down later than it is closed, and a file's locks end with its last user.
             SYSCALL.callInt(SYS_IO_URING_REGISTER, ring.value(), IORING_UNREGISTER_FILES, 0, 0);
         }
+        if (fixedBuffers) {
+            SYSCALL.callInt(SYS_IO_URING_REGISTER, ring.value(), IORING_UNREGISTER_BUFFERS, 0, 0);
+        }
         entries.close();
         rings.close();
         ring.close();
     }
 
     private boolean prepare(
-            byte opcode, int fd, long address, int length, long offset, int operationFlags, long userData) {
+            byte opcode, int fd, long address, int length, long offset, int operationFlags, int buffer, long userData) {
         if (room() == 0) {
             return false;
         }
@@ -303,7 +369,7 @@ public final class IoUring implements AutoCloseable {
         RawMemory.putInt(entry + SQE_LEN, length);
         RawMemory.putInt(entry + SQE_OP_FLAGS, operationFlags);
         RawMemory.putLong(entry + SQE_USER_DATA, userData);
-        RawMemory.putLong(entry + SQE_BUF_INDEX, 0);
+        RawMemory.putLong(entry + SQE_BUF_INDEX, buffer);
         RawMemory.putLong(entry + SQE_ADDR3, 0);
         RawMemory.putLong(entry + SQE_PAD, 0);
         prepared++;

@@ -29,7 +29,12 @@ final class IoUringLayout {
     static final int IORING_REGISTER_FILES = 2;
     static final int IORING_UNREGISTER_FILES = 3;
     static final int IORING_REGISTER_EVENTFD = 4;
+    static final int IORING_UNREGISTER_BUFFERS = 1;
+    static final int IORING_REGISTER_BUFFERS2 = 15;
+    static final int IORING_REGISTER_BUFFERS_UPDATE = 16;
     static final int IORING_REGISTER_SYNC_CANCEL = 24;
+
+    static final int IORING_RSRC_REGISTER_SPARSE = 1;
 
     static final int IOSQE_FIXED_FILE = 1;
     static final int IOSQE_ASYNC = 1 << 4;
@@ -37,6 +42,8 @@ final class IoUringLayout {
     static final byte IORING_OP_READV = 1;
     static final byte IORING_OP_WRITEV = 2;
     static final byte IORING_OP_FSYNC = 3;
+    static final byte IORING_OP_READ_FIXED = 4;
+    static final byte IORING_OP_WRITE_FIXED = 5;
     static final byte IORING_OP_FALLOCATE = 17;
     static final byte IORING_OP_READ = 22;
     static final byte IORING_OP_WRITE = 23;
@@ -55,6 +62,22 @@ final class IoUringLayout {
     static final long SYNC_CANCEL_ADDR = 0;
     static final long SYNC_CANCEL_FD = 8;
     static final long SYNC_CANCEL_SIZEOF = 64;
+
+    // struct io_uring_rsrc_register
+    static final long RSRC_REGISTER_NR = 0;
+    static final long RSRC_REGISTER_FLAGS = 4;
+    static final int RSRC_REGISTER_SIZEOF = 32;
+
+    // struct io_uring_rsrc_update2
+    static final long RSRC_UPDATE2_OFFSET = 0;
+    static final long RSRC_UPDATE2_DATA = 8;
+    static final long RSRC_UPDATE2_NR = 24;
+    static final int RSRC_UPDATE2_SIZEOF = 32;
+
+    // struct iovec
+    static final long IOVEC_BASE = 0;
+    static final long IOVEC_LEN = 8;
+    static final long IOVEC_SIZEOF = 16;
 
     // struct io_sqring_offsets
     static final long SQ_OFF_HEAD = 0;

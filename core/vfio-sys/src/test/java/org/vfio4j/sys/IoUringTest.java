@@ -65,6 +65,37 @@ class IoUringTest {
     }
 
     @Test
+    void registeredBuffersAreNamedByTheirPlace() {
+        assertThat(ring.updateBuffer(0, at, SIZE)).as("no table").isEqualTo(-ENXIO);
+        assertThat(ring.registerBuffers(3)).isZero();
+        assertThat(ring.registerBuffers(3)).isEqualTo(-EBUSY);
+        assertThat(ring.updateBuffer(1, at + 4096, 4096)).isZero();
+        assertThat(ring.updateBuffer(3, at, 4096)).isEqualTo(-EINVAL);
+        RawMemory.putLong(at + 4096, 42);
+        ring.prepWriteFixed(fd, at + 4096, 8, 0, 1, 1);
+        assertThat(finish(1)).containsEntry(1L, 8);
+        ring.prepReadFixed(fd, at + 8184, 8, 0, 1, 2);
+        ring.prepReadFixed(fd, at + 4095, 8, 0, 1, 3);
+        ring.prepReadFixed(fd, at + 8185, 8, 0, 1, 4);
+        ring.prepReadFixed(fd, at, 8, 0, 0, 5);
+        assertThat(finish(4)).isEqualTo(Map.of(2L, 8, 3L, -EFAULT, 4L, -EFAULT, 5L, -EFAULT));
+        assertThat(RawMemory.getLong(at + 8184)).isEqualTo(42);
+        assertThat(ring.updateBuffer(1, 0, 0)).isZero();
+        ring.prepReadFixed(fd, at + 4096, 8, 0, 1, 6);
+        assertThat(finish(1)).containsEntry(6L, -EFAULT);
+    }
+
+    @Test
+    void whatCannotBePinnedIsNoBuffer() {
+        assertThat(ring.registerBuffers(1)).isZero();
+        try (Mapping readable = Mapping.shared(file, 0, 4096, Mapping.PROT_READ)) {
+            assertThat(ring.updateBuffer(0, readable.address(), 4096)).isIn(-EFAULT, -EOPNOTSUPP);
+        }
+        assertThat(ring.updateBuffer(0, at, (1L << 30) + 1)).isEqualTo(-EFAULT);
+        assertThat(ring.updateBuffer(0, 4096, 4096)).as("nothing there").isEqualTo(-EFAULT);
+    }
+
+    @Test
     void registeredFilesAreNamedByTheirPlace() throws Exception {
         try (Fd other = FileIo.open(Files.write(directory.resolve("other"), new byte[] {1, 2, 3}), FileIo.O_RDONLY)) {
             ring.registerFiles(file, other);

@@ -1,10 +1,17 @@
 package org.vfio4j.vfio;
 
 import org.jspecify.annotations.Nullable;
+import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.sys.Mapping;
+import org.vfio4j.sys.MappingSet;
 
 /** One map of an IO address space and what it owns: memory that is mapped into this process, or the way to memory that is not. */
 final class DmaMap implements DmaTree.Entry, AutoCloseable {
+
+    /** Less than this is not what storage keeps registered: the maps of a guest's IOMMU come and go, and are pages. */
+    private static final long LARGE_BYTES = 2L << 20;
+
+    private static final int READ_WRITE = DmaSpace.READ | DmaSpace.WRITE;
 
     /** First byte, unsigned. */
     final long iova;
@@ -47,6 +54,16 @@ final class DmaMap implements DmaTree.Entry, AutoCloseable {
 
     boolean contains(long address) {
         return Long.compareUnsigned(address - iova, sizeBytes) < 0;
+    }
+
+    /** {@code large} with this map's memory, if it is mapped, large, and may be read and written. */
+    MappingSet addTo(MappingSet large) {
+        return mapping != null && sizeBytes >= LARGE_BYTES && access == READ_WRITE ? large.plus(mapping) : large;
+    }
+
+    /** {@code large} without this map's memory. */
+    MappingSet removeFrom(MappingSet large) {
+        return mapping == null ? large : large.minus(mapping);
     }
 
     /** Releases the memory. No window may be using the map. */

@@ -19,6 +19,7 @@ import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.DmaWindow;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Mapping;
+import org.vfio4j.sys.MappingSet;
 
 /**
  * The memory that a device may master: IOVA to memory, as an iommufd IOAS or a type1 container is in the kernel.
@@ -34,7 +35,7 @@ public final class IoAddressSpace implements DmaSpace, AutoCloseable {
     /** The largest single map, 8 TiB: more than any machine has, and small enough that sums of sizes never overflow. */
     public static final long MAX_MAP_BYTES = 1L << 43;
 
-    static final DmaSnapshot EMPTY = new DmaSnapshot(0, DmaTree.EMPTY);
+    static final DmaSnapshot EMPTY = new DmaSnapshot(0, DmaTree.EMPTY, MappingSet.EMPTY);
 
     static final DirtyLog[] NO_LOGS = {};
 
@@ -91,7 +92,7 @@ public final class IoAddressSpace implements DmaSpace, AutoCloseable {
             }
             gone = found;
             maps.remove(iova);
-            publish(snapshot.maps().minus(found));
+            publish(snapshot.maps().minus(found), found.removeFrom(snapshot.large()));
         }
         synchronize();
         gone.close();
@@ -103,7 +104,7 @@ public final class IoAddressSpace implements DmaSpace, AutoCloseable {
         synchronized (lock) {
             gone = new ArrayList<>(maps.values());
             maps.clear();
-            publish(DmaTree.EMPTY);
+            publish(DmaTree.EMPTY, MappingSet.EMPTY);
         }
         synchronize();
         long bytes = 0;
@@ -221,7 +222,7 @@ public final class IoAddressSpace implements DmaSpace, AutoCloseable {
             synchronized (lock) {
                 check(map);
                 maps.put(map.iova, map);
-                publish(snapshot.maps().plus(map));
+                publish(snapshot.maps().plus(map), map.addTo(snapshot.large()));
             }
         } catch (ErrnoException e) {
             map.close();
@@ -256,8 +257,8 @@ public final class IoAddressSpace implements DmaSpace, AutoCloseable {
                 : Optional.empty();
     }
 
-    private void publish(DmaTree changed) {
-        snapshot = new DmaSnapshot(snapshot.generation() + 1, changed);
+    private void publish(DmaTree changed, MappingSet large) {
+        snapshot = new DmaSnapshot(snapshot.generation() + 1, changed, large);
     }
 
     private static void awaitSafePoint(IoAddressSpaceWindow window, long target) {

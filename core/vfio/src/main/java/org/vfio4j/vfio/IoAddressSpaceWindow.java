@@ -10,6 +10,7 @@ import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.DirtyLog;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.DmaWindow;
+import org.vfio4j.sys.MappingSet;
 import org.vfio4j.sys.RawMemory;
 
 /**
@@ -101,6 +102,11 @@ final class IoAddressSpaceWindow implements DmaWindow {
     @Override
     public long generation() {
         return snapshot.generation();
+    }
+
+    @Override
+    public MappingSet mappings() {
+        return snapshot.large();
     }
 
     @Override

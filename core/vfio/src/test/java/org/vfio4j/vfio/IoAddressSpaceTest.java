@@ -20,12 +20,14 @@ import org.junit.jupiter.api.Test;
 import org.vfio4j.bus.DmaWindow;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Mapping;
+import org.vfio4j.sys.MappingSet;
 import org.vfio4j.sys.RawMemory;
 
 class IoAddressSpaceTest {
 
     private static final int PAGE = 4096;
     private static final int MAX_MAPS = 100;
+    private static final long LARGE = 2 << 20;
 
     private final IoAddressSpace space = new IoAddressSpace(MAX_MAPS);
     private final DmaWindow window = space.openWindow();
@@ -33,6 +35,11 @@ class IoAddressSpaceTest {
 
     @BeforeEach
     void enter() {
+        window.enter();
+    }
+
+    private void reenter() {
+        window.leave();
         window.enter();
     }
 
@@ -204,6 +211,58 @@ class IoAddressSpaceTest {
         assertThat(window.generation()).isEqualTo(before);
         mapPages(1, 1, READ);
         assertThat(window.generation()).isNotEqualTo(before);
+    }
+
+    @Test
+    void namesMappingsThatAreLargeAndMayBeReadAndWritten() {
+        assertThat(window.mappings()).isSameAs(MappingSet.EMPTY);
+        Mapping large = Mapping.anonymous(LARGE);
+        space.map(0, READ | WRITE, large);
+        assertThat(window.mappings()).as("before it is entered anew").isSameAs(MappingSet.EMPTY);
+        reenter();
+        MappingSet first = window.mappings();
+        assertThat(first.all()).containsExactly(large);
+        space.map(LARGE, READ, Mapping.anonymous(LARGE));
+        space.map(2 * LARGE, WRITE, Mapping.anonymous(LARGE));
+        space.map(3 * LARGE, LARGE, READ | WRITE, new FakeBacking(0));
+        space.map(4 * LARGE, READ | WRITE, Mapping.anonymous(LARGE - PAGE));
+        reenter();
+        assertThat(window.mappings()).isSameAs(first);
+        window.leave();
+        space.unmap(4 * LARGE, LARGE - PAGE);
+        space.unmap(0, LARGE);
+        window.enter();
+        assertThat(window.mappings().all()).isEmpty();
+        window.leave();
+        space.unmapAll();
+        window.enter();
+        assertThat(window.mappings()).isSameAs(MappingSet.EMPTY);
+    }
+
+    /** Those of a guest's IOMMU come and go, and change nothing; and of large ones it is the first few. */
+    @Test
+    void namesFewMappingsHoweverManyMapsThereAre() {
+        int count = 60_000;
+        try (IoAddressSpace many = new IoAddressSpace(count);
+                DmaWindow seer = many.openWindow()) {
+            for (int i = 0; i < 2 * MappingSet.LIMIT; i++) {
+                many.map(i * LARGE, READ | WRITE, Mapping.anonymous(LARGE));
+            }
+            seer.enter();
+            MappingSet first = seer.mappings();
+            assertThat(first.all()).hasSize(MappingSet.LIMIT);
+            seer.leave();
+            for (int i = 2 * MappingSet.LIMIT; i < count; i++) {
+                many.map(i * LARGE, LARGE, READ | WRITE, new FakeBacking(0));
+            }
+            seer.enter();
+            assertThat(seer.mappings()).isSameAs(first);
+            seer.leave();
+            many.unmap((2 * MappingSet.LIMIT - 1) * LARGE, LARGE);
+            seer.enter();
+            assertThat(seer.mappings()).isSameAs(first);
+            seer.leave();
+        }
     }
 
     @Test

@@ -1,6 +1,8 @@
 package org.vfio4j.block;
 
+import java.util.function.Supplier;
 import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.MappingSet;
 
 /**
  * Requests to a {@link BlockBackend} from one thread, which opened it. Each request has a tag that is free again once {@link
@@ -40,6 +42,12 @@ public interface BlockQueue extends AutoCloseable {
     default boolean cancel(int tag) {
         return false;
     }
+
+    /**
+     * Where the owner's memory is, for a queue that prepares for the memory that requests use. It asks before each request: what is there
+     * then stays mapped until the request completes. Memory that is not there is used as any other.
+     */
+    default void use(Supplier<MappingSet> memory) {}
 
     /** Ends a batch: requests made before are on their way when it returns. */
     void submit();

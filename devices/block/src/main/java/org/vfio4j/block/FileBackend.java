@@ -4,6 +4,7 @@ import static org.vfio4j.sys.Errno.EAGAIN;
 import static org.vfio4j.sys.Errno.EBUSY;
 import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.EISDIR;
+import static org.vfio4j.sys.Errno.ENOSYS;
 import static org.vfio4j.sys.Errno.EROFS;
 
 import java.nio.file.Path;
@@ -26,6 +27,7 @@ public final class FileBackend implements BlockBackend {
     private final IntFunction<IoUring> rings;
     private volatile boolean uring;
     private volatile boolean claimed;
+    private volatile boolean pins;
 
     private FileBackend(FileTarget target, FileStat stat, FileIoMode mode, IntFunction<IoUring> rings) {
         this.target = target;
@@ -102,6 +104,23 @@ public final class FileBackend implements BlockBackend {
         }
     }
 
+    /**
+     * Lets queues that are opened from now on register the memory that requests use with io_uring ({@link BlockQueue#use}), which spares
+     * finding its pages each time. The memory is allocated and pinned, once for each queue. Only for memory of which its owner gives nothing
+     * back while it is mapped: what is punched out of it is not what the storage reads and writes any more.
+     *
+     * @throws ErrnoException EINVAL with {@link FileIoMode#SYNC}
+     */
+    public void pinMemory() {
+        if (mode == FileIoMode.SYNC) {
+            throw new ErrnoException(EINVAL, "pin memory for " + target.path + ", which is used without io_uring");
+        }
+        pins = true;
+        if (!uring) {
+            target.pins.refused(ENOSYS);
+        }
+    }
+
     @Override
     public long sizeBytes() {
         return target.sizeBytes();
@@ -126,7 +145,8 @@ public final class FileBackend implements BlockBackend {
     @Override
     public String describe() {
         String polled = mode == FileIoMode.IOPOLL ? ", polled" : "";
-        return "file " + target.path + (uring ? " (io_uring" : " (preadv") + polled
+        String pinned = pins ? ", " + target.pins.describe() : "";
+        return "file " + target.path + (uring ? " (io_uring" : " (preadv") + polled + pinned
                 + (target.isDirect() ? ", direct)" : ")");
     }
 
@@ -162,7 +182,7 @@ public final class FileBackend implements BlockBackend {
                 throw e;
             }
         }
-        return new UringQueue(target, ring, polled, depth);
+        return new UringQueue(target, ring, polled, pins, depth);
     }
 
     @Override

@@ -25,6 +25,9 @@ final class FileTarget implements AutoCloseable {
     final Fd file;
     final boolean readOnly;
 
+    /** What queues have pinned. */
+    final Pins pins;
+
     /** Whether io_uring's first try, which must not wait, makes sense. */
     final boolean takesNoWait;
 
@@ -37,6 +40,7 @@ final class FileTarget implements AutoCloseable {
     /** @param direct with O_DIRECT, if it is used so; both descriptors are closed with this */
     FileTarget(Path path, Fd file, @Nullable Fd direct, boolean readOnly, FileStat stat, long sizeBytes) {
         this.path = path;
+        pins = new Pins(path);
         this.file = file;
         this.direct = direct;
         this.readOnly = readOnly;

@@ -1,7 +1,9 @@
 package org.vfio4j.block;
 
 import java.util.Arrays;
+import java.util.function.Supplier;
 import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.MappingSet;
 
 /** A queue that tells its {@link TrackedBackend} what was written, when it has been. */
 final class TrackedQueue implements BlockQueue {
@@ -54,6 +56,11 @@ final class TrackedQueue implements BlockQueue {
     @Override
     public boolean cancel(int tag) {
         return inner.cancel(tag);
+    }
+
+    @Override
+    public void use(Supplier<MappingSet> memory) {
+        inner.use(memory);
     }
 
     @Override

@@ -8,12 +8,14 @@ import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 import static org.vfio4j.sys.Errno.EROFS;
 
 import java.util.Objects;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.EventFd;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.IoUring;
 import org.vfio4j.sys.Mapping;
+import org.vfio4j.sys.MappingSet;
 
 /**
  * A file's queue on io_uring. A request's tag is its user data and its place in the arrays that remember it, so that a short
@@ -47,6 +49,7 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
     private final boolean readOnly;
     private final IoUring ring;
     private final @Nullable IoUring polled;
+    private final boolean pins;
     private final Completions refused;
 
     private final byte[] operation;
@@ -61,6 +64,9 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
     // Where direct transfers go: the polled ring, if there is one and as long as the device takes that.
     private IoUring directRing;
 
+    // Of the ring that direct transfers begin with: memory that is pinned is pinned once for each ring.
+    private @Nullable PinnedMemory memory;
+
     private @Nullable Fd eventFd;
     private boolean armed;
     private @Nullable Mapping zeroes;
@@ -71,12 +77,14 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
     /**
      * @param ring of the calling thread, of {@code depth} entries; closed with this
      * @param polled the same, for direct transfers
+     * @param pins whether memory of which it knows is registered
      */
-    UringQueue(FileTarget target, IoUring ring, @Nullable IoUring polled, int depth) {
+    UringQueue(FileTarget target, IoUring ring, @Nullable IoUring polled, boolean pins, int depth) {
         this.target = target;
         readOnly = target.readOnly;
         this.ring = ring;
         this.polled = polled;
+        this.pins = pins;
         directRing = polled == null ? ring : polled;
         try {
             ring.registerFiles(target.file, target.directOrFile());
@@ -139,6 +147,13 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
     public boolean cancel(int tag) {
         submit();
         return ring.cancel(tag) == 0;
+    }
+
+    @Override
+    public void use(Supplier<MappingSet> used) {
+        if (pins) {
+            memory = new PinnedMemory(directRing, used, target.pins);
+        }
     }
 
     @Override
@@ -244,6 +259,10 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
     }
 
     private void closeRings() {
+        PinnedMemory pinned = memory;
+        if (pinned != null) {
+            pinned.close();
+        }
         ring.close();
         if (polled != null) {
             polled.close();
@@ -386,6 +405,12 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
         if (count == 1) {
             long base = IoVecs.base(vectors, 0);
             int bytes = (int) IoVecs.length(vectors, 0);
+            int buffer = pinned(to, base, IoVecs.length(vectors, 0));
+            if (buffer != PinnedMemory.NONE) {
+                return operation[tag] == READ
+                        ? to.prepReadFixed(fd, base, bytes, at, buffer, tag)
+                        : to.prepWriteFixed(fd, base, bytes, at, buffer, tag);
+            }
             return operation[tag] == READ
                     ? to.prepRead(fd, base, bytes, at, tag)
                     : to.prepWrite(fd, base, bytes, at, tag);
@@ -393,5 +418,11 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
         return operation[tag] == READ
                 ? to.prepReadv(fd, vectors, count, at, tag)
                 : to.prepWritev(fd, vectors, count, at, tag);
+    }
+
+    /** Which registered buffer of a ring has memory; or {@link PinnedMemory#NONE}. */
+    private int pinned(IoUring to, long base, long bytes) {
+        PinnedMemory pinned = memory;
+        return pinned != null && pinned.isOf(to) ? pinned.place(base, bytes) : PinnedMemory.NONE;
     }
 }

@@ -19,6 +19,7 @@ import org.vfio4j.sys.FileIo;
 import org.vfio4j.sys.FileStat;
 import org.vfio4j.sys.IoUring;
 import org.vfio4j.sys.Mapping;
+import org.vfio4j.sys.MappingSet;
 import org.vfio4j.sys.Poll;
 import org.vfio4j.sys.RawMemory;
 
@@ -60,6 +61,27 @@ class FileIopollTest extends BlockQueueContract {
                 assertThat(finish()).isEqualTo(Map.of(1, BLOCK, 2, 0));
                 assertThat(RawMemory.getByte(in)).isEqualTo((byte) (i + 1));
                 assertThat(RawMemory.getByte(in + BLOCK - 1)).isEqualTo((byte) (i + 1));
+            }
+        }
+    }
+
+    /** Both rings' requests come to their end, and what the device does not poll goes on in the ring that has nothing registered. */
+    @Test
+    void pinnedMemoryIsThatOfThePolledRing() {
+        try (Mapping guest = Mapping.anonymous(2 << 20)) {
+            MappingSet memory = MappingSet.EMPTY.plus(guest);
+            queue.use(() -> memory);
+            long out = guest.address() + BLOCK;
+            long in = out + BLOCK;
+            RawMemory.fill(out, BLOCK, (byte) 9);
+            for (int shift = 0; shift < 2; shift++) {
+                IoVecs.set(guest.address(), 0, out + shift, BLOCK);
+                queue.writev(BLOCK, guest.address(), 1, 0);
+                assertThat(finish()).isEqualTo(Map.of(0, BLOCK));
+                IoVecs.set(guest.address(), 0, in + shift, BLOCK);
+                queue.readv(BLOCK, guest.address(), 1, 1);
+                assertThat(finish()).isEqualTo(Map.of(1, BLOCK));
+                assertThat(RawMemory.getByte(in + shift)).isEqualTo((byte) 9);
             }
         }
     }
@@ -207,7 +229,7 @@ class FileIopollTest extends BlockQueueContract {
 
         @Override
         public BlockQueue openQueue(int depth) {
-            return new UringQueue(target, IoUring.create(depth), IoUring.createPolled(depth), depth);
+            return new UringQueue(target, IoUring.create(depth), IoUring.createPolled(depth), true, depth);
         }
 
         @Override

@@ -4,6 +4,7 @@ import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.DmaWindow;
+import org.vfio4j.sys.MappingSet;
 
 /** The memory of an emulated function, with a page tracker between the two while there is one. */
 record TrackedSpace(DmaSpace space, AtomicReference<@Nullable PageTracker> tracker) implements DmaSpace {
@@ -34,6 +35,11 @@ record TrackedSpace(DmaSpace space, AtomicReference<@Nullable PageTracker> track
         @Override
         public long generation() {
             return window.generation();
+        }
+
+        @Override
+        public MappingSet mappings() {
+            return window.mappings();
         }
 
         @Override

@@ -432,10 +432,7 @@ public final class QueueThread implements AutoCloseable {
     /** Whether the thread may end: not when it has been notified meanwhile. */
     private boolean end() {
         goOffline();
-        if (begun) {
-            begun = false;
-            work.end();
-        }
+        endWork();
         // Before the next thread can begin.
         cpuTime.end();
         if (STATE.compareAndSet(this, AWAKE, NO_THREAD)) {
@@ -443,6 +440,13 @@ public final class QueueThread implements AutoCloseable {
         }
         cpuTime.begin();
         return false;
+    }
+
+    private void endWork() {
+        if (begun) {
+            begun = false;
+            work.end();
+        }
     }
 
     private void fail(Throwable cause) {
@@ -460,5 +464,6 @@ public final class QueueThread implements AutoCloseable {
         }
         window = null;
         online = false;
+        endWork();
     }
 }

@@ -158,6 +158,23 @@ class QueueThreadTest {
         await(() -> work.done.get() == 2);
     }
 
+    /** What it holds may be prepared for the memory that is gone. */
+    @Test
+    void whatBelongsToTheThreadGoesWithTheMemory() {
+        thread.attach(space);
+        work.offer(1);
+        thread.wake();
+        await(() -> work.done.get() == 1);
+        assertThat(work.begun).hasValue(1);
+        thread.detach();
+        assertThat(work.begun).hasValue(0);
+        thread.attach(space);
+        work.offer(1);
+        thread.wake();
+        await(() -> work.done.get() == 2);
+        assertThat(work.begun).hasValue(1);
+    }
+
     @Test
     void leavesTheWindowWhenAskedTo() {
         thread = replaced(QueuePolling.ALWAYS);

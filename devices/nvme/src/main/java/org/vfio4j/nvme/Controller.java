@@ -16,6 +16,7 @@ import org.vfio4j.devicemodel.Interrupts;
 import org.vfio4j.devicemodel.QueueStatistics;
 import org.vfio4j.sys.EventFd;
 import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.MappingSet;
 
 /**
  * The parts of a controller, and its state from one pass of its queue threads to the next. With one queue thread it belongs to that; of
@@ -242,7 +243,7 @@ final class Controller implements ControllerHooks {
             return;
         }
         try (Fd own = EventFd.create();
-                Storage storage = new Storage(1, own)) {
+                Storage storage = new Storage(1, own, () -> MappingSet.EMPTY)) {
             task.accept(storage);
         }
     }

@@ -14,6 +14,7 @@ import org.vfio4j.bus.DmaWindow;
 import org.vfio4j.devicemodel.CommandRun;
 import org.vfio4j.devicemodel.DeviceLimits;
 import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.MappingSet;
 import org.vfio4j.sys.RawMemory;
 
 /**
@@ -59,7 +60,7 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
         controller = lane.controller();
         tally = lane.tally;
         limits = controller.limits();
-        storage = new Storage(DEPTH, eventFd);
+        storage = new Storage(DEPTH, eventFd, this::memory);
         longIo = new LongIo(controller, storage);
         slow = new SlowIo(lane, storage, longIo);
         start = new IoStart(controller, command, slots, storage, longIo);
@@ -125,6 +126,7 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
      * @return its status, or {@link DataPointer#CUT_SHORT}
      */
     int serveSlowly(SubmissionQueue queue, long entry, DmaWindow window) {
+        this.window = window;
         long startNs = System.nanoTime();
         command.load(entry);
         int status = slow.run(command, window);
@@ -227,6 +229,11 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
         } else {
             slots.blocks[slot] = longIo.blocks();
         }
+    }
+
+    private MappingSet memory() {
+        DmaWindow seen = window;
+        return seen == null ? MappingSet.EMPTY : seen.mappings();
     }
 
     private boolean hasMore(int slot) {

@@ -1,10 +1,12 @@
 package org.vfio4j.nvme;
 
 import java.util.Arrays;
+import java.util.function.Supplier;
 import org.vfio4j.block.BlockBackend;
 import org.vfio4j.block.BlockCompletion;
 import org.vfio4j.block.BlockQueue;
 import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.MappingSet;
 import org.vfio4j.sys.Poll;
 
 /** The queues to the storage of all namespaces, one for each backend, opened when it is first wanted. Belongs to its thread. */
@@ -15,16 +17,19 @@ final class Storage implements AutoCloseable {
 
     private final int depth;
     private final Fd eventFd;
+    private final Supplier<MappingSet> memory;
     private BlockBackend[] backends = {};
     private BlockQueue[] queues = {};
 
     /**
      * @param depth the most requests at a time, whose tags are less
      * @param eventFd what completions signal while {@link #arm} is in force
+     * @param memory what requests may use, as {@link BlockQueue#use} has it
      */
-    Storage(int depth, Fd eventFd) {
+    Storage(int depth, Fd eventFd, Supplier<MappingSet> memory) {
         this.depth = depth;
         this.eventFd = eventFd;
+        this.memory = memory;
     }
 
     BlockQueue queue(BlockBackend backend) {
@@ -123,6 +128,7 @@ final class Storage implements AutoCloseable {
     private BlockQueue open(BlockBackend backend) {
         BlockQueue queue = backend.openQueue(depth);
         queue.wakeBy(eventFd);
+        queue.use(memory);
         int count = backends.length;
         backends = Arrays.copyOf(backends, count + 1);
         queues = Arrays.copyOf(queues, count + 1);

@@ -11,6 +11,7 @@ import org.vfio4j.bus.DmaWindow;
 import org.vfio4j.devicemodel.CommandRun;
 import org.vfio4j.devicemodel.DeviceLimits;
 import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.MappingSet;
 import org.vfio4j.sys.RawMemory;
 import org.vfio4j.virtio.DescriptorChain;
 import org.vfio4j.virtio.SplitQueue;
@@ -62,6 +63,7 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
         try {
             blocks = disk.backend().openQueue(DEPTH);
             blocks.wakeBy(eventFd);
+            blocks.use(this::memory);
         } catch (RuntimeException e) {
             slots.close();
             throw e;
@@ -91,6 +93,7 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
     }
 
     long serveSlowly(SplitQueue queue, DescriptorChain chain, DmaWindow window) {
+        this.window = window;
         if (queue.take(chain, window, true) != SplitQueue.TAKEN) {
             return VirtioRequests.CUT_SHORT;
         }
@@ -153,6 +156,11 @@ final class BlkSession implements BlockCompletion, AutoCloseable {
         }
         completed++;
         finish(slot, worked ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR);
+    }
+
+    private MappingSet memory() {
+        DmaWindow seen = window;
+        return seen == null ? MappingSet.EMPTY : seen.mappings();
     }
 
     /** The bytes of a request without its header and its status. */

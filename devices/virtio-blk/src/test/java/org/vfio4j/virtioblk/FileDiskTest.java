@@ -7,6 +7,7 @@ import static org.vfio4j.virtioblk.VirtioBlkSpec.*;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -70,6 +71,30 @@ class FileDiskTest {
                     assertThat(fixture.ring.await().written()).isEqualTo(BLOCK + 1);
                 }
             }
+        }
+    }
+
+    @Test
+    void pinsTheDriversMemoryUntilTheDriverIsGone() throws IOException {
+        Path file = directory.resolve("disk.img");
+        Files.write(file, new byte[BLOCK * BLOCKS]);
+        FileBackend pinning = open(file);
+        pinning.pinMemory();
+        try (DiskFixture fixture = new DiskFixture(pinning, builder -> builder.poll(QueuePolling.ALWAYS))) {
+            fixture.start(ALL_FEATURES);
+            for (int i = 0; i < BLOCKS; i++) {
+                fixture.memory.fill(fixture.buffer, BLOCK, i + 1);
+                assertThat(fixture.write(8L * i, fixture.buffer, BLOCK)).isEqualTo(VIRTIO_BLK_S_OK);
+                fixture.memory.fill(fixture.buffer, BLOCK, 0);
+                assertThat(fixture.read(8L * i, fixture.buffer, BLOCK)).isEqualTo(VIRTIO_BLK_S_OK);
+                assertThat(fixture.memory.get(fixture.buffer, BLOCK)).containsOnly((byte) (i + 1));
+            }
+            assertThat(pinning.describe()).contains("16 MiB pinned");
+            fixture.disk.function().detachDma();
+            assertThat(pinning.describe()).contains(", pin)");
+            fixture.disk.function().attachDma(fixture.memory.space());
+            assertThat(fixture.read(0, fixture.buffer, BLOCK)).isEqualTo(VIRTIO_BLK_S_OK);
+            assertThat(pinning.describe()).contains("16 MiB pinned");
         }
     }
 

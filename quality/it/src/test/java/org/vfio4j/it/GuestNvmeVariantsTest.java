@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.vfio4j.it.Images.MIB;
 
 import java.nio.file.Path;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -68,9 +69,33 @@ class GuestNvmeVariantsTest {
         }
     }
 
-    private VfioProcess server() {
-        return VfioProcess.server()
-                .device("nvme", socket, "file=" + image, "queues=2")
-                .start();
+    /** The guest's memory stays where it is while it uses the disk, and is let go with the guest. */
+    @Test
+    void aServerMayPinTheGuestsMemory() throws Exception {
+        byte[] filled = Images.pattern(52, FILLED_BYTES);
+        Images.write(image, 0, filled);
+        try (VfioProcess server = server("pin");
+                QemuGuest guest = QemuGuest.withDisks(socket).boot()) {
+            NvmeDisks.name(guest, 1);
+            guest.sh("dd if=/dev/$ns1 of=/dev/$ns1 bs=4k count=1024 seek=4096 iflag=direct oflag=direct conv=fsync"
+                    + " status=none");
+            assertThat(Images.read(image, 16L * MIB, FILLED_BYTES)).isEqualTo(filled);
+            assertThat(server.pinnedKib()).isPositive();
+            guest.powerOff();
+            long deadline = System.nanoTime() + 30_000_000_000L;
+            while (server.pinnedKib() != 0) {
+                assertThat(System.nanoTime())
+                        .as("KiB pinned: %s", server.pinnedKib())
+                        .isLessThan(deadline);
+                Thread.sleep(20);
+            }
+            server.stop();
+        }
+    }
+
+    private VfioProcess server(String... words) {
+        String[] all = Stream.concat(Stream.of("file=" + image, "queues=2"), Stream.of(words))
+                .toArray(String[]::new);
+        return VfioProcess.server().device("nvme", socket, all).start();
     }
 }

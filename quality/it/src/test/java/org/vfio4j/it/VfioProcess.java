@@ -172,6 +172,17 @@ final class VfioProcess implements AutoCloseable {
         }
     }
 
+    /** How much memory of others it has pinned, as io_uring counts it. */
+    long pinnedKib() {
+        try (Stream<String> lines = Files.lines(Path.of("/proc/" + process.pid() + "/status"))) {
+            return lines.filter(line -> line.startsWith("VmPin:"))
+                    .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")))
+                    .sum();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
     /** How many threads it has whose names begin so. */
     long threads(String prefix) {
         try (Stream<Path> tasks = Files.list(Path.of("/proc/" + process.pid() + "/task"))) {

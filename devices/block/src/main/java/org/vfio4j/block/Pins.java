@@ -1,0 +1,60 @@
+package org.vfio4j.block;
+
+import java.lang.System.Logger.Level;
+import java.nio.file.Path;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import org.vfio4j.sys.Errno;
+
+/** What the queues of a file have pinned of their users' memory, for people. Any thread. */
+final class Pins {
+
+    private static final int NONE = 0;
+
+    private final Path path;
+    private final AtomicLong bytes = new AtomicLong();
+    private final AtomicInteger refusal = new AtomicInteger(NONE);
+
+    Pins(Path path) {
+        this.path = path;
+    }
+
+    void add(long more) {
+        bytes.addAndGet(more);
+    }
+
+    /** Some memory is not pinned, which is said once: requests to it go on without. */
+    void refused(int errno) {
+        if (refusal.compareAndSet(NONE, errno)) {
+            System.getLogger(Pins.class.getName())
+                    .log(
+                            Level.WARNING,
+                            "{0}: guest memory beyond {1} MiB is not pinned, and used as without pin: {2}{3}",
+                            path,
+                            Long.toString(bytes.get() >> 20),
+                            Errno.describe(errno),
+                            hint(errno));
+        }
+    }
+
+    /** As {@code 512 MiB pinned}; before there is anything, {@code pin}. */
+    String describe() {
+        int errno = refusal.get();
+        long mib = bytes.get() >> 20;
+        return errno == NONE
+                ? (mib == 0 ? "pin" : mib + " MiB pinned")
+                : mib + " MiB pinned, no more: " + Errno.name(errno);
+    }
+
+    private static String hint(int errno) {
+        return switch (errno) {
+            case Errno.ENOMEM ->
+                ". The limit is RLIMIT_MEMLOCK, of which each thread takes the guest's memory: LimitMEMLOCK=infinity"
+                        + " of a service, or ulimit -l unlimited";
+            case Errno.EFAULT, Errno.EOPNOTSUPP -> ". A guest's memory must be a memfd";
+            case Errno.EINVAL -> ". It takes Linux 5.19";
+            case Errno.ENOSPC -> ". The limit is " + PinnedMemory.PLACES + " pieces of 1 GiB";
+            default -> "";
+        };
+    }
+}
