@@ -7,7 +7,8 @@ import java.util.Optional;
  * A PCI function as hardware offers it: configuration space, BARs, interrupts, DMA, reset. Emulated functions and real ones
  * implement it; {@code vfio-pci-core} is its only caller while a user has it open.
  *
- * <p>One thread at a time calls these methods. None blocks for long but {@link #detachDma} and {@link #reset}. Numbers are
+ * <p>One thread at a time calls these methods. None blocks for long but {@link #detachDma}, {@link #reset}, and {@link #initiateReset}
+ * of some. Numbers are
  * little-endian values, widths are in bytes.
  */
 public interface PciFunction {

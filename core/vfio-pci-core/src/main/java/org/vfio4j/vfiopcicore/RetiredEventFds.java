@@ -13,8 +13,8 @@ import org.vfio4j.vfio.IoAddressSpace;
  */
 final class RetiredEventFds {
 
-    /** As many as a function's vectors usually are, and once more. */
-    static final int MOST = 128;
+    /** What a driver leaves that resets a function of 65 vectors twice: each is replaced and then turned off. */
+    static final int MOST = 512;
 
     private final List<Fd> open = new ArrayList<>();
 

@@ -21,7 +21,7 @@ import java.util.Optional;
 public record ThreadStat(Path task, int tid, String name, char state, int nice) {
 
     private static final Path TASKS = Path.of("/proc/self/task");
-    private static final Path OWN = Path.of("/proc/thread-self");
+    private static final Path OWN = Path.of("/proc/thread-self/stat");
 
     // After the name, which is in parentheses and may have any character.
     private static final int STATE = 0;
@@ -50,7 +50,7 @@ public record ThreadStat(Path task, int tid, String name, char state, int nice) 
      * @throws IOException without a readable {@code /proc}
      */
     public static ThreadStat own() throws IOException {
-        return parse(OWN, Files.readString(OWN.resolve("stat")));
+        return parse(Files.readString(OWN));
     }
 
     /** For how many nanoseconds it has had a processor: nothing when it has ended, or the kernel does not tell. */
@@ -65,20 +65,21 @@ public record ThreadStat(Path task, int tid, String name, char state, int nice) 
 
     private static Optional<ThreadStat> of(Path task) {
         try {
-            return Optional.of(parse(task, Files.readString(task.resolve("stat"))));
+            return Optional.of(parse(Files.readString(task.resolve("stat"))));
         } catch (IOException e) {
             // It has ended.
             return Optional.empty();
         }
     }
 
-    private static ThreadStat parse(Path task, String stat) {
+    private static ThreadStat parse(String stat) {
         int open = stat.indexOf('(');
         int close = stat.lastIndexOf(')');
         String[] fields = stat.substring(close + 2).split(" ", -1);
+        String tid = stat.substring(0, open - 1);
         return new ThreadStat(
-                task,
-                Integer.parseInt(stat.substring(0, open - 1)),
+                TASKS.resolve(tid),
+                Integer.parseInt(tid),
                 stat.substring(open + 1, close),
                 fields[STATE].charAt(0),
                 Integer.parseInt(fields[NICE]));

@@ -1,8 +1,11 @@
 package org.vfio4j.sys;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
@@ -45,6 +48,7 @@ class ThreadStatTest {
 
     @Test
     void workTakesAProcessor() throws IOException {
+        assumeTrue(Files.exists(Path.of("/proc/thread-self/schedstat")), "the kernel does not tell");
         long before = own().usedNs();
         long until = System.nanoTime() + 50_000_000;
         while (System.nanoTime() < until) {

@@ -68,4 +68,10 @@ final class SnapPciFunction implements ForwardingFunction {
         function.reset();
         vhca.reset();
     }
+
+    @Override
+    public void initiateReset() {
+        function.initiateReset();
+        vhca.reset();
+    }
 }

@@ -14,6 +14,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.block.MemoryBackend;
@@ -96,12 +97,19 @@ class VhcaCommandsTest {
 
     @Test
     void aResetUndoesEverything() {
+        undoneBy(PciFunction::reset);
+        undoneBy(PciFunction::initiateReset);
+    }
+
+    private void undoneBy(Consumer<PciFunction> reset) {
         suspend();
         firmware.loadVhcaState(vhca, notTheLast());
         assertThat(firmware.queryVhcaMigrationState(vhca, false).isLoading()).isTrue();
-        bus.device(DISK).function().reset();
+        reset.accept(bus.device(DISK).function());
         assertThat(firmware.queryVhcaMigrationState(vhca, false).isLoading()).isFalse();
         suspend();
+        firmware.resumeVhca(vhca, RESPONDER);
+        firmware.resumeVhca(vhca, INITIATOR);
     }
 
     @Test

@@ -297,15 +297,27 @@ final class Controller implements ControllerHooks {
         queue.deletionWanted = true;
         queue.deletingCid = cid;
         Lane lane = laneOf(queue.completions);
-        lane.ask(window -> lane.delete(queue));
+        if (lane.equals(firstLane())) {
+            // At once: a driver may not wait for that before it deletes the completion queue.
+            lane.delete(queue);
+            lane.finishDeletions();
+        } else {
+            lane.ask(window -> lane.delete(queue));
+        }
     }
 
-    /** Its thread has let go of it. */
-    void deleted(SubmissionQueue queue) {
-        firstLane().ask(window -> {
-            queues.remove(queue);
-            complete(queue.deletingCid, 0, NvmeStatus.SUCCESSFUL_COMPLETION);
-        });
+    /** The thread of a lane has let go of a queue. */
+    void deleted(SubmissionQueue queue, Lane by) {
+        if (by.equals(firstLane())) {
+            gone(queue);
+        } else {
+            firstLane().ask(window -> gone(queue));
+        }
+    }
+
+    private void gone(SubmissionQueue queue) {
+        queues.remove(queue);
+        complete(queue.deletingCid, 0, NvmeStatus.SUCCESSFUL_COMPLETION);
     }
 
     private Lane laneOf(CompletionQueue queue) {

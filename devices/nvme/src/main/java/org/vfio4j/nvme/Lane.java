@@ -120,7 +120,7 @@ final class Lane {
             if (queue.deleting && queue.inFlight == 0) {
                 deletions--;
                 use(Stream.of(submissions).filter(each -> each != queue));
-                controller.deleted(queue);
+                controller.deleted(queue, this);
             }
         }
     }

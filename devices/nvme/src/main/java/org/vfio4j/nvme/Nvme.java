@@ -257,6 +257,9 @@ public final class Nvme implements DeviceModel, AutoCloseable {
             resume();
         } else {
             registers.initiateReset();
+            // Behind the reset, as all that is asked of the threads from now on.
+            threads.runQuiesced(doorbells::settle);
+            goOn();
         }
         journal.changed();
     }
@@ -285,6 +288,10 @@ public final class Nvme implements DeviceModel, AutoCloseable {
     /** See {@link FunctionState#resume}. */
     void resume() {
         threads.callQuiesced(doorbells::settle);
+        goOn();
+    }
+
+    private void goOn() {
         controller.setStopped(false);
         for (Runnable task = postponed.poll(); task != null; task = postponed.poll()) {
             threads.runQuiesced(task);

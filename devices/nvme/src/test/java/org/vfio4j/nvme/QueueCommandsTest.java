@@ -75,6 +75,17 @@ class QueueCommandsTest {
                 .isZero();
     }
 
+    /** All sent before the first is answered. */
+    @Test
+    void aQueueAndItsCompletionQueueAreDeletedInOneGo() {
+        fixture.io = fixture.driver.create(fixture.admin, 1, 16, false);
+        fixture.admin.put(new NvmeCommand(NvmeCommand.DELETE_SQ).cdw(10, 1));
+        fixture.admin.put(new NvmeCommand(NvmeCommand.DELETE_CQ).cdw(10, 1));
+        fixture.admin.ring();
+        assertThat(fixture.admin.await().code()).isZero();
+        assertThat(fixture.admin.await().code()).isZero();
+    }
+
     @Test
     void unknownAdminCommandsAndFusedOnesAreRefused() {
         NvmeCompletion done = fixture.admin.run(new NvmeCommand(0x3f));

@@ -8,6 +8,7 @@ import static org.vfio4j.nvmedriver.NvmeDriver.CSTS_RDY;
 import static org.vfio4j.nvmedriver.NvmeDriver.await;
 
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -353,6 +354,22 @@ class StalledStorageTest {
         start();
         assertThat(fixture.io(READ, 0, 1, page, 0).code()).isZero();
         assertThat(fixture.memory.get(reused, 4096)).containsOnly(0x77);
+    }
+
+    /** A reset ends a suspension, whenever it is over. */
+    @Test
+    void aSuspendedControllerRunsAfterAFunctionLevelResetThatIsLate() {
+        start();
+        CountDownLatch late = new CountDownLatch(1);
+        fixture.nvme.suspend();
+        fixture.nvme.controller().quiesce(() -> await("the test", () -> late.getCount() == 0));
+        fixture.nvme.function().initiateReset();
+        assertThat(fixture.driver.status()).isEqualTo(CSTS_RDY);
+        late.countDown();
+        await("CSTS.RDY 0", () -> fixture.driver.status() == 0);
+        assertThat(fixture.nvme.isSuspended()).isFalse();
+        start();
+        assertThat(fixture.io(READ, 0, 1, page, 0).code()).isZero();
     }
 
     @Test

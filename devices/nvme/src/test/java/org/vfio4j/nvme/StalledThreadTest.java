@@ -29,7 +29,7 @@ class StalledThreadTest {
     private static final int ENTRIES = 16;
     private static final int STALLED_LBA = 0;
     private static final int LBA = 4096;
-    private static final int FAST_MS = 2000;
+    private static final int FAST_MS = 10_000;
     private static final int FORMAT_NVM = 0x80;
     private static final int NAMESPACE_MANAGEMENT = 0x0d;
     private static final int SQ_DELETION = 0x008;

@@ -31,6 +31,7 @@ final class Relay {
     private final RelayedRequests requests = new RelayedRequests();
     private final RelayedSession session = new RelayedSession();
     private @Nullable RelaySocket server;
+    private int generation;
     private boolean trimAsked;
     private boolean ended;
 
@@ -55,14 +56,12 @@ final class Relay {
      * @return what that one needs, and the caller's; empty when none could go on, which ends the client's connection
      */
     Optional<ServerHandover> resume() {
-        // What the one before has answered is not asked again.
-        while (fromServer()) {
-            settle();
-        }
+        takeLastAnswers();
         if (ended) {
             return Optional.empty();
         }
         serverGone();
+        generation++;
         String obstacle = session.obstacle();
         if (!obstacle.isEmpty()) {
             log.warn("connection ended: no other server can go on with a client of which " + obstacle);
@@ -83,6 +82,22 @@ final class Relay {
             pair.first().close();
             throw e;
         }
+    }
+
+    /** What the server before has answered is not asked again. */
+    private void takeLastAnswers() {
+        RelaySocket before = server;
+        if (before != null) {
+            before.hangUp();
+            while (turn(before, false)) {
+                // Until nothing more comes.
+            }
+        }
+    }
+
+    /** Which server it is, or was, counted from the first. */
+    int generation() {
+        return generation;
     }
 
     boolean hasServer() {

@@ -46,6 +46,11 @@ final class RelaySocket implements EventSource {
         return hungUp;
     }
 
+    /** The peer has gone, as the caller knows before the kernel has told. */
+    void hangUp() {
+        hungUp = true;
+    }
+
     /** Watches for what there is to do: to read, if that is wanted, and to send what is kept. */
     void watch(boolean reads) {
         int wanted = (reads ? EPOLLIN : 0) | (outbox.isBacklogged() ? EPOLLOUT : 0);

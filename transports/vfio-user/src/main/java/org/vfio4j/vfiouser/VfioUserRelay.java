@@ -148,14 +148,16 @@ public final class VfioUserRelay implements AutoCloseable {
 
     private void serverGone() {
         Relay left = relay;
+        int generation = left == null ? 0 : left.generation();
         CompletableFuture.delayedExecutor(serverLife.end().toMillis(), TimeUnit.MILLISECONDS)
-                .execute(() -> loop.execute(() -> endUnlessDead(left)));
+                .execute(() -> loop.execute(() -> endUnlessDead(left, generation)));
     }
 
-    private void endUnlessDead(@Nullable Relay left) {
+    private void endUnlessDead(@Nullable Relay left, int generation) {
         Relay now = relay;
         if (now != null
                 && now.equals(left)
+                && now.generation() == generation
                 && !now.hasServer()
                 && serving
                 && serverLife.lives().getAsBoolean()) {

@@ -23,6 +23,7 @@ import java.util.BitSet;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.bus.DmaWindow;
@@ -58,15 +59,13 @@ class RelayTest {
     private final VfioUserRelay relay;
     private Optional<VfioPciConfigCopy> config = Optional.empty();
     private volatile boolean serverLives;
+    private final AtomicInteger asked = new AtomicInteger();
 
     RelayTest() throws IOException {
         directory = Files.createTempDirectory("relay");
         path = directory.resolve("s");
         relay = VfioUserRelay.listen(
-                keeper,
-                path,
-                directory.resolve("inner"),
-                new VfioUserRelay.ServerLife(() -> serverLives, LET_GO_AFTER));
+                keeper, path, directory.resolve("inner"), new VfioUserRelay.ServerLife(this::lives, LET_GO_AFTER));
         relay.setServing(true);
     }
 
@@ -222,13 +221,25 @@ class RelayTest {
         }
     }
 
+    /** The end of one server says nothing of the one after it. */
+    @Test
+    void aServerThatWasReplacedMeanwhileIsNotAskedFor() {
+        try (RawClient client = RawClient.connect(path)) {
+            accept().close();
+            resumed().close();
+            client.expectSilence(3 * LET_GO_AFTER.toNanos());
+            assertThat(asked).hasValue(1);
+            resumed().close();
+        }
+    }
+
     @Test
     void aClientWaitsAsLongAsADeadServerNeedsToBeReplaced() {
         try (RawClient client = RawClient.connect(path)) {
             accept().close();
             client.expectSilence(2 * LET_GO_AFTER.toNanos());
-            serverLives = true;
             try (RawClient server = resumed()) {
+                serverLives = true;
                 client.send(RegionAccessTest.read(16, 0, 4).withId(3));
                 assertThat(server.receive().id()).isEqualTo(3);
             }
@@ -481,6 +492,11 @@ class RelayTest {
     }
 
     /** A server of the test's own, in the place of the first. */
+    private boolean lives() {
+        asked.incrementAndGet();
+        return serverLives;
+    }
+
     private RawClient accept() {
         try (Fd listening = relay.innerListening()) {
             Poll.poll(listening.value(), Poll.POLLIN, 10_000_000_000L);
