@@ -54,6 +54,9 @@ class FilePinTest {
 
     @AfterEach
     void close() {
+        if (queue == null) {
+            return; // no io_uring here
+        }
         queue.close();
         file.close();
         vectors.close();

@@ -225,8 +225,8 @@ public final class QueueThread implements AutoCloseable {
     @Override
     public void close() {
         callQuiesced(() -> {
-            closeWindow();
             closed = true;
+            closeWindow();
         });
         Thread ending;
         synchronized (control) {

@@ -82,6 +82,9 @@ public final class Nvme implements DeviceModel, AutoCloseable {
     private final Queue<Runnable> postponed = new ConcurrentLinkedQueue<>();
     private final AtomicBoolean closed = new AtomicBoolean();
 
+    // Written by the function's thread alone.
+    private volatile int suspensions;
+
     private Nvme(Builder parts, AdminHandler handler) {
         if (parts.threads > parts.queuePairs) {
             throw new IllegalArgumentException(parts.threads + " threads for " + parts.queuePairs + " queue pairs");
@@ -246,10 +249,15 @@ public final class Nvme implements DeviceModel, AutoCloseable {
     @Override
     public void initiateReset() {
         controller.discard();
+        int suspended = suspensions;
         boolean over = threads.runQuiesced(
                 () -> {
                     doorbells.forgetAdopted();
                     controller.disable();
+                    // Not sooner, or commands would be taken that wait; and not if that is what came next.
+                    if (suspensions == suspended) {
+                        goOn();
+                    }
                 },
                 FUNCTION_RESET_WAIT_NS);
         if (over) {
@@ -257,9 +265,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
             resume();
         } else {
             registers.initiateReset();
-            // Behind the reset, as all that is asked of the threads from now on.
             threads.runQuiesced(doorbells::settle);
-            goOn();
         }
         journal.changed();
     }
@@ -281,6 +287,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
 
     /** See {@link FunctionState#suspend}. */
     void suspend() {
+        suspensions++;
         controller.setStopped(true);
         threads.callQuiesced(controller::settle);
     }

@@ -582,16 +582,18 @@ final class NvmeWork implements QueueWork {
      * did ring gets a while, in which memory that is being mapped anew comes back.
      */
     private int searchOn(int did) {
-        if (did != 0) {
+        // What is in flight is not waited for: its completion brings the next look.
+        if (did != 0 || inFlight() != 0) {
             return did;
         }
-        // Cut short: whoever did that is about to take the memory away or to reset the device. With doorbells that are
-        // mapped or have a shadow nobody may ring; and memory that is mapped now shows once the window was left.
-        if (pollsAlways || !trapped || cutShort || shadow.isConfigured()) {
+        // Cut short: whoever did that is about to take the memory away or to reset the device. With shadow doorbells
+        // nobody may ring.
+        if (pollsAlways || cutShort || shadow.isConfigured()) {
             return LATER;
         }
         if (!wanted) {
-            return 0;
+            // Nor with mapped ones; and memory that is mapped now shows once the window was left.
+            return trapped ? 0 : LATER;
         }
         if (--triesLeft > 0) {
             return LATER;

@@ -362,12 +362,14 @@ class StalledStorageTest {
         start();
         CountDownLatch late = new CountDownLatch(1);
         fixture.nvme.suspend();
+        fixture.io.submit(NvmeCommand.io(READ, 1, 0, 1).prp(page));
         fixture.nvme.controller().quiesce(() -> await("the test", () -> late.getCount() == 0));
         fixture.nvme.function().initiateReset();
         assertThat(fixture.driver.status()).isEqualTo(CSTS_RDY);
         late.countDown();
         await("CSTS.RDY 0", () -> fixture.driver.status() == 0);
         assertThat(fixture.nvme.isSuspended()).isFalse();
+        assertUntouched();
         start();
         assertThat(fixture.io(READ, 0, 1, page, 0).code()).isZero();
     }

@@ -89,8 +89,12 @@ final class Relay {
         RelaySocket before = server;
         if (before != null) {
             before.hangUp();
-            while (turn(before, false)) {
-                // Until nothing more comes.
+            try {
+                while (fromServer()) {
+                    // Until nothing more comes.
+                }
+            } catch (RuntimeException e) {
+                end(e);
             }
         }
     }
@@ -129,14 +133,18 @@ final class Relay {
                 settle();
             }
         } catch (RuntimeException e) {
-            if (e instanceof ErrnoException) {
-                log.warn("connection ended: " + e.getMessage());
-            } else {
-                log.defect("connection ended", e);
-            }
-            end();
+            end(e);
         }
         return came;
+    }
+
+    private void end(RuntimeException why) {
+        if (why instanceof ErrnoException) {
+            log.warn("connection ended: " + why.getMessage());
+        } else {
+            log.defect("connection ended", why);
+        }
+        end();
     }
 
     void trim() {
