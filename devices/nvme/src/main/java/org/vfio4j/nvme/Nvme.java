@@ -8,6 +8,7 @@ import java.util.Optional;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
@@ -81,9 +82,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
     private final AtomicLong doorbellCount = new AtomicLong();
     private final Queue<Runnable> postponed = new ConcurrentLinkedQueue<>();
     private final AtomicBoolean closed = new AtomicBoolean();
-
-    // Written by the function's thread alone.
-    private volatile int suspensions;
+    private final AtomicInteger suspensions = new AtomicInteger();
 
     private Nvme(Builder parts, AdminHandler handler) {
         if (parts.threads > parts.queuePairs) {
@@ -249,13 +248,13 @@ public final class Nvme implements DeviceModel, AutoCloseable {
     @Override
     public void initiateReset() {
         controller.discard();
-        int suspended = suspensions;
+        int suspended = suspensions.get();
         boolean over = threads.runQuiesced(
                 () -> {
                     doorbells.forgetAdopted();
                     controller.disable();
                     // Not sooner, or commands would be taken that wait; and not if that is what came next.
-                    if (suspensions == suspended) {
+                    if (suspensions.get() == suspended) {
                         goOn();
                     }
                 },
@@ -287,7 +286,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
 
     /** See {@link FunctionState#suspend}. */
     void suspend() {
-        suspensions++;
+        suspensions.incrementAndGet();
         controller.setStopped(true);
         threads.callQuiesced(controller::settle);
     }
