@@ -2,7 +2,7 @@ package org.vfio4j.serialcard;
 
 /**
  * What is at the other end of a port's cable. A port calls it under its own lock, from any thread: it never blocks, and calls the
- * port back only in {@link #plug} and {@link #send}, or else from a thread that holds no lock of its own.
+ * port back only in {@link #plug}, {@link #send} and {@link #room}, or else from a thread that holds no lock of its own.
  */
 public interface SerialPeer extends AutoCloseable {
 

@@ -10,9 +10,6 @@ public interface SerialPort {
      */
     int receive(byte[] from, int at, int count);
 
-    /** A character comes whether there is room or not. */
-    void receiveAnyway(int value);
-
     /** A break comes. */
     void receiveBreak();
 

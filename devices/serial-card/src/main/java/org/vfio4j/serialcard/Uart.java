@@ -184,8 +184,8 @@ final class Uart implements SerialPort, AutoCloseable {
         return taken;
     }
 
-    @Override
-    public synchronized void receiveAnyway(int value) {
+    /** A character comes whether there is room or not. */
+    synchronized void receiveAnyway(int value) {
         if (rx.count() < depth()) {
             rx.add(value, false);
         } else {

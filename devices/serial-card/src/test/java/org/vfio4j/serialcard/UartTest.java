@@ -250,6 +250,22 @@ final class UartTest {
         assertThat(uart.read(UART_LSR) & UART_LSR_BI).isNotZero();
     }
 
+    @Test
+    void whatALoopbackPlugHasNoRoomForWaitsInTheTransmitter() {
+        uart.plug(new LoopbackPlug());
+        uart.write(UART_IIR, FIFO_ON);
+        for (int i = 0; i < 20; i++) {
+            uart.write(UART_RX, i);
+        }
+        assertThat(uart.read(UART_LSR)).isEqualTo(UART_LSR_DR);
+        for (int i = 0; i < 20; i++) {
+            assertThat(uart.read(UART_RX)).isEqualTo(i);
+            // The first four that were read let in what waited.
+            assertThat(uart.read(UART_LSR) & UART_LSR_THRE).isEqualTo(i < 3 ? 0 : UART_LSR_THRE);
+        }
+        assertThat(uart.read(UART_LSR)).isEqualTo(UART_LSR_THRE | UART_LSR_TEMT);
+    }
+
     /** A peer that keeps what it gets. */
     private static final class Wire implements SerialPeer {
 
