@@ -54,9 +54,27 @@ final class AdminQueue implements AutoCloseable {
      */
     int execute(DmaWindow window, boolean remote) {
         command.setResult(0);
+        if (!isRepeatable(command.opcode())) {
+            controller.setUp().end();
+        }
         int status = run(window, remote);
         report(status);
         return status;
+    }
+
+    /** Whether one that was carried out, and has no answer, may be carried out again. Drivers send no others to set up a controller. */
+    private static boolean isRepeatable(int opcode) {
+        return switch (opcode) {
+            case CREATE_IO_SUBMISSION_QUEUE,
+                    CREATE_IO_COMPLETION_QUEUE,
+                    DOORBELL_BUFFER_CONFIG,
+                    IDENTIFY,
+                    GET_LOG_PAGE,
+                    GET_FEATURES,
+                    SET_FEATURES,
+                    ASYNCHRONOUS_EVENT_REQUEST -> true;
+            default -> false;
+        };
     }
 
     private void report(int status) {

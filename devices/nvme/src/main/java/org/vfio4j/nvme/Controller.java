@@ -46,6 +46,7 @@ final class Controller implements ControllerHooks {
     private final AdminHandler handler;
     private final DeviceRecorder statistics;
     private final DeviceLimits limits;
+    private final SetUpJournal setUp;
     private final Threads threads;
     private final QueueTable queues;
     private final IoRules rules;
@@ -73,7 +74,8 @@ final class Controller implements ControllerHooks {
             Interrupts interrupts,
             AdminHandler handler,
             DeviceRecorder statistics,
-            DeviceLimits limits) {}
+            DeviceLimits limits,
+            SetUpJournal setUp) {}
 
     /** @param laneCount how many queue threads there are */
     Controller(Parts parts, int queuePairs, int laneCount, Threads threads) {
@@ -82,6 +84,7 @@ final class Controller implements ControllerHooks {
         handler = parts.handler;
         statistics = parts.statistics;
         limits = parts.limits;
+        setUp = parts.setUp;
         this.threads = threads;
         vectors = queuePairs + 1;
         submissionLimit = queuePairs;
@@ -118,6 +121,10 @@ final class Controller implements ControllerHooks {
 
     DeviceLimits limits() {
         return limits;
+    }
+
+    SetUpJournal setUp() {
+        return setUp;
     }
 
     /** Counters of a queue pair, 0 for the admin queues. */
@@ -203,9 +210,11 @@ final class Controller implements ControllerHooks {
         }
         CompletionQueue queue =
                 new CompletionQueue(0, registers.adminCompletion(), completions, 0, true, statistics.queue(0));
-        add(queue);
-        add(new SubmissionQueue(0, registers.adminSubmission(), submissions, queue, statistics.queue(0)));
+        create(queue);
+        create(new SubmissionQueue(0, registers.adminSubmission(), submissions, queue, statistics.queue(0)));
+        setUp.begin();
         registers.setStatus(CSTS_RDY);
+        setUp.save(this, null, false);
     }
 
     /** A controller reset. */
@@ -222,6 +231,7 @@ final class Controller implements ControllerHooks {
     /** There are no queues any more, nor anything of theirs. */
     void forgetQueues() {
         resets++;
+        setUp.forget();
         queues.clear();
         lanes.forEach(Lane::clear);
         aborts.set(0);
@@ -231,6 +241,7 @@ final class Controller implements ControllerHooks {
 
     /** CC.SHN was set: everything becomes stable. */
     void shutdown() {
+        setUp.end();
         withStorage(this::flush);
         handler.shutdown();
         registers.setShutdownStatus(CSTS_SHST_COMPLETE);
@@ -261,6 +272,18 @@ final class Controller implements ControllerHooks {
         if (result[0] != 0) {
             registers.addStatus(CSTS_CFS);
         }
+    }
+
+    /** A queue that nobody has rung for, and its thread to serve it. */
+    void create(CompletionQueue queue) {
+        doorbells.set(Doorbells.headOf(queue.id), 0);
+        add(queue);
+    }
+
+    /** The same. */
+    void create(SubmissionQueue queue) {
+        doorbells.set(Doorbells.tailOf(queue.id), 0);
+        add(queue);
     }
 
     /** Has its thread serve a queue. */

@@ -22,6 +22,9 @@ final class Lane {
     final NvmeInterrupts interrupts;
     final Aborts aborts = new Aborts(this);
 
+    /** Whether it has found an I/O command since there are queues. */
+    boolean used;
+
     private final Controller controller;
     private final Queue<Errand> errands = new ConcurrentLinkedQueue<>();
     private SubmissionQueue[] submissions = {};
@@ -129,6 +132,7 @@ final class Lane {
     void clear() {
         errands.clear();
         deletions = 0;
+        used = false;
         completions = new CompletionQueue[0];
         use(Stream.of());
         shadow.reset();

@@ -72,7 +72,8 @@ public final class Nvme implements DeviceModel, AutoCloseable {
     private final Doorbells doorbells;
     private final EmulatedFunction function;
     private final NvmeRegisters registers = new NvmeRegisters(new Steps(), System::nanoTime);
-    private final NvmeFunctionJournal journal = new NvmeFunctionJournal(this, registers);
+    private final SetUpJournal setUp;
+    private final NvmeFunctionJournal journal;
     private final AdminHandler handler;
     private final Controller controller;
     private final List<NvmeWork> works = new ArrayList<>();
@@ -94,6 +95,8 @@ public final class Nvme implements DeviceModel, AutoCloseable {
         // The admin queues are number 0.
         statistics = new DeviceRecorder(parts.name, parts.queuePairs + 1, parts.slowNs, this::cpuNs);
         doorbells = new Doorbells(parts.queuePairs, parts.doorbells);
+        setUp = new SetUpJournal(parts.queuePairs);
+        journal = new NvmeFunctionJournal(this, registers, setUp);
         int vectors = parts.queuePairs + 1;
         EmulatedFunctionBuilder builder = new EmulatedFunctionBuilder(PCI_VENDOR_ID_MELLANOX, PCI_DEVICE_ID_NVME_SNAP)
                 .subsystem(PCI_VENDOR_ID_MELLANOX, 0)
@@ -112,7 +115,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
         }
         function = builder.build(this);
         controller = new Controller(
-                new Controller.Parts(registers, doorbells, function.interrupts(), handler, statistics, limits),
+                new Controller.Parts(registers, doorbells, function.interrupts(), handler, statistics, limits, setUp),
                 parts.queuePairs,
                 parts.threads,
                 new OwnThreads());
@@ -367,6 +370,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
                 controller.invalidDoorbellRegister();
                 return;
             }
+            setUp.rung(doorbell, value);
             set(doorbell, lane, value);
             doorbellCount.incrementAndGet();
             if (doorbell % 2 == 0) {
@@ -408,6 +412,8 @@ public final class Nvme implements DeviceModel, AutoCloseable {
         @Override
         public void disable() {
             controller.discard();
+            // Before CC.EN is kept, which the queues may outlive.
+            setUp.forget();
             threads.runQuiesced(controller::disable, RESET_WAIT_NS);
         }
 

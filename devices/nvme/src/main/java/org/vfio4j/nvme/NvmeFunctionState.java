@@ -68,6 +68,7 @@ final class NvmeFunctionState implements FunctionState {
         nvme.threads().callQuiesced(() -> {
             try {
                 state.put(nvme.controller());
+                state.ring(nvme.doorbells());
             } catch (ErrnoException e) {
                 refusal[0] = e;
             }

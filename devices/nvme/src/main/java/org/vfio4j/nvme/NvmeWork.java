@@ -265,6 +265,10 @@ final class NvmeWork implements QueueWork {
         if (queue.waiting() == 0 || queue.deleting || queue.completions.room() <= 0) {
             return 0;
         }
+        if (!lane.used) {
+            lane.used = true;
+            controller.setUp().end();
+        }
         if (!queue.isLocated() && !queue.locate(window)) {
             lost = true;
             return 0;
@@ -286,8 +290,13 @@ final class NvmeWork implements QueueWork {
         if (queue == null) {
             return 0;
         }
-        takeDoorbells(queue, window);
+        // First: of a controller that another has left, the driver may have consumed them already.
         int taken = postHeld(queue, window);
+        if (lost) {
+            return taken;
+        }
+        takeDoorbells(queue, window);
+        taken += postHeld(queue, window);
         AdminQueue own = openAdmin();
         // One that is done has its completion before another is taken: those that are held would become ever more.
         while (queue.waiting() != 0
@@ -323,12 +332,10 @@ final class NvmeWork implements QueueWork {
             queue.completions.reserved--;
         } else {
             count(queue, status, startNs);
-            queue.completions.post(
-                    Integer.toUnsignedLong(own.command().result()),
-                    0,
-                    queue.head,
-                    own.command().cid(),
-                    status);
+            int cid = own.command().cid();
+            int dw0 = own.command().result();
+            controller.setUp().save(controller, new Controller.HeldCompletion(cid, dw0, status), false);
+            queue.completions.post(Integer.toUnsignedLong(dw0), 0, queue.head, cid, status);
         }
         return 1;
     }
@@ -375,6 +382,7 @@ final class NvmeWork implements QueueWork {
             lane.tally.adminCommands++;
             count(queue, status, startNs);
             dw0 = openAdmin().command().result();
+            controller.setUp().save(controller, new Controller.HeldCompletion(cid, dw0, status), false);
         }
         error = post(queue, window, Integer.toUnsignedLong(dw0), cid, status);
         if (error != 0 && queue.id == 0) {
@@ -403,6 +411,7 @@ final class NvmeWork implements QueueWork {
             if (queue.isRemote()) {
                 drain(window);
             }
+            controller.setUp().save(controller, null, openAdmin().isBusy());
             Controller.HeldCompletion done = controller.heldCompletions().element();
             queue.completions.reserved++;
             int error = post(queue, window, Integer.toUnsignedLong(done.dw0()), done.cid(), done.status());
@@ -607,6 +616,7 @@ final class NvmeWork implements QueueWork {
         wanted = false;
         triesLeft = TRIES;
         lane.tally.faults++;
+        controller.setUp().end();
         controller.registers().addStatus(CSTS_CFS);
     }
 }

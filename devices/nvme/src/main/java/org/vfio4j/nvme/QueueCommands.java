@@ -97,7 +97,7 @@ final class QueueCommands {
         boolean interrupts = (command.cdw11() & QUEUE_IEN) != 0;
         int entries = high(command.cdw10()) + 1;
         QueueStatistics statistics = controller.statistics(qid);
-        controller.add(new CompletionQueue(qid, command.prp1(), entries, vector, interrupts, statistics));
+        controller.create(new CompletionQueue(qid, command.prp1(), entries, vector, interrupts, statistics));
         return SUCCESSFUL_COMPLETION;
     }
 
@@ -120,7 +120,7 @@ final class QueueCommands {
         }
         int entries = high(command.cdw10()) + 1;
         QueueStatistics statistics = controller.statistics(qid);
-        controller.add(new SubmissionQueue(qid, command.prp1(), entries, completions, statistics));
+        controller.create(new SubmissionQueue(qid, command.prp1(), entries, completions, statistics));
         return SUCCESSFUL_COMPLETION;
     }
 
