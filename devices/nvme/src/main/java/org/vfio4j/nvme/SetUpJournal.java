@@ -7,7 +7,7 @@ import org.vfio4j.sys.RawMemory;
 
 /**
  * What a driver has set up of an enabled controller, kept in memory that outlives the process until the driver uses an I/O queue. A driver that
- * is still at that does not look whether the controller has failed, and gives it up: it must find its admin queues going on.
+ * is still at that has nothing to do again, and waits long before it looks whether the controller has failed: it finds its admin queues going on.
  *
  * <p>Written before each answer, and with it. So a command that was answered is not carried out again, and one that was not is, which none
  * minds that {@link AdminQueue} lets pass here. An answer that the driver may have seen is given again, in its place: the next one there

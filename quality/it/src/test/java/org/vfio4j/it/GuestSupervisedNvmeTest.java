@@ -10,13 +10,18 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
- * The process that serves a guest's NVMe controller is killed while the guest writes: the next one's controller has failed, which Linux finds
- * out when a request takes too long, and resets it. No write that the guest was told of is lost.
+ * The process that serves a guest's NVMe controller is killed. While the guest writes: the next one's controller has failed, which Linux finds
+ * out when a request takes too long, and resets it. No write that the guest was told of is lost. While the guest sets it up: that goes on.
  */
 @QemuTest
 class GuestSupervisedNvmeTest {
 
     private static final int KILLS = 2;
+
+    /** Linux writes a line before it enables the controller, one when it has identified that, and one when there are all queues. */
+    private static final int LINE_MS = 1000;
+
+    private static final int[] DELAYS_MS = {LINE_MS * 3 / 2, LINE_MS * 5 / 2};
     private static final Duration LIMIT = Duration.ofSeconds(120);
 
     @TempDir
@@ -57,6 +62,39 @@ class GuestSupervisedNvmeTest {
             assertThat(guest.sh("grep -vc ': OK' /tmp/check || true")).isEqualTo("0");
             assertThat(guest.sh("dmesg | grep -ci 'i/o error' || true")).isEqualTo("0");
             guest.sh("umount /mnt");
+            guest.powerOff();
+            server.stop();
+        }
+    }
+
+    /** Killed in the set-up: Linux, which would wait a minute for an answer before it resets the controller, goes on with the next one. */
+    @ParameterizedTest
+    @ValueSource(strings = {"doorbells=trapped", "doorbells=mapped"})
+    void theGuestsDriverFinishesItsSetUpWithTheNextController(String doorbells) throws InterruptedException {
+        Path image = Images.create(dir.resolve("nvme.img"), 64L * MIB);
+        Path socket = dir.resolve("n.sock");
+        try (VfioProcess server = VfioProcess.server()
+                        .device("nvme", socket, "file=" + image, "queues=2", doorbells)
+                        .option("--supervised")
+                        .start();
+                QemuGuest guest = QemuGuest.withDisks(socket)
+                        .option("--append", "nvme_core.admin_timeout=20")
+                        .boot()) {
+            NvmeDisks.name(guest, 1);
+            guest.sh("echo " + LINE_MS + " > /proc/sys/kernel/printk_delay");
+            for (int delayMs : DELAYS_MS) {
+                guest.sh("basename $(readlink /sys/class/nvme/nvme0/device) > /tmp/at;"
+                        + " cd /sys/bus/pci/drivers/nvme; cat /tmp/at > unbind");
+                guest.sh("rm -f /tmp/bound; (cd /sys/bus/pci/drivers/nvme; cat /tmp/at > bind; touch /tmp/bound)"
+                        + " > /dev/null 2>&1 &");
+                Thread.sleep(delayMs);
+                assertThat(server.supervised().destroyForcibly()).isTrue();
+                server.awaitLine("serves where the other did", LIMIT);
+                guest.sh("while [ ! -e /tmp/bound ] || [ ! -b /dev/nvme0n1 ]; do sleep 0.1; done", LIMIT);
+                guest.sh("dd if=/dev/nvme0n1 of=/dev/null bs=1M count=16 status=none", LIMIT);
+            }
+            assertThat(guest.sh("dmesg | grep -E 'nvme nvme0: .*(timeout|down|fail)' || true"))
+                    .isEmpty();
             guest.powerOff();
             server.stop();
         }
