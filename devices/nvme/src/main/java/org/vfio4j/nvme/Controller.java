@@ -469,12 +469,17 @@ final class Controller implements ControllerHooks {
 
     @Override
     public void release(BlockBackend backend) {
-        for (Lane lane : lanes) {
-            IoEngine open = lane.engine();
-            if (open != null) {
-                open.release(backend);
-            }
-        }
+        lanes.forEach(lane -> lane.release(backend));
+    }
+
+    /** Whether some thread has yet to close what was released. From any thread. */
+    boolean isReleasing() {
+        return lanes.stream().anyMatch(Lane::isReleasing);
+    }
+
+    /** Closes it for threads that do not look. Quiesced. */
+    void closeReleased() {
+        lanes.forEach(Lane::closeReleased);
     }
 
     @Override

@@ -6,6 +6,7 @@ import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
+import org.vfio4j.block.BlockBackend;
 import org.vfio4j.bus.DmaWindow;
 import org.vfio4j.sys.Fd;
 
@@ -32,6 +33,7 @@ final class Lane {
     private int deletions;
     private @Nullable Fd eventFd;
     private @Nullable IoEngine engine;
+    private volatile boolean releasing;
 
     Lane(int index, Controller controller, ShadowDoorbells shadow, NvmeInterrupts interrupts) {
         this.index = index;
@@ -191,5 +193,29 @@ final class Lane {
         if (open != null) {
             open.close();
         }
+        releasing = false;
+    }
+
+    /** Nothing is in flight on a backend, and nothing will be. Its queue is closed at the thread's next look. */
+    void release(BlockBackend backend) {
+        IoEngine open = engine;
+        if (open != null && open.release(backend)) {
+            releasing = true;
+            ask(window -> closeReleased());
+        }
+    }
+
+    /** By its thread; or by whoever has it quiesced, when that does not look. */
+    void closeReleased() {
+        IoEngine open = engine;
+        if (open != null) {
+            open.storage().closeReleased();
+        }
+        releasing = false;
+    }
+
+    /** Whether it has yet to close what was released. From any thread. */
+    boolean isReleasing() {
+        return releasing;
     }
 }

@@ -11,6 +11,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.block.BlockBackend;
@@ -68,6 +69,9 @@ public final class Nvme implements DeviceModel, AutoCloseable {
 
     /** Of the 100 ms that PCI Express gives a function level reset. */
     private static final long FUNCTION_RESET_WAIT_NS = 80_000_000;
+
+    /** How long storage that was replaced is left to queue threads that have their queues' work to do as well. */
+    private static final long RELEASE_WAIT_NS = 100_000_000;
 
     private final Doorbells doorbells;
     private final EmulatedFunction function;
@@ -169,6 +173,18 @@ public final class Nvme implements DeviceModel, AutoCloseable {
      */
     public void setStorage(int nsid, BlockBackend backend) {
         change(() -> handler.setStorage(nsid, backend));
+        awaitRelease();
+    }
+
+    /** Each queue thread closes what stands on the old storage; those that do not look have it closed. */
+    private void awaitRelease() {
+        long deadline = System.nanoTime() + RELEASE_WAIT_NS;
+        while (controller.isReleasing() && controller.isRunning() && System.nanoTime() < deadline) {
+            LockSupport.parkNanos(RELEASE_WAIT_NS / 1000);
+        }
+        if (controller.isReleasing()) {
+            threads.callQuiesced(controller::closeReleased);
+        }
     }
 
     /**
