@@ -302,15 +302,22 @@ final class Controller implements ControllerHooks {
         }
     }
 
-    /** Has its thread let go of a queue that no submission queue uses; then it is gone, and the command that wants that is completed. */
+    /** Has its thread let go of a queue, as soon as no submission queue uses it; then it is gone, and the command that wants that is completed. */
     void delete(CompletionQueue queue, int cid) {
         queue.deletionWanted = true;
+        queue.deletingCid = cid;
+        if (queue.users == 0) {
+            drop(queue);
+        }
+    }
+
+    private void drop(CompletionQueue queue) {
         Lane lane = laneOf(queue);
         lane.ask(window -> {
             lane.drop(queue, window);
             firstLane().ask(own -> {
                 queues.remove(queue);
-                complete(cid, 0, NvmeStatus.SUCCESSFUL_COMPLETION);
+                complete(queue.deletingCid, 0, NvmeStatus.SUCCESSFUL_COMPLETION);
             });
         });
     }
@@ -319,14 +326,9 @@ final class Controller implements ControllerHooks {
     void delete(SubmissionQueue queue, int cid) {
         queue.deletionWanted = true;
         queue.deletingCid = cid;
+        queue.completions.leavers++;
         Lane lane = laneOf(queue.completions);
-        if (lane.equals(firstLane())) {
-            // At once: a driver may not wait for that before it deletes the completion queue.
-            lane.delete(queue);
-            lane.finishDeletions();
-        } else {
-            lane.ask(window -> lane.delete(queue));
-        }
+        lane.ask(window -> lane.delete(queue));
     }
 
     /** The thread of a lane has let go of a queue. */
@@ -341,6 +343,11 @@ final class Controller implements ControllerHooks {
     private void gone(SubmissionQueue queue) {
         queues.remove(queue);
         complete(queue.deletingCid, 0, NvmeStatus.SUCCESSFUL_COMPLETION);
+        CompletionQueue completions = queue.completions;
+        completions.leavers--;
+        if (completions.deletionWanted && completions.users == 0) {
+            drop(completions);
+        }
     }
 
     private Lane laneOf(CompletionQueue queue) {
@@ -373,12 +380,13 @@ final class Controller implements ControllerHooks {
 
     /** Nothing is in flight: what waits for that has its answer, before the state is saved. Quiesced. */
     void settle() {
-        for (Lane lane : lanes) {
-            lane.carryOut(null);
-            lane.finishDeletions();
-        }
-        // That they are done.
-        firstLane().carryOut(null);
+        // One that is done may have the first thread told, and that one ask for another.
+        do {
+            for (Lane lane : lanes) {
+                lane.carryOut(null);
+                lane.finishDeletions();
+            }
+        } while (lanes.stream().anyMatch(Lane::isAsked));
     }
 
     /** The driver rang for a queue that there is not: that is told once, until the first thread has heard of it. From any thread. */

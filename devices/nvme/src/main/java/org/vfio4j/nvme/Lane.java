@@ -69,7 +69,7 @@ final class Lane {
 
     /** Whether there is anything for its thread to look at. */
     boolean isWanted() {
-        return completions.length != 0 || !errands.isEmpty();
+        return completions.length != 0 || isAsked();
     }
 
     /** Has its thread do something at its next look, behind what it was asked before. From any thread. */
@@ -77,6 +77,11 @@ final class Lane {
         errands.add(errand);
         // With doorbells that nobody traps it has to look by itself.
         controller.wake(index);
+    }
+
+    /** Whether there is something that it was asked, and has not done. From any thread. */
+    boolean isAsked() {
+        return !errands.isEmpty();
     }
 
     /** Does what was asked. Returns how much that was. */

@@ -144,7 +144,8 @@ final class QueueCommands {
         if (queue == null || queue.deletionWanted) {
             return INVALID_QUEUE_IDENTIFIER | DNR;
         }
-        if (queue.users != 0) {
+        // Those that are about to go were asked to before: a driver may send both at a time.
+        if (queue.users != queue.leavers) {
             return INVALID_QUEUE_DELETION | DNR;
         }
         controller.delete(queue, command.cid());
