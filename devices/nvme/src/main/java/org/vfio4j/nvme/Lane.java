@@ -130,7 +130,7 @@ final class Lane {
             if (queue.deleting && queue.inFlight == 0) {
                 deletions--;
                 use(Stream.of(submissions).filter(each -> each != queue));
-                controller.deleted(queue, this);
+                controller.errands().deleted(queue, this);
             }
         }
     }
@@ -152,6 +152,10 @@ final class Lane {
         }
         for (CompletionQueue queue : completions) {
             queue.forget();
+        }
+        SubmissionQueue admin = index == 0 ? controller.queues().admin() : null;
+        if (admin != null) {
+            admin.forget();
         }
         shadow.forget();
     }

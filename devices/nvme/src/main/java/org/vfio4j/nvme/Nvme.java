@@ -307,7 +307,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
     void suspend() {
         suspensions.incrementAndGet();
         controller.setStopped(true);
-        threads.callQuiesced(controller::settle);
+        threads.callQuiesced(controller.errands()::settle);
     }
 
     /** See {@link FunctionState#resume}. */

@@ -153,7 +153,7 @@ record NvmeState(
                     saved.interrupts,
                     controller.statistics(saved.id));
             queue.load(saved.head, saved.tail, saved.phase);
-            controller.add(queue);
+            controller.errands().add(queue);
         }
         for (Submissions saved : submissions) {
             CompletionQueue own = queues.completion(saved.cqid);
@@ -163,7 +163,7 @@ record NvmeState(
                 queue.head = saved.head;
                 queue.tail = saved.tail;
                 saved.withdrawn.forEach(queue::withdraw);
-                controller.add(queue);
+                controller.errands().add(queue);
             }
         }
         if (shadowed) {
