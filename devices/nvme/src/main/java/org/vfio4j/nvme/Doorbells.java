@@ -21,6 +21,7 @@ final class Doorbells implements AutoCloseable {
     private final int count;
 
     private final boolean given;
+    private volatile boolean frozen;
 
     // Other ones only while the function is suspended and the queue threads are quiesced.
     private DoorbellPage page;
@@ -92,6 +93,11 @@ final class Doorbells implements AutoCloseable {
         forgetAdopted();
     }
 
+    /** The page stays as its users have left it: another controller is to go on with it. */
+    void freeze() {
+        frozen = true;
+    }
+
     /** It keeps its own page, whatever was to become of it. */
     void forgetAdopted() {
         adopted.ifPresent(DoorbellPage::close);
@@ -121,7 +127,7 @@ final class Doorbells implements AutoCloseable {
 
     /** The queue of a doorbell goes. */
     void end(int doorbell) {
-        if (live.getAndSet(doorbell, 0) != 0) {
+        if (live.getAndSet(doorbell, 0) != 0 && !frozen) {
             set(doorbell, 0);
         }
     }

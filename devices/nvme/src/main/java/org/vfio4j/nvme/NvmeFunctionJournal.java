@@ -64,6 +64,7 @@ final class NvmeFunctionJournal implements FunctionJournal {
     public void freeze() {
         frozen = true;
         setUp.freeze();
+        nvme.doorbells().freeze();
     }
 
     /** The driver has written a property. */

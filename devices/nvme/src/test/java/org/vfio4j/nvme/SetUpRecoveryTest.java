@@ -14,6 +14,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.vfio4j.block.MemoryBackend;
 import org.vfio4j.bus.IrqSink;
 import org.vfio4j.bus.PciFunction;
@@ -22,6 +23,7 @@ import org.vfio4j.devicemodel.FunctionState;
 import org.vfio4j.nvmedriver.NvmeCommand;
 import org.vfio4j.nvmedriver.NvmeDriver;
 import org.vfio4j.nvmedriver.NvmeQueue;
+import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.Mapping;
 import org.vfio4j.sys.RawMemory;
 import org.vfio4j.testkit.GuestMemory;
@@ -50,6 +52,7 @@ class SetUpRecoveryTest {
     private final List<Nvme> all = new ArrayList<>();
     private final List<Integer> messages = new CopyOnWriteArrayList<>();
 
+    private Fd doorbells = Fd.none();
     private boolean mapped;
     private int threads = 1;
     private Nvme now;
@@ -61,6 +64,9 @@ class SetUpRecoveryTest {
         for (Nvme each : all) {
             each.function().detachDma();
             each.close();
+        }
+        if (isMapped()) {
+            doorbells.close();
         }
         memory.close();
         disk.close();
@@ -111,6 +117,23 @@ class SetUpRecoveryTest {
         assertThat(List.of(admin.await().status() & 0xff, admin.await().status() & 0xff))
                 .as("an event was asked for all the time")
                 .containsExactlyInAnyOrder(ABORTED, 0);
+    }
+
+    /** As a server does that is told to end, and closes its devices. */
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void oneThatEndsLeavesItsDriverAsItIs(boolean mapped) {
+        this.mapped = mapped;
+        enable();
+        driver.create(admin, 1, ENTRIES, false);
+        now.function().platform(FunctionJournal.class).orElseThrow().freeze();
+        now.function().detachDma();
+        now.close();
+        all.remove(now);
+        live();
+        assertThat(driver.status()).isEqualTo(CSTS_RDY);
+        NvmeQueue io = driver.create(admin, 2, ENTRIES, false);
+        assertThat(io.run(NvmeCommand.io(READ, 1, 0, 1).prp(page())).status()).isZero();
     }
 
     @Test
@@ -222,13 +245,15 @@ class SetUpRecoveryTest {
                 .namespace(new NamespaceOptions(disk, 512, Optional.empty()))
                 .queuePairs(PAIRS)
                 .threads(threads);
-        if (mapped && all.isEmpty()) {
+        if (mapped && !isMapped()) {
             builder.mappableDoorbells();
         } else if (mapped) {
-            builder.mappableDoorbells(
-                    all.getFirst().function().barMemory(0).orElseThrow().fd().dup());
+            builder.mappableDoorbells(doorbells.dup());
         }
         now = builder.build();
+        if (mapped && !isMapped()) {
+            doorbells = now.function().barMemory(0).orElseThrow().fd().dup();
+        }
         all.add(now);
         now.function().connectIrqs(new IrqSink() {
             @Override
@@ -247,6 +272,10 @@ class SetUpRecoveryTest {
         enableMsix();
         now.function().platform(FunctionJournal.class).orElseThrow().recover(journal.address());
         state().resume();
+    }
+
+    private boolean isMapped() {
+        return doorbells.isOpen();
     }
 
     private FunctionState state() {
