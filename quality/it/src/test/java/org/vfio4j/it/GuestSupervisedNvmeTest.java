@@ -18,10 +18,9 @@ class GuestSupervisedNvmeTest {
 
     private static final int KILLS = 2;
 
-    /** Linux writes a line before it enables the controller, one when it has identified that, and one when there are all queues. */
-    private static final int LINE_MS = 1000;
+    /** What Linux has written when it is about to enable the controller, and when it has identified it and is about to create queues. */
+    private static final String[] LINES = {"pci function", "D3 entry latency"};
 
-    private static final int[] DELAYS_MS = {LINE_MS * 3 / 2, LINE_MS * 5 / 2};
     private static final Duration LIMIT = Duration.ofSeconds(120);
 
     @TempDir
@@ -70,7 +69,7 @@ class GuestSupervisedNvmeTest {
     /** Killed in the set-up: Linux, which would wait a minute for an answer before it resets the controller, goes on with the next one. */
     @ParameterizedTest
     @ValueSource(strings = {"doorbells=trapped", "doorbells=mapped"})
-    void theGuestsDriverFinishesItsSetUpWithTheNextController(String doorbells) throws InterruptedException {
+    void theGuestsDriverFinishesItsSetUpWithTheNextController(String doorbells) {
         Path image = Images.create(dir.resolve("nvme.img"), 64L * MIB);
         Path socket = dir.resolve("n.sock");
         try (VfioProcess server = VfioProcess.server()
@@ -81,20 +80,21 @@ class GuestSupervisedNvmeTest {
                         .option("--append", "nvme_core.admin_timeout=20")
                         .boot()) {
             NvmeDisks.name(guest, 1);
-            guest.sh("echo " + LINE_MS + " > /proc/sys/kernel/printk_delay");
-            for (int delayMs : DELAYS_MS) {
+            // How long each line takes, about: it is killed before the next one.
+            guest.sh("echo 5000 > /proc/sys/kernel/printk_delay");
+            for (String line : LINES) {
                 guest.sh("basename $(readlink /sys/class/nvme/nvme0/device) > /tmp/at;"
-                        + " cd /sys/bus/pci/drivers/nvme; cat /tmp/at > unbind");
+                        + " cd /sys/bus/pci/drivers/nvme; cat /tmp/at > unbind; dmesg -c > /dev/null");
                 guest.sh("rm -f /tmp/bound; (cd /sys/bus/pci/drivers/nvme; cat /tmp/at > bind; touch /tmp/bound)"
                         + " > /dev/null 2>&1 &");
-                Thread.sleep(delayMs);
+                guest.sh("until dmesg | grep -q '" + line + "'; do sleep 0.01; done", LIMIT);
                 assertThat(server.supervised().destroyForcibly()).isTrue();
                 server.awaitLine("serves where the other did", LIMIT);
                 guest.sh("while [ ! -e /tmp/bound ] || [ ! -b /dev/nvme0n1 ]; do sleep 0.1; done", LIMIT);
                 guest.sh("dd if=/dev/nvme0n1 of=/dev/null bs=1M count=16 status=none", LIMIT);
+                assertThat(guest.sh("dmesg | grep -E 'nvme nvme0: .*(timeout|down|fail)' || true"))
+                        .isEmpty();
             }
-            assertThat(guest.sh("dmesg | grep -E 'nvme nvme0: .*(timeout|down|fail)' || true"))
-                    .isEmpty();
             guest.powerOff();
             server.stop();
         }
