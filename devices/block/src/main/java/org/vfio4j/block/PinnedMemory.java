@@ -7,6 +7,7 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 import org.vfio4j.sys.IoUring;
 import org.vfio4j.sys.Mapping;
 import org.vfio4j.sys.MappingSet;
@@ -57,7 +58,10 @@ final class PinnedMemory {
 
     private MappingSet known = MappingSet.EMPTY;
     private Pinned[] mappings = {};
-    private boolean refused;
+
+    // What was refused, 0 for nothing, and for which memory; null when that is all.
+    private int refusal;
+    private @Nullable Mapping refusedMapping;
 
     // What was hit last.
     private long hitAddress;
@@ -70,7 +74,7 @@ final class PinnedMemory {
         this.pins = pins;
         int result = ring.registerBuffers(PLACES);
         if (result < 0) {
-            refuse(-result);
+            refuse(-result, null);
         }
     }
 
@@ -94,6 +98,7 @@ final class PinnedMemory {
     /** Before the ring is closed, which pins nothing any more. */
     void close() {
         follow(MappingSet.EMPTY);
+        forgive();
     }
 
     private int search(long address, long length) {
@@ -122,18 +127,18 @@ final class PinnedMemory {
     }
 
     private int pin(Pinned pinned, int piece) {
-        if (refused) {
+        if (refusal != 0) {
             return NONE;
         }
         int place = taken.nextClearBit(0);
         if (place == PLACES) {
-            refuse(ENOSPC);
+            refuse(ENOSPC, pinned.mapping);
             return NONE;
         }
         long bytes = pinned.bytes(piece);
         int result = ring.updateBuffer(place, pinned.address(piece), bytes);
         if (result < 0) {
-            refuse(-result);
+            refuse(-result, pinned.mapping);
             return NONE;
         }
         taken.set(place);
@@ -142,10 +147,19 @@ final class PinnedMemory {
         return place;
     }
 
-    /** What is refused once is not tried again: pinning a GiB in vain takes as long as pinning it. */
-    private void refuse(int errno) {
-        refused = true;
+    /** Not tried again while the reason may be there: pinning a GiB in vain takes as long as pinning it. */
+    private void refuse(int errno, @Nullable Mapping mapping) {
+        refusal = errno;
+        refusedMapping = mapping;
         pins.refused(errno);
+    }
+
+    private void forgive() {
+        if (refusal != 0) {
+            pins.over(refusal);
+            refusal = 0;
+            refusedMapping = null;
+        }
     }
 
     private void follow(MappingSet now) {
@@ -156,8 +170,8 @@ final class PinnedMemory {
         for (Pinned pinned : mappings) {
             if (news.remove(pinned.mapping)) {
                 next.add(pinned);
-            } else {
-                unpin(pinned);
+            } else if (unpin(pinned) || pinned.mapping.equals(refusedMapping)) {
+                forgive();
             }
         }
         for (Mapping mapping : news) {
@@ -166,14 +180,18 @@ final class PinnedMemory {
         mappings = next.toArray(Pinned[]::new);
     }
 
-    private void unpin(Pinned pinned) {
+    /** Returns whether that made room. */
+    private boolean unpin(Pinned pinned) {
+        boolean any = false;
         for (int piece = 0; piece < pinned.places.length; piece++) {
             int place = pinned.places[piece];
             if (place != NONE) {
                 ring.updateBuffer(place, 0, 0);
                 taken.clear(place);
                 pins.add(-pinned.bytes(piece));
+                any = true;
             }
         }
+        return any;
     }
 }

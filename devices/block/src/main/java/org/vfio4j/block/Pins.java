@@ -2,18 +2,21 @@ package org.vfio4j.block;
 
 import java.lang.System.Logger.Level;
 import java.nio.file.Path;
-import java.util.concurrent.atomic.AtomicInteger;
+import java.util.Map;
+import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import org.vfio4j.sys.Errno;
 
 /** What the queues of a file have pinned of their users' memory, for people. Any thread. */
 final class Pins {
 
-    private static final int NONE = 0;
-
     private final Path path;
     private final AtomicLong bytes = new AtomicLong();
-    private final AtomicInteger refusal = new AtomicInteger(NONE);
+    private final AtomicBoolean said = new AtomicBoolean();
+
+    // The rings that have been refused something now, by the errno.
+    private final Map<Integer, Integer> refusals = new ConcurrentSkipListMap<>();
 
     Pins(Path path) {
         this.path = path;
@@ -23,9 +26,10 @@ final class Pins {
         bytes.addAndGet(more);
     }
 
-    /** Some memory is not pinned, which is said once: requests to it go on without. */
+    /** Some memory of a ring is not pinned, until {@link #over}, which is said once: requests to it go on without. */
     void refused(int errno) {
-        if (refusal.compareAndSet(NONE, errno)) {
+        refusals.merge(errno, 1, Integer::sum);
+        if (!said.getAndSet(true)) {
             System.getLogger(Pins.class.getName())
                     .log(
                             Level.WARNING,
@@ -37,13 +41,18 @@ final class Pins {
         }
     }
 
+    /** A ring that was refused something has all that it wants, or will ask again; or it is closed. */
+    void over(int errno) {
+        refusals.computeIfPresent(errno, (key, rings) -> rings == 1 ? null : rings - 1);
+    }
+
     /** As {@code 512 MiB pinned}; before there is anything, {@code pin}. */
     String describe() {
-        int errno = refusal.get();
         long mib = bytes.get() >> 20;
-        return errno == NONE
-                ? (mib == 0 ? "pin" : mib + " MiB pinned")
-                : mib + " MiB pinned, no more: " + Errno.name(errno);
+        return refusals.keySet().stream()
+                .findFirst()
+                .map(errno -> mib + " MiB pinned, no more: " + Errno.name(errno))
+                .orElse(mib == 0 ? "pin" : mib + " MiB pinned");
     }
 
     private static String hint(int errno) {

@@ -33,7 +33,7 @@ final class Aborts {
     }
 
     void answer(int by, boolean aborted) {
-        lane.controller().abortDone(by, aborted);
+        lane.controller().errands().abortDone(by, aborted);
     }
 
     /**

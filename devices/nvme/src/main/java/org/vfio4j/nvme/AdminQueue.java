@@ -5,6 +5,7 @@ import static org.vfio4j.nvme.NvmeStatus.*;
 
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.DmaWindow;
+import org.vfio4j.devicemodel.CommandKind;
 import org.vfio4j.sys.Mapping;
 import org.vfio4j.sys.RawMemory;
 
@@ -54,9 +55,41 @@ final class AdminQueue implements AutoCloseable {
      */
     int execute(DmaWindow window, boolean remote) {
         command.setResult(0);
+        if (!isRepeatable(command.opcode())) {
+            controller.setUp().end();
+        }
         int status = run(window, remote);
         report(status);
         return status;
+    }
+
+    /**
+     * The last command has its answer, whose completion is about to be posted.
+     *
+     * @param startNs when it was taken
+     */
+    void answered(SubmissionQueue queue, int status, long startNs) {
+        queue.statistics.started(1);
+        boolean worked = status == SUCCESSFUL_COMPLETION;
+        queue.statistics.completed(CommandKind.OTHER, 0, System.nanoTime() - startNs, worked);
+        controller
+                .setUp()
+                .save(controller, new Controller.HeldCompletion(command.cid(), command.result(), status), false);
+    }
+
+    /** Whether one that was carried out, and has no answer, may be carried out again. Drivers send no others to set up a controller. */
+    private static boolean isRepeatable(int opcode) {
+        return switch (opcode) {
+            case CREATE_IO_SUBMISSION_QUEUE,
+                    CREATE_IO_COMPLETION_QUEUE,
+                    DOORBELL_BUFFER_CONFIG,
+                    IDENTIFY,
+                    GET_LOG_PAGE,
+                    GET_FEATURES,
+                    SET_FEATURES,
+                    ASYNCHRONOUS_EVENT_REQUEST -> true;
+            default -> false;
+        };
     }
 
     private void report(int status) {

@@ -30,10 +30,15 @@ final class CompletionQueue {
     /** Places that commands under way have. */
     int reserved;
 
-    /** Submission queues that complete here, and whether this was asked to go. These two belong to the thread of the admin queues. */
+    /** Submission queues that complete here, and how many of them are about to go. These and the next two belong to the thread of the admin queues. */
     int users;
 
+    int leavers;
+
+    /** Whether this was asked to go, and by which command. */
     boolean deletionWanted;
+
+    int deletingCid;
 
     /** Entries since the last interrupt, and since when the first of them waits. */
     int unreported;

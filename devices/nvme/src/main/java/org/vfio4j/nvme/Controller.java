@@ -7,21 +7,15 @@ import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.concurrent.atomic.AtomicInteger;
-import java.util.function.Consumer;
 import org.vfio4j.block.BlockBackend;
 import org.vfio4j.devicemodel.DeviceLimits;
 import org.vfio4j.devicemodel.DeviceRecorder;
 import org.vfio4j.devicemodel.Interrupts;
 import org.vfio4j.devicemodel.QueueStatistics;
-import org.vfio4j.sys.EventFd;
-import org.vfio4j.sys.Fd;
-import org.vfio4j.sys.MappingSet;
 
 /**
  * The parts of a controller, and its state from one pass of its queue threads to the next. With one queue thread it belongs to that; of
- * several each has its {@link Lane}, and the first has the admin queues and the table of all queues: it {@link Lane#ask asks} the others
- * to serve one or to let it go. What else they share changes only while all are quiesced; but what failed commands leave behind, in logs
+ * several each has its {@link Lane}, and the first has the admin queues and the table of all queues: see {@link QueueErrands}. What else they share changes only while all are quiesced; but what failed commands leave behind, in logs
  * and events, is under the lock of {@link #handlerLock}.
  */
 final class Controller implements ControllerHooks {
@@ -46,15 +40,17 @@ final class Controller implements ControllerHooks {
     private final AdminHandler handler;
     private final DeviceRecorder statistics;
     private final DeviceLimits limits;
+    private final SetUpJournal setUp;
     private final Threads threads;
     private final QueueTable queues;
+    private final QueueErrands errands;
+    private final OwnStorage ownStorage;
     private final IoRules rules;
     private final InterruptPin pin;
     private final List<Lane> lanes = new ArrayList<>();
     private final int vectors;
     private final Object handlerLock = new Object();
     private final Queue<HeldCompletion> heldCompletions = new ConcurrentLinkedQueue<>();
-    private final AtomicInteger aborts = new AtomicInteger();
     private final AtomicBoolean invalidDoorbell = new AtomicBoolean();
 
     private volatile boolean masters;
@@ -73,7 +69,8 @@ final class Controller implements ControllerHooks {
             Interrupts interrupts,
             AdminHandler handler,
             DeviceRecorder statistics,
-            DeviceLimits limits) {}
+            DeviceLimits limits,
+            SetUpJournal setUp) {}
 
     /** @param laneCount how many queue threads there are */
     Controller(Parts parts, int queuePairs, int laneCount, Threads threads) {
@@ -82,11 +79,14 @@ final class Controller implements ControllerHooks {
         handler = parts.handler;
         statistics = parts.statistics;
         limits = parts.limits;
+        setUp = parts.setUp;
         this.threads = threads;
         vectors = queuePairs + 1;
         submissionLimit = queuePairs;
         completionLimit = queuePairs;
         queues = new QueueTable(doorbells, queuePairs, laneCount);
+        errands = new QueueErrands(this, doorbells, queues);
+        ownStorage = new OwnStorage(this);
         rules = new IoRules(handler.namespaces());
         pin = new InterruptPin(parts.interrupts::intx, System::nanoTime);
         for (int i = 0; i < laneCount; i++) {
@@ -116,8 +116,16 @@ final class Controller implements ControllerHooks {
         return queues;
     }
 
+    QueueErrands errands() {
+        return errands;
+    }
+
     DeviceLimits limits() {
         return limits;
+    }
+
+    SetUpJournal setUp() {
+        return setUp;
     }
 
     /** Counters of a queue pair, 0 for the admin queues. */
@@ -203,9 +211,11 @@ final class Controller implements ControllerHooks {
         }
         CompletionQueue queue =
                 new CompletionQueue(0, registers.adminCompletion(), completions, 0, true, statistics.queue(0));
-        add(queue);
-        add(new SubmissionQueue(0, registers.adminSubmission(), submissions, queue, statistics.queue(0)));
+        errands.create(queue);
+        errands.create(new SubmissionQueue(0, registers.adminSubmission(), submissions, queue, statistics.queue(0)));
+        setUp.begin();
         registers.setStatus(CSTS_RDY);
+        setUp.save(this, null, false);
     }
 
     /** A controller reset. */
@@ -222,140 +232,24 @@ final class Controller implements ControllerHooks {
     /** There are no queues any more, nor anything of theirs. */
     void forgetQueues() {
         resets++;
-        queues.clear();
-        lanes.forEach(Lane::clear);
-        aborts.set(0);
+        setUp.forget();
+        errands.clear();
         invalidDoorbell.set(false);
         heldCompletions.clear();
     }
 
     /** CC.SHN was set: everything becomes stable. */
     void shutdown() {
-        withStorage(this::flush);
+        setUp.end();
+        if (!ownStorage.flush()) {
+            registers.addStatus(CSTS_CFS);
+        }
         handler.shutdown();
         registers.setShutdownStatus(CSTS_SHST_COMPLETE);
     }
 
-    /** The only thread's storage; or when there is none, or another may be asking, some that lives as long as {@code task} runs. */
-    private void withStorage(Consumer<Storage> task) {
-        if (!isShared() && firstLane().isInUse()) {
-            task.accept(firstLane().openEngine().storage());
-            return;
-        }
-        try (Fd own = EventFd.create();
-                Storage storage = new Storage(1, own, () -> MappingSet.EMPTY)) {
-            task.accept(storage);
-        }
-    }
-
-    private void flush(Storage storage) {
-        Namespaces all = handler.namespaces();
-        int[] result = {0};
-        for (int nsid = 1; nsid <= all.count(); nsid++) {
-            Namespace namespace = all.active(nsid);
-            if (namespace != null) {
-                storage.queue(namespace.backend()).flush(0);
-                storage.awaitAll((tag, answer) -> result[0] = Math.min(result[0], answer));
-            }
-        }
-        if (result[0] != 0) {
-            registers.addStatus(CSTS_CFS);
-        }
-    }
-
-    /** Has its thread serve a queue. */
-    void add(CompletionQueue queue) {
-        queues.add(queue);
-        Lane lane = laneOf(queue);
-        lane.ask(window -> lane.serve(queue));
-    }
-
-    /** Has the thread of its completion queue serve a queue; the admin queue is not among those. */
-    void add(SubmissionQueue queue) {
-        queues.add(queue);
-        if (queue.id != 0) {
-            Lane lane = laneOf(queue.completions);
-            lane.ask(window -> lane.serve(queue));
-        }
-    }
-
-    /** Has its thread let go of a queue that no submission queue uses; then it is gone, and the command that wants that is completed. */
-    void delete(CompletionQueue queue, int cid) {
-        queue.deletionWanted = true;
-        Lane lane = laneOf(queue);
-        lane.ask(window -> {
-            lane.drop(queue, window);
-            firstLane().ask(own -> {
-                queues.remove(queue);
-                complete(cid, 0, NvmeStatus.SUCCESSFUL_COMPLETION);
-            });
-        });
-    }
-
-    /** The same, as soon as the storage has answered all that it has of the queue's commands. */
-    void delete(SubmissionQueue queue, int cid) {
-        queue.deletionWanted = true;
-        queue.deletingCid = cid;
-        Lane lane = laneOf(queue.completions);
-        if (lane.equals(firstLane())) {
-            // At once: a driver may not wait for that before it deletes the completion queue.
-            lane.delete(queue);
-            lane.finishDeletions();
-        } else {
-            lane.ask(window -> lane.delete(queue));
-        }
-    }
-
-    /** The thread of a lane has let go of a queue. */
-    void deleted(SubmissionQueue queue, Lane by) {
-        if (by.equals(firstLane())) {
-            gone(queue);
-        } else {
-            firstLane().ask(window -> gone(queue));
-        }
-    }
-
-    private void gone(SubmissionQueue queue) {
-        queues.remove(queue);
-        complete(queue.deletingCid, 0, NvmeStatus.SUCCESSFUL_COMPLETION);
-    }
-
-    private Lane laneOf(CompletionQueue queue) {
-        return lanes.get(queues.laneOf(queue.id));
-    }
-
     void wake(int lane) {
         threads.wake(lane);
-    }
-
-    /**
-     * Has a command of an I/O queue aborted.
-     *
-     * @param by the Abort, which is held until {@link #abortDone}
-     * @return false when too many are under way
-     */
-    boolean abort(SubmissionQueue queue, int cid, int by) {
-        if (aborts.get() == NvmeLimits.MAX_ABORTS) {
-            return false;
-        }
-        aborts.incrementAndGet();
-        laneOf(queue.completions).aborts.ask(queue.id, cid, by);
-        return true;
-    }
-
-    void abortDone(int by, boolean aborted) {
-        aborts.decrementAndGet();
-        complete(by, aborted ? 0 : ABORT_NOT_DONE, NvmeStatus.SUCCESSFUL_COMPLETION);
-    }
-
-    /** Nothing is in flight: what waits for that has its answer, before the state is saved. Quiesced. */
-    void settle() {
-        for (Lane lane : lanes) {
-            lane.carryOut(null);
-            lane.finishDeletions();
-        }
-        // That they are done.
-        firstLane().carryOut(null);
     }
 
     /** The driver rang for a queue that there is not: that is told once, until the first thread has heard of it. From any thread. */
@@ -379,6 +273,13 @@ final class Controller implements ControllerHooks {
         synchronized (handlerLock) {
             handler.asynchronousEvent(EVENT_ERROR_STATUS, event, LOG_ERROR_INFORMATION);
         }
+    }
+
+    /** It stops until it is reset, and says so. By a queue thread. */
+    void fatal(Lane lane) {
+        lane.tally.faults++;
+        setUp.end();
+        registers.addStatus(CSTS_CFS);
     }
 
     /** A command failed. */
@@ -446,23 +347,23 @@ final class Controller implements ControllerHooks {
 
     @Override
     public void release(BlockBackend backend) {
-        for (Lane lane : lanes) {
-            IoEngine open = lane.engine();
-            if (open != null) {
-                open.release(backend);
-            }
-        }
+        lanes.forEach(lane -> lane.release(backend));
+    }
+
+    /** Whether some thread has yet to close what was released. From any thread. */
+    boolean isReleasing() {
+        return lanes.stream().anyMatch(Lane::isReleasing);
+    }
+
+    /** Closes it for threads that do not look. Quiesced. */
+    void closeReleased() {
+        lanes.forEach(Lane::closeReleased);
     }
 
     @Override
     public int clear(BlockBackend backend, long offset, long length) {
         drain();
-        int[] result = {0};
-        withStorage(storage -> {
-            storage.queue(backend).writeZeroes(offset, length, true, 0);
-            storage.awaitAll((tag, answer) -> result[0] = answer);
-        });
-        return result[0];
+        return ownStorage.clear(backend, offset, length);
     }
 
     @Override

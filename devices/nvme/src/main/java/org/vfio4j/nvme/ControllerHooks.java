@@ -30,8 +30,8 @@ interface ControllerHooks {
     void drain();
 
     /**
-     * Lets go of storage: nothing of the controller's stands on it afterwards, and it may be closed. For a namespace that was deleted
-     * or whose storage is to be replaced, after {@link #drain}.
+     * Lets go of storage: nothing of the controller's uses it afterwards, and each queue thread closes what it has of it at its next look.
+     * For a namespace whose storage is to be replaced, after {@link #drain}.
      */
     void release(BlockBackend backend);
 

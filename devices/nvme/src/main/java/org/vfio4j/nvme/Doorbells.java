@@ -20,6 +20,9 @@ final class Doorbells implements AutoCloseable {
 
     private final int count;
 
+    private final boolean given;
+    private volatile boolean frozen;
+
     // Other ones only while the function is suspended and the queue threads are quiesced.
     private DoorbellPage page;
     private Optional<DoorbellPage> adopted = Optional.empty();
@@ -36,6 +39,7 @@ final class Doorbells implements AutoCloseable {
     /** @param given memory of another controller's, owned by this: nothing is written to it before a queue begins. Empty for memory of its own */
     Doorbells(int queuePairs, Optional<Fd> given) {
         count = 2 * (queuePairs + 1);
+        this.given = given.isPresent();
         live = new AtomicIntegerArray(count);
         page = given.map(DoorbellPage::take).orElseGet(DoorbellPage::create);
     }
@@ -46,6 +50,11 @@ final class Doorbells implements AutoCloseable {
 
     static int headOf(int cqid) {
         return 2 * cqid + 1;
+    }
+
+    /** Whether it began with another controller's memory, whose users have written there all the time. */
+    boolean isGiven() {
+        return given;
     }
 
     /** The memory that users may map. */
@@ -84,6 +93,11 @@ final class Doorbells implements AutoCloseable {
         forgetAdopted();
     }
 
+    /** The page stays as its users have left it: another controller is to go on with it. */
+    void freeze() {
+        frozen = true;
+    }
+
     /** It keeps its own page, whatever was to become of it. */
     void forgetAdopted() {
         adopted.ifPresent(DoorbellPage::close);
@@ -106,15 +120,14 @@ final class Doorbells implements AutoCloseable {
         RawMemory.putIntRelease(at(doorbell), value);
     }
 
-    /** The queue of a doorbell comes into being, on a thread. */
+    /** The queue of a doorbell is there, on a thread. Of a new one it has been set to 0. */
     void begin(int doorbell, int lane) {
-        set(doorbell, 0);
         live.set(doorbell, lane + 1);
     }
 
     /** The queue of a doorbell goes. */
     void end(int doorbell) {
-        if (live.getAndSet(doorbell, 0) != 0) {
+        if (live.getAndSet(doorbell, 0) != 0 && !frozen) {
             set(doorbell, 0);
         }
     }

@@ -181,10 +181,10 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
         storage.disarm();
     }
 
-    /** Nothing may stand on {@code backend} any more. */
-    void release(BlockBackend backend) {
+    /** As {@link Storage#release}. */
+    boolean release(BlockBackend backend) {
         start.forget();
-        storage.release(backend);
+        return storage.release(backend);
     }
 
     @Override

@@ -6,6 +6,7 @@ import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
+import org.vfio4j.block.BlockBackend;
 import org.vfio4j.bus.DmaWindow;
 import org.vfio4j.sys.Fd;
 
@@ -22,6 +23,9 @@ final class Lane {
     final NvmeInterrupts interrupts;
     final Aborts aborts = new Aborts(this);
 
+    /** Whether it has found an I/O command since there are queues. */
+    boolean used;
+
     private final Controller controller;
     private final Queue<Errand> errands = new ConcurrentLinkedQueue<>();
     private SubmissionQueue[] submissions = {};
@@ -29,6 +33,7 @@ final class Lane {
     private int deletions;
     private @Nullable Fd eventFd;
     private @Nullable IoEngine engine;
+    private volatile boolean releasing;
 
     Lane(int index, Controller controller, ShadowDoorbells shadow, NvmeInterrupts interrupts) {
         this.index = index;
@@ -64,7 +69,7 @@ final class Lane {
 
     /** Whether there is anything for its thread to look at. */
     boolean isWanted() {
-        return completions.length != 0 || !errands.isEmpty();
+        return completions.length != 0 || isAsked();
     }
 
     /** Has its thread do something at its next look, behind what it was asked before. From any thread. */
@@ -72,6 +77,11 @@ final class Lane {
         errands.add(errand);
         // With doorbells that nobody traps it has to look by itself.
         controller.wake(index);
+    }
+
+    /** Whether there is something that it was asked, and has not done. From any thread. */
+    boolean isAsked() {
+        return !errands.isEmpty();
     }
 
     /** Does what was asked. Returns how much that was. */
@@ -120,7 +130,7 @@ final class Lane {
             if (queue.deleting && queue.inFlight == 0) {
                 deletions--;
                 use(Stream.of(submissions).filter(each -> each != queue));
-                controller.deleted(queue, this);
+                controller.errands().deleted(queue, this);
             }
         }
     }
@@ -129,6 +139,7 @@ final class Lane {
     void clear() {
         errands.clear();
         deletions = 0;
+        used = false;
         completions = new CompletionQueue[0];
         use(Stream.of());
         shadow.reset();
@@ -141,6 +152,10 @@ final class Lane {
         }
         for (CompletionQueue queue : completions) {
             queue.forget();
+        }
+        SubmissionQueue admin = index == 0 ? controller.queues().admin() : null;
+        if (admin != null) {
+            admin.forget();
         }
         shadow.forget();
     }
@@ -187,5 +202,29 @@ final class Lane {
         if (open != null) {
             open.close();
         }
+        releasing = false;
+    }
+
+    /** Nothing is in flight on a backend, and nothing will be. Its queue is closed at the thread's next look. */
+    void release(BlockBackend backend) {
+        IoEngine open = engine;
+        if (open != null && open.release(backend)) {
+            releasing = true;
+            ask(window -> closeReleased());
+        }
+    }
+
+    /** By its thread; or by whoever has it quiesced, when that does not look. */
+    void closeReleased() {
+        IoEngine open = engine;
+        if (open != null) {
+            open.storage().closeReleased();
+        }
+        releasing = false;
+    }
+
+    /** Whether it has yet to close what was released. From any thread. */
+    boolean isReleasing() {
+        return releasing;
     }
 }

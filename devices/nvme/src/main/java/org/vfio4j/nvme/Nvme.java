@@ -1,23 +1,14 @@
 package org.vfio4j.nvme;
 
-import static org.vfio4j.nvme.NvmeSpec.*;
-
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.Queue;
-import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicLong;
-import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
-import org.jspecify.annotations.Nullable;
 import org.vfio4j.block.BlockBackend;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.PciBar;
 import org.vfio4j.bus.PciFunction;
-import org.vfio4j.devicemodel.BarHandler;
 import org.vfio4j.devicemodel.DeviceLimits;
 import org.vfio4j.devicemodel.DeviceModel;
 import org.vfio4j.devicemodel.DeviceRecorder;
@@ -60,29 +51,20 @@ public final class Nvme implements DeviceModel, AutoCloseable {
     private static final int REGISTER_BAR_BYTES = 0x4000;
     private static final int MSIX_BAR = 4;
 
-    /**
-     * How long a write of CC waits for the queue thread, which needs microseconds; but one that itself waits for the driver must not
-     * be waited for.
-     */
-    private static final long RESET_WAIT_NS = 10_000_000;
-
-    /** Of the 100 ms that PCI Express gives a function level reset. */
-    private static final long FUNCTION_RESET_WAIT_NS = 80_000_000;
-
     private final Doorbells doorbells;
     private final EmulatedFunction function;
-    private final NvmeRegisters registers = new NvmeRegisters(new Steps(), System::nanoTime);
-    private final NvmeFunctionJournal journal = new NvmeFunctionJournal(this, registers);
-    private final AdminHandler handler;
+    private final ControllerResets resets = new ControllerResets(this);
+    private final NvmeRegisters registers = new NvmeRegisters(resets, System::nanoTime);
+    private final NvmeFunctionJournal journal;
     private final Controller controller;
     private final List<NvmeWork> works = new ArrayList<>();
     private final QueueThreads threads;
+    private final DoorbellWrites doorbellWrites;
+    private final StorageChanges storageChanges;
+    private final Suspension suspension;
     private final DeviceRecorder statistics;
     private final DeviceLimits limits = new DeviceLimits();
-    private final AtomicLong doorbellCount = new AtomicLong();
-    private final Queue<Runnable> postponed = new ConcurrentLinkedQueue<>();
     private final AtomicBoolean closed = new AtomicBoolean();
-    private final AtomicInteger suspensions = new AtomicInteger();
 
     private Nvme(Builder parts, AdminHandler handler) {
         if (parts.threads > parts.queuePairs) {
@@ -90,15 +72,16 @@ public final class Nvme implements DeviceModel, AutoCloseable {
         }
         parts.cpus.checkAllowed();
         limits.set(parts.requestsPerSecond, parts.bytesPerSecond);
-        this.handler = handler;
         // The admin queues are number 0.
         statistics = new DeviceRecorder(parts.name, parts.queuePairs + 1, parts.slowNs, this::cpuNs);
         doorbells = new Doorbells(parts.queuePairs, parts.doorbells);
+        SetUpJournal setUp = new SetUpJournal(parts.queuePairs);
+        journal = new NvmeFunctionJournal(this, registers, setUp);
         int vectors = parts.queuePairs + 1;
         EmulatedFunctionBuilder builder = new EmulatedFunctionBuilder(PCI_VENDOR_ID_MELLANOX, PCI_DEVICE_ID_NVME_SNAP)
                 .subsystem(PCI_VENDOR_ID_MELLANOX, 0)
                 .classCode(CLASS_STORAGE_EXPRESS, 0)
-                .bar(new PciBar(REGISTER_BAR, REGISTER_BAR_BYTES, PciBar.Kind.MEM64, false), new RegisterBar())
+                .bar(new PciBar(REGISTER_BAR, REGISTER_BAR_BYTES, PciBar.Kind.MEM64, false), new RegisterBar(this))
                 .msix(vectors, MSIX_BAR)
                 .powerManagement()
                 .pciExpress()
@@ -112,10 +95,10 @@ public final class Nvme implements DeviceModel, AutoCloseable {
         }
         function = builder.build(this);
         controller = new Controller(
-                new Controller.Parts(registers, doorbells, function.interrupts(), handler, statistics, limits),
+                new Controller.Parts(registers, doorbells, function.interrupts(), handler, statistics, limits, setUp),
                 parts.queuePairs,
                 parts.threads,
-                new OwnThreads());
+                new FunctionThreads(this));
         boolean always = parts.polling.always();
         boolean naps = parts.mappable && !always;
         for (Lane lane : controller.lanes()) {
@@ -124,6 +107,9 @@ public final class Nvme implements DeviceModel, AutoCloseable {
         }
         QueuePolling polling = naps ? new QueuePolling(QueuePolling.FOR_EVER, parts.polling.idleNs()) : parts.polling;
         threads = new QueueThreads(parts.name, works, polling, parts.cpus);
+        doorbellWrites = new DoorbellWrites(controller, function.interrupts(), works, threads);
+        storageChanges = new StorageChanges(controller, threads);
+        suspension = new Suspension(controller, threads);
         handler.connect(controller);
     }
 
@@ -142,20 +128,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
 
     /** What it has done so far. */
     public NvmeCounters counters() {
-        IoTally tally = controller.tally();
-        return new NvmeCounters(
-                tally.reads,
-                tally.writes,
-                tally.flushes,
-                tally.compares + tally.others,
-                tally.readBytes,
-                tally.writtenBytes,
-                tally.adminCommands,
-                tally.errors,
-                tally.slow,
-                doorbellCount.get(),
-                tally.interrupts,
-                tally.faults);
+        return NvmeCounters.of(controller.tally(), doorbellWrites.count());
     }
 
     /**
@@ -165,7 +138,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
      * @throws ErrnoException ENODEV when there is no such namespace, EINVAL when the storage is smaller than a block
      */
     public void setStorage(int nsid, BlockBackend backend) {
-        change(() -> handler.setStorage(nsid, backend));
+        storageChanges.set(nsid, backend);
     }
 
     /**
@@ -175,7 +148,7 @@ public final class Nvme implements DeviceModel, AutoCloseable {
      * @throws ErrnoException ENODEV when there is no such namespace, or as {@link BlockBackend#grow}
      */
     public void resize(int nsid, long sizeBytes) {
-        change(() -> handler.resize(nsid, sizeBytes));
+        storageChanges.resize(nsid, sizeBytes);
     }
 
     /**
@@ -193,21 +166,6 @@ public final class Nvme implements DeviceModel, AutoCloseable {
     /** Its limits as they are now, to look at: they are changed by {@link #setLimits}. */
     public DeviceLimits limits() {
         return limits;
-    }
-
-    private void change(Runnable what) {
-        AtomicReference<@Nullable ErrnoException> refused = new AtomicReference<>();
-        threads.callQuiesced(() -> {
-            try {
-                what.run();
-            } catch (ErrnoException e) {
-                refused.set(e);
-            }
-        });
-        ErrnoException e = refused.get();
-        if (e != null) {
-            throw e;
-        }
     }
 
     /** Whether it has a thread now. */
@@ -234,39 +192,13 @@ public final class Nvme implements DeviceModel, AutoCloseable {
 
     @Override
     public void reset() {
-        controller.discard();
-        threads.callQuiesced(() -> {
-            // Not before the end of this reset: another controller may have that page.
-            doorbells.forgetAdopted();
-            resetQuiesced();
-        });
-        journal.changed();
-        resume();
+        resets.reset();
     }
 
-    /** What the storage has stays under way if it must, and CSTS.RDY 1 until it has answered, as in a controller reset. */
+    /** {@inheritDoc} What the storage has stays under way if it must, and CSTS.RDY 1 until it has answered, as in a controller reset. */
     @Override
     public void initiateReset() {
-        controller.discard();
-        int suspended = suspensions.get();
-        boolean over = threads.runQuiesced(
-                () -> {
-                    doorbells.forgetAdopted();
-                    controller.disable();
-                    // Not sooner, or commands would be taken that wait; and not if that is what came next.
-                    if (suspensions.get() == suspended) {
-                        goOn();
-                    }
-                },
-                FUNCTION_RESET_WAIT_NS);
-        if (over) {
-            registers.reset();
-            resume();
-        } else {
-            registers.initiateReset();
-            threads.runQuiesced(doorbells::settle);
-        }
-        journal.changed();
+        resets.initiate();
     }
 
     /** Completes what is in flight and ends the thread. The function must not be used any more. */
@@ -286,34 +218,33 @@ public final class Nvme implements DeviceModel, AutoCloseable {
 
     /** See {@link FunctionState#suspend}. */
     void suspend() {
-        suspensions.incrementAndGet();
-        controller.setStopped(true);
-        threads.callQuiesced(controller::settle);
+        suspension.begin();
     }
 
     /** See {@link FunctionState#resume}. */
     void resume() {
-        threads.callQuiesced(doorbells::settle);
-        goOn();
+        suspension.end();
+        wakeIfReady();
     }
 
-    private void goOn() {
-        controller.setStopped(false);
-        for (Runnable task = postponed.poll(); task != null; task = postponed.poll()) {
-            threads.runQuiesced(task);
-        }
-        wakeIfReady();
+    Suspension suspension() {
+        return suspension;
     }
 
     boolean isSuspended() {
         return controller.isStopped();
     }
 
-    /** What its namespaces stand on now. */
-    List<BlockBackend> storages() {
-        AtomicReference<List<BlockBackend>> found = new AtomicReference<>(List.of());
-        threads.callQuiesced(() -> found.set(handler.storages()));
-        return found.get();
+    NvmeFunctionJournal journal() {
+        return journal;
+    }
+
+    DoorbellWrites doorbellWrites() {
+        return doorbellWrites;
+    }
+
+    StorageChanges storage() {
+        return storageChanges;
     }
 
     QueueThreads threads() {
@@ -324,132 +255,10 @@ public final class Nvme implements DeviceModel, AutoCloseable {
         return doorbells;
     }
 
-    private void resetQuiesced() {
-        controller.disable();
-        registers.reset();
-    }
-
-    private void wakeIfReady() {
+    /** There may be work, if the controller is enabled. */
+    void wakeIfReady() {
         if (registers.isReady()) {
             threads.wakeAll();
-        }
-    }
-
-    /** BAR 0. */
-    private final class RegisterBar implements BarHandler {
-
-        @Override
-        public long read(long offset, int width) {
-            return registers.read(offset, width);
-        }
-
-        @Override
-        public void write(long offset, int width, long value) {
-            if (offset < REG_DOORBELLS) {
-                registers.write(offset, width, value);
-                journal.changed();
-            } else if (width >= Integer.BYTES) {
-                ring(offset, (int) value);
-                if (width == Long.BYTES) {
-                    ring(offset + Integer.BYTES, (int) (value >>> Integer.SIZE));
-                }
-            }
-        }
-
-        /** Narrower writes are no doorbells' (PCIe 3.1.2.1). */
-        private void ring(long offset, int value) {
-            int doorbell = (int) (offset - REG_DOORBELLS) / DOORBELL_SIZE;
-            if (!registers.isReady()) {
-                return;
-            }
-            int lane = doorbells.laneOf(doorbell);
-            if (lane == Doorbells.NO_QUEUE) {
-                controller.invalidDoorbellRegister();
-                return;
-            }
-            set(doorbell, lane, value);
-            doorbellCount.incrementAndGet();
-            if (doorbell % 2 == 0) {
-                controller.statistics(doorbell / 2).notified();
-            }
-            works.get(lane).doorbellRung();
-            threads.wake(lane);
-        }
-
-        /** As {@link InterruptPin} says. */
-        private void set(int doorbell, int lane, int value) {
-            if (function.interrupts().msixEnabled()) {
-                doorbells.set(doorbell, value);
-                return;
-            }
-            boolean lowered = false;
-            synchronized (controller.pin()) {
-                doorbells.set(doorbell, value);
-                if (doorbell % 2 == 0) {
-                    lowered = controller.pin().submitted();
-                } else {
-                    controller.pin().consumed(lane, doorbell / 2);
-                }
-            }
-            if (lowered) {
-                threads.wakeAll();
-            }
-        }
-    }
-
-    private final class Steps implements NvmeRegisters.Effects {
-
-        @Override
-        public void enable() {
-            threads.runQuiesced(controller::enable, RESET_WAIT_NS);
-            threads.wakeAll();
-        }
-
-        @Override
-        public void disable() {
-            controller.discard();
-            threads.runQuiesced(controller::disable, RESET_WAIT_NS);
-        }
-
-        @Override
-        public void shutdown() {
-            registers.setShutdownStatus(CSTS_SHST_OCCURRING);
-            // On the thread, since storage may take its time: a write of a register must not.
-            threads.wakeAll();
-            threads.runQuiesced(controller::shutdown);
-        }
-
-        @Override
-        public void interruptMaskChanged() {
-            if ((registers.interruptMask() & 1) != 0) {
-                controller.pin().lower();
-            }
-            wakeIfReady();
-        }
-    }
-
-    private final class OwnThreads implements Controller.Threads {
-
-        @Override
-        public void wake(int lane) {
-            threads.wake(lane);
-        }
-
-        @Override
-        public void quiesce(Runnable task) {
-            threads.runQuiesced(task);
-        }
-
-        @Override
-        public void run(Runnable task) {
-            threads.runQuiesced(() -> {
-                if (controller.isStopped()) {
-                    // Another controller may be going on with it.
-                    postponed.add(task);
-                } else {
-                    task.run();
-                }
-            });
         }
     }
 

@@ -29,4 +29,21 @@ public record NvmeCounters(
         long slow,
         long doorbells,
         long interrupts,
-        long faults) {}
+        long faults) {
+
+    static NvmeCounters of(IoTally tally, long doorbells) {
+        return new NvmeCounters(
+                tally.reads,
+                tally.writes,
+                tally.flushes,
+                tally.compares + tally.others,
+                tally.readBytes,
+                tally.writtenBytes,
+                tally.adminCommands,
+                tally.errors,
+                tally.slow,
+                doorbells,
+                tally.interrupts,
+                tally.faults);
+    }
+}

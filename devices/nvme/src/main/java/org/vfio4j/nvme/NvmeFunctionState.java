@@ -31,13 +31,13 @@ final class NvmeFunctionState implements FunctionState {
 
     @Override
     public void release() {
-        nvme.storages().forEach(BlockBackend::release);
+        nvme.storage().all().forEach(BlockBackend::release);
     }
 
     /** All or none: who has one of them may wait for the others. */
     @Override
     public void claim() {
-        List<BlockBackend> storages = nvme.storages();
+        List<BlockBackend> storages = nvme.storage().all();
         try {
             storages.forEach(BlockBackend::claim);
         } catch (ErrnoException e) {
@@ -68,6 +68,7 @@ final class NvmeFunctionState implements FunctionState {
         nvme.threads().callQuiesced(() -> {
             try {
                 state.put(nvme.controller());
+                state.ring(nvme.doorbells());
             } catch (ErrnoException e) {
                 refusal[0] = e;
             }

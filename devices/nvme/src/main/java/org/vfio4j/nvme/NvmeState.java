@@ -99,8 +99,42 @@ record NvmeState(
                 controller.handler().save());
     }
 
+    /** The same, with something else to be completed first. */
+    NvmeState answering(Controller.HeldCompletion first) {
+        List<Controller.HeldCompletion> all = new ArrayList<>(List.of(first));
+        all.addAll(held);
+        return with(submissions, all);
+    }
+
+    /** The same, with the last admin command not taken yet. */
+    NvmeState untakenAdmin() {
+        List<Submissions> all = new ArrayList<>();
+        for (Submissions q : submissions) {
+            int head = q.id == 0 ? Math.floorMod(q.head - 1, q.entries) : q.head;
+            all.add(new Submissions(q.id, q.iova, q.entries, q.cqid, head, q.tail, q.doorbell, q.withdrawn));
+        }
+        return with(all, held);
+    }
+
+    private NvmeState with(List<Submissions> queues, List<Controller.HeldCompletion> done) {
+        return new NvmeState(
+                cc,
+                csts,
+                aqa,
+                asq,
+                acq,
+                interruptMask,
+                shadowed,
+                shadowIova,
+                eventIova,
+                completions,
+                queues,
+                done,
+                admin);
+    }
+
     /**
-     * Makes a controller that is quiesced have this state.
+     * Makes a controller that is quiesced have this state; what its doorbells say is {@link #ring}.
      *
      * @throws ErrnoException EINVAL, when the part of the admin commands is none of such a controller; nothing has changed then
      */
@@ -119,8 +153,7 @@ record NvmeState(
                     saved.interrupts,
                     controller.statistics(saved.id));
             queue.load(saved.head, saved.tail, saved.phase);
-            controller.add(queue);
-            controller.doorbells().set(Doorbells.headOf(saved.id), saved.doorbell);
+            controller.errands().add(queue);
         }
         for (Submissions saved : submissions) {
             CompletionQueue own = queues.completion(saved.cqid);
@@ -130,14 +163,19 @@ record NvmeState(
                 queue.head = saved.head;
                 queue.tail = saved.tail;
                 saved.withdrawn.forEach(queue::withdraw);
-                controller.add(queue);
-                controller.doorbells().set(Doorbells.tailOf(saved.id), saved.doorbell);
+                controller.errands().add(queue);
             }
         }
         if (shadowed) {
             controller.lanes().forEach(lane -> lane.shadow.configure(shadowIova, eventIova));
         }
         controller.heldCompletions().addAll(held);
+    }
+
+    /** Makes the doorbells of its queues say what they did. */
+    void ring(Doorbells doorbells) {
+        completions.forEach(q -> doorbells.set(Doorbells.headOf(q.id), q.doorbell));
+        submissions.forEach(q -> doorbells.set(Doorbells.tailOf(q.id), q.doorbell));
     }
 
     /** Of a controller whose queues all exist, without the admin commands' part. */

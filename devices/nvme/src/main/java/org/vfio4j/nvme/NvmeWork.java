@@ -1,28 +1,19 @@
 package org.vfio4j.nvme;
 
-import static org.vfio4j.nvme.NvmeSpec.*;
-import static org.vfio4j.sys.Errno.ECANCELED;
-import static org.vfio4j.sys.Errno.ENOTCONN;
-
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
-import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.DmaWindow;
-import org.vfio4j.devicemodel.CommandKind;
 import org.vfio4j.devicemodel.DeviceLimits;
 import org.vfio4j.devicemodel.QueueWork;
 import org.vfio4j.sys.Fd;
-import org.vfio4j.sys.Mapping;
-import org.vfio4j.sys.RawMemory;
 
 /**
  * The queue thread's work on a controller: looks at each doorbell, has the commands behind it carried out, and interrupts once for a
  * batch of completions.
  *
  * <p>A queue is served in one of two ways. Fast: entries and data are translated and used in place, many commands in flight. Slowly:
- * one command alone, everything by {@link DmaWindow#read} and {@link DmaWindow#write}, for memory that is not mapped. Since these may
- * wait and put the window offline, nothing is in flight meanwhile and every queue is located anew afterwards.
+ * as {@link RemoteQueues} does.
  */
 final class NvmeWork implements QueueWork {
 
@@ -31,30 +22,21 @@ final class NvmeWork implements QueueWork {
 
     private static final Logger LOG = System.getLogger(NvmeWork.class.getName());
 
-    /** How often a queue is looked for that has commands but whose memory is not there: for about 0.1 s. */
-    private static final int TRIES = 100;
-
     /** How long one that doorbells do not wake sleeps at most. */
     private static final long MAPPED_WAIT_NS = 1_000_000;
 
     private final String name;
     private final Lane lane;
     private final Controller controller;
-    private final ShadowDoorbells shadow;
     private final DeviceLimits limits;
-    private final boolean pollsAlways;
+    private final DoorbellReader doorbells;
+    private final Delivery delivery;
+    private final RingSearch search;
+    private final RemoteQueues remote;
+    private final @Nullable AdminWork admin;
     private final boolean trapped;
     private final long napAfterNs;
 
-    private volatile boolean knocked;
-
-    // Of the first lane, once there is a thread: until the controller is closed, since a command may be under way.
-    private @Nullable AdminQueue admin;
-    private @Nullable Mapping scratch;
-    private boolean lost;
-    private boolean cutShort;
-    private boolean wanted;
-    private int triesLeft = TRIES;
     private long idleSinceNs;
     private long waitNs = NOTHING;
 
@@ -71,16 +53,19 @@ final class NvmeWork implements QueueWork {
         this.name = name;
         this.lane = lane;
         controller = lane.controller();
-        shadow = lane.shadow;
         limits = controller.limits();
-        this.pollsAlways = pollsAlways;
+        doorbells = new DoorbellReader(lane);
+        delivery = new Delivery(lane, doorbells);
+        search = new RingSearch(name, lane, pollsAlways, trapped);
+        remote = new RemoteQueues(lane, search, delivery);
+        admin = lane.index == 0 ? new AdminWork(lane, search, doorbells, delivery, remote) : null;
         this.trapped = trapped;
         this.napAfterNs = napAfterNs;
     }
 
     /** A doorbell was rung in a way that was seen. From any thread. */
     void doorbellRung() {
-        knocked = true;
+        search.doorbellRung();
     }
 
     @Override
@@ -91,19 +76,18 @@ final class NvmeWork implements QueueWork {
     @Override
     public void begin(Fd eventFd) {
         lane.use(eventFd);
-        scratch = Mapping.anonymous(SQE_SIZE + CQE_SIZE);
+        remote.begin();
     }
 
     @Override
     public void end() {
         lane.use(null);
-        Objects.requireNonNull(scratch).close();
-        scratch = null;
+        remote.end();
     }
 
     @Override
     public void entered(DmaWindow window) {
-        forgetAll();
+        lane.forget();
         looked(0);
     }
 
@@ -117,28 +101,22 @@ final class NvmeWork implements QueueWork {
 
     @Override
     public int poll(DmaWindow window) {
-        if (knocked) {
-            knocked = false;
-            wanted = true;
-        }
-        lost = false;
-        cutShort = false;
+        search.begin();
         waitNs = NOTHING;
         int did = complete();
-        if (lane.index == 0) {
-            did += pollAdmin(window);
+        if (admin != null) {
+            did += admin.poll(window);
         }
         did += pollAll(window);
         // Behind what could be taken. What the storage gives back is completed at once.
         did += lane.carryOut(window);
         did += complete();
         lane.finishDeletions();
-        deliver(window, false);
-        if (lost) {
-            return searchOn(did);
+        delivery.deliver(window, false);
+        if (search.isLost()) {
+            return search.goOn(did, inFlight());
         }
-        wanted = false;
-        triesLeft = TRIES;
+        search.end();
         return did == 0 ? idle() : busy(did);
     }
 
@@ -154,24 +132,11 @@ final class NvmeWork implements QueueWork {
         if (engine != null && engine.arm()) {
             return true;
         }
-        if (deliver(window, true)) {
+        if (delivery.deliver(window, true)) {
             return true;
         }
-        if (!shadow.isConfigured() || !locateShadow(window)) {
-            // Every doorbell wakes the thread.
-            return false;
-        }
-        for (SubmissionQueue queue : lane.submissions()) {
-            shadow.setEvent(Doorbells.tailOf(queue.id), queue.tail, window);
-        }
-        for (CompletionQueue queue : lane.completions()) {
-            if (queue.id != 0) {
-                shadow.setEvent(Doorbells.headOf(queue.id), queue.head, window);
-            }
-        }
-        // The driver writes its doorbell and then looks at the index; this looks the other way round.
-        RawMemory.fullFence();
-        return ready() && hasShadowNews();
+        // Without shadow doorbells every doorbell wakes the thread.
+        return doorbells.askForRings(window) && ready() && doorbells.hasShadowNews();
     }
 
     @Override
@@ -191,20 +156,14 @@ final class NvmeWork implements QueueWork {
 
     @Override
     public void drain(DmaWindow window) {
-        IoEngine engine = lane.engine();
-        if (engine != null && engine.inFlight() != 0) {
-            if (controller.discards()) {
-                lane.aborts.takeBack(null, NvmeStatus.COMMAND_ABORT_REQUESTED);
-            }
-            engine.drain();
-        }
-        deliver(window, true);
+        delivery.drain(window);
     }
 
     @Override
     public void failed(Throwable cause) {
         LOG.log(Level.ERROR, name + ": the controller stops until it is reset", cause);
-        fail();
+        search.end();
+        controller.fatal(lane);
         lane.closeEngine();
         for (SubmissionQueue queue : lane.submissions()) {
             queue.statistics.abandoned();
@@ -213,31 +172,9 @@ final class NvmeWork implements QueueWork {
 
     /** After the thread has ended for good. */
     void close() {
-        AdminQueue open = admin;
-        admin = null;
-        if (open != null) {
-            open.close();
+        if (admin != null) {
+            admin.close();
         }
-    }
-
-    private AdminQueue openAdmin() {
-        AdminQueue open = admin;
-        if (open == null) {
-            open = new AdminQueue(controller);
-            admin = open;
-        }
-        return open;
-    }
-
-    private long scratch() {
-        return Objects.requireNonNull(scratch).address();
-    }
-
-    /** An admin command was answered at once. */
-    private static void count(SubmissionQueue queue, int status, long startNs) {
-        queue.statistics.started(1);
-        boolean worked = status == NvmeStatus.SUCCESSFUL_COMPLETION;
-        queue.statistics.completed(CommandKind.OTHER, 0, System.nanoTime() - startNs, worked);
     }
 
     private int complete() {
@@ -261,12 +198,18 @@ final class NvmeWork implements QueueWork {
     }
 
     private int poll(SubmissionQueue queue, DmaWindow window) {
-        takeDoorbells(queue, window);
+        if (!doorbells.take(queue, window)) {
+            search.lose();
+        }
         if (queue.waiting() == 0 || queue.deleting || queue.completions.room() <= 0) {
             return 0;
         }
+        if (!lane.used) {
+            lane.used = true;
+            controller.setUp().end();
+        }
         if (!queue.isLocated() && !queue.locate(window)) {
-            lost = true;
+            search.lose();
             return 0;
         }
         long time = limits.waitNs();
@@ -275,289 +218,10 @@ final class NvmeWork implements QueueWork {
             return 0;
         }
         if (queue.isRemote()) {
-            return serveSlowly(queue, window);
+            return remote.serve(queue, window);
         }
         int taken = lane.openEngine().serve(queue, window);
-        return queue.slowly ? taken + serveSlowly(queue, window) : taken;
-    }
-
-    private int pollAdmin(DmaWindow window) {
-        SubmissionQueue queue = controller.queues().admin();
-        if (queue == null) {
-            return 0;
-        }
-        takeDoorbells(queue, window);
-        int taken = postHeld(queue, window);
-        AdminQueue own = openAdmin();
-        // One that is done has its completion before another is taken: those that are held would become ever more.
-        while (queue.waiting() != 0
-                && queue.completions.room() > 0
-                && !own.isBusy()
-                && controller.heldCompletions().isEmpty()) {
-            if (!queue.isLocated() && !queue.locate(window)) {
-                lost = true;
-                return taken;
-            }
-            int served = queue.isRemote() ? serveSlowly(queue, window) : serveAdmin(queue, window);
-            if (served == 0) {
-                return taken;
-            }
-            taken += served + postHeld(queue, window);
-        }
-        return taken;
-    }
-
-    private int serveAdmin(SubmissionQueue queue, DmaWindow window) {
-        AdminQueue own = openAdmin();
-        long startNs = System.nanoTime();
-        RawMemory.copy(queue.headAddress(), own.entry(), SQE_SIZE);
-        queue.take();
-        int status = own.execute(window, false);
-        if (status == DataPointer.UNREACHABLE) {
-            queue.putBack();
-            return serveSlowly(queue, window);
-        }
-        lane.tally.adminCommands++;
-        queue.inFlight--;
-        if (status == AdminHandler.HELD) {
-            queue.completions.reserved--;
-        } else {
-            count(queue, status, startNs);
-            queue.completions.post(
-                    Integer.toUnsignedLong(own.command().result()),
-                    0,
-                    queue.head,
-                    own.command().cid(),
-                    status);
-        }
-        return 1;
-    }
-
-    /** Serves one command alone. Returns 1, or 0 when that did not work out. */
-    private int serveSlowly(SubmissionQueue queue, DmaWindow window) {
-        queue.slowly = false;
-        drain(window);
-        // What the driver mapped since the window was entered is seen only now.
-        window.leave();
-        window.enter();
-        forgetAll();
-        if (!queue.locate(window)) {
-            lost = true;
-            return 0;
-        }
-        if (queue.completions.room() <= 0) {
-            return 0;
-        }
-        long startNs = System.nanoTime();
-        long entry = queue.id == 0 ? openAdmin().entry() : scratch();
-        int error = window.read(queue.headIova(), entry, SQE_SIZE);
-        if (error != 0) {
-            return lose(error);
-        }
-        queue.take();
-        int status = queue.id == 0
-                ? openAdmin().execute(window, true)
-                : lane.openEngine().serveSlowly(queue, entry, window);
-        forgetAll();
-        // Carrying it out twice does no harm: nobody has been told that it is done.
-        if (status == DataPointer.CUT_SHORT || !queue.locate(window)) {
-            queue.putBack();
-            return lose(status == DataPointer.CUT_SHORT ? -ECANCELED : 0);
-        }
-        queue.inFlight--;
-        if (status == AdminHandler.HELD) {
-            queue.completions.reserved--;
-            return 1;
-        }
-        int cid = RawMemory.getInt(entry) >>> CID_SHIFT;
-        int dw0 = 0;
-        if (queue.id == 0) {
-            lane.tally.adminCommands++;
-            count(queue, status, startNs);
-            dw0 = openAdmin().command().result();
-        }
-        error = post(queue, window, Integer.toUnsignedLong(dw0), cid, status);
-        if (error != 0 && queue.id == 0) {
-            // Not again: a queue that was created is there.
-            queue.completions.reserved--;
-            controller.complete(cid, dw0, status);
-            lose(error);
-            return 1;
-        }
-        if (error != 0) {
-            queue.inFlight++;
-            queue.putBack();
-            return lose(error);
-        }
-        return 1;
-    }
-
-    /** Completions of commands that were held, as far as there is room. */
-    private int postHeld(SubmissionQueue queue, DmaWindow window) {
-        int posted = 0;
-        while (!controller.heldCompletions().isEmpty() && queue.completions.room() > 0) {
-            if (!queue.isLocated() && !queue.locate(window)) {
-                lost = true;
-                return posted;
-            }
-            if (queue.isRemote()) {
-                drain(window);
-            }
-            Controller.HeldCompletion done = controller.heldCompletions().element();
-            queue.completions.reserved++;
-            int error = post(queue, window, Integer.toUnsignedLong(done.dw0()), done.cid(), done.status());
-            if (queue.isRemote()) {
-                forgetAll();
-            }
-            if (error != 0) {
-                queue.completions.reserved--;
-                lose(error);
-                return posted;
-            }
-            controller.heldCompletions().remove();
-            posted++;
-        }
-        return posted;
-    }
-
-    private int post(SubmissionQueue queue, DmaWindow window, long dw0, int cid, int status) {
-        if (queue.completions.isRemote()) {
-            int error =
-                    queue.completions.postRemote(window, scratch() + SQE_SIZE, dw0, queue.id, queue.head, cid, status);
-            forgetAll();
-            return error;
-        }
-        queue.completions.post(dw0, queue.id, queue.head, cid, status);
-        return 0;
-    }
-
-    private int lose(int error) {
-        cutShort |= error == -ECANCELED || error == -ENOTCONN;
-        lost = true;
-        return 0;
-    }
-
-    /** What the driver has written: how far the queue is filled, and its completions consumed. */
-    private void takeDoorbells(SubmissionQueue queue, DmaWindow window) {
-        boolean shadowed = queue.id != 0 && shadow.isConfigured();
-        if (shadowed && !locateShadow(window)) {
-            lost = true;
-            return;
-        }
-        int tail = doorbell(Doorbells.tailOf(queue.id), shadowed);
-        if (tail != queue.tail && tail != queue.badTail) {
-            boolean makesSense = queue.submit(tail);
-            queue.badTail = makesSense ? -1 : tail;
-            if (!makesSense) {
-                controller.invalidDoorbellValue(lane);
-            }
-        }
-        queue.pass();
-        if (queue.waiting() != 0
-                || (queue.id == 0 && !controller.heldCompletions().isEmpty())) {
-            report(takeHead(queue.completions, shadowed));
-        }
-    }
-
-    /** Returns false for a new head that makes no sense. */
-    private boolean takeHead(CompletionQueue queue, boolean shadowed) {
-        int head = doorbell(Doorbells.headOf(queue.id), shadowed);
-        if (head == queue.head || head == queue.badHead) {
-            return true;
-        }
-        boolean makesSense = queue.consume(head);
-        queue.badHead = makesSense ? -1 : head;
-        return makesSense;
-    }
-
-    private void report(boolean makesSense) {
-        if (!makesSense) {
-            controller.invalidDoorbellValue(lane);
-        }
-    }
-
-    /** INTx stands for what was not consumed, also of a completion queue that no submission queue has any more. */
-    private boolean drivePin(CompletionQueue[] queues, DmaWindow window) {
-        boolean makeSense = true;
-        boolean waits;
-        synchronized (lane.interrupts.pin()) {
-            for (CompletionQueue queue : queues) {
-                if (queue.id == 0 || !shadow.isConfigured()) {
-                    makeSense &= takeHead(queue, false);
-                } else if (locateShadow(window)) {
-                    makeSense &= takeShadowHead(queue, window);
-                }
-            }
-            waits = lane.interrupts.drivePin(queues, lane.tally);
-        }
-        report(makeSense);
-        return waits;
-    }
-
-    /**
-     * Before the pin is asserted the driver knows that it is to ring when it has consumed something: that ends the interrupt. Each
-     * round but the first has found something consumed.
-     */
-    private boolean takeShadowHead(CompletionQueue queue, DmaWindow window) {
-        boolean makesSense = takeHead(queue, true);
-        int doorbell = Doorbells.headOf(queue.id);
-        while (queue.used() != 0 && !shadow.hasEvent(doorbell, queue.head)) {
-            shadow.setEvent(doorbell, queue.head, window);
-            RawMemory.fullFence();
-            makesSense &= takeHead(queue, true);
-        }
-        return makesSense;
-    }
-
-    private int doorbell(int index, boolean shadowed) {
-        return shadowed ? shadow.get(index) : controller.doorbells().get(index);
-    }
-
-    private boolean locateShadow(DmaWindow window) {
-        return shadow.isLocated() || shadow.locate(window);
-    }
-
-    private boolean hasShadowNews() {
-        for (SubmissionQueue queue : lane.submissions()) {
-            int tail = shadow.get(Doorbells.tailOf(queue.id));
-            if ((tail != queue.tail && tail != queue.badTail)
-                    || (queue.waiting() != 0 && hasNewHead(queue.completions))) {
-                return true;
-            }
-        }
-        if (lane.interrupts.isPin()) {
-            for (CompletionQueue queue : lane.completions()) {
-                if (queue.id != 0 && hasNewHead(queue)) {
-                    return true;
-                }
-            }
-        }
-        return false;
-    }
-
-    private boolean hasNewHead(CompletionQueue queue) {
-        int head = shadow.get(Doorbells.headOf(queue.id));
-        return head != queue.head && head != queue.badHead;
-    }
-
-    private boolean deliver(DmaWindow window, boolean now) {
-        CompletionQueue[] queues = lane.completions();
-        for (CompletionQueue queue : queues) {
-            queue.markDirty(window);
-        }
-        if (lane.interrupts.isPin()) {
-            return lane.interrupts.pinMatters(queues) && drivePin(queues, window);
-        }
-        lane.interrupts.deliver(queues, now, lane.tally);
-        return false;
-    }
-
-    private void forgetAll() {
-        lane.forget();
-        SubmissionQueue adminQueue = lane.index == 0 ? controller.queues().admin() : null;
-        if (adminQueue != null) {
-            adminQueue.forget();
-        }
+        return queue.slowly ? taken + remote.serve(queue, window) : taken;
     }
 
     private int busy(int did) {
@@ -575,38 +239,5 @@ final class NvmeWork implements QueueWork {
             idleSinceNs = now;
         }
         return now - idleSinceNs >= napAfterNs ? LATER : 0;
-    }
-
-    /**
-     * Memory of a queue is not there. While nobody has rung, the driver may still be about to map it: nothing to do. A driver that
-     * did ring gets a while, in which memory that is being mapped anew comes back.
-     */
-    private int searchOn(int did) {
-        // What is in flight is not waited for: its completion brings the next look.
-        if (did != 0 || inFlight() != 0) {
-            return did;
-        }
-        // Cut short: whoever did that is about to take the memory away or to reset the device. With shadow doorbells
-        // nobody may ring.
-        if (pollsAlways || cutShort || shadow.isConfigured()) {
-            return LATER;
-        }
-        if (!wanted) {
-            // Nor with mapped ones; and memory that is mapped now shows once the window was left.
-            return trapped ? 0 : LATER;
-        }
-        if (--triesLeft > 0) {
-            return LATER;
-        }
-        LOG.log(Level.DEBUG, "{0}: queue memory that is not mapped", name);
-        fail();
-        return 0;
-    }
-
-    private void fail() {
-        wanted = false;
-        triesLeft = TRIES;
-        lane.tally.faults++;
-        controller.registers().addStatus(CSTS_CFS);
     }
 }

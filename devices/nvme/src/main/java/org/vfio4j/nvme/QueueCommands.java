@@ -97,7 +97,7 @@ final class QueueCommands {
         boolean interrupts = (command.cdw11() & QUEUE_IEN) != 0;
         int entries = high(command.cdw10()) + 1;
         QueueStatistics statistics = controller.statistics(qid);
-        controller.add(new CompletionQueue(qid, command.prp1(), entries, vector, interrupts, statistics));
+        controller.errands().create(new CompletionQueue(qid, command.prp1(), entries, vector, interrupts, statistics));
         return SUCCESSFUL_COMPLETION;
     }
 
@@ -120,7 +120,7 @@ final class QueueCommands {
         }
         int entries = high(command.cdw10()) + 1;
         QueueStatistics statistics = controller.statistics(qid);
-        controller.add(new SubmissionQueue(qid, command.prp1(), entries, completions, statistics));
+        controller.errands().create(new SubmissionQueue(qid, command.prp1(), entries, completions, statistics));
         return SUCCESSFUL_COMPLETION;
     }
 
@@ -144,10 +144,11 @@ final class QueueCommands {
         if (queue == null || queue.deletionWanted) {
             return INVALID_QUEUE_IDENTIFIER | DNR;
         }
-        if (queue.users != 0) {
+        // Those that are about to go were asked to before: a driver may send both at a time.
+        if (queue.users != queue.leavers) {
             return INVALID_QUEUE_DELETION | DNR;
         }
-        controller.delete(queue, command.cid());
+        controller.errands().delete(queue, command.cid());
         return AdminHandler.HELD;
     }
 
@@ -158,7 +159,7 @@ final class QueueCommands {
         if (queue == null || queue.deletionWanted) {
             return INVALID_QUEUE_IDENTIFIER | DNR;
         }
-        controller.delete(queue, command.cid());
+        controller.errands().delete(queue, command.cid());
         return AdminHandler.HELD;
     }
 
@@ -168,7 +169,9 @@ final class QueueCommands {
         int sqid = low(command.cdw10());
         SubmissionQueue queue = sqid == 0 ? null : queues.submission(sqid);
         if (queue != null) {
-            return controller.abort(queue, cid, command.cid()) ? AdminHandler.HELD : ABORT_COMMAND_LIMIT_EXCEEDED;
+            return controller.errands().abort(queue, cid, command.cid())
+                    ? AdminHandler.HELD
+                    : ABORT_COMMAND_LIMIT_EXCEEDED;
         }
         boolean aborted;
         synchronized (controller.handlerLock()) {

@@ -1,6 +1,8 @@
 package org.vfio4j.nvme;
 
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.function.Supplier;
 import org.vfio4j.block.BlockBackend;
 import org.vfio4j.block.BlockCompletion;
@@ -18,6 +20,7 @@ final class Storage implements AutoCloseable {
     private final int depth;
     private final Fd eventFd;
     private final Supplier<MappingSet> memory;
+    private final List<BlockQueue> released = new ArrayList<>();
     private BlockBackend[] backends = {};
     private BlockQueue[] queues = {};
 
@@ -41,19 +44,26 @@ final class Storage implements AutoCloseable {
         return open(backend);
     }
 
-    /** Closes what stands on a backend; nothing is in flight there. */
-    void release(BlockBackend backend) {
+    /** Uses nothing any more that stands on a backend; nothing is in flight there. Returns whether there is a queue for {@link #closeReleased}. */
+    boolean release(BlockBackend backend) {
         for (int i = 0; i < backends.length; i++) {
             if (backends[i].equals(backend)) {
-                queues[i].close();
+                released.add(queues[i]);
                 int last = backends.length - 1;
                 backends[i] = backends[last];
                 queues[i] = queues[last];
                 backends = Arrays.copyOf(backends, last);
                 queues = Arrays.copyOf(queues, last);
-                return;
+                return true;
             }
         }
+        return false;
+    }
+
+    /** Closes what was released. By the thread that opened it: the kernel lets no other unregister what an io_uring has. */
+    void closeReleased() {
+        released.forEach(BlockQueue::close);
+        released.clear();
     }
 
     int inFlight() {
@@ -118,6 +128,7 @@ final class Storage implements AutoCloseable {
 
     @Override
     public void close() {
+        closeReleased();
         for (BlockQueue queue : queues) {
             queue.close();
         }

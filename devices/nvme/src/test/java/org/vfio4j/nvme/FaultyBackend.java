@@ -1,5 +1,7 @@
 package org.vfio4j.nvme;
 
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.vfio4j.block.BlockBackend;
 import org.vfio4j.block.BlockCompletion;
@@ -21,6 +23,9 @@ final class FaultyBackend implements BlockBackend {
     private final AtomicInteger waiting = new AtomicInteger();
     private final AtomicInteger flushes = new AtomicInteger();
 
+    /** Threads that have closed a queue, by that which opened it. */
+    private final Map<Thread, Thread> closers = new ConcurrentHashMap<>();
+
     FaultyBackend(BlockBackend backend) {
         this.backend = backend;
     }
@@ -38,6 +43,10 @@ final class FaultyBackend implements BlockBackend {
 
     int flushes() {
         return flushes.get();
+    }
+
+    Map<Thread, Thread> closers() {
+        return closers;
     }
 
     @Override
@@ -73,6 +82,7 @@ final class FaultyBackend implements BlockBackend {
     private final class Queue implements BlockQueue {
 
         private final BlockQueue queue;
+        private final Thread opener = Thread.currentThread();
 
         Queue(BlockQueue queue) {
             this.queue = queue;
@@ -139,6 +149,7 @@ final class FaultyBackend implements BlockBackend {
 
         @Override
         public void close() {
+            closers.put(opener, Thread.currentThread());
             queue.close();
         }
     }

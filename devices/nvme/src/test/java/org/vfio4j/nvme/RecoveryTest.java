@@ -18,7 +18,7 @@ class RecoveryTest {
     private static final int CC_SHN_NORMAL = 1 << 14;
     private static final int CSTS_SHST_COMPLETE = 2 << 2;
 
-    private final Mapping memory = Mapping.anonymous(4096);
+    private final Mapping memory = Mapping.anonymous(1 << 16);
 
     @AfterEach
     void close() {
@@ -31,6 +31,7 @@ class RecoveryTest {
                 NvmeFixture second = new NvmeFixture()) {
             recover(first);
             first.start();
+            assertThat(first.io(2, 0, 1, first.pages(1), 0).status()).isZero();
             journal(first).freeze();
             recover(second);
             assertThat(second.driver.status()).isEqualTo(CSTS_RDY | CSTS_CFS);

@@ -12,6 +12,7 @@ import org.junit.jupiter.api.Timeout;
 import org.vfio4j.block.MemoryBackend;
 import org.vfio4j.block.testing.Fault;
 import org.vfio4j.block.testing.FaultyBackend;
+import org.vfio4j.devicemodel.FunctionState;
 import org.vfio4j.nvmedriver.NvmeCommand;
 import org.vfio4j.nvmedriver.NvmeCompletion;
 import org.vfio4j.nvmedriver.NvmeDriver;
@@ -120,7 +121,8 @@ class StalledThreadTest {
         int deletion = admin.submit(new NvmeCommand(DELETE_SQ).cdw(10, 2));
         long begin = System.nanoTime();
         assertThat(delete(DELETE_SQ, 2)).as("again").isEqualTo(INVALID_QUEUE_IDENTIFIER);
-        assertThat(delete(DELETE_CQ, 2)).as("in use").isEqualTo(INVALID_QUEUE_DELETION);
+        int completions = admin.submit(new NvmeCommand(DELETE_CQ).cdw(10, 2));
+        assertThat(delete(DELETE_CQ, 2)).as("again").isEqualTo(INVALID_QUEUE_IDENTIFIER);
         assertThat(admin.run(NvmeDriver.createSubmissions(second)).code()).isEqualTo(INVALID_QUEUE_IDENTIFIER);
         assertMoves(driver.create(admin, 4, ENTRIES, false), 1);
         assertFast(begin);
@@ -128,9 +130,43 @@ class StalledThreadTest {
         NvmeCompletion deleted = admin.await();
         assertThat(deleted.cid()).isEqualTo(deletion);
         assertThat(deleted.code()).isZero();
+        deleted = admin.await();
+        assertThat(deleted.cid()).isEqualTo(completions);
+        assertThat(deleted.code()).isZero();
         assertDone(cid);
-        assertThat(delete(DELETE_CQ, 2)).isZero();
         assertMoves(driver.create(admin, 2, ENTRIES, false), 2);
+    }
+
+    /** Both sent before the first is answered; and answered, or both not taken, when the controller is suspended. */
+    @Test
+    void aQueueAndItsCompletionQueueAreDeletedInOneGo() {
+        FunctionState state = nvme.function().platform(FunctionState.class).orElseThrow();
+        for (int i = 0; i < 100; i++) {
+            NvmeQueue queue = driver.create(admin, 4, ENTRIES, false);
+            admin.put(new NvmeCommand(DELETE_SQ).cdw(10, queue.id()));
+            admin.put(new NvmeCommand(DELETE_CQ).cdw(10, queue.id()));
+            admin.ring();
+            state.suspend();
+            NvmeState saved = NvmeState.parse(state.save(), PAIRS);
+            int waiting = saved.submissions().getFirst().head() == admin.tail() ? 0 : 1;
+            assertThat(saved.completions()).hasSize(3 + waiting);
+            state.resume();
+            assertThat(admin.await().code()).isZero();
+            assertThat(admin.await().code()).isZero();
+        }
+    }
+
+    @Test
+    void aCompletionQueueThatAnotherQueueUsesStays() {
+        stall(WRITE);
+        NvmeQueue other = driver.queue(3, ENTRIES, false);
+        NvmeCommand shares = NvmeDriver.createSubmissions(other).cdw(11, 1 | (2 << 16));
+        assertThat(admin.run(shares).code()).isZero();
+        admin.submit(new NvmeCommand(DELETE_SQ).cdw(10, 2));
+        assertThat(delete(DELETE_CQ, 2)).isEqualTo(INVALID_QUEUE_DELETION);
+        storage.release();
+        assertThat(admin.await().code()).isZero();
+        assertThat(delete(DELETE_CQ, 2)).isEqualTo(INVALID_QUEUE_DELETION);
     }
 
     @Test

@@ -10,13 +10,17 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
- * The process that serves a guest's NVMe controller is killed while the guest writes: the next one's controller has failed, which Linux finds
- * out when a request takes too long, and resets it. No write that the guest was told of is lost.
+ * The process that serves a guest's NVMe controller is killed. While the guest writes: the next one's controller has failed, which Linux finds
+ * out when a request takes too long, and resets it. No write that the guest was told of is lost. While the guest sets it up: that goes on.
  */
 @QemuTest
 class GuestSupervisedNvmeTest {
 
     private static final int KILLS = 2;
+
+    /** What Linux has written when it is about to enable the controller, and when it has identified it and is about to create queues. */
+    private static final String[] LINES = {"pci function", "D3 entry latency"};
+
     private static final Duration LIMIT = Duration.ofSeconds(120);
 
     @TempDir
@@ -57,6 +61,40 @@ class GuestSupervisedNvmeTest {
             assertThat(guest.sh("grep -vc ': OK' /tmp/check || true")).isEqualTo("0");
             assertThat(guest.sh("dmesg | grep -ci 'i/o error' || true")).isEqualTo("0");
             guest.sh("umount /mnt");
+            guest.powerOff();
+            server.stop();
+        }
+    }
+
+    /** Killed in the set-up: Linux, which would wait a minute for an answer before it resets the controller, goes on with the next one. */
+    @ParameterizedTest
+    @ValueSource(strings = {"doorbells=trapped", "doorbells=mapped"})
+    void theGuestsDriverFinishesItsSetUpWithTheNextController(String doorbells) {
+        Path image = Images.create(dir.resolve("nvme.img"), 64L * MIB);
+        Path socket = dir.resolve("n.sock");
+        try (VfioProcess server = VfioProcess.server()
+                        .device("nvme", socket, "file=" + image, "queues=2", doorbells)
+                        .option("--supervised")
+                        .start();
+                QemuGuest guest = QemuGuest.withDisks(socket)
+                        .option("--append", "nvme_core.admin_timeout=20")
+                        .boot()) {
+            NvmeDisks.name(guest, 1);
+            // How long each line takes, about: it is killed before the next one.
+            guest.sh("echo 5000 > /proc/sys/kernel/printk_delay");
+            for (String line : LINES) {
+                guest.sh("basename $(readlink /sys/class/nvme/nvme0/device) > /tmp/at;"
+                        + " cd /sys/bus/pci/drivers/nvme; cat /tmp/at > unbind; dmesg -c > /dev/null");
+                guest.sh("rm -f /tmp/bound; (cd /sys/bus/pci/drivers/nvme; cat /tmp/at > bind; touch /tmp/bound)"
+                        + " > /dev/null 2>&1 &");
+                guest.sh("until dmesg | grep -q '" + line + "'; do sleep 0.01; done", LIMIT);
+                assertThat(server.supervised().destroyForcibly()).isTrue();
+                server.awaitLine("serves where the other did", LIMIT);
+                guest.sh("while [ ! -e /tmp/bound ] || [ ! -b /dev/nvme0n1 ]; do sleep 0.1; done", LIMIT);
+                guest.sh("dd if=/dev/nvme0n1 of=/dev/null bs=1M count=16 status=none", LIMIT);
+                assertThat(guest.sh("dmesg | grep -E 'nvme nvme0: .*(timeout|down|fail)' || true"))
+                        .isEmpty();
+            }
             guest.powerOff();
             server.stop();
         }
