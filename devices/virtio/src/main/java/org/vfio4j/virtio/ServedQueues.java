@@ -131,6 +131,12 @@ final class ServedQueues {
         }
     }
 
+    /** Has a thread tell the driver that the configuration has changed. From any thread. */
+    void announceConfig() {
+        shares[0].announceConfig();
+        wake();
+    }
+
     /** Runs it while all queues are stopped, which the caller waits for. */
     void callQuiesced(Runnable action) {
         threads.callQuiesced(action);

@@ -121,7 +121,7 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
     }
 
     /**
-     * Changes the device-specific configuration while a driver may read it (2.5.1), and tells the driver. From any thread.
+     * Changes the device-specific configuration while a driver may read it (2.5.1), and has a queue thread tell the driver. From any thread.
      *
      * @param change what {@link VirtioDevice#config} reads from then on is changed by it
      */
@@ -131,7 +131,7 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
         change.run();
         common.configChanged();
         if ((status.get() & VirtioConfig.VIRTIO_CONFIG_S_DRIVER_OK) != 0) {
-            interrupts.config();
+            queues.announceConfig();
         }
     }
 
