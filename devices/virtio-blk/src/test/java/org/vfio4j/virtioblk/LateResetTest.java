@@ -15,6 +15,7 @@ import org.junit.jupiter.api.Timeout;
 import org.vfio4j.block.MemoryBackend;
 import org.vfio4j.block.testing.Fault;
 import org.vfio4j.block.testing.FaultyBackend;
+import org.vfio4j.devicemodel.FunctionState;
 import org.vfio4j.virtio.testing.DriverRing.Piece;
 import org.vfio4j.virtio.testing.VirtioDriver;
 
@@ -69,9 +70,97 @@ class LateResetTest {
         assertWorks();
     }
 
+    /** Its register's write is over when PCI Express says, and the status says whose the driver's memory is. */
+    @Test
+    void aFunctionLevelResetDoesNotWaitForStorage() throws InterruptedException {
+        startAndStall();
+        int ready = fixture.driver.status();
+        long begin = System.nanoTime();
+        fixture.disk.function().initiateReset();
+        assertThat(System.nanoTime() - begin).isLessThan(2_000_000_000L);
+        assertThat(fixture.driver.status()).isEqualTo(ready);
+        fixture.driver.setMaster(true);
+        fixture.driver.setStatus(0);
+        Thread.sleep(50);
+        assertThat(fixture.driver.status()).isEqualTo(ready);
+        assertThat(fixture.memory.get(fixture.buffer, BLOCK)).containsOnly(OLD);
+        endLate();
+        assertThat(fixture.driver.read(VIRTIO_PCI_COMMON_Q_ENABLE, 2)).isZero();
+        assertWorks();
+    }
+
+    @Test
+    void severalThreadsAreResetLateAsWell() {
+        use(builder -> builder.queues(3).threads(3));
+        startAndStall();
+        fixture.disk.function().initiateReset();
+        assertThat(fixture.driver.status()).isNotZero();
+        endLate();
+        assertWorks();
+    }
+
+    /** A status of 0 says that all of them are over. */
+    @Test
+    void aFunctionLevelResetBehindADriversOwnIsPartOfIt() {
+        startAndStall();
+        fixture.driver.setStatus(0);
+        fixture.disk.function().initiateReset();
+        fixture.disk.function().initiateReset();
+        assertThat(fixture.driver.status()).isNotZero();
+        endLate();
+        assertWorks();
+    }
+
+    @Test
+    void aFunctionLevelResetThatWaitsForNothingIsOverAtOnce() {
+        fixture.start(ALL_FEATURES);
+        fixture.disk.function().initiateReset();
+        assertThat(fixture.driver.status()).isZero();
+        fixture.disk.function().initiateReset();
+        assertThat(fixture.driver.status()).isZero();
+        assertWorks();
+    }
+
+    @Test
+    void aFunctionLevelResetEndsASuspension() {
+        fixture.start(ALL_FEATURES);
+        state().suspend();
+        fixture.disk.function().initiateReset();
+        assertWorks();
+    }
+
+    /** Who suspends a function means what it is after the resets that have begun. */
+    @Test
+    void aSuspensionBehindALateResetStays() {
+        startAndStall();
+        fixture.disk.function().initiateReset();
+        Thread suspending = Thread.ofPlatform().start(() -> state().suspend());
+        VirtioDriver.await("the suspension", () -> suspending.getState() == Thread.State.TIMED_WAITING);
+        endLate();
+        VirtioDriver.await("its end", () -> !suspending.isAlive());
+
+        fixture.start(ALL_FEATURES);
+        fixture.submit(VIRTIO_BLK_T_IN, 0, Piece.writable(fixture.buffer, BLOCK));
+        fixture.driver.notifyQueue(0);
+        // Behind whatever the queue thread would have done.
+        state().save();
+        assertThat(fixture.ring.hasUsed()).isFalse();
+        state().resume();
+        fixture.ring.await();
+    }
+
+    private void use(UnaryOperator<VirtioBlk.Builder> options) {
+        fixture.close();
+        fixture = fixture(options);
+    }
+
     private DiskFixture fixture(UnaryOperator<VirtioBlk.Builder> options) {
         storage = new FaultyBackend(new MemoryBackend(DISK_BYTES));
         return new DiskFixture(storage, options);
+    }
+
+    private FunctionState state() {
+        return fixture.disk.function().platform(FunctionState.class).orElseThrow();
     }
 
     /** With a read that has no answer. */
