@@ -3,6 +3,7 @@ package org.vfio4j.block;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import static org.junit.jupiter.api.Assumptions.abort;
+import static org.vfio4j.sys.Errno.EFAULT;
 import static org.vfio4j.sys.Errno.EINVAL;
 
 import java.nio.file.Files;
@@ -20,6 +21,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.FileIo;
 import org.vfio4j.sys.Mapping;
 import org.vfio4j.sys.MappingSet;
 import org.vfio4j.sys.MemFd;
@@ -87,42 +89,42 @@ class FilePinTest {
         }
     }
 
-    @Test
-    void whatWasRefusedIsOverWithItsMemory() throws Exception {
-        try (Fd image = MemFd.create("readable", 2 * MIB);
-                Mapping readable = Mapping.shared(image, 0, 2 * MIB, Mapping.PROT_READ);
+    /** Of a client that is trusted not to do that. What is gone when it would be pinned is an error, as it is without. */
+    @ParameterizedTest
+    @EnumSource(FileCaching.class)
+    void memoryThatWasTruncatedIsAnErrorAndNoMore(FileCaching caching) {
+        queue.close();
+        file.close();
+        use(caching);
+        try (Fd image = MemFd.create("guest", 2 * MIB);
+                Mapping gone = Mapping.shared(image, 0, 2 * MIB, Mapping.PROT_READ | Mapping.PROT_WRITE);
                 Mapping guest = guest(2)) {
-            memory = MappingSet.EMPTY.plus(readable).plus(guest);
-            write(3, readable.address());
-            memory = MappingSet.EMPTY.plus(guest);
+            FileIo.truncate(image, 0);
+            memory = MappingSet.EMPTY.plus(gone).plus(guest);
+            assertThat(read(3, gone.address())).isEqualTo(-EFAULT);
+            assertThat(write(3, gone.address())).isEqualTo(-EFAULT);
+            assertThat(file.describe()).contains("0 MiB pinned, no more: EFAULT");
             assertThat(isReadInto(guest, 0)).isTrue();
-            assertThat(file.describe()).contains("2 MiB pinned").doesNotContain("no more");
-            memory = memory.plus(readable);
-            write(3, readable.address());
-            assertThat(file.describe()).contains("2 MiB pinned, no more: EFAULT");
-            memory = MappingSet.EMPTY.plus(readable);
-            write(3, readable.address());
-            assertThat(file.describe())
-                    .as("tried again when there was more room")
-                    .contains("0 MiB pinned, no more: EFAULT");
         }
     }
 
+    /** The pages stay, and are nobody's but the disk's. */
     @Test
-    void whatWasRefusedIsOverWithItsQueue() throws Exception {
-        try (Fd image = MemFd.create("readable", 2 * MIB);
-                Mapping readable = Mapping.shared(image, 0, 2 * MIB, Mapping.PROT_READ)) {
-            memory = MappingSet.EMPTY.plus(readable);
-            write(3, readable.address());
-            BlockQueue first = queue;
-            queue = file.openQueue(DEPTH);
-            queue.use(() -> memory);
-            write(3, readable.address());
-            first.close();
-            assertThat(file.describe()).contains("no more: EFAULT");
-            queue.close();
-            assertThat(file.describe()).endsWith(", pin)");
-            queue = file.openQueue(DEPTH);
+    void memoryThatIsTruncatedWhileItIsPinnedGoesOnToBeUsed() {
+        try (Fd image = MemFd.create("guest", 2 * MIB);
+                Mapping guest = Mapping.shared(image, 0, 2 * MIB, Mapping.PROT_READ | Mapping.PROT_WRITE)) {
+            memory = MappingSet.EMPTY.plus(guest);
+            RawMemory.fill(guest.address(), BLOCK, (byte) 7);
+            assertThat(isReadInto(guest, BLOCK)).isTrue();
+            FileIo.truncate(image, 0);
+            assertThat(write(3, guest.address())).isEqualTo(BLOCK);
+            assertThat(block(3)).containsOnly((byte) 7);
+            assertThat(read(4, guest.address())).isEqualTo(BLOCK);
+            FileIo.truncate(image, 2 * MIB);
+            assertThat(guest.segment().asSlice(0, BLOCK).toArray(java.lang.foreign.ValueLayout.JAVA_BYTE))
+                    .as("the client's new page")
+                    .containsOnly((byte) 0);
+            assertThat(pinnedMiB()).isEqualTo(2);
         }
     }
 
@@ -264,6 +266,11 @@ class FilePinTest {
         assertThat(finish()).isEqualTo(Map.of(0, BLOCK));
         return guest.segment().asSlice(offset, BLOCK).mismatch(java.lang.foreign.MemorySegment.ofArray(block(block)))
                 < 0;
+    }
+
+    private int read(int block, long to) {
+        start(true, block, to, 0);
+        return finish().get(0);
     }
 
     private int write(int block, long from) {

@@ -451,9 +451,24 @@ public final class QueueThread implements AutoCloseable {
 
     private void fail(Throwable cause) {
         try {
-            work.failed(cause);
+            tellOnline(cause);
         } catch (RuntimeException | Error again) {
             LOG.log(Level.ERROR, name + ": cannot stop after an error", again);
+        }
+    }
+
+    /** In the window, where an action may have left it offline: the work tells its driver by an interrupt. */
+    private void tellOnline(Throwable cause) {
+        DmaWindow memory = window;
+        if (online || memory == null) {
+            work.failed(cause);
+            return;
+        }
+        memory.enter();
+        try {
+            work.failed(cause);
+        } finally {
+            memory.leave();
         }
     }
 

@@ -17,6 +17,7 @@ final class FakeWork implements QueueWork {
     final AtomicInteger failures = new AtomicInteger();
     final AtomicInteger laters = new AtomicInteger();
     volatile boolean ready = true;
+    volatile Runnable whenFailed = () -> {};
     volatile boolean throwing;
     volatile boolean keepsInFlight;
     volatile int inFlight;
@@ -103,6 +104,7 @@ final class FakeWork implements QueueWork {
     @Override
     public void failed(Throwable cause) {
         ready = false;
+        whenFailed.run();
         failures.incrementAndGet();
     }
 }

@@ -202,6 +202,24 @@ class QueueThreadTest {
         await(() -> work.done.get() == 1);
     }
 
+    /** It interrupts its driver, whose descriptors live as long as the window is online. */
+    @Test
+    void tellsItsWorkInTheWindowThatAnActionFailed() {
+        AtomicBoolean online = new AtomicBoolean();
+        thread = replaced(QueuePolling.ALWAYS);
+        thread.attach(space);
+        work.whenFailed = () -> online.set(space.window.online);
+        work.offer(1);
+        thread.wake();
+        await(() -> work.done.get() == 1);
+        thread.runQuiesced(() -> {
+            throw new IllegalStateException("the test's action fails");
+        });
+        await(() -> work.failures.get() == 1);
+        assertThat(online).isTrue();
+        await(() -> !space.window.online);
+    }
+
     @Test
     void asksAgainLater() {
         thread.attach(space);

@@ -9,11 +9,15 @@ import static org.vfio4j.virtioblk.VirtioBlkSpec.*;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.vfio4j.block.FileBackend;
 import org.vfio4j.block.FileIoMode;
 import org.vfio4j.block.MemoryBackend;
+import org.vfio4j.bus.IrqSink;
+import org.vfio4j.devicemodel.QueuePolling;
 import org.vfio4j.virtio.testing.VirtioDriver;
 
 /** A disk that grows while it is used: capacity, generation and configuration interrupt (Virtual I/O Device 1.2, 2.5.1, 5.2.4). */
@@ -39,7 +43,7 @@ class DiskResizeTest {
 
             assertThat(capacity(fixture)).isEqualTo(2 * SIZE / 512);
             assertThat(generation(fixture)).isNotEqualTo(generation);
-            assertThat(fixture.intx).isTrue();
+            VirtioDriver.await("an interrupt", () -> fixture.intx);
             assertThat(fixture.driver.read(VirtioDriver.ISR, 1) & 2)
                     .as("configuration")
                     .isEqualTo(2);
@@ -60,6 +64,49 @@ class DiskResizeTest {
             fixture.disk.resize(SIZE + 512);
             assertThat(fixture.intx).isFalse();
             assertThat(capacity(fixture)).isEqualTo(SIZE / 512 + 1);
+        }
+    }
+
+    /** Else the descriptor that it is sent to may be closed meanwhile, and its number be another file's. */
+    @Test
+    void theInterruptIsSentInAWindow() throws IOException {
+        Path file = Files.write(directory.resolve("disk.img"), new byte[SIZE]);
+        try (DiskFixture fixture = new DiskFixture(
+                FileBackend.open(file, false, FileIoMode.AUTO), builder -> builder.poll(QueuePolling.NEVER))) {
+            fixture.start(ALL_FEATURES);
+            assertThat(fixture.read(0, fixture.buffer, 512)).isEqualTo(VIRTIO_BLK_S_OK);
+            VirtioDriver.await(
+                    "a thread that sleeps", () -> fixture.memory.space().isQuiet());
+            fixture.driver.read(VirtioDriver.ISR, 1);
+            CompletableFuture<Boolean> inWindow = new CompletableFuture<>();
+            fixture.disk.function().connectIrqs(new IrqSink() {
+                @Override
+                public void msi(int vector) {}
+
+                @Override
+                public void intx(boolean asserted) {
+                    if (asserted) {
+                        inWindow.complete(!fixture.memory.space().isQuiet());
+                    }
+                }
+            });
+            fixture.disk.resize(2 * SIZE);
+            assertThat(inWindow).succeedsWithin(Duration.ofSeconds(10)).isEqualTo(true);
+        }
+    }
+
+    /** A driver that has reset the device has read the new configuration, or is about to. */
+    @Test
+    void theNextDriverIsNotInterruptedForAChangeBeforeItsTime() throws IOException {
+        Path file = Files.write(directory.resolve("disk.img"), new byte[SIZE]);
+        try (DiskFixture fixture =
+                new DiskFixture(FileBackend.open(file, false, FileIoMode.AUTO), builder -> builder)) {
+            fixture.start(ALL_FEATURES);
+            fixture.driver.setMaster(false);
+            fixture.disk.resize(2 * SIZE);
+            fixture.start(ALL_FEATURES);
+            assertThat(fixture.read(0, fixture.buffer, 512)).isEqualTo(VIRTIO_BLK_S_OK);
+            assertThat(fixture.driver.read(VirtioDriver.ISR, 1) & 2).isZero();
         }
     }
 

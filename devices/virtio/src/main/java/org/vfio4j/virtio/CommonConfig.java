@@ -45,7 +45,9 @@ final class CommonConfig implements BarHandler {
     private final QueueConfig[] queues;
     private final RegisterSet registers;
 
-    private volatile boolean resetting;
+    // Resets that have begun and are not over, and the status when the first of them began.
+    private final AtomicInteger resets = new AtomicInteger();
+    private int statusBefore;
 
     private long deviceFeatureSelect;
     private long driverFeatureSelect;
@@ -70,10 +72,10 @@ final class CommonConfig implements BarHandler {
         return registers.read(offset, width);
     }
 
-    /** While a reset is under way the driver has to wait for it, and what it writes all the same is lost. */
+    /** While a reset is under way the driver has to wait for it (2.4, 4.1.4.3.2), and what it writes all the same is lost. */
     @Override
     public void write(long offset, int width, long value) {
-        if (!resetting) {
+        if (!isResetting()) {
             registers.write(offset, width, value);
         }
     }
@@ -91,16 +93,29 @@ final class CommonConfig implements BarHandler {
     }
 
     boolean isResetting() {
-        return resetting;
+        return resets.get() != 0;
     }
 
-    /** A reset begins: until {@link #reset} the status stays what it is. */
+    /** A reset begins: until its {@link #reset} the driver reads the status that it is now, and another's beginning is waited for as well. */
     void beginReset() {
-        resetting = true;
+        if (resets.getAndIncrement() == 0) {
+            statusBefore = status.get();
+        }
     }
 
-    /** Everything as after power-on (2.4), and the status 0 at last. */
+    /** What has begun is over: everything as after power-on (2.4), and the status 0 at last. */
     void reset() {
+        clear();
+        // Whoever reads 0 may write, and none of that is lost.
+        resets.decrementAndGet();
+    }
+
+    /** The status as the driver reads it. */
+    int status() {
+        return isResetting() ? statusBefore : status.get();
+    }
+
+    private void clear() {
         deviceFeatureSelect = 0;
         driverFeatureSelect = 0;
         driverFeatures = 0;
@@ -110,7 +125,6 @@ final class CommonConfig implements BarHandler {
         }
         interrupts.reset();
         status.clear();
-        resetting = false;
     }
 
     /** The device-specific configuration has changed (2.5.1). From any thread. */
@@ -144,7 +158,7 @@ final class CommonConfig implements BarHandler {
 
     /** Everything as a checked state has it; only while the queues are stopped. */
     void load(VirtioState state) {
-        reset();
+        clear();
         VirtioState.Common from = state.common();
         deviceFeatureSelect = from.deviceFeatureSelect();
         driverFeatureSelect = from.driverFeatureSelect();
@@ -177,7 +191,7 @@ final class CommonConfig implements BarHandler {
                         .writable()
                         .onWrite(value -> interrupts.setConfigVector((int) value)),
                 register(VIRTIO_PCI_COMMON_NUMQ, 2, "num_queues", () -> queues.length),
-                register(VIRTIO_PCI_COMMON_STATUS, 1, "device_status", status::get)
+                register(VIRTIO_PCI_COMMON_STATUS, 1, "device_status", this::status)
                         .writable()
                         .onWrite(value -> setStatus((int) value)),
                 register(VIRTIO_PCI_COMMON_CFGGENERATION, 1, "config_generation", () -> generation.get() & 0xff),

@@ -24,6 +24,9 @@ final class ServedQueues {
     private final VirtioQueues[] shares;
     private final QueueThreads threads;
 
+    // How often they were suspended. Under this object's lock, with what a suspension changes.
+    private int suspensions;
+
     // Replaced by the function's thread, or while it sees a reset under way.
     private volatile SplitQueue[] served = {};
 
@@ -75,9 +78,21 @@ final class ServedQueues {
     }
 
     /** Whether queues stand still, which they do after the next time that they are stopped. */
-    void setSuspended(boolean stop) {
+    synchronized void setSuspended(boolean stop) {
+        suspensions += stop ? 1 : 0;
         for (VirtioQueues share : shares) {
             share.setSuspended(stop);
+        }
+    }
+
+    synchronized int suspensions() {
+        return suspensions;
+    }
+
+    /** Has queues go on, unless they have been suspended since there were so many {@link #suspensions}. From any thread. */
+    synchronized void goOnSince(int then) {
+        if (suspensions == then) {
+            setSuspended(false);
         }
     }
 
@@ -129,6 +144,12 @@ final class ServedQueues {
         for (VirtioQueues share : shares) {
             share.announce();
         }
+    }
+
+    /** Has a thread tell the driver that the configuration has changed. From any thread. */
+    void announceConfig() {
+        shares[0].announceConfig();
+        wake();
     }
 
     /** Runs it while all queues are stopped, which the caller waits for. */

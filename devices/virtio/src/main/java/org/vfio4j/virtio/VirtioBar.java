@@ -115,7 +115,9 @@ final class VirtioBar implements BarHandler {
                 changed.run();
             }
             case DEVICE_PAGE -> {
-                deviceConfig.write(offset % PAGE, width, value);
+                if (!common.isResetting()) {
+                    deviceConfig.write(offset % PAGE, width, value);
+                }
                 changed.run();
             }
             case NOTIFY_PAGE -> driverNotifies((int) (offset % PAGE));

@@ -44,6 +44,9 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
      */
     private static final long RESET_WAIT_NS = 10_000_000;
 
+    /** As long for a function level reset, of the 100 ms that a driver gives it (PCI Express Base 6.0, 6.6.2). */
+    private static final long FUNCTION_RESET_WAIT_NS = 80_000_000;
+
     private final VirtioDevice device;
     private final VirtioStatus status = new VirtioStatus();
     private final VirtioInterrupts interrupts;
@@ -121,7 +124,7 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
     }
 
     /**
-     * Changes the device-specific configuration while a driver may read it (2.5.1), and tells the driver. From any thread.
+     * Changes the device-specific configuration while a driver may read it (2.5.1), and has a queue thread tell the driver. From any thread.
      *
      * @param change what {@link VirtioDevice#config} reads from then on is changed by it
      */
@@ -131,7 +134,7 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
         change.run();
         common.configChanged();
         if ((status.get() & VirtioConfig.VIRTIO_CONFIG_S_DRIVER_OK) != 0) {
-            interrupts.config();
+            queues.announceConfig();
         }
     }
 
@@ -152,11 +155,26 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
 
     @Override
     public void reset() {
+        reset(Long.MAX_VALUE);
+    }
+
+    /** What the storage has stays under way if it must, and the status what it was until that is over, as in a reset by the driver. */
+    @Override
+    public void initiateReset() {
+        // A status of 0 cannot say that there is anything to wait for; nor is there: it has no queues.
+        reset(common.status() == 0 ? Long.MAX_VALUE : FUNCTION_RESET_WAIT_NS);
+    }
+
+    private void reset(long waitNs) {
         common.beginReset();
-        queues.callQuiesced(() -> {
-            resetQuiesced();
-            queues.setSuspended(false);
-        });
+        int suspensions = queues.suspensions();
+        queues.runQuiesced(
+                () -> {
+                    resetQuiesced();
+                    // Not if that is what came next, before the end of a reset that is late.
+                    queues.goOnSince(suspensions);
+                },
+                waitNs);
         window.reset();
         registersChanged();
     }

@@ -48,6 +48,7 @@ final class VirtioQueues implements QueueWork {
     private volatile boolean notified;
     private volatile boolean suspended;
     private volatile boolean announces;
+    private volatile boolean configChanged;
 
     // What the next pass begins with: set behind the queues that are to be served as well.
     private volatile boolean hasNews;
@@ -94,6 +95,15 @@ final class VirtioQueues implements QueueWork {
         hasNews = true;
     }
 
+    /**
+     * Has the next pass tell the driver that the configuration has changed. Whoever changed it has no window, and so nothing that keeps
+     * the interrupt's descriptor open. From any thread.
+     */
+    void announceConfig() {
+        configChanged = true;
+        hasNews = true;
+    }
+
     /** The driver says that there is something to do. From any thread. */
     void driverNotified() {
         notified = true;
@@ -108,6 +118,7 @@ final class VirtioQueues implements QueueWork {
     /** Other queues from now on; only while this work is quiesced. */
     void use(SplitQueue[] others) {
         news.clear();
+        configChanged = false;
         queues = others;
         first = 0;
         triesLeft = TRIES;
@@ -178,6 +189,10 @@ final class VirtioQueues implements QueueWork {
             for (SplitQueue queue : queues) {
                 interrupts.queue(queue.index());
             }
+        }
+        if (configChanged) {
+            configChanged = false;
+            interrupts.config();
         }
     }
 

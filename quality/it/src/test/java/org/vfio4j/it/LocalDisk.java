@@ -15,10 +15,20 @@ import org.vfio4j.virtioblk.VirtioBlk;
 final class LocalDisk implements AutoCloseable {
 
     private final VfioRegistry registry = new VfioRegistry();
-    private final BlockBackend storage = new MemoryBackend(1 << 20);
-    private final VirtioBlk disk = VirtioBlk.builder(storage).build();
-    private final VfioDevice device =
-            registry.register(new VfioPciCore("vfio-pci", disk.function()), () -> () -> {}, "0000:08:00.0");
+    private final BlockBackend storage;
+    private final VirtioBlk disk;
+    private final VfioDevice device;
+
+    LocalDisk() {
+        this(new MemoryBackend(1 << 20));
+    }
+
+    /** @param storage closed with this */
+    LocalDisk(BlockBackend storage) {
+        this.storage = storage;
+        disk = VirtioBlk.builder(storage).build();
+        device = registry.register(new VfioPciCore("vfio-pci", disk.function()), () -> () -> {}, "0000:08:00.0");
+    }
 
     /** The device, open and without memory. */
     LocalDeviceFile openFile() {

@@ -63,16 +63,14 @@ final class Commands {
 
     /**
      * Whether handling a message may have to wait: for a queue thread of the device, which leaves what it does at once, but is
-     * perhaps in the middle of I/O; or for a file system. A loop that serves others cannot wait for either.
+     * perhaps in the middle of I/O; or for a file system. A loop that serves others cannot wait for either. A thread that is at rest now may
+     * have been woken by the message before this one, and begin in a moment what storage does not end: what waits for it is never the loop's.
      */
     boolean mayWait(Message request) {
         return switch (request.command()) {
-            case VFIO_USER_DMA_UNMAP,
-                    VFIO_USER_DEVICE_SET_IRQS,
-                    VFIO_USER_DEVICE_RESET,
-                    VFIO_USER_DEVICE_FEATURE,
-                    VFIO_USER_MIG_DATA_READ,
-                    VFIO_USER_MIG_DATA_WRITE -> isBusy();
+            case VFIO_USER_DMA_UNMAP, VFIO_USER_DEVICE_RESET, VFIO_USER_DEVICE_FEATURE -> true;
+            // Of these hardly any waits, and there are many.
+            case VFIO_USER_DEVICE_SET_IRQS, VFIO_USER_MIG_DATA_READ, VFIO_USER_MIG_DATA_WRITE -> isBusy();
             case VFIO_USER_REGION_WRITE, VFIO_USER_REGION_WRITE_MULTI ->
                 RegionCommands.touchesConfigSpace(request) && isBusy();
             case VFIO_USER_DMA_MAP -> request.fdCount() != 0 && !SharedMemory.isKernelMemory(request.fd(0));

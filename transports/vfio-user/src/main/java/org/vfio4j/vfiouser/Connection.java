@@ -51,8 +51,6 @@ final class Connection implements EventSource {
         ENDING
     }
 
-    private static final int FEW_MAPS = 64;
-
     private final EventLoop loop;
     private final Fd socket;
     private final LocalDeviceFile file;
@@ -388,19 +386,14 @@ final class Connection implements EventSource {
         if (twin != null) {
             twin.close();
         }
-        // A client may leave thousands of maps, and to unmap them takes longer than others shall wait.
-        if (commands.isBusy() || space.size() > FEW_MAPS) {
-            loop.executeWaiting(() -> {
-                try {
-                    letGo();
-                } finally {
-                    loop.execute(onEnd);
-                }
-            });
-        } else {
-            letGo();
-            onEnd.run();
-        }
+        // For queue threads, and a client may leave thousands of maps, which take longer than others shall wait.
+        loop.executeWaiting(() -> {
+            try {
+                letGo();
+            } finally {
+                loop.execute(onEnd);
+            }
+        });
     }
 
     /** Opens a second socket for this server's requests: the client's end. VERSION is always handled by the loop. */

@@ -44,7 +44,7 @@ public final class EventLoop implements AutoCloseable {
 
     private static final Logger LOG = System.getLogger(EventLoop.class.getName());
     private static final long SPIN_EPOLL_NS = 50_000;
-    private static final long WORKER_IDLE_SECONDS = 5;
+    private static final long WORKER_IDLE_SECONDS = 1;
     private static final int TRIM_MS = 1000;
     private static final int NONE = -1;
     private static final AtomicInteger COUNT = new AtomicInteger();

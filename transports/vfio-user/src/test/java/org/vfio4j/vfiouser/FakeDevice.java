@@ -70,6 +70,8 @@ final class FakeDevice implements VfioDeviceOps {
     final Map<Integer, List<VfioIoEventFd>> ioEventFds = new ConcurrentHashMap<>();
 
     volatile Runnable onReset = () -> {};
+    volatile Runnable onDetach = () -> {};
+    volatile Runnable onFeature = () -> {};
     volatile Runnable onConfigWrite = () -> {};
     volatile Optional<IoAddressSpace> space = Optional.empty();
 
@@ -223,6 +225,7 @@ final class FakeDevice implements VfioDeviceOps {
 
         @Override
         public void set(MemorySegment data) {
+            onFeature.run();
             long wanted = data.get(ValueLayout.JAVA_LONG_UNALIGNED, 0);
             number = Math.min(wanted, Long.MAX_VALUE - 1);
             if (number != wanted) {
@@ -256,6 +259,7 @@ final class FakeDevice implements VfioDeviceOps {
 
     @Override
     public void detachIoas() {
+        onDetach.run();
         space = Optional.empty();
         logging.ifPresent(IoasLogging::detach);
     }
