@@ -52,16 +52,6 @@ final class ControlClient {
         return ServerStatistics.parse(item(exchange(pid, request, Duration.ZERO, err), errno -> "vfio ls"));
     }
 
-    /**
-     * Asks a process that runs a guest.
-     *
-     * @return how the guest is then
-     * @throws CliException as {@link #ask}
-     */
-    static GuestStatus guest(long pid, GuestRequest request, PrintWriter err, Hint hint) {
-        return GuestStatus.parse(item(exchange(pid, request.line(), Duration.ZERO, err), hint));
-    }
-
     /** The item of a reply. */
     static JsonNode item(JsonNode reply, Hint hint) {
         JsonNode item = reply.path("items").path(0);

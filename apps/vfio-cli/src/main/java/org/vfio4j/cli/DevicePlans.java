@@ -59,7 +59,7 @@ record DevicePlans(List<Planned> devices, List<MdevParentKind.Plan> parents, Inh
         List<MachineFunction> functions = add(machine, group, plan);
         Optional<Path> path = group.socketPath(plan);
         if (path.isPresent()) {
-            Sockets.serve(functions.getFirst(), path.get(), options);
+            Sockets.listen(path.get(), at -> functions.getFirst().serveAt(at, options));
         } else if (group.fd() >= 0) {
             MachineFunction function = functions.getFirst();
             function.serve(new Endpoint.Inherited(sockets.take(function.name(), group.fd())), options);

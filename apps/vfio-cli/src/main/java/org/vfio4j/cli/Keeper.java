@@ -39,6 +39,9 @@ import org.vfio4j.vfiouser.VfioUserRelay;
  */
 final class Keeper implements AutoCloseable {
 
+    /** Names the socket of the keeper that has started a server. */
+    static final String KEPT_BY = "--kept-by";
+
     private static final Duration CONNECT_LIMIT = Duration.ofSeconds(60);
     private static final Duration END_LIMIT = Duration.ofSeconds(30);
 
@@ -209,7 +212,7 @@ final class Keeper implements AutoCloseable {
 
     private Process start() {
         List<String> command = new ArrayList<>(program);
-        command.addAll(List.of(ServeCommand.KEPT_BY, control.toString()));
+        command.addAll(List.of(KEPT_BY, control.toString()));
         try {
             return new ProcessBuilder(command).inheritIO().start();
         } catch (IOException e) {

@@ -265,7 +265,7 @@ final class Machine implements AutoCloseable {
         }
         added.forEach((function, placed) -> {
             function.bindFirst(wantedDriver);
-            placed.socket().ifPresent(path -> Sockets.serve(function, path, defaults));
+            placed.socket().ifPresent(path -> Sockets.listen(path, at -> function.serveAt(at, defaults)));
         });
         return List.copyOf(added.keySet());
     }
@@ -321,7 +321,7 @@ final class Machine implements AutoCloseable {
                 if (!wanted.words().isEmpty()) {
                     asked.put(at, EmulatedWords.of(at, wanted));
                 }
-                wanted.socket().ifPresent(path -> Sockets.serve(function, path, defaults));
+                wanted.socket().ifPresent(path -> Sockets.listen(path, there -> function.serveAt(there, defaults)));
             } catch (RuntimeException e) {
                 remove(function, PciBus.FOREVER);
                 throw e;

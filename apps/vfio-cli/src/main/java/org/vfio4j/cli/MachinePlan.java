@@ -51,12 +51,14 @@ record MachinePlan(MachineConfig config) implements ServePlan {
                     device.driver(),
                     Optional.empty(),
                     List.of()));
-            device.socketPath().ifPresent(path -> Sockets.serve(function, path, server));
+            device.socketPath().ifPresent(path -> Sockets.listen(path, at -> function.serveAt(at, server)));
             machine.virtuals().begin(function, device.numVfs());
             return;
         }
         List<MachineFunction> functions = machine.addAll(device.plan(), device.address(), device.driver());
-        device.socketPath().ifPresent(path -> Sockets.serve(functions.getFirst(), path, server));
+        device.socketPath()
+                .ifPresent(
+                        path -> Sockets.listen(path, at -> functions.getFirst().serveAt(at, server)));
         machine.virtuals().begin(functions.getFirst(), device.numVfs());
     }
 }

@@ -111,6 +111,6 @@ final class MachineVirtuals {
         functions.add(function);
         function.attach(() -> {});
         Optional<Path> socket = virtual.socket();
-        socket.ifPresent(path -> Sockets.serve(function, path, options));
+        socket.ifPresent(path -> Sockets.listen(path, at -> function.serveAt(at, options)));
     }
 }

@@ -1,5 +1,6 @@
 package org.vfio4j.cli;
 
+import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
@@ -150,11 +151,9 @@ final class MigrateCommand implements Callable<Integer> {
     }
 
     private GuestStatus ask(long pid, GuestRequest request) {
-        return ControlClient.guest(
-                pid,
-                request,
-                output.err(),
-                errno -> errno == Errno.EBUSY ? "wait until it has ended" : "vfio migrate --help");
+        return GuestStatus.parse(ControlClient.item(
+                ControlClient.exchange(pid, request.line(), Duration.ZERO, output.err()),
+                errno -> errno == Errno.EBUSY ? "wait until it has ended" : "vfio migrate --help"));
     }
 
     /** @throws CliException for another word */

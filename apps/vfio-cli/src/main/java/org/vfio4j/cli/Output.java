@@ -23,7 +23,7 @@ final class Output {
     }
 
     /** The same of functions, with mediated devices in {@code mdevs} beside them. */
-    static String json(List<ServerQuery.Found> functions, List<ServerQuery.FoundMdev> mdevs) {
+    static String json(List<?> functions, List<?> mdevs) {
         return json(new Devices(API_VERSION, "Function", functions, mdevs));
     }
 
@@ -45,5 +45,5 @@ final class Output {
 
     record Envelope(String apiVersion, String kind, List<?> items) {}
 
-    record Devices(String apiVersion, String kind, List<ServerQuery.Found> items, List<ServerQuery.FoundMdev> mdevs) {}
+    record Devices(String apiVersion, String kind, List<?> items, List<?> mdevs) {}
 }

@@ -114,8 +114,8 @@ final class Rehearsal {
 
     private static Machine handOver(Machine from, Path socket) {
         UnixSocket.Pair pair = UnixSocket.pair();
-        UpgradeSource source = new UpgradeSource(
-                from, List.of(ServeCommand.NAME), Optional::empty, wanted -> {}, () -> {}, Precedence::none);
+        UpgradeSource source =
+                new UpgradeSource(from, List.of("serve"), Optional::empty, wanted -> {}, () -> {}, Precedence::none);
         Thread giving = Thread.ofPlatform()
                 .daemon()
                 .name("vfio-rehearsal-source")

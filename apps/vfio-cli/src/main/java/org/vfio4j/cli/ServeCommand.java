@@ -33,9 +33,6 @@ final class ServeCommand implements Callable<Integer> {
 
     static final String NAME = "serve";
 
-    /** Names the socket of the keeper that has started this server. */
-    static final String KEPT_BY = "--kept-by";
-
     private static final String SUPERVISED = "--supervised";
     private static final int MOST_ENDS = 5;
     private static final Duration WITHIN = Duration.ofMinutes(1);
@@ -50,7 +47,7 @@ final class ServeCommand implements Callable<Integer> {
             "--vfio-pci",
             "--facts",
             "--definitions",
-            KEPT_BY,
+            Keeper.KEPT_BY,
             "-o",
             "--output");
     private static final Set<String> PROCESS_FLAGS =
@@ -119,7 +116,7 @@ final class ServeCommand implements Callable<Integer> {
                     "Keep clients connected when the server dies, and start another one for them: virtio-blk and nvme.")
     private boolean supervised;
 
-    @Option(names = KEPT_BY, hidden = true)
+    @Option(names = Keeper.KEPT_BY, hidden = true)
     private @Nullable Path keptBy;
 
     @Mixin
@@ -163,7 +160,7 @@ final class ServeCommand implements Callable<Integer> {
 
     /** Whether this is to be a process that has another one serve. */
     static boolean isKeeper(String... args) {
-        return List.of(args).contains(SUPERVISED) && !List.of(args).contains(KEPT_BY);
+        return List.of(args).contains(SUPERVISED) && !List.of(args).contains(Keeper.KEPT_BY);
     }
 
     /** What --help ends with. */

@@ -2,19 +2,24 @@ package org.vfio4j.cli;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.function.Consumer;
 import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.UnixSocket;
-import org.vfio4j.vfiouser.VfioUserServerOptions;
 
 /** Sockets at paths, with advice when one cannot be made or is not there. Stateless. */
 final class Sockets {
 
     private Sockets() {}
 
-    static void serve(MachineFunction function, Path path, VfioUserServerOptions options) {
+    /**
+     * Has something listen at a path.
+     *
+     * @throws CliException what {@code listen} has failed with, and what to try
+     */
+    static void listen(Path path, Consumer<Path> listen) {
         try {
-            function.serveAt(path, options);
+            listen.accept(path);
         } catch (ErrnoException e) {
             throw new CliException(e, hint(e.errno(), path));
         }

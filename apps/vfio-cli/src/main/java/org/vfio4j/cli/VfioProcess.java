@@ -16,6 +16,9 @@ import org.vfio4j.sys.ErrnoException;
  */
 final class VfioProcess implements AutoCloseable {
 
+    /** By name: what it starts is above all commands. */
+    private static final String MAIN = "org.vfio4j.cli.Main";
+
     private static final long LOOK_NS = 10_000_000;
     private static final long PATIENCE_S = 30;
 
@@ -139,7 +142,7 @@ final class VfioProcess implements AutoCloseable {
         } else {
             command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
             command.addAll(List.of("-XX:+UseSerialGC", "-Xmx256m", "--enable-native-access=ALL-UNNAMED"));
-            command.addAll(List.of("-cp", System.getProperty("java.class.path"), Main.class.getName()));
+            command.addAll(List.of("-cp", System.getProperty("java.class.path"), MAIN));
         }
         return command;
     }
