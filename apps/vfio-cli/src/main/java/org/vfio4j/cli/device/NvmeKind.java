@@ -5,9 +5,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.vfio4j.block.BlockBackend;
-import org.vfio4j.block.FileBackend;
-import org.vfio4j.block.FileCaching;
-import org.vfio4j.block.FileIoMode;
 import org.vfio4j.block.NullBackend;
 import org.vfio4j.block.TrackedBackend;
 import org.vfio4j.bus.PciAddress;
@@ -51,7 +48,6 @@ public final class NvmeKind implements DeviceKind {
             "iops",
             "bandwidth",
             "slow");
-    private static final List<String> SWITCHES = List.of("readonly", "direct", "pin", "incoming");
 
     private final Storage opener;
 
@@ -108,22 +104,7 @@ public final class NvmeKind implements DeviceKind {
                     "threads=" + plan.threads + ": more than its " + plan.queues + " queue pairs",
                     "queues=" + plan.threads + ",threads=" + plan.threads);
         }
-        boolean files = plan.storages.stream().anyMatch(StoragePlan.File.class::isInstance);
-        if (plan.caching == FileCaching.DIRECT && !files) {
-            throw CliException.usage("direct without a file", "file=disk.img,direct");
-        }
-        if (plan.io == FileIoMode.IOPOLL && plan.caching != FileCaching.DIRECT) {
-            throw CliException.usage("io=iopoll without direct", "file=disk.img,direct,io=iopoll");
-        }
-        if (plan.pin && !files) {
-            throw CliException.usage("pin without a file", "file=disk.img,pin");
-        }
-        if (plan.pin && plan.io == FileIoMode.SYNC) {
-            throw CliException.usage("pin with io=sync: only io_uring pins memory", "file=disk.img,pin,io=uring");
-        }
-        if (plan.incoming && !files) {
-            throw CliException.usage("incoming without a file", "file=disk.img,incoming");
-        }
+        plan.files.check(plan.storages.stream().anyMatch(StoragePlan.File.class::isInstance));
         return plan;
     }
 
@@ -141,18 +122,14 @@ public final class NvmeKind implements DeviceKind {
     private static final class ControllerPlan implements DevicePlan {
 
         private final Storage opener;
+        private final FileSettings files = new FileSettings();
         private final List<StoragePlan> storages = new ArrayList<>();
-        private boolean readOnly;
         private int blockBytes = 512;
         private Optional<String> serial = Optional.empty();
         private Optional<String> subnqn = Optional.empty();
         private int queues = 8;
         private QueuePolling polling = QueuePolling.ADAPTIVE;
         private Optional<Boolean> mapped = Optional.empty();
-        private FileIoMode io = FileIoMode.AUTO;
-        private FileCaching caching = FileCaching.PAGE_CACHE;
-        private boolean pin;
-        private boolean incoming;
         private int threads = 1;
         private Cpus cpus = Cpus.ANY;
         private int iops;
@@ -259,7 +236,7 @@ public final class NvmeKind implements DeviceKind {
         private BlockBackend open(StoragePlan storage, PciAddress address, int index) {
             try {
                 return switch (storage) {
-                    case StoragePlan.File file -> new TrackedBackend(openFile(file.path()));
+                    case StoragePlan.File file -> new TrackedBackend(files.open(opener, file.path()));
                     case StoragePlan.Memory memory ->
                         new TrackedBackend(opener.memory(address, index, memory.sizeBytes()));
                     case StoragePlan.Null nothing -> new NullBackend(nothing.sizeBytes());
@@ -269,56 +246,33 @@ public final class NvmeKind implements DeviceKind {
             }
         }
 
-        private FileBackend openFile(Path path) {
-            FileBackend opened = incoming
-                    ? FileBackend.openUnclaimed(path, readOnly, io, caching)
-                    : opener.file(path, readOnly, io, caching);
-            if (pin) {
-                opened.pinMemory();
-            }
-            return opened;
-        }
-
         private String hint(StoragePlan storage, int errno) {
             if (!(storage instanceof StoragePlan.File(Path path))) {
                 return errno == Errno.ENOMEM ? "a smaller size, or file=PATH" : "memory=512M";
             }
-            return switch (errno) {
-                case Errno.ENOENT -> "truncate -s 1G " + path;
-                case Errno.EBUSY -> "vfio ls, to see which server has it; readonly on both to share it";
-                case Errno.EISDIR -> "file=" + path + "/disk.img";
-                case Errno.EINVAL ->
-                    caching == FileCaching.DIRECT
-                            ? "without direct; or: truncate -s %512 " + path + ", which appends zeroes"
-                            : "truncate -s %512 " + path + ", which appends zeroes";
-                case Errno.ENOSYS -> "io=sync";
-                case Errno.EOPNOTSUPP -> "io=uring";
-                default -> "ls -l " + path;
-            };
+            return files.hint(errno, path).orElse("ls -l " + path);
         }
 
         private void set(Setting setting) {
             String key = setting.key();
-            if (!SWITCHES.contains(key) && KEYS.contains(key)) {
+            if (!FileSettings.SWITCHES.contains(key) && KEYS.contains(key)) {
                 setting.needValue(EXAMPLE);
+            }
+            if (files.take(setting)) {
+                return;
             }
             switch (key) {
                 case "file" -> storages.add(new StoragePlan.File(Path.of(setting.value())));
                 case "memory" -> storages.add(new StoragePlan.Memory(Sizes.parse(key, setting.value())));
                 case "null" -> storages.add(new StoragePlan.Null(Sizes.parse(key, setting.value())));
-                case "readonly" -> readOnly = setting.isOn();
                 case "block" -> blockBytes = blockBytes(setting);
                 case "serial" -> serial = Optional.of(text(setting, 20));
                 case "subnqn" -> subnqn = Optional.of(text(setting, 223));
                 case "queues" -> queues = setting.number(1, Nvme.MAX_QUEUE_PAIRS);
                 case "poll" -> polling = setting.polling();
                 case "doorbells" -> mapped = Optional.of(isMapped(setting));
-                case "io" -> io = setting.ioMode();
                 case "threads" -> threads = setting.number(1, Nvme.MAX_QUEUE_PAIRS);
                 case "cpus" -> cpus = setting.cpus();
-                case "direct" -> caching = setting.isOn() ? FileCaching.DIRECT : FileCaching.PAGE_CACHE;
-                case "pin" -> pin = setting.isOn();
-                case "incoming" -> incoming = setting.isOn();
                 case "iops" -> iops = setting.number(0, Integer.MAX_VALUE);
                 case "bandwidth" -> bandwidth = Sizes.parse(key, setting.value());
                 case "slow" -> slowNs = setting.isOff() ? Long.MAX_VALUE : setting.durationNs();

@@ -4,9 +4,6 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import org.vfio4j.block.BlockBackend;
-import org.vfio4j.block.FileBackend;
-import org.vfio4j.block.FileCaching;
-import org.vfio4j.block.FileIoMode;
 import org.vfio4j.block.NullBackend;
 import org.vfio4j.block.TrackedBackend;
 import org.vfio4j.bus.PciAddress;
@@ -45,7 +42,6 @@ public final class VirtioBlkKind implements DeviceKind {
             "iops",
             "bandwidth",
             "slow");
-    private static final List<String> SWITCHES = List.of("readonly", "direct", "pin", "incoming");
 
     private final Storage opener;
 
@@ -100,21 +96,7 @@ public final class VirtioBlkKind implements DeviceKind {
                     "threads=" + disk.threads + ": more than its " + disk.queues + " queues",
                     "queues=" + disk.threads + ",threads=" + disk.threads);
         }
-        if (disk.caching == FileCaching.DIRECT && disk.file.isEmpty()) {
-            throw CliException.usage("direct without a file", "file=disk.img,direct");
-        }
-        if (disk.io == FileIoMode.IOPOLL && disk.caching != FileCaching.DIRECT) {
-            throw CliException.usage("io=iopoll without direct", "file=disk.img,direct,io=iopoll");
-        }
-        if (disk.pin && disk.file.isEmpty()) {
-            throw CliException.usage("pin without a file", "file=disk.img,pin");
-        }
-        if (disk.pin && disk.io == FileIoMode.SYNC) {
-            throw CliException.usage("pin with io=sync: only io_uring pins memory", "file=disk.img,pin,io=uring");
-        }
-        if (disk.incoming && disk.file.isEmpty()) {
-            throw CliException.usage("incoming without a file", "file=disk.img,incoming");
-        }
+        disk.files.check(disk.file.isPresent());
         return disk;
     }
 
@@ -122,19 +104,15 @@ public final class VirtioBlkKind implements DeviceKind {
     private static final class Disk implements DevicePlan {
 
         private final Storage opener;
+        private final FileSettings files = new FileSettings();
         private Optional<String> storage = Optional.empty();
         private Optional<Path> file = Optional.empty();
         private long sizeBytes;
-        private boolean readOnly;
         private String serial = "";
         private int queues = 1;
         private int queueSize = 256;
         private QueuePolling polling = QueuePolling.ADAPTIVE;
-        private FileIoMode io = FileIoMode.AUTO;
         private long slowNs = DeviceRecorder.DEFAULT_SLOW_NS;
-        private FileCaching caching = FileCaching.PAGE_CACHE;
-        private boolean pin;
-        private boolean incoming;
         private int threads = 1;
         private Cpus cpus = Cpus.ANY;
         private int iops;
@@ -188,29 +166,19 @@ public final class VirtioBlkKind implements DeviceKind {
                     .poll(polling)
                     .slowNs(slowNs)
                     .sriov(role);
-            return (readOnly ? builder.readOnly() : builder).build();
+            return (files.readOnly() ? builder.readOnly() : builder).build();
         }
 
         private BlockBackend openStorage(PciAddress address) {
             try {
                 return switch (storage.orElseThrow()) {
-                    case "file" -> new TrackedBackend(openFile(file.orElseThrow()));
+                    case "file" -> new TrackedBackend(files.open(opener, file.orElseThrow()));
                     case "memory" -> new TrackedBackend(opener.memory(address, 0, sizeBytes));
                     default -> new NullBackend(sizeBytes);
                 };
             } catch (ErrnoException e) {
                 throw new CliException(e, storageHint(e.errno()));
             }
-        }
-
-        private FileBackend openFile(Path path) {
-            FileBackend opened = incoming
-                    ? FileBackend.openUnclaimed(path, readOnly, io, caching)
-                    : opener.file(path, readOnly, io, caching);
-            if (pin) {
-                opened.pinMemory();
-            }
-            return opened;
         }
 
         private static String describe(BlockBackend backend, VirtioBlk disk) {
@@ -226,31 +194,25 @@ public final class VirtioBlkKind implements DeviceKind {
         }
 
         private String storageHint(int errno) {
-            String path = file.map(Path::toString).orElse("");
-            return switch (errno) {
-                case Errno.ENOENT -> "truncate -s 1G " + path;
+            if (file.isEmpty()) {
+                return errno == Errno.ENOMEM ? "a smaller size, or file=PATH" : storage.orElse("") + "=512M";
+            }
+            Path path = file.get();
+            return files.hint(errno, path).orElseGet(() -> switch (errno) {
                 case Errno.EACCES, Errno.EPERM, Errno.EROFS ->
-                    readOnly ? "ls -l " + path : "file=" + path + " readonly, or: ls -l " + path;
-                case Errno.EBUSY -> "vfio ls, to see which server has it; readonly on both to share it";
-                case Errno.EISDIR -> "file=" + path + "/disk.img";
-                case Errno.EINVAL -> file.isPresent() ? einvalHint(path) : storage.orElse("") + "=512M";
+                    files.readOnly() ? "ls -l " + path : "file=" + path + " readonly, or: ls -l " + path;
                 case Errno.ENOMEM -> "a smaller size, or file=PATH";
-                case Errno.ENOSYS -> "io=sync";
-                case Errno.EOPNOTSUPP -> "io=uring";
                 default -> "ls -l " + path;
-            };
-        }
-
-        private String einvalHint(String path) {
-            return caching == FileCaching.DIRECT
-                    ? "without direct; or: truncate -s %512 " + path + ", which appends zeroes"
-                    : "truncate -s %512 " + path + ", which appends zeroes";
+            });
         }
 
         private void set(Setting setting) {
             String key = setting.key();
-            if (!SWITCHES.contains(key) && KEYS.contains(key)) {
+            if (!FileSettings.SWITCHES.contains(key) && KEYS.contains(key)) {
                 setting.needValue(EXAMPLE);
+            }
+            if (files.take(setting)) {
+                return;
             }
             switch (key) {
                 case "file" -> {
@@ -261,16 +223,11 @@ public final class VirtioBlkKind implements DeviceKind {
                     store(key);
                     sizeBytes = Sizes.parse(key, setting.value());
                 }
-                case "readonly" -> readOnly = setting.isOn();
                 case "serial" -> serial = checkedSerial(setting);
                 case "queues" -> queues = setting.number(1, VirtioBlk.MAX_QUEUES);
                 case "queue-size" -> queueSize = powerOfTwo(setting);
                 case "poll" -> polling = setting.polling();
-                case "io" -> io = setting.ioMode();
                 case "slow" -> slowNs = setting.isOff() ? Long.MAX_VALUE : setting.durationNs();
-                case "direct" -> caching = setting.isOn() ? FileCaching.DIRECT : FileCaching.PAGE_CACHE;
-                case "pin" -> pin = setting.isOn();
-                case "incoming" -> incoming = setting.isOn();
                 case "threads" -> threads = setting.number(1, VirtioBlk.MAX_QUEUES);
                 case "cpus" -> cpus = setting.cpus();
                 case "iops" -> iops = setting.number(0, Integer.MAX_VALUE);

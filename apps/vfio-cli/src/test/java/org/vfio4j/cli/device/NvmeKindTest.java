@@ -83,10 +83,6 @@ class NvmeKindTest {
         refuses("doorbells=loud", "memory=1M", "doorbells=loud");
         refuses("serial=123456789012345678901", "memory=1M", "serial=123456789012345678901");
         refuses("threads=3", "memory=1M", "queues=2", "threads=3");
-        refuses("direct without a file", "memory=1M", "direct");
-        refuses("pin without a file", "memory=1M", "pin");
-        refuses("only io_uring pins memory", "file=disk.img", "pin", "io=sync");
-        refuses("io=iopoll without direct", "file=disk.img", "io=iopoll");
         refuses("auto, uring, iopoll or sync", "memory=1M", "io=fast");
         refuses("cpus=", "memory=1M", "cpus=x");
         refuses("iops=-1", "memory=1M", "iops=-1");
