@@ -1,9 +1,7 @@
 package org.vfio4j.cli.machine;
 
-import static org.vfio4j.sys.Errno.EEXIST;
 import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.ENODEV;
-import static org.vfio4j.sys.Errno.ENOSPC;
 import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 
 import java.nio.file.Path;
@@ -36,7 +34,6 @@ import org.vfio4j.cli.device.SnapPort;
 import org.vfio4j.cli.process.Closing;
 import org.vfio4j.cli.socket.Sockets;
 import org.vfio4j.cli.text.CliException;
-import org.vfio4j.cli.text.ExitCode;
 import org.vfio4j.mdevcore.MdevBus;
 import org.vfio4j.mdevcore.MdevDevice;
 import org.vfio4j.mlx5.SnapFunction;
@@ -54,14 +51,10 @@ import org.vfio4j.vfiouser.VfioUserServerOptions;
  */
 public final class Machine implements AutoCloseable {
 
-    /** Room for a function in each slot of one bus, slot 0 left to a host bridge. */
-    private static final int LAST_SLOT = 31;
-
-    private static final int FUNCTIONS_OF_A_SLOT = 8;
-
     private final PciBus bus = new PciBus();
     private final VfioRegistry registry = new VfioRegistry();
     private final List<MachineFunction> functions = new CopyOnWriteArrayList<>();
+    private final MachinePlaces places = new MachinePlaces(bus, functions);
     private final VfioUserServerOptions defaults;
     private final MdevHost mdevs;
     private final MachineVirtuals virtuals;
@@ -317,8 +310,9 @@ public final class Machine implements AutoCloseable {
                 throw new ErrnoException(ENODEV, "emulate a function: the process ends");
             }
             SnapPort port = function(wanted.networkFunction()).tuning().snapPort();
-            PciAddress at = wanted.address().orElseGet(() -> freeFunction(wanted.networkFunction(), wanted.plan()));
-            checkFree(wanted.plan().places(at));
+            PciAddress at =
+                    wanted.address().orElseGet(() -> places.freeBeside(wanted.networkFunction(), wanted.plan()));
+            places.checkFree(wanted.plan().places(at));
             SnapFunction.Protocol protocol = wanted.plan()
                     .snapProtocol()
                     .orElseThrow(() -> new ErrnoException(EOPNOTSUPP, "a DPU emulates virtio-blk and nvme"));
@@ -370,46 +364,6 @@ public final class Machine implements AutoCloseable {
                 .filter(found -> found.device().address().equals(address))
                 .findFirst()
                 .orElseThrow(() -> new ErrnoException(ENODEV, "function " + address));
-    }
-
-    /** The first free function beside another that has room behind it for the virtual functions that a device can have. */
-    private PciAddress freeFunction(PciAddress beside, DevicePlan plan) {
-        for (int function = 0; function < FUNCTIONS_OF_A_SLOT; function++) {
-            PciAddress address = new PciAddress(beside.domain(), beside.bus(), beside.device(), function);
-            if (areFree(plan.places(address))) {
-                return address;
-            }
-        }
-        int virtuals = plan.places(beside).size() - 1;
-        throw new ErrnoException(
-                ENOSPC,
-                virtuals == 0
-                        ? "all " + FUNCTIONS_OF_A_SLOT + " functions beside " + beside + " are there already"
-                        : "none of the " + FUNCTIONS_OF_A_SLOT + " functions beside " + beside
-                                + " is free with room for " + virtuals + " virtual functions behind it");
-    }
-
-    private boolean areFree(List<PciAddress> places) {
-        try {
-            checkFree(places);
-            return true;
-        } catch (ErrnoException e) {
-            return false;
-        }
-    }
-
-    /** Virtual functions that are off are not on the bus, and have their places nevertheless. */
-    private void checkFree(List<PciAddress> places) {
-        for (PciAddress place : places) {
-            bus.checkFree(place);
-            functions.stream()
-                    .filter(function -> function.emulated().containsKey(place))
-                    .findFirst()
-                    .ifPresent(function -> {
-                        throw new ErrnoException(
-                                EEXIST, "add " + place + ": it is for a virtual function of " + function.device());
-                    });
-        }
     }
 
     /** The functions that the parts of a device are about: they are served while it has its driver. */
@@ -473,18 +427,6 @@ public final class Machine implements AutoCloseable {
 
     /** The first free place on bus 0. */
     public PciAddress freeAddress() {
-        List<PciAddress> taken = bus.devices().stream().map(PciDevice::address).toList();
-        for (int function = 0; function < FUNCTIONS_OF_A_SLOT; function++) {
-            for (int slot = 1; slot <= LAST_SLOT; slot++) {
-                PciAddress address = new PciAddress(0, 0, slot, function);
-                if (!taken.contains(address)) {
-                    return address;
-                }
-            }
-        }
-        throw new CliException(
-                ExitCode.BUSY,
-                "the bus is full: " + taken.size() + " functions",
-                "--address DOMAIN:BUS:SLOT.FUNCTION, or another vfio serve");
+        return places.free();
     }
 }
