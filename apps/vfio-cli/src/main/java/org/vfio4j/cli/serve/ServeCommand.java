@@ -9,7 +9,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
@@ -21,7 +20,6 @@ import org.vfio4j.cli.control.ControlRequest;
 import org.vfio4j.cli.control.ControlSocket;
 import org.vfio4j.cli.control.ServerControl;
 import org.vfio4j.cli.device.DeviceKinds;
-import org.vfio4j.cli.device.MdevParentKinds;
 import org.vfio4j.cli.device.Storage;
 import org.vfio4j.cli.guest.RehearsalRequest;
 import org.vfio4j.cli.keep.Keeper;
@@ -32,12 +30,9 @@ import org.vfio4j.cli.keep.ServerProgram;
 import org.vfio4j.cli.machine.Machine;
 import org.vfio4j.cli.machine.MdevHost;
 import org.vfio4j.cli.mdev.MdevDefinitionsOption;
-import org.vfio4j.cli.mdev.MdevState;
-import org.vfio4j.cli.mdev.MdevTypeState;
 import org.vfio4j.cli.process.Precedence;
 import org.vfio4j.cli.process.StopSignal;
 import org.vfio4j.cli.socket.InheritedSockets;
-import org.vfio4j.cli.state.QemuLine;
 import org.vfio4j.cli.state.ServerDirectory;
 import org.vfio4j.cli.state.ServerState;
 import org.vfio4j.cli.text.CliException;
@@ -64,26 +59,8 @@ public final class ServeCommand implements Callable<Integer> {
 
     public static final String NAME = "serve";
 
-    private static final String SUPERVISED = "--supervised";
     private static final int MOST_ENDS = 5;
     private static final Duration WITHIN = Duration.ofMinutes(1);
-    private static final String NEXT_DEVICE = "+";
-    private static final Set<String> PROCESS_OPTIONS = Set.of(
-            "--config",
-            "-f",
-            "--sysfs",
-            "--sysfs-fuse",
-            "--run",
-            "--print",
-            "--vfio-pci",
-            "--facts",
-            "--definitions",
-            Keeper.KEPT_BY,
-            "-o",
-            "--output");
-    private static final Set<String> PROCESS_FLAGS =
-            Set.of("--trust-client", SUPERVISED, "-h", "--help", "-V", "--version");
-
     private final List<List<String>> furtherDevices;
     private final List<String> arguments;
     private final Optional<Takeover> takeover;
@@ -142,7 +119,7 @@ public final class ServeCommand implements Callable<Integer> {
     private @Nullable String print;
 
     @Option(
-            names = SUPERVISED,
+            names = ServeWords.SUPERVISED,
             description =
                     "Keep clients connected when the server dies, and start another one for them: virtio-blk and nvme.")
     private boolean supervised;
@@ -166,54 +143,6 @@ public final class ServeCommand implements Callable<Integer> {
         this.takeover = takeover;
     }
 
-    /**
-     * Splits a command line for serve at each +; another one stays whole. Options of the whole process may stand behind any
-     * device, and go to the first group.
-     */
-    public static List<List<String>> groups(String[] args) {
-        List<List<String>> groups = new ArrayList<>();
-        groups.add(new ArrayList<>());
-        for (int i = 0; i < args.length; i++) {
-            if (args[i].equals(NEXT_DEVICE) && args[0].equals(NAME)) {
-                groups.add(new ArrayList<>());
-                continue;
-            }
-            String name = args[i].replaceFirst("=.*", "");
-            boolean ofProcess = PROCESS_FLAGS.contains(name) || PROCESS_OPTIONS.contains(name);
-            List<String> group = ofProcess ? groups.getFirst() : groups.getLast();
-            group.add(args[i]);
-            if (PROCESS_OPTIONS.contains(args[i]) && i + 1 < args.length) {
-                group.add(args[++i]);
-            }
-        }
-        return groups;
-    }
-
-    /** Whether this is to be a process that has another one serve. */
-    public static boolean isKeeper(String... args) {
-        return List.of(args).contains(SUPERVISED) && !List.of(args).contains(Keeper.KEPT_BY);
-    }
-
-    /** What --help ends with. */
-    public static String[] footer() {
-        List<String> lines = new ArrayList<>(List.of("", "Devices:"));
-        lines.addAll(new DeviceKinds().help());
-        lines.addAll(MdevParentKinds.help());
-        lines.addAll(List.of(
-                "",
-                "Examples:",
-                "  vfio serve virtio-blk file=disk.img --socket-path /tmp/disk.sock",
-                "  vfio serve virtio-blk memory=512M serial=SCRATCH queues=4 --socket-path /tmp/a.sock \\",
-                "           + virtio-blk file=data.img readonly --socket-path /tmp/b.sock",
-                "  vfio serve i40e-vf link=net0 --socket-path /tmp/a.sock \\",
-                "           + i40e-vf link=net0 --socket-path /tmp/b.sock",
-                "  vfio serve bluefield --address 0000:07:00.0 \\",
-                "           + virtio-blk memory=64M --emulated-by 0000:07:00.0 --socket-path /tmp/a.sock",
-                "  vfio serve --config machine.yaml",
-                "  vfio serve mtty"));
-        return lines.toArray(String[]::new);
-    }
-
     @Override
     public Integer call() throws Exception {
         if (print != null && !print.equals("qemu")) {
@@ -234,12 +163,12 @@ public final class ServeCommand implements Callable<Integer> {
         if (run != null || sysfsFuse != null) {
             throw CliException.usage(
                     (run != null ? "--run" : "--sysfs-fuse") + " ends with its server: it does not go with "
-                            + SUPERVISED,
+                            + ServeWords.SUPERVISED,
                     "without it");
         }
         if (groups().stream().anyMatch(group -> group.fd() >= 0)) {
             throw CliException.usage(
-                    "--fd is this process's, and its servers are others: it does not go with " + SUPERVISED,
+                    "--fd is this process's, and its servers are others: it does not go with " + ServeWords.SUPERVISED,
                     "--socket-path");
         }
         List<String> program = new ArrayList<>(ServerProgram.own(arguments));
@@ -370,8 +299,8 @@ public final class ServeCommand implements Callable<Integer> {
         if (!machine.mdevs().bus().parents().isEmpty()) {
             throw new CliException(
                     ExitCode.UNSUPPORTED,
-                    "mediated devices cannot go on after a crash: they do not go with " + SUPERVISED,
-                    "vfio serve without " + SUPERVISED);
+                    "mediated devices cannot go on after a crash: they do not go with " + ServeWords.SUPERVISED,
+                    "vfio serve without " + ServeWords.SUPERVISED);
         }
         try {
             server.emulateAgain(machine);
@@ -379,7 +308,7 @@ public final class ServeCommand implements Callable<Integer> {
             server.begin(machine);
         } catch (ErrnoException e) {
             server.freeze();
-            throw new CliException(e, "vfio serve without " + SUPERVISED);
+            throw new CliException(e, "vfio serve without " + ServeWords.SUPERVISED);
         }
         directory.setSupervised();
         server.watch(stop::stop);
@@ -466,48 +395,13 @@ public final class ServeCommand implements Callable<Integer> {
     private void announce(ServerState state, Optional<MdevHost> mdevs, Optional<Path> mount) {
         PrintWriter out = output.out();
         if (print != null) {
-            out.print(QemuLine.MEMORY);
-            state.functions().stream()
-                    .filter(function -> !function.socket().isEmpty())
-                    .forEach(function -> out.print(" " + QemuLine.device(function.socket())));
-            out.println();
+            Announcement.printQemu(out, state);
         } else if (output.isJson()) {
             out.println(Output.jsonLine("Server", List.of(state), ServerState::write));
         } else {
-            for (ServerState.Function function : state.functions()) {
-                out.println(where(function) + ": " + function.address() + " " + function.kind() + ", "
-                        + function.description());
-            }
-            mdevs.ifPresent(host -> announce(host, out));
-            out.println("qemu: " + QemuLine.MEMORY);
-            state.functions().stream()
-                    .filter(function -> !function.socket().isEmpty())
-                    .forEach(function -> out.println("      " + QemuLine.device(function.socket())));
-            mdevs.ifPresent(host ->
-                    host.states().forEach(mdev -> out.println("      " + QemuLine.device(mdev.socket()))));
-            mount.ifPresent(path -> out.println("sysfs: " + path));
-            out.println("lspci: lspci -A linux-sysfs -O sysfs.path=" + state.sysfs() + " -vv");
+            Announcement.print(out, state, mdevs, mount);
         }
         out.flush();
-    }
-
-    private static void announce(MdevHost mdevs, PrintWriter out) {
-        for (MdevState mdev : mdevs.states()) {
-            out.println(
-                    "listening on " + mdev.socket() + ": " + mdev.uuid() + " " + mdev.type() + " of " + mdev.parent());
-        }
-        for (MdevTypeState type : mdevs.types()) {
-            out.println("mdev type " + type.type() + " of " + type.parent() + ": " + type.availableInstances()
-                    + " available, " + type.name());
-        }
-    }
-
-    private static String where(ServerState.Function function) {
-        if (!function.serving().equals(ServerState.Function.UNSERVED)) {
-            return "listening on " + (function.socket().isEmpty() ? "an inherited socket" : function.socket());
-        }
-        boolean inUse = function.vfioDevice().isEmpty() && !function.driver().isEmpty();
-        return inUse ? "used by " + function.driver() : "not served";
     }
 
     private static Process command(String line, ServerState state) throws IOException {

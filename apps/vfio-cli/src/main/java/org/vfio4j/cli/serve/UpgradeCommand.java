@@ -93,7 +93,7 @@ public final class UpgradeCommand implements Callable<Integer> {
 
     /** The command of a server that was started with these words. */
     private ServeCommand serve(List<String> arguments, Optional<Takeover> takeover) {
-        List<List<String>> groups = ServeCommand.groups(arguments.toArray(String[]::new));
+        List<List<String>> groups = ServeWords.groups(arguments.toArray(String[]::new));
         ServeCommand serve = new ServeCommand(groups.subList(1, groups.size()), arguments, takeover);
         CommandLine line = new CommandLine(serve);
         line.setOut(spec.commandLine().getOut()).setErr(spec.commandLine().getErr());

@@ -255,10 +255,10 @@ class ServeBadInputTest {
 
     @Test
     void takesOptionsOfTheProcessBehindAnyDevice() {
-        assertThat(ServeCommand.groups("serve a --sysfs s + b --fd 3 --run=x -o json".split(" ")))
+        assertThat(ServeWords.groups("serve a --sysfs s + b --fd 3 --run=x -o json".split(" ")))
                 .containsExactly(
                         List.of("serve", "a", "--sysfs", "s", "--run=x", "-o", "json"), List.of("b", "--fd", "3"));
-        assertThat(ServeCommand.groups(new String[] {"ls", "+"})).containsExactly(List.of("ls", "+"));
+        assertThat(ServeWords.groups(new String[] {"ls", "+"})).containsExactly(List.of("ls", "+"));
     }
 
     private void assertRefused(int exitCode, String hint, String... device) {
