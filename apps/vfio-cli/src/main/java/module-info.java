@@ -34,7 +34,43 @@ module org.vfio4j.cli {
 
     exports org.vfio4j.cli;
 
+    // Commands and their options are filled in by the one, what is printed and read as JSON is found by the other.
     opens org.vfio4j.cli to
+            info.picocli;
+    opens org.vfio4j.cli.bench to
+            info.picocli,
+            tools.jackson.databind;
+    opens org.vfio4j.cli.change to
+            info.picocli;
+    opens org.vfio4j.cli.config to
+            info.picocli,
+            tools.jackson.databind;
+    opens org.vfio4j.cli.demo to
+            info.picocli;
+    opens org.vfio4j.cli.device to
+            tools.jackson.databind;
+    opens org.vfio4j.cli.guest to
+            info.picocli,
+            tools.jackson.databind;
+    opens org.vfio4j.cli.inspect to
+            info.picocli,
+            tools.jackson.databind;
+    opens org.vfio4j.cli.machine to
+            tools.jackson.databind;
+    opens org.vfio4j.cli.mdev to
+            info.picocli,
+            tools.jackson.databind;
+    opens org.vfio4j.cli.mdevctl to
+            info.picocli;
+    opens org.vfio4j.cli.serve to
+            info.picocli;
+    opens org.vfio4j.cli.stat to
+            info.picocli,
+            tools.jackson.databind;
+    opens org.vfio4j.cli.state to
+            info.picocli,
+            tools.jackson.databind;
+    opens org.vfio4j.cli.text to
             info.picocli,
             tools.jackson.databind;
 }

@@ -5,6 +5,31 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.InvalidPathException;
 import java.util.List;
 import java.util.Optional;
+import org.vfio4j.cli.bench.BenchCommand;
+import org.vfio4j.cli.change.BindCommand;
+import org.vfio4j.cli.change.LimitCommand;
+import org.vfio4j.cli.change.ResizeCommand;
+import org.vfio4j.cli.change.SnapCommand;
+import org.vfio4j.cli.change.SriovCommand;
+import org.vfio4j.cli.change.UnbindCommand;
+import org.vfio4j.cli.config.ConfigCommand;
+import org.vfio4j.cli.demo.DemoCommand;
+import org.vfio4j.cli.guest.GuestCommand;
+import org.vfio4j.cli.guest.MigrateCommand;
+import org.vfio4j.cli.inspect.DriversCommand;
+import org.vfio4j.cli.inspect.LsCommand;
+import org.vfio4j.cli.inspect.ModaliasCommand;
+import org.vfio4j.cli.inspect.ShowCommand;
+import org.vfio4j.cli.inspect.TreeCommand;
+import org.vfio4j.cli.mdevctl.MdevCommand;
+import org.vfio4j.cli.process.ParentPipe;
+import org.vfio4j.cli.serve.ServeCommand;
+import org.vfio4j.cli.serve.ServeWords;
+import org.vfio4j.cli.serve.UpgradeCommand;
+import org.vfio4j.cli.stat.StatCommand;
+import org.vfio4j.cli.stat.TopCommand;
+import org.vfio4j.cli.text.CliException;
+import org.vfio4j.cli.text.ExitCode;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Preload;
 import picocli.CommandLine;
@@ -45,7 +70,7 @@ public final class Main {
         ParentPipe.watch();
         boolean serves = args.length > 0
                 && List.of(ServeCommand.NAME, UpgradeCommand.NAME).contains(args[0]);
-        if (serves && !ServeCommand.isKeeper(args)) {
+        if (serves && !ServeWords.isKeeper(args)) {
             Preload.start();
         }
         PrintWriter out = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
@@ -55,13 +80,13 @@ public final class Main {
 
     /** Runs one command: its exit code. */
     static int run(PrintWriter out, PrintWriter err, String... args) {
-        List<List<String>> groups = ServeCommand.groups(args);
+        List<List<String>> groups = ServeWords.groups(args);
         List<String> words = groups.getFirst();
         CommandLine line =
                 new CommandLine(new VfioCommand(), new Commands(groups.subList(1, groups.size()), List.of(args)));
         commands(words).forEach(line::addSubcommand);
         Optional.ofNullable(line.getSubcommands().get(ServeCommand.NAME))
-                .ifPresent(serve -> serve.getCommandSpec().usageMessage().footer(ServeCommand.footer()));
+                .ifPresent(serve -> serve.getCommandSpec().usageMessage().footer(ServeWords.footer()));
         int code = configured(line).setOut(out).setErr(err).execute(words.toArray(String[]::new));
         out.flush();
         return code;

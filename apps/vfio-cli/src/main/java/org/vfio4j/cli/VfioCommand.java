@@ -1,5 +1,6 @@
 package org.vfio4j.cli;
 
+import org.vfio4j.cli.text.Version;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Spec;

@@ -1,3 +1,4 @@
+/** The command {@code vfio}: which commands there are, and how a failure becomes an exit code and two lines. Nothing is above it. */
 @NullMarked
 package org.vfio4j.cli;
 

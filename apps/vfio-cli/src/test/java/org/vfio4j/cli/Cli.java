@@ -4,9 +4,9 @@ import java.io.PrintWriter;
 import java.io.StringWriter;
 
 /** One run of the command line in this process. */
-record Cli(int exitCode, String out, String err) {
+public record Cli(int exitCode, String out, String err) {
 
-    static Cli run(String... args) {
+    public static Cli run(String... args) {
         StringWriter out = new StringWriter();
         StringWriter err = new StringWriter();
         int code = Main.run(new PrintWriter(out), new PrintWriter(err), args);
@@ -14,7 +14,7 @@ record Cli(int exitCode, String out, String err) {
     }
 
     /** The lines of standard error. */
-    String[] errorLines() {
+    public String[] errorLines() {
         return err.split("\n");
     }
 }

@@ -12,7 +12,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
 /** The command line in a process of its own, which prints to files. */
-final class CliProcess implements AutoCloseable {
+public final class CliProcess implements AutoCloseable {
 
     private static final long PATIENCE_NS = 120_000_000_000L;
 
@@ -22,12 +22,12 @@ final class CliProcess implements AutoCloseable {
     private final Path err;
 
     /** @param directory for what it prints, and where processes find each other */
-    CliProcess(Path directory, String... arguments) {
+    public CliProcess(Path directory, String... arguments) {
         this(directory, List.of(), arguments);
     }
 
     /** One that another program becomes, which gets the rest as its last arguments. */
-    static CliProcess under(Path directory, List<String> program, String... arguments) {
+    public static CliProcess under(Path directory, List<String> program, String... arguments) {
         return new CliProcess(directory, program, arguments);
     }
 
@@ -55,16 +55,16 @@ final class CliProcess implements AutoCloseable {
         }
     }
 
-    String out() {
+    public String out() {
         return read(out);
     }
 
-    String err() {
+    public String err() {
         return read(err);
     }
 
     /** Waits for words on standard error. Returns what follows them on their line. */
-    String awaitErr(String words) {
+    public String awaitErr(String words) {
         long deadline = System.nanoTime() + PATIENCE_NS;
         while (true) {
             for (String line : err().split("\n", -1)) {
@@ -80,15 +80,15 @@ final class CliProcess implements AutoCloseable {
         }
     }
 
-    long pid() {
+    public long pid() {
         return process.pid();
     }
 
-    boolean isAlive() {
+    public boolean isAlive() {
         return process.isAlive();
     }
 
-    void signal(String name) {
+    public void signal(String name) {
         try {
             new ProcessBuilder("kill", "-" + name, Long.toString(process.pid()))
                     .start()
@@ -99,7 +99,7 @@ final class CliProcess implements AutoCloseable {
     }
 
     /** SIGSTOP; returns when each thread stands still, which a signal alone does not wait for. */
-    void freeze() {
+    public void freeze() {
         signal("STOP");
         long deadline = System.nanoTime() + PATIENCE_NS;
         while (!isFrozen()) {
@@ -122,7 +122,7 @@ final class CliProcess implements AutoCloseable {
         }
     }
 
-    int exitCode() {
+    public int exitCode() {
         try {
             assertThat(process.waitFor(PATIENCE_NS, TimeUnit.NANOSECONDS))
                     .as("the end of %s", this)
@@ -143,7 +143,7 @@ final class CliProcess implements AutoCloseable {
         return String.join(" ", arguments) + ":\n" + out() + err();
     }
 
-    static void pause() {
+    public static void pause() {
         try {
             Thread.sleep(20);
         } catch (InterruptedException e) {

@@ -11,6 +11,7 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.vfio4j.cli.text.ExitCode;
 
 /** A process whose runtime directory cannot be written never says that it listens. */
 class FullDiskTest {

@@ -12,6 +12,11 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.vfio4j.cli.control.ServerControl;
+import org.vfio4j.cli.device.MttyKind;
+import org.vfio4j.cli.machine.Machine;
+import org.vfio4j.cli.state.ServerDirectory;
+import org.vfio4j.cli.text.ExitCode;
 
 /** Whatever is wrong with a command is told in two lines: what it is, and what to try, which must be possible. */
 class HintsTest {

@@ -1,0 +1,156 @@
+package org.vfio4j.cli.upgrade;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.BooleanSupplier;
+import org.vfio4j.bus.PciAddress;
+import org.vfio4j.cli.device.DeviceKinds;
+import org.vfio4j.cli.device.Storage;
+import org.vfio4j.cli.load.DiskExercise;
+import org.vfio4j.cli.machine.Endpoint;
+import org.vfio4j.cli.machine.Machine;
+import org.vfio4j.cli.process.CompilerThreads;
+import org.vfio4j.cli.process.Precedence;
+import org.vfio4j.cli.socket.FdChannel;
+import org.vfio4j.sys.Nice;
+import org.vfio4j.sys.UnixSocket;
+import org.vfio4j.userspace.virtioblk.VirtioBlkDriver;
+import org.vfio4j.userspace.virtioblk.VirtioBlkOptions;
+import org.vfio4j.vfiouser.VfioUserClient;
+import org.vfio4j.vfiouser.VfioUserClientOptions;
+import org.vfio4j.vfiouser.VfioUserServerOptions;
+
+/**
+ * Hands a disk with a client from one machine of this process to another, again and again, before another process waits for this one to
+ * do it: what runs for the first time is slow.
+ */
+public final class Rehearsal {
+
+    private static final int TURNS = 30;
+
+    /** On a busy machine its low priority can take it very long; what it has done by then is better than nothing. */
+    private static final long LIMIT_NS = 5_000_000_000L;
+
+    /** With all processors in use a thread that gives way may not even do its first turn in that. */
+    private static final Duration PATIENCE = Duration.ofSeconds(20);
+
+    private static final int TRAINING_TURNS = 200;
+    private static final long PAUSE_NS = 10_000_000;
+    private static final PciAddress ADDRESS = PciAddress.parse("0000:00:01.0");
+    private static final List<String> DEVICE = List.of("virtio-blk", "memory=1M");
+
+    private Rehearsal() {}
+
+    /**
+     * Does it in a process that serves nobody, in threads that give way to those of others that do. One that fails is no reason not to try
+     * the real thing.
+     */
+    public static void alone() {
+        AtomicBoolean wanted = new AtomicBoolean(true);
+        Thread quietly = Thread.ofPlatform().daemon().name("vfio-rehearsal").start(() -> {
+            Nice.giveWay();
+            rehearse(TURNS, 0, wanted::get);
+        });
+        try {
+            quietly.join(PATIENCE);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        wanted.set(false);
+        CompilerThreads.awaitIdle(() -> true);
+    }
+
+    /**
+     * The same in a process that serves. Its threads do not give way: one that waits for a processor would make those that serve wait for
+     * it at the next safepoint, and that was up to 100 ms. It pauses instead.
+     */
+    public static void whileServing() {
+        whileServing(() -> true);
+    }
+
+    /** @param wanted whether it is to go on: asked before each turn */
+    public static void whileServing(BooleanSupplier wanted) {
+        rehearse(TURNS, PAUSE_NS, wanted);
+        CompilerThreads.awaitIdle(wanted);
+    }
+
+    /** The same often enough for the JVM to remember it: once for all processes, when their AOT cache is made. */
+    public static void training() {
+        rehearse(TRAINING_TURNS, 0, () -> true);
+    }
+
+    private static void rehearse(int turns, long pauseNs, BooleanSupplier wanted) {
+        try {
+            Path directory = Files.createTempDirectory("vfio4j-rehearsal");
+            try {
+                rehearse(directory.resolve("s"), turns, pauseNs, wanted);
+            } finally {
+                Files.deleteIfExists(directory);
+            }
+        } catch (IOException | RuntimeException e) {
+            System.getLogger(Rehearsal.class.getName()).log(System.Logger.Level.DEBUG, "the rehearsal failed", e);
+        }
+    }
+
+    private static void rehearse(Path socket, int turns, long pauseNs, BooleanSupplier wanted) {
+        long end = System.nanoTime() + LIMIT_NS;
+        Machine now = new Machine();
+        VirtioBlkOptions options = VirtioBlkOptions.DEFAULTS.withBufferBytes(DiskExercise.bufferBytes());
+        try {
+            served(now, socket, Storage.ANEW);
+            try (VfioUserClient client = VfioUserClient.connect(socket, VfioUserClientOptions.DEFAULTS);
+                    VirtioBlkDriver driver = VirtioBlkDriver.open(client, options)) {
+                DiskExercise disk = new DiskExercise(driver);
+                for (int turn = 0; turn < turns && System.nanoTime() - end < 0 && wanted.getAsBoolean(); turn++) {
+                    disk.touch();
+                    Machine before = now;
+                    now = handOver(before, socket);
+                    before.close();
+                    LockSupport.parkNanos(pauseNs);
+                }
+            }
+        } finally {
+            now.close();
+        }
+    }
+
+    private static Machine handOver(Machine from, Path socket) {
+        UnixSocket.Pair pair = UnixSocket.pair();
+        UpgradeSource source =
+                new UpgradeSource(from, List.of("serve"), Optional::empty, wanted -> {}, () -> {}, Precedence::none);
+        Thread giving = Thread.ofPlatform()
+                .daemon()
+                .name("vfio-rehearsal-source")
+                .start(() -> {
+                    try (FdChannel channel = new FdChannel(pair.first())) {
+                        source.hold(channel);
+                    }
+                });
+        Machine to = new Machine();
+        try (Takeover takeover = Takeover.over(new FdChannel(pair.second()))) {
+            to.setTakingOver(true);
+            served(to, socket, takeover.storage());
+            takeover.finish(to, Precedence::none);
+            giving.join();
+            return to;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            to.close();
+            throw new IllegalStateException("a rehearsal was interrupted", e);
+        } catch (RuntimeException e) {
+            to.close();
+            throw e;
+        }
+    }
+
+    private static void served(Machine machine, Path socket, Storage storage) {
+        machine.add(new DeviceKinds(storage).plan(DEVICE), Optional.of(ADDRESS), Optional.empty())
+                .serve(new Endpoint.AtPath(socket), VfioUserServerOptions.DEFAULTS);
+    }
+}

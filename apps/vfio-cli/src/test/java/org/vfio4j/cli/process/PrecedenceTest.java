@@ -1,0 +1,154 @@
+package org.vfio4j.cli.process;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.sys.Nice;
+import org.vfio4j.sys.ThreadStat;
+
+/** Which threads go before others, and for how long. */
+@Timeout(60)
+class PrecedenceTest {
+
+    private static final int STEPS = 10;
+
+    private final int usual = nice();
+
+    @BeforeEach
+    void mayHaveIt() throws Exception {
+        assumeTrue(inThread(PrecedenceTest::mayBecomeMoreImportant).get(), "needs CAP_SYS_NICE");
+    }
+
+    @Test
+    void allThreadsHaveItUntilTheEnd() throws Exception {
+        Waiting before = new Waiting();
+        Waiting meanwhile;
+        try (Precedence precedence = Precedence.take()) {
+            assertThat(nice()).isEqualTo(usual - STEPS);
+            assertThat(before.nice()).isEqualTo(usual - STEPS);
+            meanwhile = new Waiting();
+            assertThat(meanwhile.nice()).isEqualTo(usual - STEPS);
+        }
+        assertThat(nice()).isEqualTo(usual);
+        assertThat(before.nice()).isEqualTo(usual);
+        assertThat(meanwhile.nice()).isEqualTo(usual);
+        before.end();
+        meanwhile.end();
+    }
+
+    @Test
+    void threadsThatEndMeanwhileKeepNobodyFromIt() throws Exception {
+        Waiting waiting = new Waiting();
+        CountDownLatch enough = new CountDownLatch(1);
+        CompletableFuture<Void> coming = inThread(() -> {
+            while (enough.getCount() != 0) {
+                Thread.ofPlatform().daemon().start(() -> {});
+            }
+            return null;
+        });
+        for (int i = 0; i < 50; i++) {
+            try (Precedence precedence = Precedence.take()) {
+                assertThat(waiting.nice()).isEqualTo(usual - STEPS);
+            }
+            assertThat(waiting.nice()).isEqualTo(usual);
+        }
+        enough.countDown();
+        coming.get();
+        waiting.end();
+    }
+
+    @Test
+    void threadsThatGiveWayAndCompilersDoNotGetIt() throws Exception {
+        Waiting waiting = new Waiting();
+        Nice.set(waiting.tid, 19);
+        try (Precedence precedence = Precedence.take()) {
+            assertThat(waiting.nice()).isEqualTo(19);
+            assertThat(ThreadStat.all().stream().filter(CompilerThreads::has).map(ThreadStat::nice))
+                    .isNotEmpty()
+                    .containsOnly(usual);
+        }
+        waiting.end();
+    }
+
+    @Test
+    void aRehearsalHasNone() {
+        try (Precedence precedence = Precedence.none()) {
+            assertThat(nice()).isEqualTo(usual);
+        }
+        assertThat(nice()).isEqualTo(usual);
+    }
+
+    /** A thread that does nothing. */
+    private static final class Waiting {
+
+        private final CountDownLatch ended = new CountDownLatch(1);
+        private final int tid;
+
+        Waiting() throws Exception {
+            CompletableFuture<Integer> began = new CompletableFuture<>();
+            Thread.ofPlatform().daemon().start(() -> {
+                began.complete(own().tid());
+                try {
+                    ended.await();
+                } catch (InterruptedException e) {
+                    Thread.currentThread().interrupt();
+                }
+            });
+            tid = began.get(30, TimeUnit.SECONDS);
+        }
+
+        int nice() throws IOException {
+            return ThreadStat.all().stream()
+                    .filter(each -> each.tid() == tid)
+                    .findFirst()
+                    .orElseThrow()
+                    .nice();
+        }
+
+        void end() {
+            ended.countDown();
+        }
+    }
+
+    private static boolean mayBecomeMoreImportant() {
+        try {
+            Nice.set(0, nice() - STEPS);
+            return true;
+        } catch (ErrnoException e) {
+            return false;
+        }
+    }
+
+    private static <T> CompletableFuture<T> inThread(java.util.concurrent.Callable<T> what) {
+        CompletableFuture<T> result = new CompletableFuture<>();
+        Thread.ofPlatform().daemon().start(() -> {
+            try {
+                result.complete(what.call());
+            } catch (Exception e) {
+                result.completeExceptionally(e);
+            }
+        });
+        return result;
+    }
+
+    private static int nice() {
+        return own().nice();
+    }
+
+    private static ThreadStat own() {
+        try {
+            return ThreadStat.own();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+}
