@@ -13,6 +13,7 @@ import java.util.function.Function;
 import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.UnixSocket;
+import org.vfio4j.testkit.BusyMachine;
 
 /** A machine of this process whose place others take, as those of other processes do. */
 final class MachineUpgrades implements AutoCloseable {
@@ -79,6 +80,7 @@ final class MachineUpgrades implements AutoCloseable {
                 if (i == ATTEMPTS || !isTooSlow(String.valueOf(e.getMessage()))) {
                     throw e;
                 }
+                BusyMachine.excuse(e.getMessage());
             }
         }
     }
