@@ -16,6 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.vfio4j.bus.DmaSpace;
+import org.vfio4j.cli.upgrade.MachineUpgrades;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.FileIo;
 import org.vfio4j.sys.Mapping;

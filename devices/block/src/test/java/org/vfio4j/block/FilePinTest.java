@@ -89,6 +89,45 @@ class FilePinTest {
         }
     }
 
+    @Test
+    void whatWasRefusedIsOverWithItsMemory() throws Exception {
+        try (Fd image = MemFd.create("readable", 2 * MIB);
+                Mapping readable = Mapping.shared(image, 0, 2 * MIB, Mapping.PROT_READ);
+                Mapping guest = guest(2)) {
+            memory = MappingSet.EMPTY.plus(readable).plus(guest);
+            write(3, readable.address());
+            memory = MappingSet.EMPTY.plus(guest);
+            assertThat(isReadInto(guest, 0)).isTrue();
+            assertThat(file.describe()).contains("2 MiB pinned").doesNotContain("no more");
+            memory = memory.plus(readable);
+            write(3, readable.address());
+            assertThat(file.describe()).contains("2 MiB pinned, no more: EFAULT");
+            memory = MappingSet.EMPTY.plus(readable);
+            write(3, readable.address());
+            assertThat(file.describe())
+                    .as("tried again when there was more room")
+                    .contains("0 MiB pinned, no more: EFAULT");
+        }
+    }
+
+    @Test
+    void whatWasRefusedIsOverWithItsQueue() throws Exception {
+        try (Fd image = MemFd.create("readable", 2 * MIB);
+                Mapping readable = Mapping.shared(image, 0, 2 * MIB, Mapping.PROT_READ)) {
+            memory = MappingSet.EMPTY.plus(readable);
+            write(3, readable.address());
+            BlockQueue first = queue;
+            queue = file.openQueue(DEPTH);
+            queue.use(() -> memory);
+            write(3, readable.address());
+            first.close();
+            assertThat(file.describe()).contains("no more: EFAULT");
+            queue.close();
+            assertThat(file.describe()).endsWith(", pin)");
+            queue = file.openQueue(DEPTH);
+        }
+    }
+
     /** Of a client that is trusted not to do that. What is gone when it would be pinned is an error, as it is without. */
     @ParameterizedTest
     @EnumSource(FileCaching.class)

@@ -97,7 +97,8 @@ class GuestFilesystemTest {
                 QemuGuest guest = QemuGuest.withDisks(socket).option("--reboot").boot()) {
             for (int round = 0; round < 2; round++) {
                 guest.sh("for i in 8 16 24 32; do (while :; do dd if=/dev/vda of=/dev/vda bs=256k count=16"
-                        + " seek=$((i * 4)) iflag=direct oflag=direct status=none || break; done) & done; sleep 1");
+                        + " seek=$((i * 4)) iflag=direct oflag=direct status=none || break; done) & done");
+                guest.sh("until read _ _ _ _ writes _ < /sys/block/vda/stat && [ $writes -ge 16 ]; do sleep 0.1; done");
                 guest.monitor("system_reset");
                 guest.awaitBoot();
                 guest.sh("dd if=/dev/vda of=/dev/vda bs=1M count=4 seek=40 iflag=direct oflag=direct status=none");

@@ -96,7 +96,7 @@ class GuestNvmeDiskTest {
         guest.sh("mke2fs -q -t ext4 /dev/$ns2 && mount /dev/$ns2 /mnt");
         guest.sh("dd if=/dev/$ns1 of=/mnt/x bs=1M count=4 status=none && sync");
         guest.sh("echo 1 > /sys/class/nvme/nvme0/reset_controller");
-        guest.sh("until grep -q live /sys/class/nvme/nvme0/state; do sleep 1; done");
+        guest.sh("until grep -q live /sys/class/nvme/nvme0/state; do sleep 0.1; done");
         guest.sh("echo 3 > /proc/sys/vm/drop_caches; cmp -n 4194304 /mnt/x /dev/$ns1 && umount /mnt");
         guest.sh("e2fsck -fn /dev/$ns2");
     }

@@ -18,6 +18,7 @@ import org.vfio4j.cli.socket.FdChannel;
 import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.UnixSocket;
+import org.vfio4j.testkit.BusyMachine;
 
 /** A machine of this process whose place others take, as those of other processes do. */
 public final class MachineUpgrades implements AutoCloseable {
@@ -84,6 +85,7 @@ public final class MachineUpgrades implements AutoCloseable {
                 if (i == ATTEMPTS || !isTooSlow(String.valueOf(e.getMessage()))) {
                     throw e;
                 }
+                BusyMachine.excuse(e.getMessage());
             }
         }
     }
