@@ -17,6 +17,7 @@ import org.vfio4j.block.FileBackend;
 import org.vfio4j.block.FileIoMode;
 import org.vfio4j.block.MemoryBackend;
 import org.vfio4j.bus.IrqSink;
+import org.vfio4j.devicemodel.FunctionState;
 import org.vfio4j.devicemodel.QueuePolling;
 import org.vfio4j.virtio.testing.VirtioDriver;
 
@@ -107,6 +108,30 @@ class DiskResizeTest {
             fixture.start(ALL_FEATURES);
             assertThat(fixture.read(0, fixture.buffer, 512)).isEqualTo(VIRTIO_BLK_S_OK);
             assertThat(fixture.driver.read(VirtioDriver.ISR, 1) & 2).isZero();
+        }
+    }
+
+    /** One that stands still, and is moved before it has told. */
+    @Test
+    void aDriverThatWasNotToldIsToldByTheOther() throws IOException {
+        Path file = Files.write(directory.resolve("disk.img"), new byte[SIZE]);
+        Path same = Files.write(directory.resolve("same.img"), new byte[2 * SIZE]);
+        try (DiskFixture from = new DiskFixture(FileBackend.open(file, false, FileIoMode.AUTO), builder -> builder);
+                DiskFixture to = new DiskFixture(FileBackend.open(same, false, FileIoMode.AUTO), builder -> builder)) {
+            from.start(ALL_FEATURES);
+            from.driver.read(VirtioDriver.ISR, 1);
+            FunctionState there =
+                    from.disk.function().platform(FunctionState.class).orElseThrow();
+            FunctionState here =
+                    to.disk.function().platform(FunctionState.class).orElseThrow();
+            there.suspend();
+            from.disk.resize(2 * SIZE);
+            here.suspend();
+            here.load(there.save());
+            here.resume();
+            assertThat(to.intx).isTrue();
+            assertThat(to.driver.read(VirtioDriver.ISR, 1) & 2).isEqualTo(2);
+            assertThat(capacity(to)).isEqualTo(2 * SIZE / 512);
         }
     }
 

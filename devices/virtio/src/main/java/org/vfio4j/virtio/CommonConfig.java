@@ -97,7 +97,7 @@ final class CommonConfig implements BarHandler {
     }
 
     /** A reset begins: until its {@link #reset} the driver reads the status that it is now, and another's beginning is waited for as well. */
-    void beginReset() {
+    synchronized void beginReset() {
         if (resets.getAndIncrement() == 0) {
             statusBefore = status.get();
         }
@@ -111,7 +111,7 @@ final class CommonConfig implements BarHandler {
     }
 
     /** The status as the driver reads it. */
-    int status() {
+    synchronized int status() {
         return isResetting() ? statusBefore : status.get();
     }
 

@@ -152,6 +152,11 @@ final class ServedQueues {
         wake();
     }
 
+    /** Whether the driver is still to be told that the configuration has changed; only while the queues are stopped. */
+    boolean isConfigUntold() {
+        return shares[0].isConfigUntold();
+    }
+
     /** Runs it while all queues are stopped, which the caller waits for. */
     void callQuiesced(Runnable action) {
         threads.callQuiesced(action);

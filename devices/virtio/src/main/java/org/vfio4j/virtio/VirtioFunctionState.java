@@ -51,7 +51,7 @@ final class VirtioFunctionState implements FunctionState {
         queues.setSuspended(false);
         interrupts.driveLine();
         queues.wake();
-        if (isNew && (status.get() & VIRTIO_CONFIG_S_NEEDS_RESET) != 0) {
+        if (isNew && ((status.get() & VIRTIO_CONFIG_S_NEEDS_RESET) != 0 || interrupts.takeUntoldConfig())) {
             interrupts.config();
         }
         isNew = false;

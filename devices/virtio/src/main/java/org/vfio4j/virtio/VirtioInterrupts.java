@@ -57,6 +57,13 @@ final class VirtioInterrupts {
         isr = status;
     }
 
+    /** Whether a status that was taken over says what a message was still to say of the configuration: once. Otherwise the line says it. */
+    synchronized boolean takeUntoldConfig() {
+        boolean untold = interrupts.msixEnabled() && (isr & VIRTIO_PCI_ISR_CONFIG) != 0;
+        isr &= untold ? ~VIRTIO_PCI_ISR_CONFIG : ~0;
+        return untold;
+    }
+
     /** Has the line say what the status says. */
     synchronized void driveLine() {
         interrupts.intx(isr != 0);

@@ -188,9 +188,12 @@ public final class VirtioPciFunction implements DeviceModel, AutoCloseable {
     }
 
     private void resetQuiesced() {
-        queues.replace(List.of());
-        device.negotiated(0);
-        common.reset();
+        try {
+            queues.replace(List.of());
+            device.negotiated(0);
+        } finally {
+            common.reset();
+        }
     }
 
     private void registersChanged() {

@@ -104,6 +104,10 @@ final class VirtioQueues implements QueueWork {
         hasNews = true;
     }
 
+    boolean isConfigUntold() {
+        return configChanged;
+    }
+
     /** The driver says that there is something to do. From any thread. */
     void driverNotified() {
         notified = true;

@@ -1,6 +1,7 @@
 package org.vfio4j.virtio;
 
 import static org.vfio4j.sys.Errno.EBUSY;
+import static org.vfio4j.virtio.VirtioPci.VIRTIO_PCI_ISR_CONFIG;
 
 import java.util.ArrayList;
 import java.util.List;
@@ -53,7 +54,7 @@ final class VirtioRegisters {
 
     /** The registers alone, as if no queue had done anything. */
     byte[] saveWithoutIndices() {
-        return save(index -> Optional.empty());
+        return save(index -> Optional.empty(), interrupts.isr());
     }
 
     /**
@@ -65,10 +66,11 @@ final class VirtioRegisters {
         if (queues.areRecovering()) {
             throw new ErrnoException(EBUSY, "save a function that still does again what another had begun");
         }
-        return save(queues::find);
+        int untold = queues.isConfigUntold() ? VIRTIO_PCI_ISR_CONFIG : 0;
+        return save(queues::find, interrupts.isr() | untold);
     }
 
-    private byte[] save(IntFunction<Optional<SplitQueue>> served) {
+    private byte[] save(IntFunction<Optional<SplitQueue>> served, int isr) {
         List<VirtioState.Queue> all = new ArrayList<>();
         for (int i = 0; i < common.queueCount(); i++) {
             int index = i;
@@ -76,7 +78,7 @@ final class VirtioRegisters {
                     .map(queue -> common.saveQueue(index, queue.toldAvail(), queue.published()))
                     .orElseGet(() -> common.saveQueue(index, 0, 0)));
         }
-        return new VirtioState(common.save(), interrupts.isr(), window.save(), all, device.saveState()).toBytes(shape);
+        return new VirtioState(common.save(), isr, window.save(), all, device.saveState()).toBytes(shape);
     }
 
     /**

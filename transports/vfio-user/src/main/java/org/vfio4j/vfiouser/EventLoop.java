@@ -177,6 +177,10 @@ public final class EventLoop implements AutoCloseable {
         } catch (RejectedExecutionException e) {
             // Only after the end, when no server is left.
             LOG.log(Level.WARNING, "the event loop has ended: a command is dropped", e);
+        } catch (OutOfMemoryError e) {
+            // No more threads for this process or user: others wait then, which is better than the end of the loop.
+            LOG.log(Level.WARNING, "no thread for a command that may have to wait: {0}", e.getMessage());
+            task.run();
         }
     }
 
