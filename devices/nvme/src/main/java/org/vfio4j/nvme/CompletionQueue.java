@@ -178,5 +178,9 @@ final class CompletionQueue {
             tail = 0;
             phase ^= 1;
         }
+        if (tail == badHead) {
+            // After a recovery the driver may have consumed what is posted once more.
+            badHead = -1;
+        }
     }
 }
