@@ -6,10 +6,12 @@ import static org.vfio4j.it.Images.MIB;
 import java.nio.file.Path;
 import java.time.Duration;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /** A namespace whose storage answers nothing for longer than Linux waits for a command. */
 @QemuTest
+@Timeout(300)
 class GuestStalledStorageTest {
 
     private static final int DATA_BYTES = 2 * MIB;

@@ -6,6 +6,7 @@ import static org.vfio4j.it.Images.MIB;
 import java.nio.file.Path;
 import java.time.Duration;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
@@ -13,6 +14,7 @@ import org.junit.jupiter.api.io.TempDir;
  * waits for the answer to a register's write or an interrupt's set-up, for five seconds.
  */
 @QemuTest
+@Timeout(300)
 class GuestStalledVirtioDiskTest {
 
     private static final int READ_BYTES = 256 * 1024;
