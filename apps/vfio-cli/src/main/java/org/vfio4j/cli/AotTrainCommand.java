@@ -38,7 +38,7 @@ final class AotTrainCommand implements Callable<Integer> {
             try (Machine machine = new Machine()) {
                 machine.add(new VirtioBlkKind().plan(Setting.parse(List.of("memory=1M"))))
                         .serve(new Endpoint.AtPath(Path.of(socket)), VfioUserServerOptions.DEFAULTS);
-                String[] words = {"bench", "--socket-path", socket, "--seconds", "0.1", "--queue-depth", "4"};
+                String[] words = {"bench", "--socket-path", socket, "--seconds", "1", "--queue-depth", "4"};
                 Main.run(nowhere, nowhere, words);
             }
             Rehearsal.training();

@@ -53,6 +53,11 @@ public record ThreadStat(Path task, int tid, String name, char state, int nice) 
         return parse(Files.readString(OWN));
     }
 
+    /** Whether it has not ended yet. */
+    public boolean isThere() {
+        return Files.exists(task);
+    }
+
     /** For how many nanoseconds it has had a processor: nothing when it has ended, or the kernel does not tell. */
     public long usedNs() {
         try {

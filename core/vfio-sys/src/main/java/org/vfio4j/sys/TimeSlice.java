@@ -7,16 +7,21 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /**
- * For how long the calling thread means to have a processor each time it gets one: sched_setattr(2). Linux 6.12 and newer let a thread that
- * asks for less have it sooner; its share stays the same. Older ones take no notice.
+ * For how long a thread means to have a processor each time it gets one: sched_setattr(2). Linux 6.12 and newer let a thread that asks for
+ * less have it sooner, also from one whose turn it is; its share stays the same, and it takes no privilege. Older ones take no notice.
  */
 public final class TimeSlice {
+
+    /** The shortest that Linux gives. */
+    public static final long SHORTEST_NS = 100_000;
+
+    /** What Linux gives to those that have not asked. */
+    public static final long USUAL = 0;
 
     // linux/sched/types.h: struct sched_attr, as of its first version.
     private static final int SIZEOF = 48;
     private static final int OFFSET_SCHED_RUNTIME = 24;
 
-    private static final int CALLING_THREAD = 0;
     private static final int NO_FLAGS = 0;
     private static final boolean X86_64 = System.getProperty("os.arch").equals("amd64");
     private static final int SYS_SCHED_SETATTR = X86_64 ? 314 : 274;
@@ -27,23 +32,40 @@ public final class TimeSlice {
     private TimeSlice() {}
 
     /**
-     * Asks for the shortest that Linux gives, 100 us, from now on and for the threads that the calling one starts. Policy and priority stay as
-     * they are. Returns whether the kernel was willing.
+     * Asks for it, for a thread of this process and for those that it starts from now on. Policy and niceness stay as they are.
+     *
+     * @param tid as the kernel numbers it, in {@code /proc/self/task}; 0 for the calling one
+     * @param ns from {@link #SHORTEST_NS} to 100 ms, or {@link #USUAL}
+     * @throws ErrnoException ESRCH when it has ended; ENOSYS, EPERM where a sandbox forbids the call
      */
-    public static boolean shorten() {
-        return request(100_000);
+    public static void set(int tid, long ns) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment attr = get(arena, tid);
+            attr.set(JAVA_LONG, OFFSET_SCHED_RUNTIME, ns);
+            ErrnoException.check(
+                    SYSCALL.callInt(SYS_SCHED_SETATTR, tid, attr.address(), NO_FLAGS),
+                    "sched_setattr of thread " + tid + ": a slice of " + ns + " ns");
+        }
     }
 
-    /** The same for any length. */
-    static boolean request(long ns) {
+    /**
+     * What a thread has.
+     *
+     * @return 0 where Linux does not tell
+     * @throws ErrnoException as {@link #set}
+     */
+    public static long get(int tid) {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment attr = arena.allocate(SIZEOF, Long.BYTES);
-            if (SYSCALL.callInt(SYS_SCHED_GETATTR, CALLING_THREAD, attr.address(), SIZEOF, NO_FLAGS) < 0) {
-                return false;
-            }
-            attr.set(JAVA_INT, 0, SIZEOF);
-            attr.set(JAVA_LONG, OFFSET_SCHED_RUNTIME, ns);
-            return SYSCALL.callInt(SYS_SCHED_SETATTR, CALLING_THREAD, attr.address(), NO_FLAGS) == 0;
+            return get(arena, tid).get(JAVA_LONG, OFFSET_SCHED_RUNTIME);
         }
+    }
+
+    private static MemorySegment get(Arena arena, int tid) {
+        MemorySegment attr = arena.allocate(SIZEOF, Long.BYTES);
+        ErrnoException.check(
+                SYSCALL.callInt(SYS_SCHED_GETATTR, tid, attr.address(), SIZEOF, NO_FLAGS),
+                "sched_getattr of thread " + tid);
+        attr.set(JAVA_INT, 0, SIZEOF);
+        return attr;
     }
 }

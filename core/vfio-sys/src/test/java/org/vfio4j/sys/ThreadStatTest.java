@@ -36,6 +36,7 @@ class ThreadStatTest {
         ThreadStat found = find(own.tid()).getFirst();
         assertThat(found.name()).isEqualTo(ODD_NAME);
         assertThat(found.nice()).isEqualTo(19);
+        assertThat(found.isThere()).isTrue();
 
         ended.countDown();
         thread.join();
@@ -44,6 +45,7 @@ class ThreadStatTest {
             Thread.sleep(1);
         }
         assertThat(found.usedNs()).isZero();
+        assertThat(found.isThere()).isFalse();
     }
 
     @Test

@@ -37,7 +37,7 @@ public record UpgradeOffer(
         List<Mdev> mdevs) {
 
     /** The {@link #format} of this version of the program. */
-    public static final int FORMAT = 3;
+    public static final int FORMAT = 4;
 
     /**
      * A disk in memory.

@@ -1,25 +1,33 @@
 package org.vfio4j.cli.process;
 
+import static org.vfio4j.sys.Errno.EACCES;
+import static org.vfio4j.sys.Errno.ENOSYS;
+import static org.vfio4j.sys.Errno.EPERM;
 import static org.vfio4j.sys.Errno.ESRCH;
 
 import java.io.IOException;
 import java.lang.System.Logger.Level;
+import java.util.List;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Nice;
 import org.vfio4j.sys.ThreadStat;
+import org.vfio4j.sys.TimeSlice;
 
 /**
- * For the moment in which guests wait, this process's threads go before those of others, as far as it may: with CAP_SYS_NICE, which root
- * has. Guests that poll for what they wait for would otherwise keep it from them until the scheduler's turn ends, 4 ms for each thread
- * that hands on to the next.
+ * For the moment in which guests wait, this process's threads go before those of others. Guests that poll for what they wait for would
+ * otherwise keep it from them until the scheduler's turn ends, 4 ms for each thread that hands on to the next.
  *
- * <p>From {@link #take} to {@link #close}, also for threads that begin meanwhile. The JVM's compilers stay where they are. A process takes
- * one at a time.
+ * <p>They ask for the shortest turns, which has them run as soon as they are woken (Linux 6.12), and are more important, as far as the
+ * process may: with CAP_SYS_NICE, which root has.
+ *
+ * <p>From {@link #take} to {@link #close}, also for threads that begin meanwhile, which have it from who starts them. The JVM's compilers stay
+ * where they are. A process takes one at a time; it belongs to one thread.
  */
 public final class Precedence implements AutoCloseable {
 
     private static final int STEPS = 10;
     private static final int MOST = -20;
+    private static final int CALLING_THREAD = 0;
 
     /** Threads begin while others are looked at, with the niceness of who began them. */
     private static final int PASSES = 5;
@@ -27,20 +35,24 @@ public final class Precedence implements AutoCloseable {
     private static final System.Logger LOG = System.getLogger(Precedence.class.getName());
 
     private final int usual;
-    private final int taken;
+    private final List<ThreadStat> threads;
+    private int taken;
+    private boolean isTaken;
 
-    private Precedence(int usual, int taken) {
+    private Precedence(int usual, List<ThreadStat> threads) {
         this.usual = usual;
-        this.taken = taken;
+        this.threads = threads;
+        taken = usual;
     }
 
-    /** For all threads that are as important as the calling one. Where this process may not, nothing changes. */
-    public static Precedence take() {
+    /**
+     * For all threads that are as important as the calling one. Finds them, which takes the more time the more there are, so that
+     * {@link #take} need not.
+     */
+    public static Precedence prepare() {
         try {
             int usual = ThreadStat.own().nice();
-            Precedence precedence = new Precedence(usual, Math.max(MOST, usual - STEPS));
-            precedence.change(usual, precedence.taken, Level.DEBUG);
-            return precedence;
+            return new Precedence(usual, having(usual));
         } catch (IOException e) {
             LOG.log(Level.DEBUG, "no precedence: {0}", e.getMessage());
             return none();
@@ -49,43 +61,92 @@ public final class Precedence implements AutoCloseable {
 
     /** None, for a process that only rehearses while another, or it itself, serves. */
     public static Precedence none() {
-        return new Precedence(0, 0);
+        return new Precedence(0, List.of());
     }
 
-    @Override
-    public void close() {
-        change(taken, usual, Level.WARNING);
+    /** From now on until {@link #close}. Returns this one. */
+    public Precedence take() {
+        if (!threads.isEmpty()) {
+            isTaken = true;
+            int most = Math.max(MOST, usual - STEPS);
+            try {
+                taken = mayBe(most) ? most : usual;
+                // One that has ended may have left its number to another process's thread.
+                threads.stream()
+                        .filter(ThreadStat::isThere)
+                        .forEach(thread -> set(thread.tid(), taken, TimeSlice.SHORTEST_NS));
+            } catch (ErrnoException e) {
+                LOG.log(Level.DEBUG, "no precedence: {0}", e.getMessage());
+            }
+        }
+        return this;
+    }
+
+    private static boolean mayBe(int nice) {
+        try {
+            Nice.set(CALLING_THREAD, nice);
+            return true;
+        } catch (ErrnoException e) {
+            if (e.errno() == EACCES || e.errno() == EPERM) {
+                return false;
+            }
+            throw e;
+        }
     }
 
     /** Throws nothing: whoever has it has more important things to end. */
-    private void change(int from, int to, Level failure) {
+    @Override
+    public void close() {
+        if (!isTaken) {
+            return;
+        }
+        isTaken = false;
         try {
-            for (int pass = 0; from != to && pass < PASSES && changeOnce(from, to); pass++) {
-                LOG.log(Level.TRACE, "niceness {0} instead of {1}: pass {2}", to, from, pass);
+            // First the calling one: what it does to the others should not hold up who goes before it from now on.
+            set(CALLING_THREAD, usual, TimeSlice.USUAL);
+            boolean again = true;
+            for (int pass = 0; again && pass < PASSES; pass++) {
+                again = giveBack();
+                LOG.log(Level.TRACE, "niceness {0} instead of {1}: pass {2}", usual, taken, pass);
             }
         } catch (IOException | RuntimeException e) {
-            LOG.log(failure, "threads have niceness " + from + ", not " + to + ": " + e.getMessage());
+            LOG.log(Level.WARNING, "threads have niceness " + taken + ", not " + usual + ": " + e.getMessage());
         }
     }
 
-    /** Whether there was one to change. */
-    private static boolean changeOnce(int from, int to) throws IOException {
-        boolean found = false;
-        for (ThreadStat thread : ThreadStat.all()) {
-            if (thread.nice() == from && !CompilerThreads.has(thread)) {
-                set(thread.tid(), to);
-                found = true;
-            }
+    /** Whether another pass might find one more. */
+    private boolean giveBack() throws IOException {
+        List<ThreadStat> found = having(taken);
+        for (ThreadStat thread : found) {
+            set(thread.tid(), usual, TimeSlice.USUAL);
         }
-        return found;
+        return taken != usual && !found.isEmpty();
     }
 
-    private static void set(int tid, int nice) {
+    private static List<ThreadStat> having(int nice) throws IOException {
+        return ThreadStat.all().stream()
+                .filter(thread -> thread.nice() == nice && !CompilerThreads.has(thread))
+                .toList();
+    }
+
+    private static void set(int tid, int nice, long sliceNs) {
         try {
+            ask(tid, sliceNs);
             Nice.set(tid, nice);
         } catch (ErrnoException e) {
             // It may have ended.
             if (e.errno() != ESRCH) {
+                throw e;
+            }
+        }
+    }
+
+    /** A sandbox may forbid what needs no privilege. */
+    private static void ask(int tid, long sliceNs) {
+        try {
+            TimeSlice.set(tid, sliceNs);
+        } catch (ErrnoException e) {
+            if (e.errno() != EPERM && e.errno() != ENOSYS) {
                 throw e;
             }
         }

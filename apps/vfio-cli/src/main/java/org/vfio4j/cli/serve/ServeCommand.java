@@ -231,7 +231,7 @@ public final class ServeCommand implements Callable<Integer> {
                     () -> obstacle(machine, copies),
                     Rehearsal::whileServing,
                     gone,
-                    Precedence::take);
+                    Precedence::prepare);
             Function<String, Optional<ControlSocket.Conversation>> conversations =
                     line -> line.equals(ControlRequest.UPGRADE)
                             ? Optional.of(ControlSocket.Conversation.inPackets(upgrade::hold))
@@ -316,7 +316,7 @@ public final class ServeCommand implements Callable<Integer> {
 
     private void takeOver(Takeover from, Machine machine) {
         try (from) {
-            long pauseNs = from.finish(machine, Precedence::take);
+            long pauseNs = from.finish(machine, Precedence::prepare);
             output.err()
                     .printf(
                             Locale.ROOT,

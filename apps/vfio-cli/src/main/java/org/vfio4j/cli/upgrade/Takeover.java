@@ -217,7 +217,7 @@ public final class Takeover implements AutoCloseable {
         }
         long pauseNs;
         // Before the other one stops: until then this one only waits.
-        try (Precedence asLongAsGuestsWait = precedence.get()) {
+        try (Precedence asLongAsGuestsWait = precedence.get().take()) {
             pauseNs = take(machine, here);
         }
         Movable.each(machine.movables(), Movable::unprepare);
@@ -243,18 +243,15 @@ public final class Takeover implements AutoCloseable {
         UpgradeHead head;
         try {
             say(UpgradeSource.READY);
-            head = receive(moving);
-            head.claim(machine.storages());
-            for (MovingFunction each : moving) {
+            head = UpgradeHead.parse(receive(HEAD_LIMIT));
+            for (int left = head.devices(); left > 0; left--) {
+                MovingFunction each = receiveFunction();
+                moving.add(each);
                 Movable device = find(here, each.name());
                 device.takeOver(each);
                 taken.add(device);
             }
-            say(UpgradeSource.PREPARED);
-            String said = hear(MAX_OFFER_BYTES);
-            if (!said.equals(UpgradeSource.GO)) {
-                throw new ErrnoException(EPROTO, "the other process goes on: " + said);
-            }
+            StorageClaims.parse(receive(LIMIT)).claim(machine.storages());
             sayTaken();
         } catch (RuntimeException e) {
             moving.forEach(MovingFunction::close);
@@ -288,27 +285,28 @@ public final class Takeover implements AutoCloseable {
         channel.close();
     }
 
-    private UpgradeHead receive(List<MovingFunction> moving) {
-        UpgradeHead head = head();
-        for (int left = head.devices(); left > 0; left--) {
-            FdChannel.Packet packet = channel.receive(MAX_FUNCTION_BYTES, LIMIT.toNanos());
-            try {
-                moving.add(MovingFunction.parse(packet.bytes(), packet.fds()));
-            } catch (ErrnoException e) {
-                packet.close();
-                throw e;
-            }
+    private MovingFunction receiveFunction() {
+        FdChannel.Packet packet = channel.receive(MAX_FUNCTION_BYTES, LIMIT.toNanos());
+        try {
+            checkNoFailure(packet.bytes());
+            return MovingFunction.parse(packet.bytes(), packet.fds());
+        } catch (ErrnoException e) {
+            packet.close();
+            throw e;
         }
-        return head;
     }
 
-    /** Instead of it the other process may say why it goes on. */
-    private UpgradeHead head() {
-        try (FdChannel.Packet packet = channel.receive(MAX_OFFER_BYTES, HEAD_LIMIT.toNanos())) {
-            if (packet.bytes().length > 0 && packet.bytes()[0] == '{') {
-                throw new ErrnoException(EPROTO, new String(packet.bytes(), StandardCharsets.UTF_8));
-            }
-            return UpgradeHead.parse(packet.bytes());
+    private byte[] receive(Duration limit) {
+        try (FdChannel.Packet packet = channel.receive(MAX_OFFER_BYTES, limit.toNanos())) {
+            checkNoFailure(packet.bytes());
+            return packet.bytes();
+        }
+    }
+
+    /** Instead of anything the other process may say why it goes on, in JSON; nothing else begins like that. */
+    private static void checkNoFailure(byte[] packet) {
+        if (packet.length > 0 && packet[0] == '{') {
+            throw new ErrnoException(EPROTO, new String(packet, StandardCharsets.UTF_8));
         }
     }
 

@@ -2,10 +2,12 @@ package org.vfio4j.cli.upgrade;
 
 import static org.vfio4j.sys.Errno.EAGAIN;
 import static org.vfio4j.sys.Errno.EBUSY;
+import static org.vfio4j.sys.Errno.ECONNRESET;
 import static org.vfio4j.sys.Errno.EINTR;
 import static org.vfio4j.sys.Errno.EIO;
 import static org.vfio4j.sys.Errno.ENODEV;
 import static org.vfio4j.sys.Errno.EOPNOTSUPP;
+import static org.vfio4j.sys.Errno.EPIPE;
 import static org.vfio4j.sys.Errno.EPROTO;
 
 import java.lang.System.Logger.Level;
@@ -40,9 +42,9 @@ import org.vfio4j.sys.Fd;
  * The side of an upgrade that gives: hands everything that is served to another process, or goes on as if nothing had been. The thread of the
  * control connection runs it.
  *
- * <p>Both sides, in packets: offer; READY; {@link UpgradeHead}; as many devices; PREPARED; GO; TAKEN. Instead of any of these the
- * receiving side may send what has gone wrong, and its end is the same. The offer comes with the descriptors of disks in memory and of
- * inherited sockets.
+ * <p>Both sides, in packets: offer; READY; {@link UpgradeHead}; as many devices, each as soon as it has stopped; {@link StorageClaims}; TAKEN.
+ * Instead of any of these a side may send what has gone wrong, and its end is the same. The offer comes with the descriptors of disks in
+ * memory and of inherited sockets.
  *
  * <p>With TAKEN, and not before, the devices are the other's. It says so before it does anything with them, and one that is too late for it
  * gets EPIPE: so each side knows whose they are, also when a process is killed between two words.
@@ -50,18 +52,13 @@ import org.vfio4j.sys.Fd;
 public final class UpgradeSource {
 
     static final String READY = "READY";
-    static final String PREPARED = "PREPARED";
-    static final String GO = "GO";
     static final String TAKEN = "TAKEN";
 
     /** How long the other process may take to start, build its machine and warm up. */
     private static final Duration START_LIMIT = Duration.ofSeconds(60);
 
-    /** How long devices may stand still before this process goes on with them. */
+    /** How long the other process, which has all and may take it, may need to say that it does, before this one goes on. */
     private static final Duration SWITCH_LIMIT = Duration.ofSeconds(2);
-
-    /** How long the other process, which has all and may take it, may need to say that it does. */
-    private static final Duration TAKE_LIMIT = Duration.ofSeconds(1);
 
     /** How long to wait for the end of a try before, which may have failed a moment ago. */
     private static final Duration TURN_LIMIT = Duration.ofSeconds(5);
@@ -156,13 +153,14 @@ public final class UpgradeSource {
         checkNoObstacle();
         UpgradeOffer offer = offer(channel);
         warmUp.accept(() -> !channel.hasEnded());
+        Precedence prepared = precedence.get();
         expect(channel, READY, START_LIMIT);
         machine.changes().close(BUSY_LIMIT);
         try {
             // Some may have come or gone meanwhile.
             checkNoObstacle();
             checkSameDevices(offer);
-            handOver(channel, unclaimed);
+            handOver(channel, prepared, unclaimed);
             left = true;
         } finally {
             machine.changes().open(left);
@@ -171,27 +169,29 @@ public final class UpgradeSource {
     }
 
     /** Returns when another process has everything; when this throws, everything goes on here. */
-    private void handOver(FdChannel channel, List<BlockBackend> claimed) {
+    private void handOver(FdChannel channel, Precedence prepared, List<BlockBackend> claimed) {
         List<Movable> stopped = new ArrayList<>();
         List<MovingFunction> moving = new ArrayList<>();
         Map<String, List<BlockBackend>> storages = machine.storages();
         List<Movable> served = served();
         boolean taken = false;
-        try (Precedence asLongAsGuestsWait = precedence.get()) {
-            long since = System.nanoTime();
+        try (Precedence asLongAsGuestsWait = prepared.take()) {
+            send(channel, new UpgradeHead(served.size(), System.nanoTime()).toBytes(), List.of());
             for (Movable device : served) {
-                moving.add(device.handOver(BUSY_LIMIT));
+                MovingFunction state = device.handOver(BUSY_LIMIT);
+                moving.add(state);
                 stopped.add(device);
+                send(channel, state.toBytes(), state.fds());
             }
-            UpgradeHead head = UpgradeHead.of(moving.size(), since, storages);
+            StorageClaims claims = StorageClaims.of(storages);
             storages.values()
                     .forEach(each ->
                             each.stream().filter(BlockBackend::isClaimed).forEach(claimed::add));
             claimed.forEach(BlockBackend::release);
-            send(channel, head, moving);
-            expect(channel, PREPARED, SWITCH_LIMIT);
-            channel.send(bytes(GO), List.of(), SWITCH_LIMIT.toNanos());
-            expect(TAKEN, channel.receiveLast(MAX_WORD_BYTES, TAKE_LIMIT.toNanos()));
+            // Its last byte allows the other process to take all: nothing that could fail may stand between it and the
+            // next line.
+            send(channel, claims.toBytes(), List.of());
+            expect(TAKEN, channel.receiveLast(MAX_WORD_BYTES, SWITCH_LIMIT.toNanos()));
             // From here on the devices are the other's, whatever comes.
             taken = true;
         } finally {
@@ -277,10 +277,15 @@ public final class UpgradeSource {
                 machine.mdevs().offers());
     }
 
-    private static void send(FdChannel channel, UpgradeHead head, List<MovingFunction> moving) {
-        channel.send(head.toBytes(), List.of(), SWITCH_LIMIT.toNanos());
-        for (MovingFunction device : moving) {
-            channel.send(device.toBytes(), device.fds(), SWITCH_LIMIT.toNanos());
+    /** A process that does not want any more says why before it ends. */
+    private static void send(FdChannel channel, byte[] packet, List<Fd> fds) {
+        try {
+            channel.send(packet, fds, SWITCH_LIMIT.toNanos());
+        } catch (ErrnoException e) {
+            if (e.errno() == EPIPE || e.errno() == ECONNRESET) {
+                expect(channel, TAKEN, SWITCH_LIMIT);
+            }
+            throw e;
         }
     }
 

@@ -14,12 +14,16 @@ import org.junit.jupiter.api.Timeout;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Nice;
 import org.vfio4j.sys.ThreadStat;
+import org.vfio4j.sys.TimeSlice;
 
 /** Which threads go before others, and for how long. */
 @Timeout(60)
 class PrecedenceTest {
 
     private static final int STEPS = 10;
+
+    /** By Linux before 6.12. */
+    private static final long NOT_TOLD = 0;
 
     private final int usual = nice();
 
@@ -32,14 +36,16 @@ class PrecedenceTest {
     void allThreadsHaveItUntilTheEnd() throws Exception {
         Waiting before = new Waiting();
         Waiting meanwhile;
-        try (Precedence precedence = Precedence.take()) {
+        try (Precedence precedence = Precedence.prepare().take()) {
             assertThat(nice()).isEqualTo(usual - STEPS);
             assertThat(before.nice()).isEqualTo(usual - STEPS);
+            assertThat(before.slice()).isIn(TimeSlice.SHORTEST_NS, NOT_TOLD);
             meanwhile = new Waiting();
             assertThat(meanwhile.nice()).isEqualTo(usual - STEPS);
         }
         assertThat(nice()).isEqualTo(usual);
         assertThat(before.nice()).isEqualTo(usual);
+        assertThat(before.slice()).isEqualTo(TimeSlice.get(0)).isNotEqualTo(TimeSlice.SHORTEST_NS);
         assertThat(meanwhile.nice()).isEqualTo(usual);
         before.end();
         meanwhile.end();
@@ -56,7 +62,7 @@ class PrecedenceTest {
             return null;
         });
         for (int i = 0; i < 50; i++) {
-            try (Precedence precedence = Precedence.take()) {
+            try (Precedence precedence = Precedence.prepare().take()) {
                 assertThat(waiting.nice()).isEqualTo(usual - STEPS);
             }
             assertThat(waiting.nice()).isEqualTo(usual);
@@ -70,7 +76,7 @@ class PrecedenceTest {
     void threadsThatGiveWayAndCompilersDoNotGetIt() throws Exception {
         Waiting waiting = new Waiting();
         Nice.set(waiting.tid, 19);
-        try (Precedence precedence = Precedence.take()) {
+        try (Precedence precedence = Precedence.prepare().take()) {
             assertThat(waiting.nice()).isEqualTo(19);
             assertThat(ThreadStat.all().stream().filter(CompilerThreads::has).map(ThreadStat::nice))
                     .isNotEmpty()
@@ -81,7 +87,7 @@ class PrecedenceTest {
 
     @Test
     void aRehearsalHasNone() {
-        try (Precedence precedence = Precedence.none()) {
+        try (Precedence precedence = Precedence.none().take()) {
             assertThat(nice()).isEqualTo(usual);
         }
         assertThat(nice()).isEqualTo(usual);
@@ -112,6 +118,10 @@ class PrecedenceTest {
                     .findFirst()
                     .orElseThrow()
                     .nice();
+        }
+
+        long slice() {
+            return TimeSlice.get(tid);
         }
 
         void end() {

@@ -153,8 +153,7 @@ public final class MachineUpgrades implements AutoCloseable {
             for (int i = 0; i < count; i++) {
                 channel.receive(1 << 20, LIMIT_NS).close();
             }
-            say(channel, UpgradeSource.PREPARED);
-            assertThat(new String(hear(channel), StandardCharsets.UTF_8)).isEqualTo(UpgradeSource.GO);
+            hear(channel);
         }
     }
 

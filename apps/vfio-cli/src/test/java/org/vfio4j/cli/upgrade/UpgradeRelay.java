@@ -35,12 +35,11 @@ final class UpgradeRelay implements AutoCloseable {
         READY,
         HEAD,
         FUNCTION,
-        PREPARED,
-        GO,
+        CLAIMS,
         TAKEN;
 
         boolean isServers() {
-            return this == OFFER || this == HEAD || this == FUNCTION || this == GO;
+            return this == OFFER || this == HEAD || this == FUNCTION || this == CLAIMS;
         }
     }
 
@@ -146,6 +145,6 @@ final class UpgradeRelay implements AutoCloseable {
 
     /** Words that a process says or hears before the devices are its own. */
     static List<Word> beforeTaken() {
-        return List.of(Word.OFFER, Word.READY, Word.HEAD, Word.FUNCTION, Word.PREPARED, Word.GO);
+        return List.of(Word.OFFER, Word.READY, Word.HEAD, Word.FUNCTION, Word.CLAIMS);
     }
 }
