@@ -15,15 +15,4 @@ public final class Nice {
     public static void giveWay() {
         ErrnoException.check(SETPRIORITY.callInt(PRIO_PROCESS, CALLING_THREAD, LOWEST), "setpriority " + LOWEST);
     }
-
-    /**
-     * Sets it for a thread of this process.
-     *
-     * @param tid as the kernel numbers it, in {@code /proc/self/task}; 0 for the calling one
-     * @param nice -20 (most important) to 19
-     * @throws ErrnoException EACCES when it may not become that important, which takes CAP_SYS_NICE or RLIMIT_NICE; ESRCH when it has ended
-     */
-    public static void set(int tid, int nice) {
-        ErrnoException.check(SETPRIORITY.callInt(PRIO_PROCESS, tid, nice), "setpriority " + nice + " of thread " + tid);
-    }
 }

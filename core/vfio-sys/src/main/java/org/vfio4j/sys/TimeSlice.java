@@ -20,7 +20,10 @@ public final class TimeSlice {
 
     // linux/sched/types.h: struct sched_attr, as of its first version.
     private static final int SIZEOF = 48;
+    private static final int OFFSET_SCHED_FLAGS = 8;
+    private static final int OFFSET_SCHED_NICE = 16;
     private static final int OFFSET_SCHED_RUNTIME = 24;
+    private static final long SCHED_FLAG_KEEP_POLICY = 0x08;
 
     private static final int NO_FLAGS = 0;
     private static final boolean X86_64 = System.getProperty("os.arch").equals("amd64");
@@ -32,19 +35,25 @@ public final class TimeSlice {
     private TimeSlice() {}
 
     /**
-     * Asks for it, for a thread of this process and for those that it starts from now on. Policy and niceness stay as they are.
+     * Asks for it, for a thread of this process and for those that it starts from now on, and sets its niceness with the same call. Its
+     * policy stays as it is.
      *
      * @param tid as the kernel numbers it, in {@code /proc/self/task}; 0 for the calling one
+     * @param nice -20 (most important) to 19
      * @param ns from {@link #SHORTEST_NS} to 100 ms, or {@link #USUAL}
-     * @throws ErrnoException ESRCH when it has ended; ENOSYS, EPERM where a sandbox forbids the call
+     * @throws ErrnoException EPERM when it may not become that important, which takes CAP_SYS_NICE or RLIMIT_NICE, or a sandbox forbids
+     *     it; ESRCH when it has ended
      */
-    public static void set(int tid, long ns) {
+    public static void set(int tid, int nice, long ns) {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment attr = get(arena, tid);
+            MemorySegment attr = arena.allocate(SIZEOF, Long.BYTES);
+            attr.set(JAVA_INT, 0, SIZEOF);
+            attr.set(JAVA_LONG, OFFSET_SCHED_FLAGS, SCHED_FLAG_KEEP_POLICY);
+            attr.set(JAVA_INT, OFFSET_SCHED_NICE, nice);
             attr.set(JAVA_LONG, OFFSET_SCHED_RUNTIME, ns);
             ErrnoException.check(
                     SYSCALL.callInt(SYS_SCHED_SETATTR, tid, attr.address(), NO_FLAGS),
-                    "sched_setattr of thread " + tid + ": a slice of " + ns + " ns");
+                    "sched_setattr of thread " + tid + ": niceness " + nice + ", a slice of " + ns + " ns");
         }
     }
 
@@ -52,20 +61,15 @@ public final class TimeSlice {
      * What a thread has.
      *
      * @return 0 where Linux does not tell
-     * @throws ErrnoException as {@link #set}
+     * @throws ErrnoException ESRCH when it has ended
      */
     public static long get(int tid) {
         try (Arena arena = Arena.ofConfined()) {
-            return get(arena, tid).get(JAVA_LONG, OFFSET_SCHED_RUNTIME);
+            MemorySegment attr = arena.allocate(SIZEOF, Long.BYTES);
+            ErrnoException.check(
+                    SYSCALL.callInt(SYS_SCHED_GETATTR, tid, attr.address(), SIZEOF, NO_FLAGS),
+                    "sched_getattr of thread " + tid);
+            return attr.get(JAVA_LONG, OFFSET_SCHED_RUNTIME);
         }
-    }
-
-    private static MemorySegment get(Arena arena, int tid) {
-        MemorySegment attr = arena.allocate(SIZEOF, Long.BYTES);
-        ErrnoException.check(
-                SYSCALL.callInt(SYS_SCHED_GETATTR, tid, attr.address(), SIZEOF, NO_FLAGS),
-                "sched_getattr of thread " + tid);
-        attr.set(JAVA_INT, 0, SIZEOF);
-        return attr;
     }
 }

@@ -19,7 +19,7 @@ class TimeSliceTest {
 
     @Test
     void aThreadThatDoesNotExistIsESRCH() {
-        assertThatThrownBy(() -> TimeSlice.set(Integer.MAX_VALUE, TimeSlice.SHORTEST_NS))
+        assertThatThrownBy(() -> TimeSlice.set(Integer.MAX_VALUE, 0, TimeSlice.SHORTEST_NS))
                 .isInstanceOfSatisfying(
                         ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(Errno.ESRCH));
     }
@@ -29,11 +29,11 @@ class TimeSliceTest {
         inThread(() -> {
                     long usual = TimeSlice.get(CALLING_THREAD);
                     assumeTrue(usual != 0, "a kernel without");
-                    TimeSlice.set(CALLING_THREAD, TimeSlice.SHORTEST_NS);
+                    TimeSlice.set(CALLING_THREAD, nice(), TimeSlice.SHORTEST_NS);
                     assertThat(TimeSlice.get(CALLING_THREAD)).isEqualTo(TimeSlice.SHORTEST_NS);
                     assertThat(inThread(() -> TimeSlice.get(CALLING_THREAD)).join())
                             .isEqualTo(TimeSlice.SHORTEST_NS);
-                    TimeSlice.set(CALLING_THREAD, TimeSlice.USUAL);
+                    TimeSlice.set(CALLING_THREAD, nice(), TimeSlice.USUAL);
                     assertThat(TimeSlice.get(CALLING_THREAD)).isEqualTo(usual);
                     return usual;
                 })
@@ -41,10 +41,9 @@ class TimeSliceTest {
     }
 
     @Test
-    void nicenessStaysAsItIs() {
+    void nicenessIsSetWithIt() {
         int nice = inThread(() -> {
-                    Nice.giveWay();
-                    TimeSlice.set(CALLING_THREAD, TimeSlice.SHORTEST_NS);
+                    TimeSlice.set(CALLING_THREAD, 19, TimeSlice.USUAL);
                     return nice();
                 })
                 .join();

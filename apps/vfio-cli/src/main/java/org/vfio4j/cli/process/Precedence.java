@@ -1,7 +1,5 @@
 package org.vfio4j.cli.process;
 
-import static org.vfio4j.sys.Errno.EACCES;
-import static org.vfio4j.sys.Errno.ENOSYS;
 import static org.vfio4j.sys.Errno.EPERM;
 import static org.vfio4j.sys.Errno.ESRCH;
 
@@ -9,7 +7,6 @@ import java.io.IOException;
 import java.lang.System.Logger.Level;
 import java.util.List;
 import org.vfio4j.sys.ErrnoException;
-import org.vfio4j.sys.Nice;
 import org.vfio4j.sys.ThreadStat;
 import org.vfio4j.sys.TimeSlice;
 
@@ -52,8 +49,11 @@ public final class Precedence implements AutoCloseable {
     public static Precedence prepare() {
         try {
             int usual = ThreadStat.own().nice();
-            return new Precedence(usual, having(usual));
-        } catch (IOException e) {
+            List<ThreadStat> threads = having(usual);
+            // Changes nothing: what is done for the first time is slow, and guests do not wait yet.
+            set(threads, usual, TimeSlice.USUAL);
+            return new Precedence(usual, threads);
+        } catch (IOException | ErrnoException e) {
             LOG.log(Level.DEBUG, "no precedence: {0}", e.getMessage());
             return none();
         }
@@ -71,10 +71,7 @@ public final class Precedence implements AutoCloseable {
             int most = Math.max(MOST, usual - STEPS);
             try {
                 taken = mayBe(most) ? most : usual;
-                // One that has ended may have left its number to another process's thread.
-                threads.stream()
-                        .filter(ThreadStat::isThere)
-                        .forEach(thread -> set(thread.tid(), taken, TimeSlice.SHORTEST_NS));
+                set(threads, taken, TimeSlice.SHORTEST_NS);
             } catch (ErrnoException e) {
                 LOG.log(Level.DEBUG, "no precedence: {0}", e.getMessage());
             }
@@ -84,10 +81,10 @@ public final class Precedence implements AutoCloseable {
 
     private static boolean mayBe(int nice) {
         try {
-            Nice.set(CALLING_THREAD, nice);
+            TimeSlice.set(CALLING_THREAD, nice, TimeSlice.SHORTEST_NS);
             return true;
         } catch (ErrnoException e) {
-            if (e.errno() == EACCES || e.errno() == EPERM) {
+            if (e.errno() == EPERM) {
                 return false;
             }
             throw e;
@@ -117,9 +114,7 @@ public final class Precedence implements AutoCloseable {
     /** Whether another pass might find one more. */
     private boolean giveBack() throws IOException {
         List<ThreadStat> found = having(taken);
-        for (ThreadStat thread : found) {
-            set(thread.tid(), usual, TimeSlice.USUAL);
-        }
+        set(found, usual, TimeSlice.USUAL);
         return taken != usual && !found.isEmpty();
     }
 
@@ -129,24 +124,21 @@ public final class Precedence implements AutoCloseable {
                 .toList();
     }
 
-    private static void set(int tid, int nice, long sliceNs) {
-        try {
-            ask(tid, sliceNs);
-            Nice.set(tid, nice);
-        } catch (ErrnoException e) {
-            // It may have ended.
-            if (e.errno() != ESRCH) {
-                throw e;
+    private static void set(List<ThreadStat> threads, int nice, long sliceNs) {
+        for (ThreadStat thread : threads) {
+            // One that has ended may have left its number to another process's thread.
+            if (thread.isThere()) {
+                set(thread.tid(), nice, sliceNs);
             }
         }
     }
 
-    /** A sandbox may forbid what needs no privilege. */
-    private static void ask(int tid, long sliceNs) {
+    private static void set(int tid, int nice, long sliceNs) {
         try {
-            TimeSlice.set(tid, sliceNs);
+            TimeSlice.set(tid, nice, sliceNs);
         } catch (ErrnoException e) {
-            if (e.errno() != EPERM && e.errno() != ENOSYS) {
+            // It may have ended.
+            if (e.errno() != ESRCH) {
                 throw e;
             }
         }

@@ -12,7 +12,6 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.vfio4j.sys.ErrnoException;
-import org.vfio4j.sys.Nice;
 import org.vfio4j.sys.ThreadStat;
 import org.vfio4j.sys.TimeSlice;
 
@@ -75,7 +74,7 @@ class PrecedenceTest {
     @Test
     void threadsThatGiveWayAndCompilersDoNotGetIt() throws Exception {
         Waiting waiting = new Waiting();
-        Nice.set(waiting.tid, 19);
+        TimeSlice.set(waiting.tid, 19, TimeSlice.USUAL);
         try (Precedence precedence = Precedence.prepare().take()) {
             assertThat(waiting.nice()).isEqualTo(19);
             assertThat(ThreadStat.all().stream().filter(CompilerThreads::has).map(ThreadStat::nice))
@@ -131,7 +130,7 @@ class PrecedenceTest {
 
     private static boolean mayBecomeMoreImportant() {
         try {
-            Nice.set(0, nice() - STEPS);
+            TimeSlice.set(0, nice() - STEPS, TimeSlice.USUAL);
             return true;
         } catch (ErrnoException e) {
             return false;
