@@ -15,6 +15,7 @@ import java.nio.file.Path;
 public final class FileIo {
 
     public static final int O_RDONLY = 0;
+    public static final int O_WRONLY = 1;
     public static final int O_RDWR = 2;
     public static final int O_EXCL = 0x80;
     public static final int O_NONBLOCK = 0x800;
@@ -48,7 +49,6 @@ public final class FileIo {
     private static final CFunction FALLOCATE = CFunction.of("fallocate");
     private static final CFunction FTRUNCATE = CFunction.of("ftruncate");
     private static final CFunction FLOCK = CFunction.of("flock");
-    private static final CFunction IOCTL = CFunction.of("ioctl");
 
     private FileIo() {}
 
@@ -133,7 +133,7 @@ public final class FileIo {
     public static long blockDeviceSize(Fd fd) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment size = arena.allocate(JAVA_LONG);
-            ioctl(fd, BLKGETSIZE64, size, "ioctl BLKGETSIZE64 " + fd);
+            Ioctl.call(fd, BLKGETSIZE64, "BLKGETSIZE64", size);
             return size.get(JAVA_LONG, 0);
         }
     }
@@ -142,12 +142,8 @@ public final class FileIo {
     public static int blockDeviceSectorSize(Fd fd) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment size = arena.allocate(JAVA_INT);
-            ioctl(fd, BLKSSZGET, size, "ioctl BLKSSZGET " + fd);
+            Ioctl.call(fd, BLKSSZGET, "BLKSSZGET", size);
             return size.get(JAVA_INT, 0);
         }
-    }
-
-    private static void ioctl(Fd fd, long request, MemorySegment argument, String what) {
-        ErrnoException.check(IOCTL.callInt(fd.value(), request, argument.address()), what);
     }
 }

@@ -87,6 +87,7 @@ public final class Vfio {
     public static final int VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT = 8;
     public static final int VFIO_DEVICE_FEATURE_MIG_DATA_SIZE = 9;
     public static final int VFIO_DEVICE_FEATURE_BUS_MASTER = 10;
+    public static final int VFIO_DEVICE_FEATURE_DMA_BUF = 11;
     public static final int VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 = 12;
     public static final int VFIO_DEVICE_FEATURE_ZPCI_ERROR = 13;
 

@@ -24,13 +24,30 @@ class HeaderConstantsTest {
     }
 
     @Test
+    void ofTheKernelsVfio() throws Exception {
+        assertEqualsHeader(VfioKernel.class, "linux/vfio.h");
+    }
+
+    @Test
+    void ofRequests() throws Exception {
+        Map<String, Integer> ours = new TreeMap<>();
+        for (VfioIoctl request : VfioIoctl.values()) {
+            ours.put(request.name(), request.number());
+        }
+        assertEqualsHeader(ours, "linux/vfio.h");
+    }
+
+    @Test
     void ofPciRegs() throws Exception {
         assertEqualsHeader(PciRegs.class, "linux/pci_regs.h");
     }
 
     private void assertEqualsHeader(Class<?> holder, String headerName) throws Exception {
+        assertEqualsHeader(CHeader.constants(holder), headerName);
+    }
+
+    private void assertEqualsHeader(Map<String, Integer> ours, String headerName) throws Exception {
         CHeader header = CHeader.find(headerName);
-        Map<String, Integer> ours = CHeader.constants(holder);
         Map<String, String> known = new TreeMap<>();
         Map<String, Integer> expected = new TreeMap<>();
         ours.forEach((name, value) -> {

@@ -34,7 +34,14 @@ class StructLayoutTest {
                 Arguments.of("vfio_region_info_cap_type", Vfio.CapType.class),
                 Arguments.of("vfio_device_low_power_entry_with_wakeup", Vfio.LowPowerEntryWithWakeup.class),
                 Arguments.of("vfio_region_info_cap_nvlink2_ssatgt", Vfio.CapNvlink2Ssatgt.class),
-                Arguments.of("vfio_region_info_cap_nvlink2_lnkspd", Vfio.CapNvlink2Lnkspd.class));
+                Arguments.of("vfio_region_info_cap_nvlink2_lnkspd", Vfio.CapNvlink2Lnkspd.class),
+                Arguments.of("vfio_group_status", VfioKernel.GroupStatus.class),
+                Arguments.of("vfio_iommu_type1_info", VfioKernel.IommuType1Info.class),
+                Arguments.of("vfio_iommu_type1_info_cap_iova_range", VfioKernel.CapIovaRange.class),
+                Arguments.of("vfio_iommu_type1_dma_map", VfioKernel.DmaMap.class),
+                Arguments.of("vfio_iommu_type1_dma_unmap", VfioKernel.DmaUnmap.class),
+                Arguments.of("vfio_device_feature_dma_logging_control", VfioKernel.FeatureDmaLoggingControl.class),
+                Arguments.of("vfio_device_feature_dma_logging_report", VfioKernel.FeatureDmaLoggingReport.class));
     }
 
     @ParameterizedTest
@@ -60,6 +67,9 @@ class StructLayoutTest {
     private static String expression(String struct, String constant) {
         if (constant.startsWith("AREA_")) {
             return expression("vfio_region_sparse_mmap_area", constant.substring("AREA_".length()));
+        }
+        if (constant.startsWith("RANGE_")) {
+            return expression("vfio_iova_range", constant.substring("RANGE_".length()));
         }
         if (struct.equals("vfio_device_info") && constant.equals("SIZEOF")) {
             // Newer headers have capabilities at its end; vfio-user's has not.
