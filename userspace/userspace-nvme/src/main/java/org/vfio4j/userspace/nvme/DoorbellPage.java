@@ -48,17 +48,23 @@ final class DoorbellPage {
 
     private static Optional<Mapping> map(VfioRegionMemory memory, long sizeBytes, boolean unsealed) {
         Fd fd = memory.fd();
-        if (!unsealed && !cannotShrink(fd)) {
-            return Optional.empty();
-        }
-        // After the seal: from then on the size that is seen is the least it will ever have.
-        long length = FileStat.of(fd).size();
         long at = memory.offset() + REG_DOORBELLS;
-        boolean inside = memory.offset() >= 0 && at <= length && length - at >= sizeBytes;
-        if (!inside || at % Mapping.PAGE_BYTES != 0) {
+        if (memory.offset() < 0 || at % Mapping.PAGE_BYTES != 0 || !staysThere(memory, at, sizeBytes, unsealed)) {
             return Optional.empty();
         }
         return Optional.of(Mapping.shared(fd, at, sizeBytes, Mapping.PROT_READ | Mapping.PROT_WRITE));
+    }
+
+    private static boolean staysThere(VfioRegionMemory memory, long at, long sizeBytes, boolean unsealed) {
+        if (memory.permanent()) {
+            return true;
+        }
+        if (!unsealed && !cannotShrink(memory.fd())) {
+            return false;
+        }
+        // After the seal: from then on the size that is seen is the least it will ever have.
+        long length = FileStat.of(memory.fd()).size();
+        return at <= length && length - at >= sizeBytes;
     }
 
     /** Seals it if need be. Memory of huge pages can have holes punched into it, and is not mapped either. */

@@ -83,6 +83,9 @@ final class FakeController implements VfioDeviceFile {
     long areaOffset = REG_DOORBELLS;
     long areaBytes = 0x1000;
     Optional<Fd> doorbells = Optional.empty();
+
+    /** Whether they are said to stay, as hardware's do. */
+    boolean permanent;
     Completer completer = this::post;
 
     int cc;
@@ -138,7 +141,7 @@ final class FakeController implements VfioDeviceFile {
 
     @Override
     public Optional<VfioRegionMemory> regionMemory(int index) {
-        return doorbells.map(fd -> new VfioRegionMemory(fd, 0));
+        return doorbells.map(fd -> new VfioRegionMemory(fd, 0, permanent));
     }
 
     @Override

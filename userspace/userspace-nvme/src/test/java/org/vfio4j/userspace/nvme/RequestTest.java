@@ -180,6 +180,14 @@ class RequestTest {
     }
 
     @Test
+    void mapsHardwareAsItIs() {
+        fake.offerDoorbells();
+        Seals.add(fake.doorbells.orElseThrow(), Seals.F_SEAL_SEAL);
+        fake.permanent = true;
+        assertThat(open(NvmeOptions.DEFAULTS).doorbells()).isEqualTo(Doorbells.MAPPED);
+    }
+
+    @Test
     void shadowsTheDoorbellsThatItMayNotMap() {
         fake.controller.putShort(ID_CTRL_OACS, (short) OACS_DOORBELL_BUFFER);
         assertThat(open(NvmeOptions.DEFAULTS).doorbells()).isEqualTo(Doorbells.SHADOW);
