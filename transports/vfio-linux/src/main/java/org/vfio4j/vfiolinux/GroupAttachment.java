@@ -1,0 +1,89 @@
+package org.vfio4j.vfiolinux;
+
+import static org.vfio4j.sys.Errno.EBUSY;
+import static org.vfio4j.sys.Errno.EPERM;
+
+import java.nio.file.Path;
+import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.sys.Fd;
+
+/**
+ * A device by its group, in a container of its own.
+ *
+ * @param container its memory
+ * @param group what it is in
+ */
+record GroupAttachment(Fd device, VfioGroup group, Type1Container container) implements VfioAttachment {
+
+    /**
+     * Opens a device.
+     *
+     * @param directory {@code /dev/vfio}
+     * @param group the number of its group
+     * @param name the device's
+     */
+    static GroupAttachment open(Path directory, int group, String name) {
+        Type1Container container = Type1Container.open(directory.resolve("vfio"));
+        try {
+            VfioGroup opened = openGroup(directory.resolve(Integer.toString(group)), name);
+            try {
+                opened.checkViable(name);
+                attach(container, opened, name);
+                return new GroupAttachment(opened.device(name), opened, container);
+            } catch (RuntimeException e) {
+                opened.close();
+                throw e;
+            }
+        } catch (RuntimeException e) {
+            container.close();
+            throw e;
+        }
+    }
+
+    @Override
+    public void map(long iova, long sizeBytes, int access, Fd memory, long offset) {
+        container.map(iova, sizeBytes, access, memory, offset);
+    }
+
+    @Override
+    public void unmap(long iova, long sizeBytes) {
+        container.unmap(iova, sizeBytes);
+    }
+
+    @Override
+    public void unmapAll() {
+        container.unmapAll();
+    }
+
+    @Override
+    public void close() {
+        device.close();
+        group.close();
+        container.close();
+    }
+
+    private static VfioGroup openGroup(Path path, String name) {
+        try {
+            return VfioGroup.open(path);
+        } catch (ErrnoException e) {
+            if (e.errno() != EBUSY) {
+                throw e;
+            }
+            throw new ErrnoException(EBUSY, name + ": another process has its IOMMU group, " + path);
+        }
+    }
+
+    private static void attach(Type1Container container, VfioGroup group, String name) {
+        try {
+            container.attach(group);
+        } catch (ErrnoException e) {
+            if (e.errno() != EPERM) {
+                throw e;
+            }
+            throw new ErrnoException(
+                    EPERM,
+                    name + ": the IOMMU does not remap interrupts, so that the device could send any"
+                            + " (vfio_iommu_type1.allow_unsafe_interrupts)");
+        }
+    }
+}

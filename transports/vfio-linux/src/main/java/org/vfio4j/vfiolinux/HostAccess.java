@@ -1,0 +1,104 @@
+package org.vfio4j.vfiolinux;
+
+import static org.vfio4j.sys.Errno.EBUSY;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.Set;
+import org.vfio4j.bus.PciAddress;
+import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.uapi.PciRegs;
+import org.vfio4j.vfiolinux.HostObstacle.Kind;
+
+/** Whether a function of the machine can be opened from here. Stateless. */
+final class HostAccess {
+
+    /** Drivers that leave their function's DMA to others: the kernel lets them stay in a group that is a user's. */
+    private static final Set<String> NO_DMA_DRIVERS = Set.of("pcieport", "pci-stub", "shpchp");
+
+    private HostAccess() {}
+
+    static Optional<HostObstacle> obstacle(HostPci host, HostFunction function) {
+        if (function.bridge()) {
+            return obstacle(Kind.BRIDGE, "it is a bridge");
+        }
+        if (function.iommuGroup().isEmpty()) {
+            return obstacle(Kind.NO_IOMMU, "it has no IOMMU group: the IOMMU is off, or there is none");
+        }
+        if (!function.hasVfioDriver()) {
+            return obstacle(
+                    Kind.DRIVER,
+                    function.driver().isEmpty() ? "it has no driver" : "its driver is " + function.driver());
+        }
+        for (PciAddress other : function.groupMembers()) {
+            String driver = driverInTheWay(host, other);
+            if (!driver.isEmpty()) {
+                return obstacle(
+                        Kind.GROUP,
+                        "its group " + function.iommuGroup().getAsInt() + " is not viable: " + other + " has driver "
+                                + driver);
+            }
+        }
+        return files(host, function.iommuGroup().getAsInt());
+    }
+
+    /** @throws ErrnoException EBUSY while a process has the function's group */
+    static void checkClosed(HostPci host, HostFunction function) {
+        if (function.iommuGroup().isEmpty()) {
+            return;
+        }
+        Path group = host.vfioDirectory()
+                .resolve(Integer.toString(function.iommuGroup().getAsInt()));
+        try (VfioGroup ours = VfioGroup.open(group)) {
+            // It can be opened, so nobody has it.
+        } catch (ErrnoException e) {
+            if (e.errno() == EBUSY) {
+                throw new ErrnoException(EBUSY, function.address() + " is in use: a process has " + group);
+            }
+        }
+    }
+
+    /** As the function's header says, where it can be read. */
+    static boolean isBridge(Path device) {
+        try (InputStream config = Files.newInputStream(device.resolve("config"))) {
+            byte[] header = config.readNBytes(PciRegs.PCI_HEADER_TYPE + 1);
+            return header.length > PciRegs.PCI_HEADER_TYPE
+                    && (header[PciRegs.PCI_HEADER_TYPE] & PciRegs.PCI_HEADER_TYPE_MASK) != 0;
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
+    private static String driverInTheWay(HostPci host, PciAddress other) {
+        HostFunction function;
+        try {
+            function = host.function(other);
+        } catch (ErrnoException e) {
+            // It has gone.
+            return "";
+        }
+        boolean harmless = function.hasVfioDriver() || NO_DMA_DRIVERS.contains(function.driver());
+        return harmless ? "" : function.driver();
+    }
+
+    private static Optional<HostObstacle> files(HostPci host, int group) {
+        Path container = host.vfioDirectory().resolve("vfio");
+        Path device = host.vfioDirectory().resolve(Integer.toString(group));
+        for (Path file : new Path[] {container, device}) {
+            if (!Files.exists(file)) {
+                return obstacle(Kind.NO_VFIO, "there is no " + file);
+            }
+            if (!Files.isReadable(file) || !Files.isWritable(file)) {
+                return obstacle(Kind.PERMISSION, "this user may not open " + file);
+            }
+        }
+        return Optional.empty();
+    }
+
+    private static Optional<HostObstacle> obstacle(Kind kind, String what) {
+        return Optional.of(new HostObstacle(kind, what));
+    }
+}

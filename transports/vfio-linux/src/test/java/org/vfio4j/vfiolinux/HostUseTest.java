@@ -1,0 +1,102 @@
+package org.vfio4j.vfiolinux;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.vfio4j.vfiolinux.MadeMachine.DISK;
+import static org.vfio4j.vfiolinux.MadeMachine.NIC;
+
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** What is in use is known before it is taken away. */
+class HostUseTest {
+
+    @TempDir
+    Path root;
+
+    @Test
+    void aDiskThatNobodyUsesIsFree() {
+        MadeMachine machine = MadeMachine.withDisk(root);
+        machine.block(DISK, "nvme0n1", "259:0");
+        assertThat(machine.pci().uses(DISK)).isEmpty();
+    }
+
+    @Test
+    void aFileSystemOnSeveralDevicesIsKnownByItsSource() {
+        MadeMachine machine = MadeMachine.withDisk(root);
+        machine.block(DISK, "nvme0n1", "259:0");
+        machine.text("proc/self/mountinfo", "30 22 0:41 /root / rw shared:1 - btrfs /dev/nvme0n1 rw");
+        assertThat(machine.pci().uses(DISK)).containsExactly("nvme0n1 is mounted at /");
+    }
+
+    @Test
+    void swapIsInUse() {
+        MadeMachine machine = MadeMachine.withDisk(root);
+        machine.block(DISK, "nvme0n1p3", "259:3");
+        machine.text("proc/swaps", "Filename\tType\n/dev/nvme0n1p3 partition 8388604 0 -2");
+        assertThat(machine.pci().uses(DISK)).containsExactly("nvme0n1p3 is swap");
+    }
+
+    @Test
+    void partOfAnotherDeviceIsInUse() {
+        MadeMachine machine = MadeMachine.withDisk(root);
+        machine.block(DISK, "nvme0n1", "259:0");
+        machine.text("sys/class/block/nvme0n1/holders/dm-0/dev", "252:0");
+        assertThat(machine.pci().uses(DISK)).containsExactly("nvme0n1 is part of dm-0");
+    }
+
+    @Test
+    void aDiskOfSeveralPathsStandsElsewhere() {
+        MadeMachine machine = MadeMachine.withDisk(root);
+        machine.block(DISK, "nvme0c0n1", "0:0");
+        String disk = "sys/devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1";
+        machine.text(disk + "/dev", "259:5");
+        machine.link("sys/class/block/nvme0n1", disk);
+        machine.text("proc/self/mountinfo", "30 22 259:5 / /data rw - xfs /dev/nvme0n1 rw");
+        assertThat(machine.pci().uses(DISK)).containsExactly("nvme0n1 is mounted at /data");
+    }
+
+    @Test
+    void anotherDisksMountIsNot() {
+        MadeMachine machine = MadeMachine.withDisk(root);
+        machine.function(NIC, "nvme", 0x010802, 9);
+        machine.block(NIC, "nvme1n1", "259:9");
+        machine.text("proc/self/mountinfo", "30 22 259:9 / /data rw - xfs /dev/nvme1n1 rw");
+        assertThat(machine.pci().uses(DISK)).isEmpty();
+    }
+
+    @Test
+    void anInterfaceWithTheDefaultRouteIsInUse() {
+        MadeMachine machine = nic();
+        machine.text("proc/net/route", "Iface Destination\neth0\t00000000\t0102A8C0\neth0\t0002A8C0\t00000000");
+        assertThat(machine.pci().uses(NIC)).containsExactly("eth0 has the default route", "eth0 has an address");
+    }
+
+    @Test
+    void anInterfaceWithAnAddressIsInUse() {
+        MadeMachine machine = nic();
+        machine.text("proc/net/if_inet6", "20010db8000000000000000000000001 02 40 00 80     eth0");
+        assertThat(machine.pci().uses(NIC)).containsExactly("eth0 has an address");
+    }
+
+    @Test
+    void anInterfaceThatIsUpIsFree() {
+        MadeMachine machine = nic();
+        machine.text("proc/net/if_inet6", "fe80000000000000505400fffe123456 02 40 20 80     eth0");
+        assertThat(machine.pci().uses(NIC)).isEmpty();
+    }
+
+    @Test
+    void partOfABridgeIsInUse() {
+        MadeMachine machine = nic();
+        machine.link("sys/class/net/eth0/master", "sys/devices/virtual/net/br0");
+        assertThat(machine.pci().uses(NIC)).containsExactly("eth0 is part of br0");
+    }
+
+    private MadeMachine nic() {
+        MadeMachine machine = new MadeMachine(root);
+        machine.function(NIC, "igb", 0x020000, 9);
+        machine.network(NIC, "eth0");
+        return machine;
+    }
+}
