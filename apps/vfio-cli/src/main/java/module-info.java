@@ -28,6 +28,7 @@ module org.vfio4j.cli {
     requires org.vfio4j.fuse;
     requires org.vfio4j.sysfsfuse;
     requires org.vfio4j.vfiouser;
+    requires org.vfio4j.vfiolinux;
     requires org.vfio4j.userspace.virtioblk;
     requires org.vfio4j.userspace.nvme;
     requires org.vfio4j.userspace.vmm;
@@ -50,6 +51,9 @@ module org.vfio4j.cli {
     opens org.vfio4j.cli.device to
             tools.jackson.databind;
     opens org.vfio4j.cli.guest to
+            info.picocli,
+            tools.jackson.databind;
+    opens org.vfio4j.cli.host to
             info.picocli,
             tools.jackson.databind;
     opens org.vfio4j.cli.inspect to

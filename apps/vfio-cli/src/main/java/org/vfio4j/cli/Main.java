@@ -16,6 +16,7 @@ import org.vfio4j.cli.config.ConfigCommand;
 import org.vfio4j.cli.demo.DemoCommand;
 import org.vfio4j.cli.guest.GuestCommand;
 import org.vfio4j.cli.guest.MigrateCommand;
+import org.vfio4j.cli.host.HostCommand;
 import org.vfio4j.cli.inspect.DriversCommand;
 import org.vfio4j.cli.inspect.LsCommand;
 import org.vfio4j.cli.inspect.ModaliasCommand;
@@ -59,6 +60,7 @@ public final class Main {
             MdevCommand.class,
             DriversCommand.class,
             ModaliasCommand.class,
+            HostCommand.class,
             GuestCommand.class,
             MigrateCommand.class,
             BenchCommand.class,

@@ -6,38 +6,40 @@ import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.cli.load.DiskLoad;
-import org.vfio4j.cli.socket.Sockets;
 import org.vfio4j.cli.text.CliException;
-import org.vfio4j.cli.text.ExitCode;
 import org.vfio4j.cli.text.OutputOption;
 import org.vfio4j.cli.text.Table;
 import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
-import org.vfio4j.vfiouser.VfioUserClient;
+import org.vfio4j.vfio.VfioDeviceFile;
 import org.vfio4j.vfiouser.VfioUserClientOptions;
+import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-/** Measures a server. */
+/** Measures a disk. */
 @Command(
         name = "bench",
         description =
-                "Measures a vfio-user server of a disk, this project's or another's: round trips of register reads, and"
-                        + " requests of several kinds. Resets the device.",
+                "Measures a disk: a vfio-user server's, this project's or another's, or a real one of this machine. Round"
+                        + " trips of register reads, and requests of several kinds. Resets the device.",
         mixinStandardHelpOptions = true,
         footer = {
             "",
             "Examples:",
             "  vfio serve virtio-blk memory=512M --socket-path /tmp/disk.sock &",
             "  vfio bench --socket-path /tmp/disk.sock",
-            "  vfio bench nvme --socket-path /tmp/nvme.sock --workload mixed --verify --seconds 60"
+            "  vfio bench nvme --socket-path /tmp/nvme.sock --workload mixed --verify --seconds 60",
+            "  vfio bench nvme --host 0000:01:00.0"
         })
 public final class BenchCommand implements Runnable {
 
@@ -52,12 +54,12 @@ public final class BenchCommand implements Runnable {
     @Parameters(
             paramLabel = "DEVICE",
             arity = "0..1",
-            description = "What is served there: virtio-blk or nvme (default virtio-blk).")
+            description = "What it is: virtio-blk or nvme (default virtio-blk).")
     private BenchTarget.Kind kind = BenchTarget.Kind.VIRTIO_BLK;
 
-    @Option(names = "--socket-path", paramLabel = "PATH", required = true, description = "Where the server listens.")
+    @ArgGroup(multiplicity = "1")
     @SuppressWarnings("NullAway.Init") // by picocli
-    private Path socketPath;
+    private BenchPlace place;
 
     @Mixin
     private BenchOptions options = new BenchOptions();
@@ -78,18 +80,19 @@ public final class BenchCommand implements Runnable {
     @Override
     public void run() {
         options.check();
+        if (place.isHost()) {
+            options.checkHarmless(kind + " " + place.words());
+        }
         List<DiskLoad> loads = options.loads();
-        steps = loads.size() + (options.measuresRegions() ? 2 : 0);
+        Map<String, Long> regionLoads = regionLoads();
+        steps = loads.size() + regionLoads.size();
         try {
-            if (options.measuresRegions()) {
-                measureRegions("spinning", SPIN_NS);
-                measureRegions("blocking", 0);
-            }
+            regionLoads.forEach(this::measureRegions);
             if (!loads.isEmpty()) {
                 measureDisk(loads);
             }
         } catch (ErrnoException e) {
-            throw new CliException(e, hint(e));
+            throw new CliException(e, place.hint(e, kind));
         } finally {
             progress("");
         }
@@ -99,19 +102,30 @@ public final class BenchCommand implements Runnable {
         }
     }
 
-    private void measureRegions(String how, long spinNs) {
-        String name = "region read, " + how;
+    /** By name: how long to look for an answer before sleeping, where there is a server to wait for. */
+    private Map<String, Long> regionLoads() {
+        Map<String, Long> loads = new LinkedHashMap<>();
+        if (options.measuresRegions() && place.isHost()) {
+            loads.put("region read", 0L);
+        } else if (options.measuresRegions()) {
+            loads.put("region read, spinning", SPIN_NS);
+            loads.put("region read, blocking", 0L);
+        }
+        return loads;
+    }
+
+    private void measureRegions(String name, long spinNs) {
         VfioUserClientOptions waiting = VfioUserClientOptions.DEFAULTS.withSpinNs(spinNs);
-        try (VfioUserClient client = VfioUserClient.connect(socketPath, waiting)) {
-            measure(name, () -> new RegionBench(client).run(name, NS_PER_SECOND, options.measureNs()));
+        try (VfioDeviceFile file = place.open(waiting).file()) {
+            measure(name, () -> new RegionBench(file).run(name, NS_PER_SECOND, options.measureNs()));
         }
     }
 
     private void measureDisk(List<DiskLoad> loads) {
         int depth = loads.stream().mapToInt(DiskLoad::depth).max().orElseThrow();
         long bytes = loads.stream().mapToLong(DiskLoad::bufferBytes).max().orElseThrow();
-        try (BenchTarget target = BenchTarget.open(kind, socketPath, options.needs(depth, bytes))) {
-            loads.forEach(load -> BenchFit.check(load, target.disk(), kind.example() + " --socket-path " + socketPath));
+        try (BenchTarget target = BenchTarget.open(kind, place, options.needs(depth, bytes))) {
+            loads.forEach(load -> BenchFit.check(load, target.disk(), kind.example() + " " + place.words()));
             if (!output.isJson()) {
                 output.err().println(target.description());
             }
@@ -143,23 +157,9 @@ public final class BenchCommand implements Runnable {
         }
     }
 
-    private String hint(ErrnoException e) {
-        if (e.errno() == Errno.ENODEV) {
-            return "vfio bench " + kind.other() + " --socket-path " + socketPath + ", if it is one";
-        }
-        return switch (ExitCode.of(e.errno())) {
-            case ExitCode.NOT_FOUND, ExitCode.UNREACHABLE ->
-                Files.exists(socketPath)
-                        ? Sockets.connectHint(e.errno(), socketPath, kind.toString())
-                        : kind.example() + " --socket-path " + socketPath;
-            case ExitCode.TIMEOUT -> "wait until no other client is connected to " + socketPath;
-            default -> "vfio bench --help";
-        };
-    }
-
     private void draw(Path file) {
         try {
-            Files.writeString(file, BenchChart.svg(kind + " at " + socketPath, results));
+            Files.writeString(file, BenchChart.svg(kind + " " + place.title(), results));
         } catch (IOException e) {
             throw new CliException(
                     new ErrnoException(Errno.of(e), "write " + file),

@@ -118,6 +118,24 @@ final class BenchOptions {
         }
     }
 
+    /**
+     * For a disk that is real.
+     *
+     * @param words that say which
+     * @throws CliException for workloads that destroy what is on it, unless {@code --write} says so too
+     */
+    void checkHarmless(String words) {
+        for (DiskLoad load : loads()) {
+            if (load.workload().writes() && !write) {
+                String word = load.workload().word();
+                throw CliException.usage(
+                        "--workload " + word + " destroys what is on a real disk: --write is needed beside it",
+                        "vfio bench " + words + ", which only reads, or --workload " + word
+                                + " --write, if all of it may be lost");
+            }
+        }
+    }
+
     long measureNs() {
         return seconds * NS_PER_SECOND;
     }

@@ -1,26 +1,23 @@
 package org.vfio4j.cli.bench;
 
-import java.nio.file.Path;
 import java.util.Locale;
 import org.vfio4j.cli.text.Sizes;
-import org.vfio4j.sys.Fd;
-import org.vfio4j.sys.UnixSocket;
 import org.vfio4j.userspace.disk.DiskDriver;
 import org.vfio4j.userspace.nvme.NvmeDriver;
 import org.vfio4j.userspace.nvme.NvmeOptions;
 import org.vfio4j.userspace.virtioblk.VirtioBlkDriver;
 import org.vfio4j.userspace.virtioblk.VirtioBlkOptions;
-import org.vfio4j.vfiouser.VfioUserClient;
+import org.vfio4j.vfio.VfioDeviceFile;
 import org.vfio4j.vfiouser.VfioUserClientOptions;
 
 /**
- * A connected device and the driver of its kind.
+ * An open device and the driver of its kind.
  *
- * @param client closed after {@code disk}
+ * @param file closed after {@code disk}
  * @param description what the disk is, and how it is driven
- * @param serverPid the server's process, 0 when it is unknown
+ * @param serverPid the server's process, 0 when it has none or it is unknown
  */
-record BenchTarget(VfioUserClient client, DiskDriver disk, String description, int serverPid) implements AutoCloseable {
+record BenchTarget(VfioDeviceFile file, DiskDriver disk, String description, int serverPid) implements AutoCloseable {
 
     /** The kinds of disks that can be measured, with the names that {@code vfio serve} has for them. */
     enum Kind {
@@ -73,30 +70,23 @@ record BenchTarget(VfioUserClient client, DiskDriver disk, String description, i
      */
     record Needs(int queues, int depth, long bufferBytes, boolean interrupts, Doorbells doorbells) {}
 
-    static BenchTarget open(Kind kind, Path socketPath, Needs needs) {
-        Fd socket = UnixSocket.connect(socketPath);
-        int serverPid;
-        try {
-            serverPid = UnixSocket.peerPid(socket);
-        } catch (RuntimeException e) {
-            socket.close();
-            throw e;
-        }
+    static BenchTarget open(Kind kind, BenchPlace place, Needs needs) {
         // As a guest does: nobody waits for the answer to a doorbell.
-        VfioUserClient client = VfioUserClient.over(socket, VfioUserClientOptions.DEFAULTS.withPostedWrites(true));
+        BenchPlace.Opened opened = place.open(VfioUserClientOptions.DEFAULTS.withPostedWrites(true));
+        VfioDeviceFile file = opened.file();
         try {
             return switch (kind) {
                 case VIRTIO_BLK -> {
-                    VirtioBlkDriver driver = VirtioBlkDriver.open(client, virtioBlk(needs));
-                    yield new BenchTarget(client, driver, describe(driver), serverPid);
+                    VirtioBlkDriver driver = VirtioBlkDriver.open(file, virtioBlk(needs));
+                    yield new BenchTarget(file, driver, describe(driver), opened.serverPid());
                 }
                 case NVME -> {
-                    NvmeDriver driver = NvmeDriver.open(client, nvme(needs));
-                    yield new BenchTarget(client, driver, describe(driver), serverPid);
+                    NvmeDriver driver = NvmeDriver.open(file, nvme(needs));
+                    yield new BenchTarget(file, driver, describe(driver), opened.serverPid());
                 }
             };
         } catch (RuntimeException e) {
-            client.close();
+            file.close();
             throw e;
         }
     }
@@ -106,7 +96,7 @@ record BenchTarget(VfioUserClient client, DiskDriver disk, String description, i
         try {
             disk.close();
         } finally {
-            client.close();
+            file.close();
         }
     }
 

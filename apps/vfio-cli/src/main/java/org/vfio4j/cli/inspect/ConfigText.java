@@ -9,7 +9,7 @@ import java.util.List;
 import java.util.Locale;
 
 /** Configuration space for people: the header's main registers and the capabilities. lspci tells more. */
-final class ConfigText {
+public final class ConfigText {
 
     private static final int FIRST_EXTENDED = 0x100;
     // No list has more entries than fit the space.
@@ -18,7 +18,7 @@ final class ConfigText {
     private ConfigText() {}
 
     /** Lines for a configuration space of 256 or 4096 bytes. */
-    static List<String> lines(byte[] bytes) {
+    public static List<String> lines(byte[] bytes) {
         ByteBuffer config = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
         List<String> lines = new ArrayList<>();
         lines.add(String.format(

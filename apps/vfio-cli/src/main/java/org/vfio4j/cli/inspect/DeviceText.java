@@ -10,7 +10,7 @@ import org.vfio4j.cli.text.Table;
 import org.vfio4j.uapi.Vfio;
 
 /** What a VFIO device says about itself, as tables for people. */
-final class DeviceText {
+public final class DeviceText {
 
     private DeviceText() {}
 
@@ -19,7 +19,7 @@ final class DeviceText {
      *
      * @param state what to add to a line about migration
      */
-    static void print(PrintWriter out, Inspection device, String state) {
+    public static void print(PrintWriter out, Inspection device, String state) {
         Table regions = new Table("  REGION", "NAME", "SIZE", "ACCESS", "CAPABILITIES");
         for (ServerState.Region region : device.regions()) {
             regions.row(
