@@ -16,6 +16,8 @@ import org.vfio4j.vfiolinux.HostObstacle.Kind;
 /** Whether a function of the machine can be opened from here. Stateless. */
 final class HostAccess {
 
+    private static final int PCI_BASE_CLASS_BRIDGE = 6;
+
     /** Drivers that leave their function's DMA to others: the kernel lets them stay in a group that is a user's. */
     private static final Set<String> NO_DMA_DRIVERS = Set.of("pcieport", "pci-stub", "shpchp");
 
@@ -61,8 +63,11 @@ final class HostAccess {
         }
     }
 
-    /** As the function's header says, where it can be read. */
-    static boolean isBridge(Path device) {
+    /** As the function's class says, or its header, where that can be read. */
+    static boolean isBridge(Path device, int pciClass) {
+        if (pciClass >>> Short.SIZE == PCI_BASE_CLASS_BRIDGE) {
+            return true;
+        }
         try (InputStream config = Files.newInputStream(device.resolve("config"))) {
             byte[] header = config.readNBytes(PciRegs.PCI_HEADER_TYPE + 1);
             return header.length > PciRegs.PCI_HEADER_TYPE

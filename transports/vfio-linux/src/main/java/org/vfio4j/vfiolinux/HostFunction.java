@@ -8,7 +8,7 @@ import org.vfio4j.bus.PciAddress;
  * A PCI function of this machine, as /sys had it at one moment.
  *
  * @param pciClass base class, sub-class and programming interface, as 0x010802
- * @param bridge whether it is a bridge to another bus, which no VFIO driver takes
+ * @param bridge whether it is a bridge, to another bus or of the machine itself: what is behind it would be lost with it
  * @param driver empty when it has none
  * @param iommuGroup empty without an IOMMU that translates its DMA
  * @param groupMembers the other functions of its group, which only go with it

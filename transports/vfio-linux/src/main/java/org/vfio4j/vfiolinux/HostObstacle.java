@@ -19,7 +19,7 @@ public record HostObstacle(Kind kind, String what) {
 
     /** What can be in the way, in the order in which it is to be removed. */
     public enum Kind {
-        /** It leads to another bus. */
+        /** It is a bridge. */
         BRIDGE(EINVAL),
         /** Nothing translates its DMA: the machine has no IOMMU, or it is off. */
         NO_IOMMU(ENODEV),

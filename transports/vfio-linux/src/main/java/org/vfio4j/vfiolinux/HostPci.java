@@ -97,7 +97,7 @@ public final class HostPci {
     public HostFunction bind(PciAddress address, boolean force) {
         HostFunction function = function(address);
         if (function.bridge()) {
-            throw new ErrnoException(EINVAL, address + " is a bridge: " + VFIO_PCI + " takes none");
+            throw new ErrnoException(EINVAL, address + " is a bridge, which is not given away");
         }
         if (function.driver().equals(VFIO_PCI)) {
             return function;
@@ -184,6 +184,7 @@ public final class HostPci {
     private HostFunction read(PciAddress address) {
         Path device = device(address);
         OptionalInt group = group(device);
+        int pciClass = HostTree.hexadecimal(device.resolve("class"));
         String override = HostTree.read(device.resolve("driver_override"));
         return new HostFunction(
                 address,
@@ -191,8 +192,8 @@ public final class HostPci {
                 HostTree.hexadecimal(device.resolve("device")),
                 HostTree.hexadecimal(device.resolve("subsystem_vendor")),
                 HostTree.hexadecimal(device.resolve("subsystem_device")),
-                HostTree.hexadecimal(device.resolve("class")),
-                HostAccess.isBridge(device),
+                pciClass,
+                HostAccess.isBridge(device, pciClass),
                 HostTree.linkName(device.resolve("driver")),
                 group,
                 group.isEmpty() ? List.of() : others(device, address),

@@ -90,10 +90,17 @@ class HostPciTest {
     @Test
     void aBridgeIsKnownByItsHeader() {
         MadeMachine machine = new MadeMachine(root);
-        machine.function(DISK, "pcieport", 0x060400, 1);
+        machine.function(DISK, "pcieport", 0, 1);
         byte[] config = new byte[64];
         config[0x0e] = (byte) 0x81;
         machine.bytes("sys/bus/pci/devices/" + DISK + "/config", config);
+        assertThat(machine.pci().function(DISK).bridge()).isTrue();
+    }
+
+    @Test
+    void bridgesOfTheMachineHaveNoSuchHeader() {
+        MadeMachine machine = new MadeMachine(root);
+        machine.function(DISK, "", 0x060100, 1);
         assertThat(machine.pci().function(DISK).bridge()).isTrue();
     }
 

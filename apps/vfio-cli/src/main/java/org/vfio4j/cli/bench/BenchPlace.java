@@ -46,7 +46,8 @@ final class BenchPlace {
     /** The option that says it, as it was written. */
     String words() {
         return host.map(address -> "--host " + address)
-                .orElseGet(() -> "--socket-path " + socketPath.map(Path::toString).orElse("PATH"));
+                .orElseGet(
+                        () -> "--socket-path " + socketPath.map(Path::toString).orElse("PATH"));
     }
 
     /** As in the title of a chart. */
@@ -78,15 +79,14 @@ final class BenchPlace {
                     .orElseGet(() -> otherKind(e, kind).orElse("vfio host ls"));
         }
         Path path = socketPath.orElseThrow();
-        return otherKind(e, kind)
-                .orElseGet(() -> switch (ExitCode.of(e.errno())) {
-                    case ExitCode.NOT_FOUND, ExitCode.UNREACHABLE ->
-                        Files.exists(path)
-                                ? Sockets.connectHint(e.errno(), path, kind.toString())
-                                : kind.example() + " " + words();
-                    case ExitCode.TIMEOUT -> "wait until no other client is connected to " + path;
-                    default -> "vfio bench --help";
-                });
+        return otherKind(e, kind).orElseGet(() -> switch (ExitCode.of(e.errno())) {
+            case ExitCode.NOT_FOUND, ExitCode.UNREACHABLE ->
+                Files.exists(path)
+                        ? Sockets.connectHint(e.errno(), path, kind.toString())
+                        : kind.example() + " " + words();
+            case ExitCode.TIMEOUT -> "wait until no other client is connected to " + path;
+            default -> "vfio bench --help";
+        });
     }
 
     private Optional<String> otherKind(ErrnoException e, BenchTarget.Kind kind) {

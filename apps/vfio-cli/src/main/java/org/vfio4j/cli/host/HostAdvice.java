@@ -6,6 +6,7 @@ import static org.vfio4j.sys.Errno.EIO;
 import static org.vfio4j.sys.Errno.EPERM;
 
 import java.util.Optional;
+import java.util.stream.Collectors;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.vfiolinux.HostFunction;
@@ -20,16 +21,25 @@ public final class HostAdvice {
     private HostAdvice() {}
 
     /** How to get an obstacle out of the way; empty for one that stays. */
-    static String remove(HostFunction function, HostObstacle obstacle) {
+    static String remove(HostPci host, HostFunction function, HostObstacle obstacle) {
         return switch (obstacle.kind()) {
             case BRIDGE -> "";
             case NO_IOMMU -> "switch the IOMMU on: intel_iommu=on for the kernel, VT-d or AMD-Vi in the firmware";
             case DRIVER -> "vfio host bind " + function.address();
-            case GROUP -> "vfio host bind all of its group, see vfio host show " + function.address();
+            case GROUP -> "vfio host bind " + others(host, function);
             case NO_VFIO -> LOAD;
             case PERMISSION ->
                 "sudo, or: chown $USER /dev/vfio/" + function.iommuGroup().orElse(0);
         };
+    }
+
+    /** Those of a function's group that have to be bound too. */
+    private static String others(HostPci host, HostFunction function) {
+        return host.functions().stream()
+                .filter(other -> function.groupMembers().contains(other.address()))
+                .filter(other -> !other.bridge() && !other.hasVfioDriver())
+                .map(other -> other.address().toString())
+                .collect(Collectors.joining(" "));
     }
 
     /** What to try when a function could not be opened; empty when nothing that can be seen was in the way. */
@@ -40,7 +50,7 @@ public final class HostAdvice {
         try {
             HostFunction function = host.function(address);
             return host.obstacle(function)
-                    .map(obstacle -> remove(function, obstacle))
+                    .map(obstacle -> remove(host, function, obstacle))
                     .filter(advice -> !advice.isEmpty());
         } catch (ErrnoException e) {
             return Optional.of("vfio host ls");

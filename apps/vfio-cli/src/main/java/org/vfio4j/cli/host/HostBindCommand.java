@@ -18,8 +18,9 @@ import picocli.CommandLine.Parameters;
 /** Gives functions of the machine to vfio-pci. */
 @Command(
         name = "bind",
-        description = "Gives functions of this machine to the kernel's vfio-pci, until the next boot or vfio host unbind."
-                + " Those that are in use are refused.",
+        description =
+                "Gives functions of this machine to the kernel's vfio-pci, until the next boot or vfio host unbind."
+                        + " Those that are in use are refused.",
         mixinStandardHelpOptions = true,
         footer = {"", "Example:", "  vfio host bind 0000:01:00.0"})
 final class HostBindCommand implements Runnable {
@@ -48,7 +49,7 @@ final class HostBindCommand implements Runnable {
         // Once all are bound: they may be of one group.
         for (PciAddress address : all) {
             HostFunction function = host.function(address);
-            host.obstacle(function).ifPresent(obstacle -> note(function, obstacle));
+            host.obstacle(function).ifPresent(obstacle -> note(host, function, obstacle));
         }
     }
 
@@ -72,8 +73,8 @@ final class HostBindCommand implements Runnable {
                         + (entry.group() < 0 ? "" : ", IOMMU group " + entry.group()));
     }
 
-    private void note(HostFunction function, HostObstacle obstacle) {
+    private void note(HostPci host, HostFunction function, HostObstacle obstacle) {
         output.err().println("note: " + function.address() + " cannot be opened yet: " + obstacle.what());
-        output.err().println("try: " + HostAdvice.remove(function, obstacle));
+        output.err().println("try: " + HostAdvice.remove(host, function, obstacle));
     }
 }

@@ -63,7 +63,7 @@ record HostEntry(
                 obstacle.isEmpty(),
                 obstacle.map(found -> word(found.kind())).orElse(""),
                 obstacle.map(HostObstacle::what).orElse(""),
-                obstacle.map(found -> HostAdvice.remove(function, found)).orElse(""),
+                obstacle.map(found -> HostAdvice.remove(host, function, found)).orElse(""),
                 host.uses(function.address()));
     }
 

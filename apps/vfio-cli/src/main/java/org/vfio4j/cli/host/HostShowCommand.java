@@ -22,8 +22,9 @@ import picocli.CommandLine.Parameters;
 /** Shows one function of the machine. */
 @Command(
         name = "show",
-        description = "Shows a function of this machine: who drives and uses it, its group, its configuration space, and,"
-                + " when it can be opened, its regions, interrupts and features. Opening it resets it.",
+        description =
+                "Shows a function of this machine: who drives and uses it, its group, its configuration space, and,"
+                        + " when it can be opened, its regions, interrupts and features. Opening it resets it.",
         mixinStandardHelpOptions = true,
         footer = {"", "Example:", "  vfio host show 0000:01:00.0"})
 final class HostShowCommand implements Runnable {

@@ -45,7 +45,7 @@ final class PciClasses {
 
     /** By base class. */
     private static final Map<Integer, String> BASES = Map.ofEntries(
-            Map.entry(0x00, "device of before the class codes"),
+            Map.entry(0x00, "unclassified device"),
             Map.entry(0x01, "storage controller"),
             Map.entry(0x02, "network controller"),
             Map.entry(0x03, "display controller"),

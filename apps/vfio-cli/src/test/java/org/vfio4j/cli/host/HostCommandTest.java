@@ -26,9 +26,11 @@ class HostCommandTest {
         for (String verb : new String[] {"show", "bind", "unbind"}) {
             Cli run = Cli.run("host", verb, "disk");
             assertThat(run.exitCode()).isEqualTo(ExitCode.USAGE);
-            assertThat(run.errorLines()).containsExactly(
-                    "vfio: host " + verb + ": PCI address 'disk': expected [domain:]bus:device.function, as 0000:08:00.0",
-                    "try: vfio host ls");
+            assertThat(run.errorLines())
+                    .containsExactly(
+                            "vfio: host " + verb
+                                    + ": PCI address 'disk': expected [domain:]bus:device.function, as 0000:08:00.0",
+                            "try: vfio host ls");
         }
     }
 
