@@ -77,7 +77,7 @@ final class DeviceFeatures {
             require(data, LowPowerEntryWithWakeup.SIZEOF, flags);
             MemorySegment structure = structure(arena, flags, LowPowerEntryWithWakeup.SIZEOF);
             structure.set(JAVA_INT, DeviceFeature.DATA + LowPowerEntryWithWakeup.WAKEUP_EVENTFD, descriptor.value());
-            kernel.call(VFIO_DEVICE_FEATURE, structure);
+            call(structure);
         }
     }
 
@@ -93,7 +93,7 @@ final class DeviceFeatures {
             int asked = data.get(JAVA_INT_UNALIGNED, FeatureMigState.DEVICE_STATE);
             structure.set(JAVA_INT, DeviceFeature.DATA + FeatureMigState.DEVICE_STATE, asked);
             structure.set(JAVA_INT, DeviceFeature.DATA + FeatureMigState.DATA_FD, NO_FD);
-            kernel.call(VFIO_DEVICE_FEATURE, structure);
+            call(structure);
             boolean get = (flags & VFIO_DEVICE_FEATURE_GET) != 0;
             if (!get) {
                 int number = structure.get(JAVA_INT, DeviceFeature.DATA + FeatureMigState.DATA_FD);
@@ -126,7 +126,7 @@ final class DeviceFeatures {
             control.set(JAVA_LONG, VfioKernel.FeatureDmaLoggingControl.PAGE_SIZE, page);
             control.set(JAVA_INT, VfioKernel.FeatureDmaLoggingControl.NUM_RANGES, (int) count);
             control.set(JAVA_LONG, VfioKernel.FeatureDmaLoggingControl.RANGES, ranges.address());
-            kernel.call(VFIO_DEVICE_FEATURE, structure);
+            call(structure);
             logging = true;
             if (!data.isReadOnly()) {
                 long chosen = control.get(JAVA_LONG, VfioKernel.FeatureDmaLoggingControl.PAGE_SIZE);
@@ -172,7 +172,7 @@ final class DeviceFeatures {
             question.set(JAVA_LONG, VfioKernel.FeatureDmaLoggingReport.LENGTH, asked.sizeBytes());
             question.set(JAVA_LONG, VfioKernel.FeatureDmaLoggingReport.PAGE_SIZE, asked.pageSizeBytes());
             question.set(JAVA_LONG, VfioKernel.FeatureDmaLoggingReport.BITMAP, bitmap.address());
-            kernel.call(VFIO_DEVICE_FEATURE, structure);
+            call(structure);
             asked.bitmap().copyFrom(bitmap);
         }
     }
@@ -183,7 +183,7 @@ final class DeviceFeatures {
             int size = Math.toIntExact(data.byteSize());
             MemorySegment structure = structure(arena, flags, size);
             MemorySegment.copy(data, 0, structure, DeviceFeature.DATA, size);
-            kernel.call(VFIO_DEVICE_FEATURE, structure);
+            call(structure);
             if ((flags & (VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_PROBE)) != VFIO_DEVICE_FEATURE_GET) {
                 return 0;
             }
@@ -209,6 +209,15 @@ final class DeviceFeatures {
         return structure;
     }
 
+    private void call(MemorySegment structure) {
+        try {
+            kernel.call(VFIO_DEVICE_FEATURE, structure);
+        } catch (ErrnoException e) {
+            int flags = structure.get(JAVA_INT, DeviceFeature.FLAGS);
+            throw new ErrnoException(e.errno(), what(flags));
+        }
+    }
+
     private static void put(MemorySegment data, long at, int value) {
         if (!data.isReadOnly()) {
             data.set(JAVA_INT_UNALIGNED, at, value);
@@ -218,10 +227,12 @@ final class DeviceFeatures {
     private void require(MemorySegment data, long needed, int flags) {
         if (data.byteSize() < needed) {
             throw new ErrnoException(
-                    EINVAL,
-                    name + ": device feature " + (flags & VFIO_DEVICE_FEATURE_MASK) + " flags 0x"
-                            + Integer.toHexString(flags) + ": " + data.byteSize() + " bytes of data, " + needed
-                            + " needed");
+                    EINVAL, what(flags) + ": " + data.byteSize() + " bytes of data, " + needed + " needed");
         }
+    }
+
+    private String what(int flags) {
+        return name + ": device feature " + (flags & VFIO_DEVICE_FEATURE_MASK) + " flags 0x"
+                + Integer.toHexString(flags);
     }
 }

@@ -69,7 +69,7 @@ record GroupAttachment(Fd device, VfioGroup group, Type1Container container) imp
             if (e.errno() != EBUSY) {
                 throw e;
             }
-            throw new ErrnoException(EBUSY, name + ": another process has its IOMMU group, " + path);
+            throw new ErrnoException(EBUSY, name + ": its IOMMU group is open already, " + path);
         }
     }
 

@@ -46,6 +46,12 @@ class DeviceFeaturesTest {
     }
 
     @Test
+    void aRefusalNamesTheFeature() {
+        assertThatThrownBy(() -> features.use(GET | VFIO_DEVICE_FEATURE_MIGRATION, data(8)))
+                .hasMessage("0000:00:04.0: device feature 1 flags 0x10001: ENOTTY (Inappropriate ioctl for device)");
+    }
+
+    @Test
     void rejectsAnEndlessRangeList() {
         MemorySegment data = data(FeatureDmaLoggingControl.SIZEOF);
         data.set(JAVA_INT_UNALIGNED, FeatureDmaLoggingControl.NUM_RANGES, -1);
