@@ -10,10 +10,11 @@ import org.vfio4j.sys.Fd;
 /**
  * A device by its group, in a container of its own.
  *
- * @param container its memory
+ * @param path the group's
  * @param group what it is in
+ * @param container its memory
  */
-record GroupAttachment(Fd device, VfioGroup group, Type1Container container) implements VfioAttachment {
+record GroupAttachment(Path path, Fd device, VfioGroup group, Type1Container container) implements VfioAttachment {
 
     /**
      * Opens a device.
@@ -25,11 +26,12 @@ record GroupAttachment(Fd device, VfioGroup group, Type1Container container) imp
     static GroupAttachment open(Path directory, int group, String name) {
         Type1Container container = Type1Container.open(directory.resolve("vfio"));
         try {
-            VfioGroup opened = openGroup(directory.resolve(Integer.toString(group)), name);
+            Path path = directory.resolve(Integer.toString(group));
+            VfioGroup opened = openGroup(path, name);
             try {
                 opened.checkViable(name);
                 attach(container, opened, name);
-                return new GroupAttachment(opened.device(name), opened, container);
+                return new GroupAttachment(path, opened.device(name), opened, container);
             } catch (RuntimeException e) {
                 opened.close();
                 throw e;

@@ -8,6 +8,7 @@ import static org.vfio4j.uapi.Vfio.VFIO_REGION_INFO_FLAG_MMAP;
 import static org.vfio4j.uapi.VfioIoctl.VFIO_DEVICE_RESET;
 
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
 import java.util.Optional;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.sys.ErrnoException;
@@ -77,6 +78,11 @@ public final class LinuxVfioDevice implements VfioDeviceFile {
     /** Where the function is. */
     public PciAddress address() {
         return address;
+    }
+
+    /** What was opened to get to it: {@code /dev/vfio/} and the number of its IOMMU group. */
+    public Path path() {
+        return attachment.path();
     }
 
     @Override

@@ -1,5 +1,6 @@
 package org.vfio4j.vfiolinux;
 
+import java.nio.file.Path;
 import org.vfio4j.sys.Fd;
 
 /**
@@ -7,6 +8,9 @@ import org.vfio4j.sys.Fd;
  * file's user.
  */
 interface VfioAttachment extends AutoCloseable {
+
+    /** What was opened to get to the device, as {@code /dev/vfio/7}. */
+    Path path();
 
     /** The device's descriptor, which stays the attachment's. */
     Fd device();

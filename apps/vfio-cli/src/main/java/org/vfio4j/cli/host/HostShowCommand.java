@@ -43,9 +43,10 @@ final class HostShowCommand implements Runnable {
      *
      * @param config lines about its configuration space
      * @param device what it says of itself; nothing when it cannot be opened
+     * @param path what was opened; empty when it cannot be
      * @param problem why it could not be opened, though nothing seemed in the way
      */
-    private record Details(HostEntry function, List<String> config, Inspection device, String problem) {}
+    private record Details(HostEntry function, List<String> config, Inspection device, String path, String problem) {}
 
     @Override
     public void run() {
@@ -64,13 +65,14 @@ final class HostShowCommand implements Runnable {
     private static Details details(HostPci host, PciAddress at, HostEntry entry) {
         byte[] config = host.config(at);
         if (!entry.usable()) {
-            return new Details(entry, lines(config), Inspection.NOTHING, "");
+            return new Details(entry, lines(config), Inspection.NOTHING, "", "");
         }
         try (LinuxVfioDevice device = LinuxVfioDevice.open(at)) {
             byte[] shown = config.length < STANDARD_CONFIG ? config(device) : config;
-            return new Details(entry, lines(shown), Inspection.of(device), "");
+            return new Details(
+                    entry, lines(shown), Inspection.of(device), device.path().toString(), "");
         } catch (ErrnoException e) {
-            return new Details(entry, lines(config), Inspection.NOTHING, String.valueOf(e.getMessage()));
+            return new Details(entry, lines(config), Inspection.NOTHING, "", String.valueOf(e.getMessage()));
         }
     }
 
@@ -100,6 +102,8 @@ final class HostShowCommand implements Runnable {
             out.println("  cannot be opened: " + f.why() + (f.advice().isEmpty() ? "" : "; try: " + f.advice()));
         } else if (!details.problem().isEmpty()) {
             out.println("  cannot be opened: " + details.problem());
+        } else {
+            out.println("  opened by " + details.path());
         }
         details.config().forEach(line -> out.println("  " + line));
         if (!details.device().regions().isEmpty()) {
