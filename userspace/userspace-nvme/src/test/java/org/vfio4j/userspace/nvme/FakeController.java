@@ -86,6 +86,7 @@ final class FakeController implements VfioDeviceFile {
 
     /** Whether they are said to stay, as hardware's do. */
     boolean permanent;
+
     Completer completer = this::post;
 
     int cc;
