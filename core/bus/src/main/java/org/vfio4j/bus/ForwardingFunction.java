@@ -83,6 +83,21 @@ public interface ForwardingFunction extends PciFunction {
     }
 
     @Override
+    default void useIrqs(IrqKind kind, int vectors) {
+        forwardee().useIrqs(kind, vectors);
+    }
+
+    @Override
+    default void unmaskIntx() {
+        forwardee().unmaskIntx();
+    }
+
+    @Override
+    default boolean writesThroughWindows() {
+        return forwardee().writesThroughWindows();
+    }
+
+    @Override
     default void attachDma(DmaSpace space) {
         forwardee().attachDma(space);
     }

@@ -19,8 +19,9 @@ public interface IrqSink {
     };
 
     /**
-     * Sends one message-signalled interrupt. A thread that does DMA calls it between {@link DmaWindow#enter} and
-     * {@link DmaWindow#leave}, so that delivery's own resources live until the call returns.
+     * Sends one message-signalled interrupt. While the function has memory, a thread of it calls this between
+     * {@link DmaWindow#enter} and {@link DmaWindow#leave}, whether it does DMA or not, so that delivery's own resources live until the call
+     * returns.
      *
      * @param vector MSI message number or MSI-X table entry; one that is not enabled is dropped
      */

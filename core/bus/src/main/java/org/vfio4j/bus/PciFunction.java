@@ -2,6 +2,7 @@ package org.vfio4j.bus;
 
 import java.util.List;
 import java.util.Optional;
+import org.vfio4j.sys.ErrnoException;
 
 /**
  * A PCI function as hardware offers it: configuration space, BARs, interrupts, DMA, reset. Emulated functions and real ones
@@ -92,8 +93,36 @@ public interface PciFunction {
     /** From now on interrupts go to {@code sink}; {@link IrqSink#NONE} drops them. */
     void connectIrqs(IrqSink sink);
 
-    /** Gives the function memory to master. It had none before. */
+    /**
+     * What its user listens to from now on: {@code vectors} of one kind, from 0, and no other. A function whose interrupts come from
+     * elsewhere, as those of hardware do from the kernel, asks for them there, and sends none of which it was not told. For any other
+     * its own enable bits say enough.
+     *
+     * @param vectors 1 for INTx, 0 for {@link IrqKind#NONE}
+     * @throws ErrnoException when it cannot have so many; then it sends none
+     */
+    default void useIrqs(IrqKind kind, int vectors) {}
+
+    /**
+     * Its user lets INTx through again. A function whose interrupt was masked where it comes from lowers the level, and raises it again if
+     * there is still something to report. Any thread; does not block.
+     */
+    default void unmaskIntx() {}
+
+    /**
+     * Gives the function memory to master. It had none before.
+     *
+     * @throws ErrnoException when it has to {@linkplain DmaSpace#follow follow} the space and cannot: then it has none
+     */
     void attachDma(DmaSpace space);
+
+    /**
+     * Whether it writes memory through the windows of its {@link DmaSpace}, so that a log of what is written sees it: not so for hardware,
+     * which writes by itself.
+     */
+    default boolean writesThroughWindows() {
+        return true;
+    }
 
     /** Takes the memory away: returns when no access is in flight and none will start. The function keeps its state. */
     void detachDma();

@@ -5,9 +5,12 @@ import static org.vfio4j.sys.Errno.ENOTTY;
 import static org.vfio4j.uapi.PciRegs.*;
 import static org.vfio4j.uapi.Vfio.*;
 
+import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
+import org.vfio4j.bus.IrqKind;
 import org.vfio4j.bus.IrqSink;
+import org.vfio4j.bus.PciFunction;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.vfio.IoAddressSpace;
@@ -22,6 +25,7 @@ import org.vfio4j.vfio.VirqFd;
  */
 final class Interrupts implements IrqSink {
 
+    private final PciFunction function;
     private final ConfigSpace config;
     private final int msiPos;
     private final int msixPos;
@@ -37,11 +41,15 @@ final class Interrupts implements IrqSink {
     // Whichever of msi and msix is enabled. Written by the user's thread.
     private volatile @Nullable VectorContext active;
 
+    // How many of them the function knows to be used: as many as have ever been asked for since they were enabled.
+    private int used;
+
     private final RetiredEventFds retired = new RetiredEventFds();
     private @Nullable IoAddressSpace space;
     private @Nullable VirqFd intxUnmask;
 
-    Interrupts(ConfigSpace config, CapabilityList caps, IntxPin pin) {
+    Interrupts(PciFunction function, ConfigSpace config, CapabilityList caps, IntxPin pin) {
+        this.function = function;
         this.config = config;
         this.pin = pin;
         this.msiPos = caps.position(PCI_CAP_ID_MSI);
@@ -153,6 +161,9 @@ final class Interrupts implements IrqSink {
             if (active != null) {
                 throw new ErrnoException(EINVAL, "enable INTx while MSI or MSI-X is enabled");
             }
+            if (!intx.isEnabled()) {
+                function.useIrqs(IrqKind.INTX, 1);
+            }
             intx.assign(set.eventFds().stream().findFirst()).ifPresent(Fd::close);
         } else if (eventFds && action == VFIO_IRQ_SET_ACTION_MASK) {
             throw new ErrnoException(ENOTTY, "mask INTx by eventfd");
@@ -163,7 +174,7 @@ final class Interrupts implements IrqSink {
         } else if (selects(set, 0)) {
             switch (action) {
                 case VFIO_IRQ_SET_ACTION_MASK -> intx.mask();
-                case VFIO_IRQ_SET_ACTION_UNMASK -> intx.unmask();
+                case VFIO_IRQ_SET_ACTION_UNMASK -> unmaskIntx();
                 default -> intx.trigger();
             }
         }
@@ -199,21 +210,38 @@ final class Interrupts implements IrqSink {
         }
     }
 
-    private void enableMessages(VectorContext vectors, int used) {
-        if (!vectors.isEnabled()) {
+    private void enableMessages(VectorContext vectors, int wanted) {
+        if (vectors.isEnabled()) {
+            use(vectors, wanted);
+        } else {
             if (active != null || intx.isEnabled()) {
                 throw new ErrnoException(EINVAL, "enable " + nameOf(vectors) + " while another kind of interrupt is");
             }
             vectors.enable();
             active = vectors;
+            try {
+                use(vectors, wanted);
+            } catch (ErrnoException e) {
+                active = null;
+                vectors.disable();
+                throw e;
+            }
             // After the vectors are ready: from here on the function sends messages instead of driving its pin.
             setEnableBit(vectors, true);
         }
         if (vectors == msi) {
             // As many messages as have ever been asked for; a function with fewer folds its interrupts onto them.
             int old = config.hardware(msiPos + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_QSIZE;
-            int size = (32 - Integer.numberOfLeadingZeros(used - 1)) << 4;
+            int size = (32 - Integer.numberOfLeadingZeros(wanted - 1)) << 4;
             config.changeHardware(msiPos + PCI_MSI_FLAGS, 2, PCI_MSI_FLAGS_QSIZE, Math.max(old, size));
+        }
+    }
+
+    /** Has the function send that many at least. */
+    private void use(VectorContext vectors, int wanted) {
+        if (wanted > used) {
+            function.useIrqs(vectors == msi ? IrqKind.MSI : IrqKind.MSIX, wanted);
+            used = wanted;
         }
     }
 
@@ -226,8 +254,14 @@ final class Interrupts implements IrqSink {
         }
         setEnableBit(vectors, false);
         active = null;
-        retired.add(vectors.disable(), space);
-        clearFunctionMask();
+        used = 0;
+        List<Fd> old = vectors.disable();
+        try {
+            function.useIrqs(IrqKind.NONE, 0);
+        } finally {
+            retired.add(old, space);
+            clearFunctionMask();
+        }
     }
 
     private void clearFunctionMask() {
@@ -248,7 +282,17 @@ final class Interrupts implements IrqSink {
 
     private void disableIntx() {
         unmaskBy(Optional.empty());
+        boolean wasEnabled = intx.isEnabled();
         intx.disable().ifPresent(Fd::close);
+        if (wasEnabled) {
+            function.useIrqs(IrqKind.NONE, 0);
+        }
+    }
+
+    // The function first: what it has to report it reports again while this still holds it back.
+    private void unmaskIntx() {
+        function.unmaskIntx();
+        intx.unmask();
     }
 
     /** Unmasks INTx whenever the eventfd is signalled, as KVM does at an end of interrupt; empty for no longer. */
@@ -258,7 +302,7 @@ final class Interrupts implements IrqSink {
         if (old != null) {
             old.close();
         }
-        eventFd.ifPresent(fd -> intxUnmask = VirqFd.watch(fd, intx::unmask));
+        eventFd.ifPresent(fd -> intxUnmask = VirqFd.watch(fd, this::unmaskIntx));
     }
 
     private String nameOf(VectorContext vectors) {

@@ -2,6 +2,7 @@ package org.vfio4j.vfiopcicore;
 
 import static org.vfio4j.sys.Errno.EACCES;
 
+import org.vfio4j.bus.DmaFollower;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.DmaWindow;
 import org.vfio4j.sys.MappingSet;
@@ -24,6 +25,17 @@ final class MasterSpace implements DmaSpace {
     @Override
     public DmaWindow openWindow() {
         return new MasterWindow(space.openWindow(), decode);
+    }
+
+    /** Of a function that keeps to its bus master bit by itself. */
+    @Override
+    public void follow(DmaFollower follower) {
+        space.follow(follower);
+    }
+
+    @Override
+    public void unfollow(DmaFollower follower) {
+        space.unfollow(follower);
     }
 
     private static final class MasterWindow implements DmaWindow {

@@ -55,7 +55,7 @@ final class PciSession {
         additions.forEach(addition -> addition.install(config, caps));
         this.hardware = new HardwareState(config, caps, addresses);
         IntxPin pin = new IntxPin(config, mayMaskIntx);
-        this.interrupts = new Interrupts(config, caps, pin);
+        this.interrupts = new Interrupts(function, config, caps, pin);
         MsixTable table = new MsixTable(config, interrupts.msixContext(), caps.position(PCI_CAP_ID_MSIX));
         this.bars = new BarAccess(function, decode, table);
         this.command = new CommandRegister(config, addresses, decode, interrupts.intxContext(), pin);

@@ -338,11 +338,11 @@ public final class VfioPciCore implements VfioDeviceOps {
 
     /**
      * {@inheritDoc} Where the driver has not said otherwise, for a function that writes memory through the windows of its DMA space,
-     * as emulated functions do.
+     * as emulated functions do. Nobody else knows what hardware has written.
      */
     @Override
     public Optional<VfioLoggingOps> logging() {
-        return ownLogging.isPresent() ? ownLogging : Optional.of(logging);
+        return ownLogging.isPresent() || !function.writesThroughWindows() ? ownLogging : Optional.of(logging);
     }
 
     @Override

@@ -13,9 +13,12 @@ import org.jspecify.annotations.Nullable;
 import org.vfio4j.bus.BarMemory;
 import org.vfio4j.bus.BarNotification;
 import org.vfio4j.bus.DmaSpace;
+import org.vfio4j.bus.IrqKind;
 import org.vfio4j.bus.IrqSink;
 import org.vfio4j.bus.PciBar;
 import org.vfio4j.bus.PciFunction;
+import org.vfio4j.sys.Errno;
+import org.vfio4j.sys.ErrnoException;
 
 /**
  * A function in memory, with a write mask for each configuration byte as hardware has, BARs of plain memory, and counts of what
@@ -59,6 +62,15 @@ final class FakePciFunction implements PciFunction {
     int enables;
 
     int attached;
+
+    /** What its user listens to, as it was told. */
+    final List<String> irqUses = new ArrayList<>();
+
+    /** More vectors than these it refuses. */
+    int mostVectors = Integer.MAX_VALUE;
+
+    Runnable onUnmaskIntx = () -> {};
+    boolean writesThroughWindows = true;
 
     @Nullable
     DmaSpace space;
@@ -254,6 +266,24 @@ final class FakePciFunction implements PciFunction {
     @Override
     public void connectIrqs(IrqSink newSink) {
         sink = newSink;
+    }
+
+    @Override
+    public void useIrqs(IrqKind kind, int vectors) {
+        if (vectors > mostVectors) {
+            throw new ErrnoException(Errno.ENOSPC, vectors + " vectors");
+        }
+        irqUses.add(kind + " " + vectors);
+    }
+
+    @Override
+    public void unmaskIntx() {
+        onUnmaskIntx.run();
+    }
+
+    @Override
+    public boolean writesThroughWindows() {
+        return writesThroughWindows;
     }
 
     @Override

@@ -2,6 +2,8 @@ package org.vfio4j.vfio;
 
 import static org.vfio4j.sys.Errno.EFAULT;
 
+import java.util.Optional;
+import org.vfio4j.bus.DmaMemory;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.FileIo;
 
@@ -52,6 +54,11 @@ public final class FileDmaBacking implements DmaBacking {
             done += n;
         }
         return 0;
+    }
+
+    @Override
+    public Optional<DmaMemory> memory() {
+        return Optional.of(new DmaMemory(memory, fileOffset));
     }
 
     @Override

@@ -15,6 +15,8 @@ import java.util.TreeMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.locks.LockSupport;
 import org.vfio4j.bus.DirtyLog;
+import org.vfio4j.bus.DmaFollower;
+import org.vfio4j.bus.DmaMemory;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.DmaWindow;
 import org.vfio4j.sys.ErrnoException;
@@ -27,6 +29,9 @@ import org.vfio4j.sys.MappingSet;
  * <p>Control threads change the maps, one at a time under a lock. Queue threads look addresses up through their
  * {@link DmaWindow}s without a lock, on an immutable snapshot, of which a change makes a new one that shares most of it.
  * Taking a map away ends with {@link #synchronize}: only when no window can be using it any more is its memory released.
+ *
+ * <p>A function that masters memory by itself {@linkplain #follow follows} the maps: it has each before it is published, and no longer
+ * than the memory is there.
  *
  * <p>The space owns the memory of its maps, and releases that of a map that it refuses.
  */
@@ -46,6 +51,7 @@ public final class IoAddressSpace implements DmaSpace, AutoCloseable {
     private final Object lock = new Object();
     private final TreeMap<Long, DmaMap> maps = new TreeMap<>(Long::compareUnsigned);
     private final CopyOnWriteArrayList<IoAddressSpaceWindow> windows = new CopyOnWriteArrayList<>();
+    private final DmaFollowers followers = new DmaFollowers();
 
     // Written under the lock.
     private volatile DmaSnapshot snapshot = EMPTY;
@@ -67,24 +73,36 @@ public final class IoAddressSpace implements DmaSpace, AutoCloseable {
      * @param iova first byte, unsigned
      * @param access {@link #READ}, {@link #WRITE} or both
      * @throws ErrnoException EINVAL for a size of 0, EOVERFLOW past the end of the address space, EEXIST when it overlaps
-     *     another map, ENOSPC when it is larger than {@link #MAX_MAP_BYTES} or there are too many
+     *     another map, ENOSPC when it is larger than {@link #MAX_MAP_BYTES} or there are too many; and what a follower says to memory that
+     *     it is told no descriptor of
      */
     public void map(long iova, int access, Mapping mapping) {
-        add(new DmaMap(iova, access, mapping));
+        add(new DmaMap(iova, access, mapping), Optional.empty());
+    }
+
+    /**
+     * The same for memory that followers can have too.
+     *
+     * @param memory what is mapped; the descriptor stays the caller's
+     */
+    public void map(long iova, int access, Mapping mapping, DmaMemory memory) {
+        add(new DmaMap(iova, access, mapping), Optional.of(memory));
     }
 
     /** Maps memory that is reached through {@code backing}; otherwise as {@link #map(long, int, Mapping)}. */
     public void map(long iova, long sizeBytes, int access, DmaBacking backing) {
-        add(new DmaMap(iova, sizeBytes, access, backing));
+        add(new DmaMap(iova, sizeBytes, access, backing), backing.memory());
     }
 
     /**
      * Takes away exactly what one call mapped, and returns when no window uses it any more.
      *
-     * @throws ErrnoException ENOENT when there is no map of this address and size
+     * @throws ErrnoException ENOENT when there is no map of this address and size; what a follower says that could not let go of it, after
+     *     it was taken away
      */
     public void unmap(long iova, long sizeBytes) {
         DmaMap gone;
+        Optional<ErrnoException> failure;
         synchronized (lock) {
             DmaMap found = maps.get(iova);
             if (found == null || found.sizeBytes != sizeBytes) {
@@ -93,26 +111,31 @@ public final class IoAddressSpace implements DmaSpace, AutoCloseable {
             gone = found;
             maps.remove(iova);
             publish(snapshot.maps().minus(found), found.removeFrom(snapshot.large()));
+            failure = followers.unmap(List.of(found));
         }
-        synchronize();
-        gone.close();
+        release(List.of(gone), failure);
     }
 
-    /** Takes every map away, and returns their bytes when no window uses them any more. */
+    /** Takes every map away, and returns their bytes when no window uses them any more; otherwise as {@link #unmap}. */
     public long unmapAll() {
         List<DmaMap> gone;
+        Optional<ErrnoException> failure;
         synchronized (lock) {
             gone = new ArrayList<>(maps.values());
             maps.clear();
             publish(DmaTree.EMPTY, MappingSet.EMPTY);
+            failure = followers.unmap(gone);
         }
+        release(gone, failure);
+        return gone.stream().mapToLong(map -> map.sizeBytes).sum();
+    }
+
+    private void release(List<DmaMap> gone, Optional<ErrnoException> failure) {
         synchronize();
-        long bytes = 0;
-        for (DmaMap map : gone) {
-            bytes += map.sizeBytes;
-            map.close();
-        }
-        return bytes;
+        gone.forEach(DmaMap::close);
+        failure.ifPresent(e -> {
+            throw e;
+        });
     }
 
     /** Whether exactly this range is one map with this access. */
@@ -195,6 +218,29 @@ public final class IoAddressSpace implements DmaSpace, AutoCloseable {
         return window;
     }
 
+    @Override
+    public void follow(DmaFollower follower) {
+        synchronized (lock) {
+            followers.add(follower, maps.size());
+        }
+    }
+
+    @Override
+    public void unfollow(DmaFollower follower) {
+        Optional<ErrnoException> failure;
+        synchronized (lock) {
+            failure = followers.remove(follower, maps.values());
+        }
+        failure.ifPresent(e -> {
+            throw e;
+        });
+    }
+
+    /** Whether somebody follows, so that a map or an unmap may have to wait. */
+    public boolean isFollowed() {
+        return !followers.isEmpty();
+    }
+
     /** Takes every map away. */
     @Override
     public void close() {
@@ -217,14 +263,15 @@ public final class IoAddressSpace implements DmaSpace, AutoCloseable {
         windows.remove(window);
     }
 
-    private void add(DmaMap map) {
+    private void add(DmaMap map, Optional<DmaMemory> memory) {
         try {
             synchronized (lock) {
                 check(map);
+                followers.map(map, memory);
                 maps.put(map.iova, map);
                 publish(snapshot.maps().plus(map), map.addTo(snapshot.large()));
             }
-        } catch (ErrnoException e) {
+        } catch (RuntimeException e) {
             map.close();
             throw e;
         }

@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
+import org.vfio4j.bus.DmaMemory;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
@@ -300,7 +301,8 @@ public final class LocalDeviceFile implements VfioDeviceFile {
                             + ": multiples of " + PAGE_BYTES + " are needed");
         }
         int prot = ((access & DmaSpace.READ) != 0 ? PROT_READ : 0) | ((access & DmaSpace.WRITE) != 0 ? PROT_WRITE : 0);
-        target.map(iova, access, Mapping.shared(memory, offset, sizeBytes, prot));
+        Mapping mapping = Mapping.shared(memory, offset, sizeBytes, prot);
+        target.map(iova, access, mapping, new DmaMemory(memory, offset));
     }
 
     @Override

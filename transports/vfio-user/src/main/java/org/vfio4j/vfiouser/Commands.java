@@ -73,17 +73,19 @@ final class Commands {
             case VFIO_USER_DEVICE_SET_IRQS, VFIO_USER_MIG_DATA_READ, VFIO_USER_MIG_DATA_WRITE -> isBusy();
             case VFIO_USER_REGION_WRITE, VFIO_USER_REGION_WRITE_MULTI ->
                 RegionCommands.touchesConfigSpace(request) && isBusy();
-            case VFIO_USER_DMA_MAP -> request.fdCount() != 0 && !SharedMemory.isKernelMemory(request.fd(0));
+            case VFIO_USER_DMA_MAP ->
+                request.fdCount() != 0 && (space.isFollowed() || !SharedMemory.isKernelMemory(request.fd(0)));
             default -> false;
         };
     }
 
     /**
      * Whether a queue thread uses guest memory now, waits for the client to answer, or may do so at any moment: a frame of another
-     * machine can wake it, and then it asks for memory whose answer a waiting loop could not read.
+     * machine can wake it, and then it asks for memory whose answer a waiting loop could not read. Hardware, which follows the space, takes
+     * its time at any moment.
      */
     boolean isBusy() {
-        return !space.isQuiet() || requests.anyWaiting() || dma.mapsMessages();
+        return space.isFollowed() || !space.isQuiet() || requests.anyWaiting() || dma.mapsMessages();
     }
 
     VersionNegotiation version() {

@@ -7,9 +7,11 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.vfio4j.bus.DmaMemory;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Mapping;
 import org.vfio4j.vfio.DmaBacking;
@@ -93,6 +95,11 @@ final class ProcessLimits {
         @Override
         public int write(long offset, long hostAddress, long length) {
             return backing.write(offset, hostAddress, length);
+        }
+
+        @Override
+        public Optional<DmaMemory> memory() {
+            return backing.memory();
         }
 
         @Override

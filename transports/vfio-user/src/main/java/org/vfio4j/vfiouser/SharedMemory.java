@@ -3,6 +3,7 @@ package org.vfio4j.vfiouser;
 import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 
+import org.vfio4j.bus.DmaMemory;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
@@ -61,7 +62,8 @@ final class SharedMemory {
             // After the seal: from then on the size that is seen is the least it will ever have.
             checkRange();
             if (map) {
-                space.map(iova, access, Mapping.shared(memory, offset, size, protection()));
+                Mapping mapping = Mapping.shared(memory, offset, size, protection());
+                space.map(iova, access, mapping, new DmaMemory(memory, offset));
             } else {
                 checkFileIo();
                 DmaBacking backing = ProcessLimits.counted(new FileDmaBacking(memory, offset));
