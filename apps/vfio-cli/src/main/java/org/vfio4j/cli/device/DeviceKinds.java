@@ -15,7 +15,12 @@ public final class DeviceKinds {
 
     /** @param storage where disks get theirs */
     public DeviceKinds(Storage storage) {
-        this(List.of(new VirtioBlkKind(storage), new NvmeKind(storage), new I40eVfKind(), new BluefieldKind(storage)));
+        this(List.of(
+                new VirtioBlkKind(storage),
+                new NvmeKind(storage),
+                new I40eVfKind(),
+                new BluefieldKind(storage),
+                new PciKind()));
     }
 
     DeviceKinds(List<DeviceKind> kinds) {

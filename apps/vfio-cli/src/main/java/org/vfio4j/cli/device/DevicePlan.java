@@ -58,6 +58,11 @@ public interface DevicePlan {
         return false;
     }
 
+    /** The driver that it gets when no other is wanted; empty for the one that knows it best. */
+    default Optional<String> driver() {
+        return Optional.empty();
+    }
+
     /** Whether its functions emulate others. */
     default boolean emulates() {
         return false;

@@ -10,7 +10,7 @@ import org.vfio4j.bus.PciFunction;
 import org.vfio4j.cli.process.Closing;
 
 /**
- * A function that this process emulates.
+ * A function that this process emulates, or hardware that stands in a bus of this process as one.
  *
  * @param kind as {@code virtio-blk}
  * @param says what it stands on now, see {@link #description}; any thread asks
@@ -51,6 +51,11 @@ public record EmulatedDevice(
     EmulatedDevice(
             String kind, Supplier<String> says, PciFunction function, List<AutoCloseable> parts, DeviceTuning tuning) {
         this(kind, says, function, parts, tuning, List.of());
+    }
+
+    /** Whether it is hardware, which is there once and has no state that could be taken out of it. */
+    public boolean isHardware() {
+        return kind.equals(PciKind.NAME);
     }
 
     /** What it stands on, for people: {@code 512 MiB, memory}. */

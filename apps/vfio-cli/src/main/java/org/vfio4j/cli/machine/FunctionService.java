@@ -266,7 +266,10 @@ final class FunctionService {
         return device.function()
                 .platform(FunctionJournal.class)
                 .orElseThrow(() -> new ErrnoException(
-                        EOPNOTSUPP, "supervise " + device + ": a " + emulated.kind() + " cannot go on after a crash"));
+                        EOPNOTSUPP,
+                        "supervise " + device + ": "
+                                + (emulated.isHardware() ? "hardware is reset when its process ends, and" : "a " + emulated.kind())
+                                + " cannot go on after a crash"));
     }
 
     /** Of what is emulated: one that a DPU emulates has its state from the host's view only through the DPU. */

@@ -233,6 +233,11 @@ public final class MachineFunction implements Movable, AutoCloseable {
         binding.exclusively("keep", () -> service.keepIn(memory));
     }
 
+    /** Whether it is hardware. */
+    public boolean isHardware() {
+        return emulated.isHardware();
+    }
+
     /** Whether a DPU emulates it. */
     public boolean isEmulatedByDpu() {
         return emulatedBy.isPresent();

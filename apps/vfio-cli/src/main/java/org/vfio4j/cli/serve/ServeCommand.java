@@ -28,6 +28,7 @@ import org.vfio4j.cli.keep.Replacement;
 import org.vfio4j.cli.keep.RestartLimit;
 import org.vfio4j.cli.keep.ServerProgram;
 import org.vfio4j.cli.machine.Machine;
+import org.vfio4j.cli.machine.MachineFunction;
 import org.vfio4j.cli.machine.MdevHost;
 import org.vfio4j.cli.mdev.MdevDefinitionsOption;
 import org.vfio4j.cli.process.Precedence;
@@ -281,6 +282,13 @@ public final class ServeCommand implements Callable<Integer> {
         }
         if (run != null) {
             return Optional.of("it ends with the command of --run");
+        }
+        Optional<MachineFunction> hardware = machine.functions().stream()
+                .filter(MachineFunction::isHardware)
+                .findFirst();
+        if (hardware.isPresent()) {
+            return Optional.of(hardware.get().name()
+                    + " is hardware, which has no state to hand over and is reset when its process ends");
         }
         return machine.mdevs().services().stream()
                 .filter(mdev -> !mdev.isMovable())
