@@ -3,6 +3,7 @@ package org.vfio4j.vfiolinux;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.sys.Errno.ENOSPC;
 import static org.vfio4j.uapi.Vfio.VFIO_IRQ_SET_DATA_BOOL;
 import static org.vfio4j.uapi.Vfio.VFIO_IRQ_SET_DATA_EVENTFD;
 import static org.vfio4j.uapi.VfioIoctl.VFIO_DEVICE_SET_IRQS;
@@ -27,7 +28,12 @@ final class DeviceIrqs {
     static void set(KernelCalls kernel, VfioIrqSet set, VfioIrqInfo info) {
         checkRange(set, info);
         try (Arena arena = Arena.ofConfined()) {
-            kernel.call(VFIO_DEVICE_SET_IRQS, structure(arena, set));
+            int vectors = kernel.call(VFIO_DEVICE_SET_IRQS, structure(arena, set));
+            // How many it could have enabled, when it has enabled none.
+            if (vectors > 0) {
+                throw new ErrnoException(
+                        ENOSPC, what(set) + ": the machine has " + vectors + " interrupts left for the device");
+            }
         }
     }
 
@@ -75,10 +81,11 @@ final class DeviceIrqs {
     }
 
     private static ErrnoException refused(VfioIrqSet set, String why) {
-        return new ErrnoException(
-                EINVAL,
-                "set irqs " + Integer.toUnsignedLong(set.start()) + " to "
-                        + (Integer.toUnsignedLong(set.start()) + Integer.toUnsignedLong(set.count()) - 1)
-                        + " of index " + set.index() + ": " + why);
+        return new ErrnoException(EINVAL, what(set) + ": " + why);
+    }
+
+    private static String what(VfioIrqSet set) {
+        long last = Integer.toUnsignedLong(set.start()) + Integer.toUnsignedLong(set.count()) - 1;
+        return "set irqs " + Integer.toUnsignedLong(set.start()) + " to " + last + " of index " + set.index();
     }
 }

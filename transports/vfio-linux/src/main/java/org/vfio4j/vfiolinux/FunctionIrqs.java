@@ -2,6 +2,8 @@ package org.vfio4j.vfiolinux;
 
 import static org.vfio4j.uapi.Vfio.*;
 
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
@@ -41,6 +43,7 @@ final class FunctionIrqs implements AutoCloseable {
     private IrqKind kind = IrqKind.NONE;
     private int vectors;
     private @Nullable IrqEvents events;
+    private Deque<Integer> indices = new ArrayDeque<>();
 
     /** @param reportsErrors whether the device has {@code VFIO_PCI_ERR_IRQ_INDEX} */
     FunctionIrqs(String name, FunctionFile file, boolean reportsErrors) {
@@ -154,22 +157,25 @@ final class FunctionIrqs implements AutoCloseable {
 
     private void enable(IrqKind newKind, int count) {
         IrqEvents made = new IrqEvents("vfio-irqs " + name, count + 1, new Passing(newKind, count));
+        Deque<Integer> enabled = new ArrayDeque<>();
         try {
             assign(VFIO_IRQ_SET_ACTION_TRIGGER, index(newKind), made.duplicates(0, count));
+            enabled.push(index(newKind));
             if (reportsErrors) {
                 assign(VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_PCI_ERR_IRQ_INDEX, made.duplicates(count, 1));
+                enabled.push(VFIO_PCI_ERR_IRQ_INDEX);
             }
             if (newKind == IrqKind.INTX) {
                 unmaskBy(EventFd.create());
             }
         } catch (ErrnoException e) {
-            disableIndex(index(newKind));
-            made.close();
+            disable(enabled, made);
             throw e;
         }
         kind = newKind;
         vectors = count;
         events = made;
+        indices = enabled;
     }
 
     private void unmaskBy(Fd eventFd) {
@@ -202,27 +208,26 @@ final class FunctionIrqs implements AutoCloseable {
 
     private void disable() {
         IrqEvents old = events;
-        if (old == null) {
-            return;
-        }
-        events = null;
-        try {
-            if (reportsErrors) {
-                disableIndex(VFIO_PCI_ERR_IRQ_INDEX);
-            }
-            disableIndex(index(kind));
-        } finally {
+        if (old != null) {
+            events = null;
             kind = IrqKind.NONE;
             vectors = 0;
+            disable(indices, old);
+        }
+    }
+
+    /** @param enabled those to disable, the last one first: the kernel refuses that for any other */
+    private void disable(Deque<Integer> enabled, IrqEvents old) {
+        try {
+            while (!enabled.isEmpty()) {
+                int flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER;
+                file.setIrqs(VfioIrqSet.none(flags, enabled.pop(), 0, 0));
+            }
+        } finally {
             old.close();
             setUnmask(null);
             lowerIntx();
         }
-    }
-
-    private void disableIndex(int index) {
-        int flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER;
-        file.setIrqs(VfioIrqSet.none(flags, index, 0, 0));
     }
 
     private static int index(IrqKind kind) {

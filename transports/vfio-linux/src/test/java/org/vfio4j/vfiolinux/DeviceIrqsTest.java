@@ -49,6 +49,15 @@ class DeviceIrqsTest {
     }
 
     @Test
+    void fewerVectorsThanAskedForAreNone() {
+        KernelCalls scarce = (request, structure) -> 2;
+        VfioIrqSet set = VfioIrqSet.eventFds(EVENTFDS, 2, 0, 4, List.of());
+        assertThatThrownBy(() -> DeviceIrqs.set(scarce, set, MSIX))
+                .hasMessage("set irqs 0 to 3 of index 2: the machine has 2 interrupts left for the device: ENOSPC"
+                        + " (No space left on device)");
+    }
+
+    @Test
     void givesTheKernelTheNumbersOfDescriptors() {
         try (Fd one = EventFd.create();
                 Fd three = EventFd.create()) {

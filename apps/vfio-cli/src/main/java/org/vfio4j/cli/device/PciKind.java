@@ -58,7 +58,8 @@ final class PciKind implements DeviceKind {
             }
         }
         return new Plan(
-                host.orElseThrow(() -> CliException.usage("pci without host: which function of this machine?", EXAMPLE)),
+                host.orElseThrow(
+                        () -> CliException.usage("pci without host: which function of this machine?", EXAMPLE)),
                 mappable);
     }
 

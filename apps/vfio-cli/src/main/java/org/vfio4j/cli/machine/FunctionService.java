@@ -268,7 +268,9 @@ final class FunctionService {
                 .orElseThrow(() -> new ErrnoException(
                         EOPNOTSUPP,
                         "supervise " + device + ": "
-                                + (emulated.isHardware() ? "hardware is reset when its process ends, and" : "a " + emulated.kind())
+                                + (emulated.isHardware()
+                                        ? "hardware is reset when its process ends, and"
+                                        : "a " + emulated.kind())
                                 + " cannot go on after a crash"));
     }
 

@@ -283,9 +283,8 @@ public final class ServeCommand implements Callable<Integer> {
         if (run != null) {
             return Optional.of("it ends with the command of --run");
         }
-        Optional<MachineFunction> hardware = machine.functions().stream()
-                .filter(MachineFunction::isHardware)
-                .findFirst();
+        Optional<MachineFunction> hardware =
+                machine.functions().stream().filter(MachineFunction::isHardware).findFirst();
         if (hardware.isPresent()) {
             return Optional.of(hardware.get().name()
                     + " is hardware, which has no state to hand over and is reset when its process ends");

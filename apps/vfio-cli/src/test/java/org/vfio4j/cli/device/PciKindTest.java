@@ -144,11 +144,10 @@ class PciKindTest {
     }
 
     private static void assertUsage(String what, List<Setting> settings) {
-        assertThatThrownBy(() -> new PciKind().plan(settings))
-                .isInstanceOfSatisfying(CliException.class, e -> {
-                    assertThat(e).hasMessageContaining(what);
-                    assertThat(e.exitCode()).isEqualTo(ExitCode.USAGE);
-                });
+        assertThatThrownBy(() -> new PciKind().plan(settings)).isInstanceOfSatisfying(CliException.class, e -> {
+            assertThat(e).hasMessageContaining(what);
+            assertThat(e.exitCode()).isEqualTo(ExitCode.USAGE);
+        });
     }
 
     private static void assertErrno(int errno, Runnable call) {
