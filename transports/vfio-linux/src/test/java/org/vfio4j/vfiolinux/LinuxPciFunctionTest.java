@@ -9,10 +9,14 @@ import java.util.Optional;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.bus.BarMemory;
+import org.vfio4j.bus.DmaMemory;
+import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.bus.PciBar;
 import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.Mapping;
+import org.vfio4j.sys.MemFd;
 import org.vfio4j.vfio.IoAddressSpace;
 import org.vfio4j.vfio.VfioRegionMemory;
 
@@ -110,6 +114,21 @@ class LinuxPciFunctionTest {
             function.configWrite(PCI_COMMAND, 4, on);
             assertThat(host.command()).isEqualTo(on);
             function.detachDma();
+        }
+    }
+
+    @Test
+    void hasNoMemoryOfTheLastSpace() {
+        LinuxPciFunction function = function();
+        try (IoAddressSpace space = new IoAddressSpace(4);
+                Fd memory = MemFd.create("guest", 4096)) {
+            function.attachDma(space);
+            Mapping mapping = Mapping.shared(memory, 0, 4096, Mapping.PROT_READ);
+            space.map(0x10000, DmaSpace.READ, mapping, new DmaMemory(memory, 0));
+            function.detachDma();
+            assertThat(host.log).containsExactly("map 10000 1000 1 from 0", "unmap 10000 1000");
+            assertThat(space.isFollowed()).isFalse();
+            assertErrno(Errno.EBUSY, () -> function.attachDma(space));
         }
     }
 
