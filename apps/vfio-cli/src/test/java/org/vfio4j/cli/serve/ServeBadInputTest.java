@@ -55,7 +55,7 @@ class ServeBadInputTest {
     void refusesAnUnknownDevice() {
         assertRefused(ExitCode.USAGE, "vfio serve --help", "floppy", "memory=1M");
         assertThat(Cli.run("serve", "floppy", "--socket-path", socket()).errorLines()[0])
-                .isEqualTo("vfio: serve: unknown device 'floppy': there is virtio-blk, nvme, i40e-vf, bluefield");
+                .isEqualTo("vfio: serve: unknown device 'floppy': there is virtio-blk, nvme, i40e-vf, bluefield, pci");
     }
 
     @Test
