@@ -16,6 +16,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 
 /**
  * A QEMU with the test guest, started by bin/run-guest. The guest takes commands one at a time on its console. Used by the
@@ -68,6 +69,11 @@ final class QemuGuest implements AutoCloseable {
         return builder;
     }
 
+    /** A guest with functions of QEMU's own for its VFIO, and with Java: see run-guest's {@code --hardware}. */
+    static Builder withHardware(Path image) {
+        return new Builder().option("--hardware", image.toString());
+    }
+
     static final class Builder {
         private final List<String> options = new ArrayList<>();
         private final List<String> qemuOptions = new ArrayList<>();
@@ -94,10 +100,19 @@ final class QemuGuest implements AutoCloseable {
             }
         }
 
+        /** Options that ask for the same guest. */
+        private List<String> kind() {
+            return Stream.of("--nic", "--hardware")
+                    .filter(options::contains)
+                    .findFirst()
+                    .map(option -> List.of(option, "any"))
+                    .orElse(List.of());
+        }
+
         /** Starts QEMU and returns at once. */
         QemuGuest start() {
             try {
-                prepare(options.contains("--nic") ? List.of("--nic", "any") : List.of());
+                prepare(kind());
                 Path monitor = Files.createTempDirectory("vfio4j-it-qemu").resolve("monitor");
                 List<String> command = new ArrayList<>(List.of(script()));
                 command.addAll(options);
