@@ -3,6 +3,7 @@ package org.vfio4j.it;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static org.vfio4j.it.EduDevice.*;
 import static org.vfio4j.it.HostChecks.expectEqual;
+import static org.vfio4j.it.HostChecks.expectRefused;
 import static org.vfio4j.uapi.Vfio.*;
 
 import java.lang.foreign.Arena;
@@ -11,7 +12,6 @@ import java.util.List;
 import java.util.concurrent.locks.LockSupport;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.sys.Errno;
-import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.EventFd;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.vfio.VfioIrqSet;
@@ -114,11 +114,10 @@ final class EduChecks {
     }
 
     private static void twice(EduDevice edu, PciAddress address) {
-        try (EduDevice other = EduDevice.open(address)) {
-            throw new AssertionError("open a second time");
-        } catch (ErrnoException e) {
-            expectEqual(e.getMessage(), Errno.EBUSY, e.errno());
-        }
+        expectRefused(
+                Errno.EBUSY,
+                "IOMMU group is open already",
+                () -> EduDevice.open(address).close());
         expectEqual("identification", EDU, edu.get(IDENTIFICATION));
     }
 

@@ -165,6 +165,23 @@ class GuestHostDevicesTest {
     }
 
     @Test
+    void virtualFunctionsNeedTheTokenOfTheirPhysicalOne() {
+        host.check(IGB, "igbvf set-token");
+        host.sh("echo 1 > /sys/module/vfio_pci/parameters/enable_sriov");
+        host.sh("echo 2 > " + HostJvm.device(IGB) + "/sriov_numvfs");
+        String second = host.sh("basename $(readlink " + HostJvm.device(IGB) + "/virtfn1)");
+        assertThat(host.vfioOk("host ls")).containsPattern(second + " .* vfio-pci ");
+        host.check(second, "igbvf open");
+        host.sh("echo 0 > " + HostJvm.device(IGB) + "/sriov_numvfs");
+    }
+
+    @Test
+    void aFunctionThatHasNoVirtualOnesTakesNoToken() {
+        assertThat(host.vfio("check", EDU, "igbvf set-token").output())
+                .contains(EDU + ": it takes no VF token: EINVAL");
+    }
+
+    @Test
     void aDeviceOfAProcessThatIsKilledCanBeOpenedAgain() {
         host.killDuring(EDU, "edu hold");
         host.check(EDU, "edu msi");

@@ -10,6 +10,7 @@ import java.util.Objects;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.vfio4j.bus.PciAddress;
+import org.vfio4j.sys.ErrnoException;
 
 /**
  * What {@link HostProgram} is asked to try with a function of its machine: the function's address, what it is, and the name of the
@@ -27,6 +28,7 @@ final class HostChecks {
             case "edu-dma" -> EduDmaChecks.run(address, words[2]);
             case "nvme" -> NvmeChecks.run(address, List.of(words).subList(2, words.length));
             case "igb" -> IgbChecks.run(address, words[2]);
+            case "igbvf" -> IgbVfChecks.run(address, words[2]);
             default -> throw new IllegalArgumentException(words[1]);
         }
         expectEqual("what this process holds", before, held());
@@ -46,6 +48,17 @@ final class HostChecks {
         expect(
                 what + ": 0x" + Integer.toHexString(actual) + " instead of 0x" + Integer.toHexString(expected),
                 expected == actual);
+    }
+
+    static void expectRefused(int errno, String message, Runnable call) {
+        try {
+            call.run();
+        } catch (ErrnoException e) {
+            expectEqual(e.getMessage(), errno, e.errno());
+            expect(e.getMessage(), e.getMessage().contains(message));
+            return;
+        }
+        throw new AssertionError("not refused, where errno " + errno + " was expected");
     }
 
     /** How many descriptors of each kind, mappings of devices and pinned KiB this process has. */

@@ -1,9 +1,13 @@
 package org.vfio4j.vfiolinux;
 
+import static org.vfio4j.sys.Errno.EACCES;
 import static org.vfio4j.sys.Errno.EBUSY;
+import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.EPERM;
 
 import java.nio.file.Path;
+import java.util.Optional;
+import java.util.UUID;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
 
@@ -22,8 +26,9 @@ record GroupAttachment(Path path, Fd device, VfioGroup group, Type1Container con
      * @param directory {@code /dev/vfio}
      * @param group the number of its group
      * @param name the device's
+     * @param vfToken what the users of a physical function and of its virtual ones share
      */
-    static GroupAttachment open(Path directory, int group, String name) {
+    static GroupAttachment open(Path directory, int group, String name, Optional<UUID> vfToken) {
         Type1Container container = Type1Container.open(directory.resolve("vfio"));
         try {
             Path path = directory.resolve(Integer.toString(group));
@@ -31,7 +36,7 @@ record GroupAttachment(Path path, Fd device, VfioGroup group, Type1Container con
             try {
                 opened.checkViable(name);
                 attach(container, opened, name);
-                return new GroupAttachment(path, opened.device(name), opened, container);
+                return new GroupAttachment(path, openDevice(opened, name, vfToken), opened, container);
             } catch (RuntimeException e) {
                 opened.close();
                 throw e;
@@ -72,6 +77,24 @@ record GroupAttachment(Path path, Fd device, VfioGroup group, Type1Container con
                 throw e;
             }
             throw new ErrnoException(EBUSY, name + ": its IOMMU group is open already, " + path);
+        }
+    }
+
+    private static Fd openDevice(VfioGroup group, String name, Optional<UUID> vfToken) {
+        try {
+            return group.device(
+                    name + vfToken.map(token -> " vf_token=" + token).orElse(""));
+        } catch (ErrnoException e) {
+            if (e.errno() == EACCES) {
+                throw new ErrnoException(
+                        EACCES,
+                        name + ": vfio-pci has its physical function too, and "
+                                + (vfToken.isPresent() ? "this is not the VF token of that" : "no VF token was given"));
+            }
+            if (e.errno() == EINVAL && vfToken.isPresent()) {
+                throw new ErrnoException(EINVAL, name + ": it takes no VF token");
+            }
+            throw e;
         }
     }
 

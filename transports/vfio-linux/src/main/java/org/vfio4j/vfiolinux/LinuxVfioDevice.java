@@ -10,6 +10,7 @@ import static org.vfio4j.uapi.VfioIoctl.VFIO_DEVICE_RESET;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.UUID;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
@@ -57,16 +58,27 @@ public final class LinuxVfioDevice implements VfioDeviceFile {
      *     viable; EBUSY while another process has it; EACCES without the right to it; ENOENT without the kernel's VFIO
      */
     public static LinuxVfioDevice open(PciAddress address) {
-        return open(HostPci.ofThisMachine(), address);
+        return open(HostPci.ofThisMachine(), address, Optional.empty());
     }
 
-    static LinuxVfioDevice open(HostPci host, PciAddress address) {
+    /**
+     * Opens a function that supports SR-IOV, which then has this token, or a virtual function of one that has it.
+     *
+     * @param vfToken what the users of these functions share, so that nobody gets a virtual function whose physical one a stranger has
+     * @throws ErrnoException also EACCES when the physical function has another, or virtual ones are in use with another; EINVAL for a
+     *     function that takes none
+     */
+    public static LinuxVfioDevice open(PciAddress address, UUID vfToken) {
+        return open(HostPci.ofThisMachine(), address, Optional.of(vfToken));
+    }
+
+    static LinuxVfioDevice open(HostPci host, PciAddress address, Optional<UUID> vfToken) {
         HostFunction function = host.function(address);
         host.obstacle(function).ifPresent(obstacle -> {
             throw obstacle.failure(address);
         });
-        GroupAttachment attachment =
-                GroupAttachment.open(host.vfioDirectory(), function.iommuGroup().orElseThrow(), address.toString());
+        GroupAttachment attachment = GroupAttachment.open(
+                host.vfioDirectory(), function.iommuGroup().orElseThrow(), address.toString(), vfToken);
         try {
             return new LinuxVfioDevice(address, attachment, KernelCalls.of(attachment.device()));
         } catch (RuntimeException e) {

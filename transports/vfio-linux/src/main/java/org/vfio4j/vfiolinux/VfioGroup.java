@@ -47,7 +47,7 @@ final class VfioGroup implements AutoCloseable {
         }
     }
 
-    /** @param name as the kernel calls the device */
+    /** @param name as the kernel calls the device, and options behind spaces */
     Fd device(String name) {
         try (Arena arena = Arena.ofConfined()) {
             return Fd.own(KernelCalls.of(fd).call(VFIO_GROUP_GET_DEVICE_FD, arena.allocateFrom(name)));
