@@ -28,7 +28,7 @@ final class HostAccess {
             return obstacle(Kind.BRIDGE, "it is a bridge");
         }
         if (function.iommuGroup().isEmpty()) {
-            return obstacle(Kind.NO_IOMMU, "it has no IOMMU group: the IOMMU is off, or there is none");
+            return Optional.of(noIommu());
         }
         if (!function.hasVfioDriver()) {
             return obstacle(
@@ -45,6 +45,10 @@ final class HostAccess {
             }
         }
         return files(host, function.iommuGroup().getAsInt());
+    }
+
+    static HostObstacle noIommu() {
+        return new HostObstacle(Kind.NO_IOMMU, "it has no IOMMU group: the IOMMU is off, or there is none");
     }
 
     /** @throws ErrnoException EBUSY while a process has the function's group */

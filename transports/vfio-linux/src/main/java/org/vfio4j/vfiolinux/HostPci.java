@@ -70,7 +70,11 @@ public final class HostPci {
 
     /** What this machine does with a function now, as far as it can be seen; none when nothing would be lost. */
     public List<String> uses(PciAddress address) {
-        return new HostUse(root.resolve("sys"), root.resolve("proc")).of(HostTree.real(device(address)));
+        return use().of(HostTree.real(device(address)));
+    }
+
+    private HostUse use() {
+        return new HostUse(root.resolve("sys"), root.resolve("proc"));
     }
 
     /**
@@ -102,23 +106,31 @@ public final class HostPci {
         if (function.driver().equals(VFIO_PCI)) {
             return function;
         }
+        if (function.iommuGroup().isEmpty()) {
+            // It would lose its driver for nothing.
+            throw HostAccess.noIommu().failure(address);
+        }
         if (!Files.isDirectory(bus().resolve("drivers").resolve(VFIO_PCI))) {
             throw new ErrnoException(ENODEV, "the kernel has no driver " + VFIO_PCI + ": its module is not loaded");
         }
-        if (!force) {
+        if (function.hasVfioDriver()) {
+            HostAccess.checkClosed(this, function);
+        } else if (!force) {
             checkUnused(address);
         }
-        writer.accept(device(address).resolve("driver_override"), VFIO_PCI + "\n");
+        setOverride(address, VFIO_PCI);
         try {
             probeAgain(address, function.driver());
         } catch (ErrnoException e) {
-            giveBack(address);
+            giveBack(function, e);
             throw e;
         }
         HostFunction bound = function(address);
         if (!bound.driver().equals(VFIO_PCI)) {
-            giveBack(address);
-            throw new ErrnoException(EIO, VFIO_PCI + " did not take " + address + ": the kernel's log says why");
+            ErrnoException failure =
+                    new ErrnoException(EIO, VFIO_PCI + " did not take " + address + ": the kernel's log says why");
+            giveBack(function, failure);
+            throw failure;
         }
         return bound;
     }
@@ -140,12 +152,15 @@ public final class HostPci {
                                     ? "it has no driver"
                                     : "its driver is " + function.driver()));
         }
-        // The kernel would wait for who has it, without end.
         if (function.hasVfioDriver()) {
+            // The kernel would wait for who has it, or one of its virtual functions, without end.
             HostAccess.checkClosed(this, function);
+            checkNoVirtualFunctions(address);
         }
-        clearOverride(address);
-        probeAgain(address, function.driver());
+        setOverride(address, "");
+        if (function.hasVfioDriver() || function.driver().isEmpty()) {
+            probeAgain(address, function.driver());
+        }
         return function(address);
     }
 
@@ -155,8 +170,18 @@ public final class HostPci {
 
     private void checkUnused(PciAddress address) {
         List<String> uses = uses(address);
+        if (uses.isEmpty()) {
+            uses = use().held(HostTree.real(device(address)), root.resolve("dev"));
+        }
         if (!uses.isEmpty()) {
             throw new ErrnoException(EBUSY, address + " is in use: " + String.join(", ", uses));
+        }
+    }
+
+    private void checkNoVirtualFunctions(PciAddress address) {
+        String count = HostTree.read(device(address).resolve("sriov_numvfs"));
+        if (!count.isEmpty() && !count.equals("0")) {
+            throw new ErrnoException(EBUSY, address + " has " + count + " virtual functions on: sriov_numvfs");
         }
     }
 
@@ -167,17 +192,18 @@ public final class HostPci {
         writer.accept(bus().resolve("drivers_probe"), address.toString());
     }
 
-    private void clearOverride(PciAddress address) {
-        writer.accept(device(address).resolve("driver_override"), "\n");
+    /** @param driver empty for none */
+    private void setOverride(PciAddress address, String driver) {
+        writer.accept(device(address).resolve("driver_override"), driver + "\n");
     }
 
-    /** After a failure, which is what matters and is told. */
-    private void giveBack(PciAddress address) {
+    /** After a failure, which is what matters and is told: it is as it was before, if that can be. */
+    private void giveBack(HostFunction before, ErrnoException failure) {
         try {
-            clearOverride(address);
-            writer.accept(bus().resolve("drivers_probe"), address.toString());
+            setOverride(before.address(), before.driverOverride());
+            writer.accept(bus().resolve("drivers_probe"), before.address().toString());
         } catch (ErrnoException e) {
-            // It stays without a driver.
+            failure.addSuppressed(e);
         }
     }
 

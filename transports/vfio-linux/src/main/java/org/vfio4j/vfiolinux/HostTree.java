@@ -1,5 +1,6 @@
 package org.vfio4j.vfiolinux;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import java.io.IOException;
@@ -30,9 +31,19 @@ final class HostTree {
         }
     }
 
-    /** A file's lines. */
+    /**
+     * A file's lines, one character to a byte: names in it may be in any encoding. None when it is not there.
+     *
+     * @throws ErrnoException when it cannot be read: what it says may matter
+     */
     static List<String> lines(Path file) {
-        return read(file).lines().toList();
+        try {
+            return Files.readAllLines(file, ISO_8859_1);
+        } catch (NoSuchFileException e) {
+            return List.of();
+        } catch (IOException e) {
+            throw ErrnoException.of(e, "read " + file);
+        }
     }
 
     /** A number as /sys writes it, {@code 0x8086}; 0 when it is not there. */

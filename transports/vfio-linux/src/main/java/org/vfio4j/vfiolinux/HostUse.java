@@ -1,5 +1,7 @@
 package org.vfio4j.vfiolinux;
 
+import static org.vfio4j.sys.Errno.EBUSY;
+
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
@@ -7,10 +9,12 @@ import java.util.List;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.sys.FileIo;
 
 /**
  * What this machine does with a function now, as far as /sys and /proc tell: its block devices that are mounted, swap, or part of others;
- * its network interfaces that have addresses or routes. Stateless.
+ * its network interfaces that have addresses or routes; its virtual functions. Stateless.
  */
 final class HostUse {
 
@@ -19,6 +23,7 @@ final class HostUse {
 
     private static final String NO_DESTINATION = "00000000";
     private static final String LINK_LOCAL = "fe8";
+    private static final String UPPER = "upper_";
 
     private final Path sys;
     private final Path proc;
@@ -36,6 +41,10 @@ final class HostUse {
      */
     List<String> of(Path device) {
         List<String> uses = new ArrayList<>();
+        String virtual = HostTree.read(device.resolve("sriov_numvfs"));
+        if (!virtual.isEmpty() && !virtual.equals("0")) {
+            uses.add(virtual + (virtual.equals("1") ? " virtual function is on" : " virtual functions are on"));
+        }
         for (String name : blockDevices(device)) {
             addBlock(uses, name);
         }
@@ -45,6 +54,31 @@ final class HostUse {
             }
         }
         return uses;
+    }
+
+    /**
+     * Block devices that the kernel itself has, for a mount that only others see or a file system of several devices: those that it does not
+     * give away exclusively. For root.
+     *
+     * @param nodes {@code /dev}
+     * @return as {@code nvme0n1 is in the kernel's own use}
+     */
+    List<String> held(Path device, Path nodes) {
+        return blockDevices(device).stream()
+                .filter(name -> isHeld(nodes.resolve(name)))
+                .map(name -> name + " is in the kernel's own use")
+                .toList();
+    }
+
+    /** With O_EXCL a block device that is mounted, or part of another device, answers EBUSY. */
+    private static boolean isHeld(Path node) {
+        try {
+            FileIo.open(node, FileIo.O_RDONLY | FileIo.O_EXCL | FileIo.O_NONBLOCK)
+                    .close();
+            return false;
+        } catch (ErrnoException e) {
+            return e.errno() == EBUSY;
+        }
     }
 
     private Set<String> blockDevices(Path device) {
@@ -108,9 +142,9 @@ final class HostUse {
         if (routed || addressed) {
             uses.add(name + " has an address");
         }
-        String master = HostTree.linkName(sys.resolve("class/net").resolve(name).resolve("master"));
-        if (!master.isEmpty()) {
-            uses.add(name + " is part of " + master);
-        }
+        // Bridges, bonds, VLANs and the like, which have the addresses.
+        HostTree.names(sys.resolve("class/net").resolve(name)).stream()
+                .filter(link -> link.startsWith(UPPER))
+                .forEach(link -> uses.add(name + " is under " + link.substring(UPPER.length())));
     }
 }

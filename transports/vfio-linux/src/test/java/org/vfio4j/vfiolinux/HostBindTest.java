@@ -103,6 +103,48 @@ class HostBindTest {
     }
 
     @Test
+    void unbindLeavesADriverOfTheKernelsOwnAlone() {
+        MadeMachine machine = MadeMachine.withDisk(root);
+        machine.text("sys/bus/pci/devices/" + DISK + "/driver_override", "vfio-pci");
+        HostFunction function = machine.pci().unbind(DISK);
+        assertThat(function.driverOverride()).isEmpty();
+        assertThat(machine.writes).containsExactly("devices/0000:00:04.0/driver_override ");
+        assertThat(function.driver()).isEqualTo("nvme");
+    }
+
+    @Test
+    void unbindRefusesWhatHasVirtualFunctions() {
+        MadeMachine machine = MadeMachine.withDisk(root);
+        machine.pci().bind(DISK, false);
+        machine.writes.clear();
+        machine.text("sys/bus/pci/devices/" + DISK + "/sriov_numvfs", "2");
+        assertThatThrownBy(() -> machine.pci().unbind(DISK))
+                .hasMessage("0000:00:04.0 has 2 virtual functions on: sriov_numvfs: EBUSY (Device or resource busy)");
+        assertThat(machine.writes).isEmpty();
+    }
+
+    @Test
+    void withoutAnIommuTheDriverStays() {
+        MadeMachine machine = new MadeMachine(root);
+        machine.function(NIC, "igb", 0x020000, -1);
+        assertThatThrownBy(() -> machine.pci().bind(NIC, true))
+                .hasMessageContaining("no IOMMU group")
+                .hasMessageContaining("ENODEV");
+        assertThat(machine.writes).isEmpty();
+    }
+
+    @Test
+    void anOverrideThatWasThereIsThereAfterAFailure() {
+        MadeMachine machine = MadeMachine.withDisk(root);
+        machine.text("sys/bus/pci/devices/" + DISK + "/driver_override", "nvme");
+        machine.refused = DISK;
+        assertThatThrownBy(() -> machine.pci().bind(DISK, false)).hasMessageContaining("did not take");
+        HostFunction function = machine.pci().function(DISK);
+        assertThat(function.driverOverride()).isEqualTo("nvme");
+        assertThat(function.driver()).isEqualTo("nvme");
+    }
+
+    @Test
     void refusesToUnbindWhatIsNotBound() {
         MadeMachine machine = MadeMachine.withDisk(root);
         assertThatThrownBy(() -> machine.pci().unbind(DISK))

@@ -1,9 +1,11 @@
 package org.vfio4j.vfiolinux;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.vfio4j.vfiolinux.MadeMachine.DISK;
 import static org.vfio4j.vfiolinux.MadeMachine.NIC;
 
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -87,10 +89,39 @@ class HostUseTest {
     }
 
     @Test
-    void partOfABridgeIsInUse() {
+    void partOfABridgeOrUnderAVlanIsInUse() {
         MadeMachine machine = nic();
-        machine.link("sys/class/net/eth0/master", "sys/devices/virtual/net/br0");
-        assertThat(machine.pci().uses(NIC)).containsExactly("eth0 is part of br0");
+        machine.link("sys/class/net/eth0/upper_br0", "sys/devices/virtual/net/br0");
+        machine.link("sys/class/net/eth0/upper_eth0.100", "sys/devices/virtual/net/eth0.100");
+        assertThat(machine.pci().uses(NIC)).containsExactly("eth0 is under br0", "eth0 is under eth0.100");
+    }
+
+    @Test
+    void aMountWhoseNameIsInAnotherEncodingHidesNoOther() {
+        MadeMachine machine = MadeMachine.withDisk(root);
+        machine.block(DISK, "nvme0n1", "259:0");
+        String mounts = "29 22 0:40 / /media/caf\u00e9 rw - tmpfs x rw\n30 22 259:0 / /data rw - xfs /dev/nvme0n1 rw\n";
+        machine.bytes("proc/self/mountinfo", mounts.getBytes(StandardCharsets.ISO_8859_1));
+        assertThat(machine.pci().uses(DISK)).containsExactly("nvme0n1 is mounted at /data");
+    }
+
+    @Test
+    void whatCannotBeReadIsNotTakenForFree() {
+        MadeMachine machine = MadeMachine.withDisk(root);
+        machine.block(DISK, "nvme0n1", "259:0");
+        machine.delete("proc/self/mountinfo");
+        machine.text("proc/self/mountinfo/x", "");
+        assertThatThrownBy(() -> machine.pci().bind(DISK, false)).hasMessageContaining("proc/self/mountinfo");
+        assertThat(machine.writes).isEmpty();
+    }
+
+    @Test
+    void virtualFunctionsAreUsers() {
+        MadeMachine machine = nic();
+        machine.text("sys/bus/pci/devices/" + NIC + "/sriov_numvfs", "0");
+        assertThat(machine.pci().uses(NIC)).isEmpty();
+        machine.text("sys/bus/pci/devices/" + NIC + "/sriov_numvfs", "2");
+        assertThat(machine.pci().uses(NIC)).containsExactly("2 virtual functions are on");
     }
 
     private MadeMachine nic() {

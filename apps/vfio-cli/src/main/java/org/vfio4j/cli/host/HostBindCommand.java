@@ -41,11 +41,14 @@ final class HostBindCommand implements Runnable {
         HostPci host = HostPci.ofThisMachine();
         List<PciAddress> all = addresses.stream().map(HostAddress::parse).toList();
         List<HostEntry> entries = new ArrayList<>();
-        for (PciAddress address : all) {
-            HostFunction bound = bind(host, address);
-            entries.add(HostEntry.of(host, bound));
+        try {
+            for (PciAddress address : all) {
+                entries.add(HostEntry.of(host, bind(host, address)));
+            }
+        } finally {
+            // Also of those before one that fails: they have another driver now.
+            output.print("HostFunction", entries, () -> entries.forEach(this::print));
         }
-        output.print("HostFunction", entries, () -> entries.forEach(this::print));
         // Once all are bound: they may be of one group.
         for (PciAddress address : all) {
             HostFunction function = host.function(address);

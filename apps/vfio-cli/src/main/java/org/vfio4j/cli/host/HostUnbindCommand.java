@@ -6,6 +6,7 @@ import org.vfio4j.bus.PciAddress;
 import org.vfio4j.cli.text.CliException;
 import org.vfio4j.cli.text.OutputOption;
 import org.vfio4j.sys.ErrnoException;
+import org.vfio4j.vfiolinux.HostFunction;
 import org.vfio4j.vfiolinux.HostPci;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -30,14 +31,22 @@ final class HostUnbindCommand implements Runnable {
         HostPci host = HostPci.ofThisMachine();
         List<PciAddress> all = addresses.stream().map(HostAddress::parse).toList();
         List<HostEntry> entries = new ArrayList<>();
-        for (PciAddress address : all) {
-            try {
-                entries.add(HostEntry.of(host, host.unbind(address)));
-            } catch (ErrnoException e) {
-                throw new CliException(e, HostAdvice.change("vfio host unbind", address.toString(), e, true));
+        try {
+            for (PciAddress address : all) {
+                entries.add(HostEntry.of(host, unbind(host, address)));
             }
+        } finally {
+            // Also of those before one that fails: they have another driver now.
+            output.print("HostFunction", entries, () -> entries.forEach(this::print));
         }
-        output.print("HostFunction", entries, () -> entries.forEach(this::print));
+    }
+
+    private static HostFunction unbind(HostPci host, PciAddress address) {
+        try {
+            return host.unbind(address);
+        } catch (ErrnoException e) {
+            throw new CliException(e, HostAdvice.change("vfio host unbind", address.toString(), e, true));
+        }
     }
 
     private void print(HostEntry entry) {
