@@ -98,11 +98,17 @@ final class Type1Container implements AutoCloseable {
             structure.set(JAVA_LONG, DmaMap.VADDR, mapping.address());
             structure.set(JAVA_LONG, DmaMap.IOVA, iova);
             structure.set(JAVA_LONG, DmaMap.SIZE, sizeBytes);
+            pin(structure, iova, sizeBytes);
+        }
+        maps.put(iova, sizeBytes);
+    }
+
+    private void pin(MemorySegment structure, long iova, long sizeBytes) {
+        try {
             kernel.call(VFIO_IOMMU_MAP_DMA, structure);
         } catch (ErrnoException e) {
             throw Type1Refusals.explain(kernel, e, iova, sizeBytes, mappedBytes());
         }
-        maps.put(iova, sizeBytes);
     }
 
     void unmap(long iova, long sizeBytes) {

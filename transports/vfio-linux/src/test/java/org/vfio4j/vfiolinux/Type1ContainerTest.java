@@ -87,6 +87,15 @@ class Type1ContainerTest {
     }
 
     @Test
+    void whatHasNoRoomInThisProcessIsNoRefusalOfTheIommu() {
+        assertThatThrownBy(() -> container(true).map(0, 1L << 60, BOTH, memory, 0))
+                .hasMessageStartingWith("mmap ")
+                .hasMessageContaining("ENOMEM")
+                .hasMessageNotContaining("RLIMIT_MEMLOCK");
+        assertThat(kernel.requests).isEmpty();
+    }
+
+    @Test
     void rangesOfTheIommuAreNamed() {
         kernel.on(VFIO_IOMMU_MAP_DMA, structure -> refuse(Errno.EINVAL)).on(VFIO_IOMMU_GET_INFO, structure -> {
             MemorySegment body = MemorySegment.ofArray(new byte[40]);
