@@ -25,6 +25,9 @@ final class DeviceFeatures {
 
     private static final int NO_FD = -1;
 
+    /** They are numbered without gaps. */
+    private static final int LAST_KNOWN = VFIO_DEVICE_FEATURE_ZPCI_ERROR;
+
     private final String name;
     private final KernelCalls kernel;
     private final MigrationData stream;
@@ -43,6 +46,7 @@ final class DeviceFeatures {
     }
 
     int use(int flags, MemorySegment data) {
+        checkIsThere(flags);
         int index = flags & VFIO_DEVICE_FEATURE_MASK;
         if ((flags & VFIO_DEVICE_FEATURE_PROBE) != 0) {
             // That it can be asked is the interface's doing.
@@ -51,16 +55,35 @@ final class DeviceFeatures {
             return 0;
         }
         boolean get = (flags & VFIO_DEVICE_FEATURE_GET) != 0;
+        boolean set = (flags & VFIO_DEVICE_FEATURE_SET) != 0;
         return switch (index) {
             case VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE -> migrationState(flags, data);
             case VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2 -> get ? precopyInfo(data) : plain(flags, data);
             case VFIO_DEVICE_FEATURE_DMA_LOGGING_START -> startLogging(flags, data);
             case VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP -> stopLogging(flags, data);
             case VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT -> reportLogged(flags, data);
-            // Its answer is a descriptor, which this interface has no way to hand over.
-            case VFIO_DEVICE_FEATURE_DMA_BUF -> throw new ErrnoException(ENOTTY, name + ": device feature DMA_BUF");
+            case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP -> {
+                if (set) {
+                    // Its number in the data would be one of this process's own descriptors.
+                    throw new ErrnoException(EINVAL, what(flags) + " needs a descriptor, an eventfd");
+                }
+                yield plain(flags, data);
+            }
             default -> plain(flags, data);
         };
+    }
+
+    /** Says what this interface does not have, whatever the kernel has. */
+    private void checkIsThere(int flags) {
+        int index = flags & VFIO_DEVICE_FEATURE_MASK;
+        if (index == VFIO_DEVICE_FEATURE_DMA_BUF) {
+            throw new ErrnoException(
+                    ENOTTY, what(flags) + ": DMA_BUF answers with a descriptor, which is not handed over");
+        }
+        // The kernel might take data of a newer feature for a pointer or a descriptor of this process.
+        if (index > LAST_KNOWN) {
+            throw new ErrnoException(ENOTTY, what(flags) + ": the last one known is " + LAST_KNOWN);
+        }
     }
 
     /** Takes over the descriptor. */

@@ -169,9 +169,40 @@ class DeviceFeaturesTest {
 
     @Test
     void doesNotAskForADescriptorThatItCouldNotHandOver() {
+        kernel.on(VFIO_DEVICE_FEATURE, structure -> {});
         assertThatThrownBy(() -> features.use(GET | VFIO_DEVICE_FEATURE_DMA_BUF, data(64)))
                 .hasMessageContaining("ENOTTY");
+        int probe = VFIO_DEVICE_FEATURE_PROBE | GET | VFIO_DEVICE_FEATURE_DMA_BUF;
+        assertThatThrownBy(() -> features.use(probe, MemorySegment.NULL)).hasMessageContaining("ENOTTY");
         assertThat(kernel.requests).isEmpty();
+    }
+
+    @Test
+    void aWakeupNeedsADescriptor() {
+        kernel.on(VFIO_DEVICE_FEATURE, structure -> {});
+        int flags = SET | VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP;
+        assertThatThrownBy(() -> features.use(flags, data(LowPowerEntryWithWakeup.SIZEOF)))
+                .hasMessage(
+                        "0000:00:04.0: device feature 4 flags 0x20004 needs a descriptor, an eventfd: EINVAL (Invalid"
+                                + " argument)");
+        assertThat(kernel.requests).isEmpty();
+        assertThat(features.use(VFIO_DEVICE_FEATURE_PROBE | flags, MemorySegment.NULL))
+                .isZero();
+        assertThat(kernel.requests).hasSize(1);
+    }
+
+    @Test
+    void theKernelDoesNotGetDataThatNobodyKnows() {
+        kernel.on(VFIO_DEVICE_FEATURE, structure -> {});
+        for (int unknown : new int[] {VFIO_DEVICE_FEATURE_ZPCI_ERROR + 1, VFIO_DEVICE_FEATURE_MASK}) {
+            for (int how : new int[] {GET, SET, VFIO_DEVICE_FEATURE_PROBE | GET, VFIO_DEVICE_FEATURE_PROBE | SET}) {
+                assertThatThrownBy(() -> features.use(how | unknown, data(64)))
+                        .hasMessageContaining("device feature " + unknown)
+                        .hasMessageContaining("ENOTTY");
+            }
+        }
+        assertThat(kernel.requests).isEmpty();
+        assertThat(features.use(GET | VFIO_DEVICE_FEATURE_ZPCI_ERROR, data(64))).isEqualTo(64);
     }
 
     private static MemorySegment data(int bytes) {
