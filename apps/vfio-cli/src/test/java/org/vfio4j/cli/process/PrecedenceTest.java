@@ -8,7 +8,6 @@ import java.io.UncheckedIOException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.vfio4j.sys.ErrnoException;
@@ -26,13 +25,9 @@ class PrecedenceTest {
 
     private final int usual = nice();
 
-    @BeforeEach
-    void mayHaveIt() throws Exception {
-        assumeTrue(inThread(PrecedenceTest::mayBecomeMoreImportant).get(), "needs CAP_SYS_NICE");
-    }
-
     @Test
     void allThreadsHaveItUntilTheEnd() throws Exception {
+        assumeMayBecomeMoreImportant();
         Waiting before = new Waiting();
         Waiting meanwhile;
         try (Precedence precedence = Precedence.prepare().take()) {
@@ -51,7 +46,20 @@ class PrecedenceTest {
     }
 
     @Test
+    void shortTurnsTakeNoPrivilege() throws Exception {
+        Waiting waiting = new Waiting();
+        long before = waiting.slice();
+        assertThat(before).isNotEqualTo(TimeSlice.SHORTEST_NS);
+        try (Precedence precedence = Precedence.prepare().take()) {
+            assertThat(waiting.slice()).isEqualTo(before == NOT_TOLD ? NOT_TOLD : TimeSlice.SHORTEST_NS);
+        }
+        assertThat(waiting.slice()).isEqualTo(before);
+        waiting.end();
+    }
+
+    @Test
     void threadsThatEndMeanwhileKeepNobodyFromIt() throws Exception {
+        assumeMayBecomeMoreImportant();
         Waiting waiting = new Waiting();
         CountDownLatch enough = new CountDownLatch(1);
         CompletableFuture<Void> coming = inThread(() -> {
@@ -73,6 +81,7 @@ class PrecedenceTest {
 
     @Test
     void threadsThatGiveWayAndCompilersDoNotGetIt() throws Exception {
+        assumeMayBecomeMoreImportant();
         Waiting waiting = new Waiting();
         TimeSlice.set(waiting.tid, 19, TimeSlice.USUAL);
         try (Precedence precedence = Precedence.prepare().take()) {
@@ -86,8 +95,10 @@ class PrecedenceTest {
 
     @Test
     void aRehearsalHasNone() {
+        long slice = TimeSlice.get(0);
         try (Precedence precedence = Precedence.none().take()) {
             assertThat(nice()).isEqualTo(usual);
+            assertThat(TimeSlice.get(0)).isEqualTo(slice);
         }
         assertThat(nice()).isEqualTo(usual);
     }
@@ -126,6 +137,10 @@ class PrecedenceTest {
         void end() {
             ended.countDown();
         }
+    }
+
+    private static void assumeMayBecomeMoreImportant() throws Exception {
+        assumeTrue(inThread(PrecedenceTest::mayBecomeMoreImportant).get(), "needs CAP_SYS_NICE");
     }
 
     private static boolean mayBecomeMoreImportant() {
