@@ -21,6 +21,7 @@ final class FunctionBinding {
     private final FunctionDriver driver;
     private final FunctionService service;
     private final ReentrantLock change = new ReentrantLock();
+    private Optional<String> usual = Optional.empty(); // guarded by change
 
     FunctionBinding(PciDevice device, FunctionDriver driver, FunctionService service) {
         this.device = device;
@@ -30,7 +31,7 @@ final class FunctionBinding {
 
     /** See {@link MachineFunction#bind}; its dependents are the caller's. */
     void bind(Optional<String> wanted) {
-        exclusively("bind", () -> driver.bind(wanted, this::startOrUnbind));
+        exclusively("bind", () -> driver.bind(wanted.or(() -> usual), this::startOrUnbind));
     }
 
     /** See {@link MachineFunction#attach}; its dependents are the caller's. */
@@ -42,8 +43,10 @@ final class FunctionBinding {
     }
 
     /** See {@link MachineFunction#bindFirst}. */
-    void bindFirst(Optional<String> wanted) {
+    void bindFirst(Optional<String> first, Optional<String> usually) {
+        Optional<String> wanted = first.or(() -> usually);
         exclusively("bind", () -> {
+            usual = usually;
             Optional<String> has = driver.name();
             if (has.isPresent() && wanted.orElse(has.get()).equals(has.get()) && driver.isFit()) {
                 startOrUnbind();

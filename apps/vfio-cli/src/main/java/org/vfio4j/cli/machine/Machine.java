@@ -245,7 +245,7 @@ public final class Machine implements AutoCloseable {
         PciAddress address = wanted.orElseGet(this::freeAddress);
         Placed.Function placed = new Placed.Function(address, plan.open(address), Placed.Use.VFIO, Optional.empty());
         MachineFunction function = plug(placed);
-        function.bindFirst(wantedDriver.or(plan::driver));
+        function.bindFirst(wantedDriver, plan.driver());
         return function;
     }
 
@@ -269,7 +269,7 @@ public final class Machine implements AutoCloseable {
             rest.forEach(Placed::close);
         }
         added.forEach((function, placed) -> {
-            function.bindFirst(wantedDriver.or(plan::driver));
+            function.bindFirst(wantedDriver, plan.driver());
             placed.socket().ifPresent(path -> Sockets.listen(path, at -> function.serveAt(at, defaults)));
         });
         return List.copyOf(added.keySet());
@@ -322,7 +322,7 @@ public final class Machine implements AutoCloseable {
                     MachineFunction.emulated(device, bus.device(at), this, port.dpu(), snap, wanted.networkFunction());
             functions.add(function);
             try {
-                function.bindFirst(wanted.driver());
+                function.bindFirst(wanted.driver(), Optional.empty());
                 keeping.emulated(function, wanted);
                 if (!wanted.words().isEmpty()) {
                     asked.put(at, EmulatedWords.of(at, wanted));

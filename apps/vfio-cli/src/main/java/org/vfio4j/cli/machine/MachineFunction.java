@@ -326,9 +326,11 @@ public final class MachineFunction implements Movable, AutoCloseable {
     /**
      * As {@link #bind}, for a function that has just been plugged in, which a driver may have taken by itself: that one keeps it when it is
      * one of VFIO's, and no other is wanted.
+     *
+     * @param usual the driver that it gets whenever none is wanted; empty for the one that knows it best
      */
-    void bindFirst(Optional<String> wanted) {
-        binding.bindFirst(wanted);
+    void bindFirst(Optional<String> wanted, Optional<String> usual) {
+        binding.bindFirst(wanted, usual);
     }
 
     /**

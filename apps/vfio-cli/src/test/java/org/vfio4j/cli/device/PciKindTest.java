@@ -117,6 +117,30 @@ class PciKindTest {
         }
     }
 
+    /** Drivers that know hardware of its id better would expect what is emulated behind that. */
+    @Test
+    void hasTheSameDriverAgain() {
+        DevicePlan known = new DeviceKinds().plan(List.of("i40e-vf"));
+        DevicePlan general = new DevicePlan() {
+            @Override
+            public EmulatedDevice open(PciAddress address) {
+                return known.open(address);
+            }
+
+            @Override
+            public Optional<String> driver() {
+                return plan(PciKindTest.this::kernel).driver();
+            }
+        };
+        try (Machine machine = new Machine()) {
+            MachineFunction function = machine.add(general);
+            assertThat(function.state().driver()).isEqualTo("vfio-pci");
+            function.unbind(Duration.ofSeconds(10));
+            function.bind(Optional.empty());
+            assertThat(function.state().driver()).isEqualTo("vfio-pci");
+        }
+    }
+
     private static DevicePlan plan(Function<PciAddress, VfioDeviceFile> opener) {
         return new PciKind(opener).plan(List.of(Setting.of("host=" + HOST)));
     }
