@@ -99,7 +99,7 @@ public interface PciFunction {
      * its own enable bits say enough.
      *
      * @param vectors 1 for INTx, 0 for {@link IrqKind#NONE}
-     * @throws ErrnoException when it cannot have so many; then it sends none
+     * @throws ErrnoException when it cannot have so many; then it sends those of before, or none
      */
     default void useIrqs(IrqKind kind, int vectors) {}
 

@@ -240,8 +240,14 @@ final class Interrupts implements IrqSink {
     /** Has the function send that many at least. */
     private void use(VectorContext vectors, int wanted) {
         if (wanted > used) {
-            function.useIrqs(vectors == msi ? IrqKind.MSI : IrqKind.MSIX, wanted);
-            used = wanted;
+            try {
+                function.useIrqs(vectors == msi ? IrqKind.MSI : IrqKind.MSIX, wanted);
+                used = wanted;
+            } catch (ErrnoException e) {
+                // Whether it has those of before again is not known: the next request asks once more.
+                used = 0;
+                throw e;
+            }
         }
     }
 

@@ -376,14 +376,24 @@ public final class VfioPciCore implements VfioDeviceOps {
     public void detachIoas() {
         PciSession opened = open();
         opened.notifyFds().close();
-        function.detachDma();
-        logging.detach();
-        opened.interrupts().setSpace(null);
+        try {
+            function.detachDma();
+        } finally {
+            logging.detach();
+            opened.interrupts().setSpace(null);
+        }
     }
 
     @Override
     public void userLeft() {
-        open().lowPower().exit();
+        PciSession opened = open();
+        opened.lowPower().exit();
+        if (!function.writesThroughWindows()) {
+            // It has the rings and addresses of the user that is gone, and would use them in the memory of the next as
+            // soon as that makes it
+            // bus master.
+            opened.reset();
+        }
     }
 
     @Override

@@ -151,6 +151,16 @@ class HardwareFunctionTest {
         }
     }
 
+    @Test
+    void isResetWhenItsUserLeavesAndAnEmulatedOneIsNot() {
+        int before = disk.function.resets;
+        disk.file.userLeft();
+        assertThat(disk.function.resets).isEqualTo(before);
+        disk.function.writesThroughWindows = false;
+        disk.file.userLeft();
+        assertThat(disk.function.resets).isEqualTo(before + 1);
+    }
+
     private void give(int start, int count) {
         List<Fd> fds = Stream.generate(EventFd::create).limit(count).toList();
         disk.file.setIrqs(

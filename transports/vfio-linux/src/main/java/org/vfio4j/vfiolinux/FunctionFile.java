@@ -54,6 +54,11 @@ final class FunctionFile implements AutoCloseable {
         file.dmaUnmap(iova, sizeBytes);
     }
 
+    /** Whatever is left of maps. */
+    synchronized void dmaUnmapAll() {
+        file.dmaUnmapAll();
+    }
+
     synchronized void reset() {
         file.reset();
     }

@@ -33,7 +33,7 @@ import org.vfio4j.vfio.VfioDeviceFile;
  *       has memory, and off otherwise: hardware does not know that the memory of its last user is gone, and an IOMMU that catches it says so
  *       in the host's log each time. It reads as the user wants it.
  *   <li>The control words of MSI and MSI-X: what the core writes there is dropped, because the kernel sets them when it is asked for
- *       vectors ({@link #useIrqs}), and reading tells what it has set. The MSI-X table and the pending bits are the core's; the kernel's
+ *       vectors ({@link #useIrqs}). Reading tells what the kernel shows, which for MSI is never that it is enabled. The MSI-X table and the pending bits are the core's; the kernel's
  *       are never touched, and no vector is masked there.
  *   <li>The power state passes through both. Each saves and restores what D3hot loses, and so twice.
  *   <li>Function level reset: the core has the bits for itself, and asks for {@link #reset}. The kernel restores all of its configuration
@@ -229,14 +229,20 @@ public final class LinuxPciFunction implements PciFunction, AutoCloseable {
             changeCommand(PCI_COMMAND_MASTER, 0);
         } finally {
             irqs.detach();
-            old.unfollow(dma);
+            try {
+                old.unfollow(dma);
+            } finally {
+                // Also what could not be unmapped before: the next user's memory is another.
+                file.dmaUnmapAll();
+            }
         }
     }
 
     @Override
     public void reset() {
         file.reset();
-        irqs.lowerIntx();
+        // Not only lowered: the kernel keeps INTx masked over a reset.
+        irqs.unmaskIntx();
         master = false;
         intxDisabled = false;
         changeCommand(RESET_BY_FLR, 0);

@@ -162,6 +162,11 @@ final class FakeHost implements VfioDeviceFile {
     }
 
     @Override
+    public void dmaUnmapAll() {
+        log.add("unmap all");
+    }
+
+    @Override
     public void close() {
         closed = true;
         triggers.values().forEach(fds -> fds.forEach(Fd::close));

@@ -96,6 +96,16 @@ class HostDmaTest {
         assertThat(host.log).contains("unmap 10000 1000", "unmap 20000 1000");
     }
 
+    /** It would go on with the rings of the one that is gone in the memory of the next. */
+    @Test
+    void isResetBeforeAnotherClientComesAndNothingOfItsMemoryIsLeft() {
+        client.dmaMap(0x10000, PAGE, READ_WRITE, memory, 0);
+        host.log.clear();
+        client.close();
+        client = VfioUserClient.connect(directory.resolve("s"), VfioUserClientOptions.DEFAULTS);
+        assertThat(host.log).containsSubsequence("unmap 10000 1000", "unmap all", "reset");
+    }
+
     @Test
     void refusesMemoryWithoutADescriptorThatTheDeviceMayWrite() {
         try (Arena arena = Arena.ofConfined()) {
