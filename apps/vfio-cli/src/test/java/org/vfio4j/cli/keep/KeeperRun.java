@@ -74,9 +74,13 @@ public final class KeeperRun implements AutoCloseable {
     /** One that may have its servers killed as often as a test likes, once the first has told what it serves. */
     static KeeperRun serving(Path directory, List<String> words) {
         KeeperRun run = new KeeperRun(directory, new RestartLimit(3, Duration.ofMillis(1)), words);
-        Path log = directory.resolve("log");
-        run.await("a server, or the end", () -> (Files.exists(log) && run.log().contains("lspci:")) || run.hasEnded());
+        run.await("a server, or the end", () -> run.isServing() || run.hasEnded());
         return run;
+    }
+
+    /** Whether the first server has said where it listens. */
+    boolean isServing() {
+        return Files.exists(directory.resolve("log")) && log().contains("lspci:");
     }
 
     ProcessHandle server() {

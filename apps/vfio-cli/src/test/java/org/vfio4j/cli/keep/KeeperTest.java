@@ -171,7 +171,8 @@ class KeeperTest {
         words.addAll(List.of("--socket-path", socket.toString()));
         keeper = new KeeperRun(directory, limit, words);
         if (Files.isDirectory(socket.getParent())) {
-            keeper.await("a socket, or the end", () -> Files.exists(socket) || keeper.hasEnded());
+            // Its file is there a moment before anybody listens at it.
+            keeper.await("a server, or the end", () -> keeper.isServing() || keeper.hasEnded());
         }
     }
 
