@@ -26,9 +26,10 @@ class TimeSliceTest {
 
     @Test
     void threadsHaveItFromWhoStartsThem() {
+        // Here, where an assumption that does not hold skips the test.
+        assumeTrue(TimeSlice.get(CALLING_THREAD) != 0, "needs Linux 6.12");
         inThread(() -> {
                     long usual = TimeSlice.get(CALLING_THREAD);
-                    assumeTrue(usual != 0, "a kernel without");
                     TimeSlice.set(CALLING_THREAD, nice(), TimeSlice.SHORTEST_NS);
                     assertThat(TimeSlice.get(CALLING_THREAD)).isEqualTo(TimeSlice.SHORTEST_NS);
                     assertThat(inThread(() -> TimeSlice.get(CALLING_THREAD)).join())
