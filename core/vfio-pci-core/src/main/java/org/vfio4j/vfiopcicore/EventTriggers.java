@@ -5,8 +5,8 @@ import static org.vfio4j.uapi.Vfio.VFIO_IRQ_SET_DATA_EVENTFD;
 
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
-import org.vfio4j.sys.EventFd;
 import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.SharedEventFd;
 import org.vfio4j.vfio.VfioIrqSet;
 
 /**
@@ -47,7 +47,7 @@ final class EventTriggers {
     synchronized boolean signal(int vector) {
         Fd target = eventFds[vector];
         if (target != null) {
-            EventFd.signal(target.value());
+            SharedEventFd.signal(target.value());
         }
         return target != null;
     }

@@ -2,12 +2,12 @@ package org.vfio4j.vfiopcicore;
 
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
-import org.vfio4j.sys.EventFd;
 import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.SharedEventFd;
 
 /**
  * INTx: a level that becomes an event. A signal masks the interrupt (automask), and unmasking sends it again while the function
- * still asserts its pin. Safe for all threads; the lock is held for a moment only, over at most one write to an eventfd.
+ * still asserts its pin. Safe for all threads; the lock is held for a moment only, over at most one signal to an eventfd.
  */
 final class IntxContext {
 
@@ -79,7 +79,7 @@ final class IntxContext {
     synchronized void trigger() {
         Fd target = eventFd;
         if (enabled && !disabled && target != null) {
-            EventFd.signal(target.value());
+            SharedEventFd.signal(target.value());
         }
     }
 
@@ -87,7 +87,7 @@ final class IntxContext {
         Fd target = eventFd;
         if (asserted && enabled && !masked && target != null) {
             masked = true;
-            EventFd.signal(target.value());
+            SharedEventFd.signal(target.value());
         }
     }
 }

@@ -8,8 +8,8 @@ import java.util.BitSet;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import org.jspecify.annotations.Nullable;
-import org.vfio4j.sys.EventFd;
 import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.SharedEventFd;
 
 /**
  * The vectors of MSI or MSI-X (PCI Local Bus 3.0, 6.8): where each goes, its mask, its pending bit.
@@ -68,7 +68,7 @@ final class VectorContext {
         }
         int slot = slots.get(vector);
         if (slot >= 0) {
-            EventFd.signal(slot);
+            SharedEventFd.signal(slot);
         } else if (slot == HOLD) {
             hold(vector);
         }
@@ -78,7 +78,7 @@ final class VectorContext {
         WORDS.getAndBitwiseOr(pending, vector >> 6, 1L << vector);
         int slot = slots.get(vector);
         if (slot != HOLD && takePending(vector) && slot >= 0) {
-            EventFd.signal(slot);
+            SharedEventFd.signal(slot);
         }
     }
 
@@ -194,7 +194,7 @@ final class VectorContext {
         int slot = slot(vector);
         slots.set(vector, slot);
         if (slot >= 0 && takePending(vector)) {
-            EventFd.signal(slot);
+            SharedEventFd.signal(slot);
         }
     }
 

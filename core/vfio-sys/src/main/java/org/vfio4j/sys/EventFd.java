@@ -1,6 +1,7 @@
 package org.vfio4j.sys;
 
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
+import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -8,7 +9,10 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** Event counters with a descriptor: eventfd(2). {@link #signal} and {@link #drain} allocate nothing. */
+/**
+ * Event counters with a descriptor: eventfd(2). {@link #signal} and {@link #drain} allocate nothing. Those that a stranger has given are
+ * signalled by {@link SharedEventFd}.
+ */
 public final class EventFd {
 
     private static final int EFD_NONBLOCK = 0x800;
@@ -17,10 +21,15 @@ public final class EventFd {
     private static final CFunction EVENTFD = CFunction.of("eventfd");
     private static final CFunction WRITE = CFunction.of("write");
     private static final CFunction READ = CFunction.of("read");
+    private static final CFunction PREADV2 = CFunction.of("preadv2");
+    private static final int RWF_NOWAIT = 8;
+    private static final long NO_POSITION = -1;
 
     private static final long ONE = Arena.global().allocateFrom(JAVA_LONG, 1).address();
-    private static final ThreadLocal<MemorySegment> COUNT =
-            ThreadLocal.withInitial(() -> Arena.ofAuto().allocate(JAVA_LONG));
+
+    // What read writes to, and struct iovec {void *base; size_t length;} behind it, which says so.
+    private static final long IOVEC = 8;
+    private static final ThreadLocal<MemorySegment> COUNT = ThreadLocal.withInitial(EventFd::newCount);
 
     private EventFd() {}
 
@@ -41,7 +50,8 @@ public final class EventFd {
     }
 
     /**
-     * Adds 1 to the counter.
+     * Adds 1 to the counter of an eventfd that {@link #create} made, and that nobody shares who is not trusted: if it blocks and is full, this
+     * waits.
      *
      * @return 0 or a negative errno; -EAGAIN when the counter is full, which wakes its readers all the same
      */
@@ -50,14 +60,25 @@ public final class EventFd {
     }
 
     /**
-     * Takes the counter back to 0.
+     * Takes the counter back to 0. Does not wait, though others that have the eventfd may have made it block, and have drained it.
      *
      * @return what it was, or a negative errno: -EAGAIN when it was 0
      */
     public static long drain(int fd) {
         MemorySegment count = COUNT.get();
-        long read = READ.call(fd, count.address(), Long.BYTES);
+        long read = PREADV2.call(fd, count.address() + IOVEC, 1, NO_POSITION, RWF_NOWAIT, 0);
+        if (read == -EOPNOTSUPP) {
+            // Before Linux 5.8.
+            read = READ.call(fd, count.address(), Long.BYTES);
+        }
         // COUNT holds the memory until the thread ends.
         return read < 0 ? read : count.get(JAVA_LONG, 0);
+    }
+
+    private static MemorySegment newCount() {
+        MemorySegment count = Arena.ofAuto().allocate(IOVEC + 2 * Long.BYTES, Long.BYTES);
+        count.set(JAVA_LONG, IOVEC, count.address());
+        count.set(JAVA_LONG, IOVEC + Long.BYTES, Long.BYTES);
+        return count;
     }
 }

@@ -55,6 +55,17 @@ class AllocationTest {
     }
 
     @Test
+    void ofSignalsToStrangers() {
+        try (Fd event = EventFd.create()) {
+            assertAllocatesNothing(() -> {
+                SharedEventFd.signal(event.value());
+                SharedEventFd.writeIfRoom(event.value());
+                EventFd.drain(event.value());
+            });
+        }
+    }
+
+    @Test
     void ofFiles() throws Exception {
         Path path = Files.write(directory.resolve("file"), new byte[4096]);
         try (Fd file = FileIo.open(path, FileIo.O_RDWR);

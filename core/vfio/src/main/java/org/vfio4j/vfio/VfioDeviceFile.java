@@ -32,7 +32,7 @@ public interface VfioDeviceFile extends AutoCloseable {
 
     /**
      * Registers of a region that can be written by signalling an eventfd: {@code VFIO_USER_DEVICE_GET_REGION_IO_FDS}. They stay
-     * the file's.
+     * the file's. Of a server that is not trusted they are signalled by {@link org.vfio4j.sys.SharedEventFd}, which does not wait for it.
      *
      * @throws ErrnoException EINVAL for an index or a region that the device does not have
      */

@@ -27,17 +27,18 @@ interface Attack {
     /** How many maps the largest attack makes. */
     int MAPS = 60_000;
 
-    Map<String, Attack> ALL = new TreeMap<>(Map.of(
-            "random bytes", Attack::randomBytes,
-            "fd flood", Attack::fdFlood,
-            "60,000 maps", Attack::manyMaps,
-            "many mapped descriptors", Attack::mappedDescriptors,
-            "slow reader", Attack::slowReader,
-            "unread requests", Attack::unreadRequests,
-            "connect storm", Attack::connectStorm,
-            "half messages", Attack::halfMessages,
-            "truncated memfd", Attack::truncatedMemFd,
-            "truncated file", Attack::truncatedFile));
+    Map<String, Attack> ALL = new TreeMap<>(Map.ofEntries(
+            Map.entry("random bytes", Attack::randomBytes),
+            Map.entry("fd flood", Attack::fdFlood),
+            Map.entry("60,000 maps", Attack::manyMaps),
+            Map.entry("many mapped descriptors", Attack::mappedDescriptors),
+            Map.entry("slow reader", Attack::slowReader),
+            Map.entry("unread requests", Attack::unreadRequests),
+            Map.entry("connect storm", Attack::connectStorm),
+            Map.entry("half messages", Attack::halfMessages),
+            Map.entry("truncated memfd", Attack::truncatedMemFd),
+            Map.entry("truncated file", Attack::truncatedFile),
+            Map.entry("full eventfds", FullEventFds::attack)));
 
     /** @param socket where the server listens */
     void run(Path socket, RandomGenerator random);

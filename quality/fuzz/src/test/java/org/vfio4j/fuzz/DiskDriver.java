@@ -58,6 +58,15 @@ final class DiskDriver {
         }
     }
 
+    /** Puts the same request into the ring again, as the one that many. */
+    static void putAgain(Fd memory, int count) {
+        try (Arena arena = Arena.ofConfined()) {
+            long index =
+                    arena.allocateFrom(ValueLayout.JAVA_SHORT, (short) count).address();
+            FileIo.pwrite(memory.value(), index, Short.BYTES, AVAIL + Short.BYTES);
+        }
+    }
+
     /** Everything but the doorbell. The memory's descriptor goes with the map. */
     static List<RawMessage> setUp() {
         return List.of(
@@ -68,6 +77,7 @@ final class DiskDriver {
                 Wire.write(BAR, VIRTIO_PCI_COMMON_GF, 4, VERSION_1),
                 Wire.write(BAR, VIRTIO_PCI_COMMON_STATUS, 1, ACKNOWLEDGED_DRIVER | FEATURES_OK),
                 Wire.write(BAR, VIRTIO_PCI_COMMON_Q_SELECT, 2, 0),
+                Wire.write(BAR, VIRTIO_PCI_COMMON_Q_MSIX, 2, 0),
                 Wire.write(BAR, VIRTIO_PCI_COMMON_Q_DESCLO, 8, IOVA),
                 Wire.write(BAR, VIRTIO_PCI_COMMON_Q_AVAILLO, 8, IOVA + AVAIL),
                 Wire.write(BAR, VIRTIO_PCI_COMMON_Q_USEDLO, 8, IOVA + USED),

@@ -1,0 +1,57 @@
+package org.vfio4j.testkit;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.ValueLayout;
+import java.time.Duration;
+import java.util.concurrent.atomic.AtomicReference;
+import org.vfio4j.sys.EventFd;
+import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.FileIo;
+
+/** Eventfds as a hostile user gives them: they block, and their counter is full, so that write(2) does not return. Stateless. */
+public final class FullEventFd {
+
+    private static final long MOST = -2;
+    private static final Duration PATIENCE = Duration.ofSeconds(30);
+
+    private FullEventFd() {}
+
+    public static Fd create() {
+        Fd fd = EventFd.create();
+        fill(fd);
+        return fd;
+    }
+
+    /** Has an eventfd block, and fills it. */
+    public static void fill(Fd fd) {
+        fd.setNonBlocking(true);
+        EventFd.drain(fd.value());
+        try (Arena arena = Arena.ofConfined()) {
+            FileIo.write(
+                    fd.value(), arena.allocateFrom(ValueLayout.JAVA_LONG, MOST).address(), Long.BYTES);
+        }
+        fd.setNonBlocking(false);
+    }
+
+    /** Does something that must come to its end, whatever a user does. */
+    public static void endsSoon(String what, Runnable action) {
+        AtomicReference<Throwable> failure = new AtomicReference<>();
+        Thread thread = Thread.ofPlatform().daemon().name(what).start(() -> {
+            try {
+                action.run();
+            } catch (RuntimeException | Error e) {
+                failure.set(e);
+            }
+        });
+        try {
+            if (!thread.join(PATIENCE)) {
+                throw new AssertionError(what + " has not ended in " + PATIENCE);
+            }
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
+        if (failure.get() != null) {
+            throw new AssertionError(what + " has failed", failure.get());
+        }
+    }
+}
