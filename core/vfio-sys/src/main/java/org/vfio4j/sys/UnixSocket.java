@@ -3,10 +3,8 @@ package org.vfio4j.sys;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
-import static org.vfio4j.sys.Errno.EADDRINUSE;
 import static org.vfio4j.sys.Errno.EAGAIN;
 import static org.vfio4j.sys.Errno.ECONNREFUSED;
-import static org.vfio4j.sys.Errno.EEXIST;
 import static org.vfio4j.sys.Errno.EINVAL;
 import static org.vfio4j.sys.Errno.ENAMETOOLONG;
 import static org.vfio4j.sys.Errno.ENOENT;
@@ -43,7 +41,6 @@ public final class UnixSocket {
     private static final CFunction BIND = CFunction.of("bind");
     private static final CFunction CONNECT = CFunction.of("connect");
     private static final CFunction LISTEN = CFunction.of("listen");
-    private static final CFunction UNLINK = CFunction.of("unlink");
     private static final CFunction GETSOCKOPT = CFunction.of("getsockopt");
     private static final CFunction ACCEPT4 = CFunction.of("accept4");
     private static final CFunction SHUTDOWN = CFunction.of("shutdown");
@@ -54,18 +51,16 @@ public final class UnixSocket {
     public record Pair(Fd first, Fd second) {}
 
     /**
-     * Listens on {@code path}. A socket that nobody listens on any more is replaced.
+     * Listens on {@code path}. A socket that nobody listens on any more is replaced. Whoever finds the file can connect.
      *
      * @return a non-blocking socket
      * @throws ErrnoException EADDRINUSE when somebody listens there, EEXIST when something else than a socket is there,
      *     ENAMETOOLONG over {@link #MAX_PATH_BYTES}, ENOENT or EACCES for the directory
      */
     public static Fd listen(Path path, int backlog) {
-        removeStale(path);
         Fd socket = socket(SOCK_NONBLOCK);
         try {
-            address(BIND, socket, path, "bind " + path);
-            listen(socket, backlog, path);
+            SocketFile.listen(socket, path, backlog);
             return socket;
         } catch (ErrnoException e) {
             socket.close();
@@ -91,7 +86,7 @@ public final class UnixSocket {
     private static Fd connect(Path path, int flags) {
         Fd socket = socket(flags);
         try {
-            address(CONNECT, socket, path, "connect " + path);
+            connect(socket, path);
             return socket;
         } catch (ErrnoException e) {
             socket.close();
@@ -142,51 +137,23 @@ public final class UnixSocket {
         socket.setNonBlocking(nonBlocking);
     }
 
-    private static void removeStale(Path path) {
-        pathBytes(path, "bind " + path);
-        FileStat found;
-        try {
-            found = FileStat.of(path);
-        } catch (ErrnoException e) {
-            if (e.errno() == ENOENT) {
-                return;
-            }
-            throw e;
-        }
-        if (!found.isSocket()) {
-            throw new ErrnoException(EEXIST, "bind " + path + ", which is no socket");
-        }
-        if (isListening(path)) {
-            throw new ErrnoException(EADDRINUSE, "bind " + path);
-        }
-        unlink(path);
-    }
-
-    private static boolean isListening(Path path) {
+    /** Whether somebody listens on the socket at a path. */
+    static boolean isListening(Path path) {
         // Not blocking: with a full queue of connections it would wait for the listener.
         try (Fd probe = socket(SOCK_NONBLOCK)) {
-            address(CONNECT, probe, path, "connect " + path);
+            connect(probe, path);
             return true;
         } catch (ErrnoException e) {
             return switch (e.errno()) {
-                case ECONNREFUSED -> false;
+                case ECONNREFUSED, ENOENT -> false;
                 case EAGAIN -> true;
                 default -> throw e;
             };
         }
     }
 
-    private static void unlink(Path path) {
-        try (Arena arena = Arena.ofConfined()) {
-            int result = UNLINK.callInt(arena.allocateFrom(path.toString()).address());
-            if (result != -ENOENT) {
-                ErrnoException.check(result, "unlink " + path);
-            }
-        }
-    }
-
-    private static byte[] pathBytes(Path path, String what) {
-        byte[] name = path.toString().getBytes(StandardCharsets.UTF_8);
+    static byte[] pathBytes(String path, String what) {
+        byte[] name = path.getBytes(StandardCharsets.UTF_8);
         if (name.length == 0) {
             // An address of zeroes would be a name outside the file system.
             throw new ErrnoException(EINVAL, what + "(empty path)");
@@ -203,17 +170,27 @@ public final class UnixSocket {
         return Fd.own((int) ErrnoException.check(fd, "socket AF_UNIX"));
     }
 
-    private static void listen(Fd socket, int backlog, Path path) {
+    static void listen(Fd socket, int backlog, Path path) {
         ErrnoException.check(LISTEN.callInt(socket.value(), backlog), "listen " + path);
     }
 
-    private static void address(CFunction call, Fd socket, Path path, String what) {
+    /** Makes a socket's file: 0 or a negative errno. */
+    static int bind(Fd socket, String path) {
+        return address(BIND, socket, path, "bind " + path);
+    }
+
+    private static void connect(Fd socket, Path path) {
+        String what = "connect " + path;
+        ErrnoException.check(address(CONNECT, socket, path.toString(), what), what);
+    }
+
+    private static int address(CFunction call, Fd socket, String path, String what) {
         byte[] name = pathBytes(path, what);
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment address = arena.allocate(SOCKADDR_SIZEOF, Short.BYTES);
             address.set(JAVA_SHORT, 0, (short) AF_UNIX);
             MemorySegment.copy(name, 0, address, JAVA_BYTE, SUN_PATH, name.length);
-            ErrnoException.check(call.callInt(socket.value(), address.address(), SOCKADDR_SIZEOF), what);
+            return call.callInt(socket.value(), address.address(), SOCKADDR_SIZEOF);
         }
     }
 }

@@ -8,11 +8,21 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Queue;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class UnixSocketTest {
+
+    private static final int STARTS = 300;
 
     private final OpenFds fds = new OpenFds();
 
@@ -124,6 +134,73 @@ class UnixSocketTest {
             Fd.own(UnixSocket.accept(listening.value())).close();
             assertThat(client.isOpen()).isTrue();
         }
+    }
+
+    /** A client that waits for the file connects as soon as it is there, and again and again at that. */
+    @Test
+    void whoeverFindsTheFileCanConnect() throws Exception {
+        Path path = directory.resolve("s");
+        AtomicBoolean ends = new AtomicBoolean();
+        AtomicInteger connected = new AtomicInteger();
+        Set<Integer> errors = ConcurrentHashMap.newKeySet();
+        Thread client = Thread.ofPlatform().start(() -> {
+            while (!ends.get()) {
+                try (Fd there = UnixSocket.connectNow(path)) {
+                    connected.incrementAndGet();
+                } catch (ErrnoException e) {
+                    errors.add(e.errno());
+                }
+            }
+        });
+        for (int i = 0; i < STARTS || connected.get() == 0; i++) {
+            try (Fd listening = UnixSocket.listen(path, 4)) {
+                Thread.onSpinWait();
+                // As a server that ends: while it listens its file goes.
+                Files.delete(path);
+            }
+        }
+        ends.set(true);
+        client.join();
+        assertThat(errors).isSubsetOf(ENOENT, EAGAIN);
+    }
+
+    @Test
+    void ofSeveralThatFindAStaleSocketOneListens() throws Exception {
+        Path path = directory.resolve("s");
+        for (int i = 0; i < STARTS; i++) {
+            UnixSocket.listen(path, 1).close();
+            Queue<Fd> listening = new ConcurrentLinkedQueue<>();
+            Queue<Integer> errors = new ConcurrentLinkedQueue<>();
+            List<Thread> starts = Stream.generate(() -> Thread.ofPlatform().start(() -> {
+                        try {
+                            listening.add(UnixSocket.listen(path, 4));
+                        } catch (ErrnoException e) {
+                            errors.add(e.errno());
+                        }
+                    }))
+                    .limit(2)
+                    .toList();
+            for (Thread start : starts) {
+                start.join();
+            }
+            assertThat(errors).containsExactly(EADDRINUSE);
+            UnixSocket.connect(path).close();
+            listening.forEach(Fd::close);
+        }
+        assertThat(directory).isDirectoryContaining(path::equals);
+        assertThat(directory.toFile().list()).as("nothing is left beside it").hasSize(1);
+    }
+
+    @Test
+    void nothingIsLeftBesideThePath() {
+        Path longest = directory.resolve(
+                "s".repeat(UnixSocket.MAX_PATH_BYTES - directory.toString().length() - 1));
+        UnixSocket.listen(directory.resolve("s"), 1).close();
+        UnixSocket.listen(longest, 1).close();
+        Path missing =
+                directory.resolve("no/" + "s".repeat(90 - directory.toString().length()));
+        assertFails(ENOENT, () -> UnixSocket.listen(missing, 1)).startsWith("bind " + missing);
+        assertThat(directory.toFile().list()).hasSize(2);
     }
 
     @Test
