@@ -7,6 +7,7 @@ import static org.vfio4j.sys.Errno.EAGAIN;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.stream.LongStream;
 
 /**
  * A signal to an eventfd by the kernel, as its drivers give it: eventfd_signal, which never waits and leaves a full counter full. One system
@@ -94,6 +95,13 @@ final class AioSignal {
         synchronized (CONTEXTS) {
             if (CONTEXTS[which] == NO_CONTEXT) {
                 CONTEXTS[which] = create();
+            }
+            if (CONTEXTS[which] == NO_CONTEXT) {
+                // The machine has no more of them (fs.aio-max-nr), or never had: any will do.
+                return LongStream.of(CONTEXTS)
+                        .filter(any -> any != NO_CONTEXT)
+                        .findFirst()
+                        .orElse(NO_CONTEXT);
             }
             return CONTEXTS[which];
         }
