@@ -12,6 +12,8 @@ import static org.vfio4j.uapi.Vfio.VFIO_DEVICE_FEATURE_SET;
 import static org.vfio4j.uapi.Vfio.VFIO_REGION_INFO_FLAG_READ;
 import static org.vfio4j.uapi.Vfio.VFIO_REGION_INFO_FLAG_WRITE;
 
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Objects;
@@ -29,6 +31,7 @@ import org.vfio4j.sys.Mapping;
  */
 public final class LocalDeviceFile implements VfioDeviceFile {
 
+    private static final Logger LOG = System.getLogger(LocalDeviceFile.class.getName());
     private static final int PAGE_BYTES = 4096;
     private static final int PROT_READ = 1;
     private static final int PROT_WRITE = 2;
@@ -42,6 +45,7 @@ public final class LocalDeviceFile implements VfioDeviceFile {
     private final @Nullable MigrationFeatures migrationFeatures;
     private final @Nullable VfioLogging logging;
     private @Nullable IoAddressSpace space;
+    private boolean leftovers;
     private boolean closed;
 
     /** @param device open, its ops enabled */
@@ -231,20 +235,61 @@ public final class LocalDeviceFile implements VfioDeviceFile {
 
     /**
      * The file goes from one user to the next, who must not notice: a log ends, low power, and a migration. A device that had
-     * stopped for it, or failed, is reset; any other works on.
+     * stopped for it, or failed, is reset; any other works on, unless it is hardware. When that fails the device {@link #hasLeftovers}.
      */
     public void userLeft() {
         checkOpen();
+        if (migrationFeatures != null) {
+            migrationFeatures.forgetUser();
+        }
+        leftovers = true;
+        try {
+            leave();
+        } catch (RuntimeException e) {
+            // Not the user's mistake: who leaves it so must not be able to keep this line out of the log.
+            LOG.log(
+                    Level.WARNING,
+                    "{0}: what its user has left in it is still there, and nobody gets it before it is gone: {1}",
+                    device,
+                    e instanceof ErrnoException ? e.getMessage() : e);
+        }
+    }
+
+    /** Whether what a user has left in the device could not be ended when that one went. */
+    public boolean hasLeftovers() {
+        return leftovers;
+    }
+
+    /**
+     * Ends what the last user has left in the device, if it {@link #hasLeftovers}. That may wait for a reset.
+     *
+     * @throws ErrnoException why it cannot: nobody else may have the device then
+     */
+    public void clearLeftovers() {
+        checkOpen();
+        if (!leftovers) {
+            return;
+        }
+        try {
+            leave();
+        } catch (ErrnoException e) {
+            ErrnoException refused = new ErrnoException(
+                    e.errno(), device + ": what its last user has left in it cannot be ended, by a reset or otherwise");
+            refused.initCause(e);
+            throw refused;
+        }
+        LOG.log(Level.INFO, "{0}: nothing of its last user is left in it", device);
+    }
+
+    private void leave() {
         if (logging != null) {
             logging.stop();
         }
         ops.userLeft();
-        if (migrationFeatures != null) {
-            migrationFeatures.forgetUser();
-        }
         if (migration != null && !migration.abandon()) {
             reset();
         }
+        leftovers = false;
     }
 
     /** Whether its user is migrating it: its state is not RUNNING, or the memory that it writes is logged. */
@@ -257,13 +302,14 @@ public final class LocalDeviceFile implements VfioDeviceFile {
     /**
      * Gives the device memory to master.
      *
-     * @throws ErrnoException EBUSY when it has some already
+     * @throws ErrnoException EBUSY when it has some already; as {@link #clearLeftovers}
      */
     public void attach(IoAddressSpace newSpace) {
         checkOpen();
         if (space != null) {
             throw new ErrnoException(EBUSY, device.name() + ": attach an address space while another is attached");
         }
+        clearLeftovers();
         ops.attachIoas(newSpace);
         setSpace(newSpace);
     }

@@ -17,6 +17,7 @@ final class FakeDeviceOps implements VfioDeviceOps {
     final List<VfioIrqSet> irqSets = new ArrayList<>();
     String name = "fake";
     RuntimeException failOpen;
+    RuntimeException failUserLeft;
     Runnable onRequest = () -> {};
     Optional<VfioMigrationOps> migration = Optional.empty();
     Optional<IoasLogging> logging = Optional.empty();
@@ -101,6 +102,13 @@ final class FakeDeviceOps implements VfioDeviceOps {
     public void detachIoas() {
         log.add("detach");
         logging.ifPresent(IoasLogging::detach);
+    }
+
+    @Override
+    public void userLeft() {
+        if (failUserLeft != null) {
+            throw failUserLeft;
+        }
     }
 
     @Override

@@ -141,6 +141,25 @@ class LocalDeviceFileTest {
     }
 
     @Test
+    void aDeviceThatItsUserCouldNotLeaveIsNotGivenToAnother() {
+        try (IoAddressSpace space = new IoAddressSpace(1)) {
+            ops.failUserLeft = new ErrnoException(Errno.ENOTTY, "ioctl VFIO_DEVICE_RESET");
+            file.userLeft();
+            assertThat(file.hasLeftovers()).isTrue();
+            assertErrno(Errno.ENOTTY, () -> file.attach(space));
+            assertErrno(Errno.ENOTTY, file::clearLeftovers);
+            assertThat(file.space()).isEmpty();
+            assertThat(ops.log).isEmpty();
+            ops.failUserLeft = null;
+            file.attach(space);
+            assertThat(file.hasLeftovers()).isFalse();
+            file.detach();
+            file.userLeft();
+            assertThat(file.hasLeftovers()).isFalse();
+        }
+    }
+
+    @Test
     void aClosedFileRefusesEverything() {
         file.close();
         List<ThrowingCallable> calls = List.of(

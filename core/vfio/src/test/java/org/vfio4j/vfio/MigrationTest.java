@@ -280,6 +280,19 @@ class MigrationTest {
     }
 
     @Test
+    void whatAUserKnowsIsForgottenAlsoWhenTheDeviceCannotBeReset() {
+        setState(PRE_COPY_P2P);
+        file.feature(setPrecopyInfo(), MemorySegment.NULL);
+        ops.failUserLeft = new ErrnoException(EINVAL, "reset");
+        file.userLeft();
+        assertThat(precopyInfo().reinit()).isFalse();
+        assertThat(state()).isEqualTo(PRE_COPY_P2P);
+        ops.failUserLeft = null;
+        file.clearLeftovers();
+        assertThat(state()).isEqualTo(RUNNING);
+    }
+
+    @Test
     void theNextUserFindsADeviceThatWorks() {
         for (VfioMigrationState state : new VfioMigrationState[] {RUNNING, RUNNING_P2P, PRE_COPY, PRE_COPY_P2P}) {
             setState(state);

@@ -2,8 +2,6 @@ package org.vfio4j.vfiolinux;
 
 import static org.vfio4j.uapi.Vfio.*;
 
-import java.util.ArrayDeque;
-import java.util.Deque;
 import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
@@ -30,7 +28,6 @@ final class FunctionIrqs implements AutoCloseable {
 
     private final String name;
     private final FunctionFile file;
-    private final boolean reportsErrors;
 
     // Held while something is passed on, and while it changes where to.
     private final ReentrantLock passing = new ReentrantLock();
@@ -43,13 +40,10 @@ final class FunctionIrqs implements AutoCloseable {
     private IrqKind kind = IrqKind.NONE;
     private int vectors;
     private @Nullable IrqEvents events;
-    private Deque<Integer> indices = new ArrayDeque<>();
 
-    /** @param reportsErrors whether the device has {@code VFIO_PCI_ERR_IRQ_INDEX} */
-    FunctionIrqs(String name, FunctionFile file, boolean reportsErrors) {
+    FunctionIrqs(String name, FunctionFile file) {
         this.name = name;
         this.file = file;
-        this.reportsErrors = reportsErrors;
     }
 
     void connect(IrqSink newSink) {
@@ -138,6 +132,16 @@ final class FunctionIrqs implements AutoCloseable {
         }
     }
 
+    /** The function has reported an error that it cannot mend. Any thread. */
+    void error() {
+        passing.lock();
+        try {
+            sink.error();
+        } finally {
+            passing.unlock();
+        }
+    }
+
     /** The level is low until the kernel tells it again. */
     void lowerIntx() {
         passing.lock();
@@ -156,15 +160,11 @@ final class FunctionIrqs implements AutoCloseable {
     }
 
     private void enable(IrqKind newKind, int count) {
-        IrqEvents made = new IrqEvents("vfio-irqs " + name, count + 1, new Passing(newKind, count));
-        Deque<Integer> enabled = new ArrayDeque<>();
+        IrqEvents made = new IrqEvents("vfio-irqs " + name, count, new Passing(newKind));
+        IrqKind enabled = IrqKind.NONE;
         try {
-            assign(VFIO_IRQ_SET_ACTION_TRIGGER, index(newKind), made.duplicates(0, count));
-            enabled.push(index(newKind));
-            if (reportsErrors) {
-                assign(VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_PCI_ERR_IRQ_INDEX, made.duplicates(count, 1));
-                enabled.push(VFIO_PCI_ERR_IRQ_INDEX);
-            }
+            assign(VFIO_IRQ_SET_ACTION_TRIGGER, index(newKind), made.duplicates());
+            enabled = newKind;
             if (newKind == IrqKind.INTX) {
                 unmaskBy(EventFd.create());
             }
@@ -175,7 +175,6 @@ final class FunctionIrqs implements AutoCloseable {
         kind = newKind;
         vectors = count;
         events = made;
-        indices = enabled;
     }
 
     private void unmaskBy(Fd eventFd) {
@@ -209,19 +208,19 @@ final class FunctionIrqs implements AutoCloseable {
     private void disable() {
         IrqEvents old = events;
         if (old != null) {
+            IrqKind enabled = kind;
             events = null;
             kind = IrqKind.NONE;
             vectors = 0;
-            disable(indices, old);
+            disable(enabled, old);
         }
     }
 
-    /** @param enabled those to disable, the last one first: the kernel refuses that for any other */
-    private void disable(Deque<Integer> enabled, IrqEvents old) {
+    private void disable(IrqKind enabled, IrqEvents old) {
         try {
-            while (!enabled.isEmpty()) {
+            if (enabled != IrqKind.NONE) {
                 int flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER;
-                file.setIrqs(VfioIrqSet.none(flags, enabled.pop(), 0, 0));
+                file.setIrqs(VfioIrqSet.none(flags, index(enabled), 0, 0));
             }
         } finally {
             old.close();
@@ -248,12 +247,9 @@ final class FunctionIrqs implements AutoCloseable {
     private final class Passing implements IrqEvents.Receiver {
 
         private final IrqKind as;
-        private final int count;
 
-        /** @param count vectors; the event behind them is of errors */
-        Passing(IrqKind as, int count) {
+        Passing(IrqKind as) {
             this.as = as;
-            this.count = count;
         }
 
         @Override
@@ -266,9 +262,7 @@ final class FunctionIrqs implements AutoCloseable {
 
         @Override
         public void event(int event) {
-            if (event == count) {
-                sink.error();
-            } else if (as == IrqKind.INTX) {
+            if (as == IrqKind.INTX) {
                 asserted = true;
                 sink.intx(true);
             } else if (window != null) {

@@ -64,11 +64,11 @@ final class IrqEvents implements AutoCloseable {
         }
     }
 
-    /** Duplicates of some of the descriptors, for the kernel. */
-    List<Fd> duplicates(int first, int count) {
+    /** Duplicates of the descriptors, for the kernel. */
+    List<Fd> duplicates() {
         List<Fd> duplicates = new ArrayList<>();
         try {
-            for (Fd eventFd : eventFds.subList(first, first + count)) {
+            for (Fd eventFd : eventFds) {
                 duplicates.add(eventFd.dup());
             }
         } catch (ErrnoException e) {

@@ -5,6 +5,8 @@ import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 import static org.vfio4j.uapi.PciRegs.*;
 import static org.vfio4j.uapi.Vfio.*;
 
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
 import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -44,13 +46,16 @@ import org.vfio4j.vfio.VfioDeviceFile;
  */
 public final class LinuxPciFunction implements PciFunction, AutoCloseable {
 
+    private static final Logger LOG = System.getLogger(LinuxPciFunction.class.getName());
     private static final int RESET_BY_FLR =
             PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE;
 
+    private final String name;
     private final VfioDeviceFile device;
     private final FunctionFile file;
     private final FunctionDma dma;
     private final FunctionIrqs irqs;
+    private final FunctionNotices notices = new FunctionNotices();
     private final boolean mappable;
     private final List<PciBar> bars;
     private final int configSize;
@@ -58,10 +63,13 @@ public final class LinuxPciFunction implements PciFunction, AutoCloseable {
     private final int msi;
     private final int msix;
 
+    private volatile Runnable onRequest = this::ignoreRequest;
+
     // COMMAND as the function's user wants it.
     private volatile boolean master;
     private boolean intxDisabled;
     private @Nullable DmaSpace space;
+    private boolean mayBeMapped;
 
     /**
      * @param name for messages and its thread: its address
@@ -72,6 +80,7 @@ public final class LinuxPciFunction implements PciFunction, AutoCloseable {
      *     the last one has left in it
      */
     public LinuxPciFunction(String name, VfioDeviceFile device, boolean mappable) {
+        this.name = name;
         this.device = device;
         this.mappable = mappable;
         file = new FunctionFile(device);
@@ -82,8 +91,9 @@ public final class LinuxPciFunction implements PciFunction, AutoCloseable {
             romSizeBytes = FunctionLayout.romSizeBytes(device);
             msi = FunctionLayout.capability(device, PCI_CAP_ID_MSI);
             msix = FunctionLayout.capability(device, PCI_CAP_ID_MSIX);
-            boolean errors = device.irqInfo(VFIO_PCI_ERR_IRQ_INDEX).count() > 0;
-            irqs = new FunctionIrqs(name, file, errors);
+            irqs = new FunctionIrqs(name, file);
+            notices.listen(device, VFIO_PCI_ERR_IRQ_INDEX, irqs::error);
+            notices.listen(device, VFIO_PCI_REQ_IRQ_INDEX, () -> onRequest.run());
         } catch (RuntimeException e) {
             device.close();
             throw e;
@@ -99,6 +109,20 @@ public final class LinuxPciFunction implements PciFunction, AutoCloseable {
             throw new ErrnoException(
                     EOPNOTSUPP, name + " cannot be reset: a user would find what the user before it has left");
         }
+    }
+
+    /**
+     * Has somebody hear when the kernel wants the function back, because it is unbound or unplugged. The kernel asks at once and then every
+     * ten seconds, and waits until this is closed.
+     *
+     * @param action runs each time; must not block, nor close this
+     */
+    public void onRequest(Runnable action) {
+        onRequest = action;
+    }
+
+    private void ignoreRequest() {
+        LOG.log(Level.WARNING, "{0}: the kernel wants it back, and waits; nobody here hears it", name);
     }
 
     @Override
@@ -210,7 +234,12 @@ public final class LinuxPciFunction implements PciFunction, AutoCloseable {
 
     @Override
     public void attachDma(DmaSpace newSpace) {
+        if (mayBeMapped) {
+            // It could not be unmapped when its user left.
+            unmapAll();
+        }
         newSpace.follow(dma);
+        mayBeMapped = true;
         space = newSpace;
         irqs.attach(newSpace);
         if (master) {
@@ -233,9 +262,14 @@ public final class LinuxPciFunction implements PciFunction, AutoCloseable {
                 old.unfollow(dma);
             } finally {
                 // Also what could not be unmapped before: the next user's memory is another.
-                file.dmaUnmapAll();
+                unmapAll();
             }
         }
+    }
+
+    private void unmapAll() {
+        file.dmaUnmapAll();
+        mayBeMapped = false;
     }
 
     @Override
@@ -256,6 +290,7 @@ public final class LinuxPciFunction implements PciFunction, AutoCloseable {
     /** Lets go of the device. It is on no bus any more. */
     @Override
     public void close() {
+        notices.close();
         try {
             irqs.close();
         } finally {

@@ -178,7 +178,11 @@ public final class LinuxVfioDevice implements VfioDeviceFile {
     @Override
     public void reset() {
         checkOpen();
-        kernel.call(VFIO_DEVICE_RESET, MemorySegment.NULL);
+        try {
+            kernel.call(VFIO_DEVICE_RESET, MemorySegment.NULL);
+        } catch (ErrnoException e) {
+            throw new ErrnoException(e.errno(), "reset " + name + " (VFIO_DEVICE_RESET)");
+        }
         features.onReset();
     }
 

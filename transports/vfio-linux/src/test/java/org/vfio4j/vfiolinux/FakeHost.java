@@ -42,6 +42,8 @@ final class FakeHost implements VfioDeviceFile {
     int flags = VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET;
     int mostVectors = VECTORS;
     int mapFailure;
+    volatile int resetFailure;
+    volatile int unmapAllFailure;
     boolean gone;
     boolean closed;
 
@@ -94,7 +96,6 @@ final class FakeHost implements VfioDeviceFile {
 
     @Override
     public void setIrqs(VfioIrqSet set) {
-        log.add("irqs " + set.index() + " flags " + Integer.toHexString(set.flags()) + " count " + set.count());
         if (set.count() > mostVectors) {
             set.closeEventFds();
             throw new ErrnoException(Errno.ENOSPC, "vectors " + set.count());
@@ -144,14 +145,13 @@ final class FakeHost implements VfioDeviceFile {
 
     @Override
     public void reset() {
+        fail(resetFailure, "VFIO_DEVICE_RESET");
         log.add("reset");
     }
 
     @Override
     public void dmaMap(long iova, long sizeBytes, int access, Fd descriptor, long offset) {
-        if (mapFailure != 0) {
-            throw new ErrnoException(mapFailure, "ioctl VFIO_IOMMU_MAP_DMA");
-        }
+        fail(mapFailure, "VFIO_IOMMU_MAP_DMA");
         log.add("map " + Long.toHexString(iova) + " " + Long.toHexString(sizeBytes) + " " + access + " from "
                 + Long.toHexString(offset));
     }
@@ -163,7 +163,14 @@ final class FakeHost implements VfioDeviceFile {
 
     @Override
     public void dmaUnmapAll() {
+        fail(unmapAllFailure, "VFIO_IOMMU_UNMAP_DMA");
         log.add("unmap all");
+    }
+
+    private static void fail(int errno, String request) {
+        if (errno != 0) {
+            throw new ErrnoException(errno, "ioctl " + request);
+        }
     }
 
     @Override

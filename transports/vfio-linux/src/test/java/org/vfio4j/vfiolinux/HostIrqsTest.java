@@ -2,9 +2,11 @@ package org.vfio4j.vfiolinux;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.vfio4j.uapi.PciRegs.*;
 import static org.vfio4j.uapi.Vfio.*;
 
+import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -28,6 +30,7 @@ class HostIrqsTest {
     private static final int INTX = VFIO_PCI_INTX_IRQ_INDEX;
     private static final int MSIX = VFIO_PCI_MSIX_IRQ_INDEX;
     private static final int ERR = VFIO_PCI_ERR_IRQ_INDEX;
+    private static final int REQ = VFIO_PCI_REQ_IRQ_INDEX;
 
     private final Leaks before = Leaks.snapshot();
     private final FakeHost host = new FakeHost();
@@ -56,7 +59,7 @@ class HostIrqsTest {
         assertThat(threads()).isEqualTo(1);
         function.useIrqs(IrqKind.NONE, 0);
         assertThat(threads()).isZero();
-        assertThat(host.triggers).isEmpty();
+        assertThat(host.triggers).containsOnlyKeys(ERR, REQ);
     }
 
     @Test
@@ -105,11 +108,39 @@ class HostIrqsTest {
         function.useIrqs(IrqKind.MSIX, 1);
         function.detachDma();
         host.interrupt(MSIX, 0);
-        host.interrupt(ERR, 0);
-        assertThat(heard.next()).isEqualTo("error");
+        int eventFd = host.triggers.get(MSIX).getFirst().value();
+        assertTimeoutPreemptively(Duration.ofSeconds(5), () -> {
+            while (Poll.poll(eventFd, Poll.POLLIN, 0) > 0) {
+                Thread.onSpinWait();
+            }
+        });
+        // Not before what was taken has been passed on, or dropped.
+        function.connectIrqs(heard);
+        assertThat(heard.all).isEmpty();
         function.attachDma(space);
         host.interrupt(MSIX, 0);
         assertThat(heard.next()).isEqualTo("msi 0");
+    }
+
+    @Test
+    void tellsOfErrorsAlsoWhileNobodyListensToInterrupts() throws InterruptedException {
+        begin();
+        host.interrupt(ERR, 0);
+        assertThat(heard.next()).isEqualTo("error");
+        function.useIrqs(IrqKind.MSIX, 1);
+        function.useIrqs(IrqKind.NONE, 0);
+        host.interrupt(ERR, 0);
+        assertThat(heard.next()).isEqualTo("error");
+    }
+
+    @Test
+    void tellsEachTimeThatTheKernelWantsItBack() throws InterruptedException {
+        host.interrupt(REQ, 0);
+        function.onRequest(() -> heard.all.add("request"));
+        host.interrupt(REQ, 0);
+        assertThat(heard.next()).isEqualTo("request");
+        host.interrupt(REQ, 0);
+        assertThat(heard.next()).isEqualTo("request");
     }
 
     @Test

@@ -5,6 +5,7 @@ import static org.vfio4j.sys.Epoll.EPOLLOUT;
 import static org.vfio4j.sys.Errno.EAGAIN;
 import static org.vfio4j.sys.Errno.EINTR;
 import static org.vfio4j.sys.Errno.EINVAL;
+import static org.vfio4j.sys.Errno.EIO;
 import static org.vfio4j.sys.Errno.ENOTCONN;
 import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 import static org.vfio4j.sys.SocketIo.MSG_DONTWAIT;
@@ -43,7 +44,7 @@ final class Connection implements EventSource {
     private enum State {
         /** The loop watches the socket. */
         WATCHED,
-        /** A worker handles a command. */
+        /** A worker handles a command, or what the last client has left in the device. */
         WITH_WORKER,
         /** Nobody reads: it may be handed over. */
         FROZEN,
@@ -72,6 +73,9 @@ final class Connection implements EventSource {
     private int interest = EPOLLIN;
     private boolean endRequested;
     private boolean trimAsked;
+
+    // With which errno all is refused that the client asks for: it has not got the device. Written by a worker before.
+    private int refusal;
     private @Nullable TwinSocket twin;
 
     /**
@@ -105,8 +109,48 @@ final class Connection implements EventSource {
         answers = new Answers(commands, requests, outbox, counters, log, watch);
     }
 
-    /** Attaches the device to the client's memory, of which there is none yet, and begins to serve. */
+    /**
+     * Attaches the device to the client's memory, of which there is none yet, and begins to serve. A device that still has what its last
+     * client has left in it is not given away: what the client asks for first is refused with the reason, and the connection ends.
+     */
     void start() {
+        if (file.hasLeftovers()) {
+            clearLeftovers();
+        } else {
+            begin();
+        }
+    }
+
+    // A reset takes longer than others shall wait.
+    private void clearLeftovers() {
+        state = State.WITH_WORKER;
+        loop.executeWaiting(() -> {
+            try {
+                file.clearLeftovers();
+            } catch (RuntimeException e) {
+                refusal = e instanceof ErrnoException errno ? errno.errno() : EIO;
+                log.warn("a client is refused: " + e.getMessage());
+            } finally {
+                loop.execute(this::startCleared);
+            }
+        });
+    }
+
+    private void startCleared() {
+        if (refusal != 0 || endRequested) {
+            watch();
+            return;
+        }
+        try {
+            begin();
+            state = State.WATCHED;
+        } catch (RuntimeException e) {
+            log.warn("a client is turned away: " + e);
+            onEnd.run();
+        }
+    }
+
+    private void begin() {
         try {
             CommandAtConnect.set(file);
             configWatch.ifPresent(ConfigWatch::write);
@@ -322,6 +366,11 @@ final class Connection implements EventSource {
                 return;
             }
             counters.messages++;
+            if (refusal != 0) {
+                answers.refuse(inbox.message(), refusal);
+                end();
+                return;
+            }
             if (commands.mayWait(inbox.message())) {
                 handToWorker();
                 return;
@@ -411,10 +460,12 @@ final class Connection implements EventSource {
     }
 
     private void letGo() {
-        attempt("disabling interrupts", () -> IrqCommands.disableAll(file));
-        attempt("detaching the device", file::detach);
-        // Last: a device that is stopped for a migration that nobody goes on with is reset.
-        attempt("ending a migration", file::userLeft);
+        if (refusal == 0) {
+            attempt("disabling interrupts", () -> IrqCommands.disableAll(file));
+            attempt("detaching the device", file::detach);
+            // Last: a device that is stopped for a migration that nobody goes on with is reset.
+            attempt("leaving the device", file::userLeft);
+        }
         release();
     }
 

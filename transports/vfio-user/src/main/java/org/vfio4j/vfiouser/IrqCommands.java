@@ -97,12 +97,28 @@ final class IrqCommands {
         }
     }
 
-    /** Takes back all that a client has set: its descriptors are closed. */
+    /**
+     * Takes back all that a client has set: its descriptors are closed.
+     *
+     * @throws ErrnoException what the first index says that cannot be disabled; the others are all the same
+     */
     static void disableAll(VfioDeviceFile file) {
+        List<ErrnoException> failures = new ArrayList<>();
         for (int index = 0; index < file.info().numIrqs(); index++) {
-            if (file.irqInfo(index).count() > 0) {
-                file.setIrqs(VfioIrqSet.none(VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, 0));
+            try {
+                disable(file, index);
+            } catch (ErrnoException e) {
+                failures.add(e);
             }
+        }
+        if (!failures.isEmpty()) {
+            throw failures.getFirst();
+        }
+    }
+
+    private static void disable(VfioDeviceFile file, int index) {
+        if (file.irqInfo(index).count() > 0) {
+            file.setIrqs(VfioIrqSet.none(VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, 0));
         }
     }
 

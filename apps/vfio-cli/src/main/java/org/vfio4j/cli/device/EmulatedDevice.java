@@ -8,6 +8,7 @@ import org.vfio4j.block.BlockBackend;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.bus.PciFunction;
 import org.vfio4j.cli.process.Closing;
+import org.vfio4j.vfiolinux.LinuxPciFunction;
 
 /**
  * A function that this process emulates, or hardware that stands in a bus of this process as one.
@@ -56,6 +57,13 @@ public record EmulatedDevice(
     /** Whether it is hardware, which is there once and has no state that could be taken out of it. */
     public boolean isHardware() {
         return kind.equals(PciKind.NAME);
+    }
+
+    /** Has somebody hear when the kernel wants hardware back, as {@link LinuxPciFunction#onRequest}: what is emulated nobody wants. */
+    public void onRequest(Runnable action) {
+        if (function instanceof LinuxPciFunction hardware) {
+            hardware.onRequest(action);
+        }
     }
 
     /** What it stands on, for people: {@code 512 MiB, memory}. */

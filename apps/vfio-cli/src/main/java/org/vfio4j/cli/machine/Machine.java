@@ -290,6 +290,8 @@ public final class Machine implements AutoCloseable {
         }
         MachineFunction function = MachineFunction.plugged(placed, device, this);
         functions.add(function);
+        EmulatedDevice emulated = placed.device();
+        emulated.onRequest(new HardwareReturn(this, function, emulated.description())::requested);
         return function;
     }
 
@@ -356,6 +358,19 @@ public final class Machine implements AutoCloseable {
         asked.remove(function.device().address());
         virtuals.forgetGone();
         keeping.deleted(function);
+    }
+
+    /**
+     * Gives a function's hardware back to the kernel. The machine does not have the function any more.
+     *
+     * @param limit how long to wait for its client
+     */
+    void giveBack(MachineFunction function, Duration limit) {
+        changes.pass(() -> {
+            function.giveBack(limit);
+            functions.remove(function);
+            virtuals.forgetGone();
+        });
     }
 
     /** @throws ErrnoException ENODEV when there is none */

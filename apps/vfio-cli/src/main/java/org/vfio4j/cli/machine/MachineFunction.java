@@ -2,6 +2,8 @@ package org.vfio4j.cli.machine;
 
 import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -37,6 +39,8 @@ import org.vfio4j.vfiouser.VfioUserServerOptions;
  * refused.
  */
 public final class MachineFunction implements Movable, AutoCloseable {
+
+    private static final Logger LOG = System.getLogger(MachineFunction.class.getName());
 
     private final EmulatedDevice emulated;
     private final PciDevice device;
@@ -361,6 +365,26 @@ public final class MachineFunction implements Movable, AutoCloseable {
     void delete(Duration limit) {
         take("delete", withVirtuals(), () -> unplug.within(limit));
         service.closeEndpoint();
+    }
+
+    /**
+     * The kernel gets its hardware back: the client is asked to let go, and loses it when it does not.
+     *
+     * @param limit how long to wait for the client
+     */
+    void giveBack(Duration limit) {
+        try {
+            take("give back", List.of(this), () -> unplug.within(limit));
+            service.closeEndpoint();
+        } catch (RuntimeException e) {
+            LOG.log(Level.WARNING, "{0}: {1}; it is given back all the same", device, e.getMessage());
+            try {
+                close();
+            } finally {
+                // Whatever that says: the kernel waits for this, without end.
+                emulated.close();
+            }
+        }
     }
 
     private List<MachineFunction> withVirtuals() {
