@@ -20,6 +20,8 @@ import org.vfio4j.sys.Fd;
  */
 record GroupAttachment(Path path, Fd device, VfioGroup group, Type1Container container) implements VfioAttachment {
 
+    private static final Path PROC = Path.of("/proc");
+
     /**
      * Opens a device.
      *
@@ -76,7 +78,8 @@ record GroupAttachment(Path path, Fd device, VfioGroup group, Type1Container con
             if (e.errno() != EBUSY) {
                 throw e;
             }
-            throw new ErrnoException(EBUSY, name + ": its IOMMU group is open already, " + path);
+            throw new ErrnoException(
+                    EBUSY, name + ": its IOMMU group is open already, " + FileHolders.ofGroup(PROC, path));
         }
     }
 

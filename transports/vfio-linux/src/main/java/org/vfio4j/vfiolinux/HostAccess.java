@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import org.vfio4j.bus.PciAddress;
@@ -35,14 +36,13 @@ final class HostAccess {
                     Kind.DRIVER,
                     function.driver().isEmpty() ? "it has no driver" : "its driver is " + function.driver());
         }
-        for (PciAddress other : function.groupMembers()) {
-            String driver = driverInTheWay(host, other);
-            if (!driver.isEmpty()) {
-                return obstacle(
-                        Kind.GROUP,
-                        "its group " + function.iommuGroup().getAsInt() + " is not viable: " + other + " has driver "
-                                + driver);
-            }
+        List<HostFunction> inTheWay = inTheWay(host, function);
+        if (!inTheWay.isEmpty()) {
+            HostFunction first = inTheWay.getFirst();
+            return obstacle(
+                    Kind.GROUP,
+                    "its group " + function.iommuGroup().getAsInt() + " is not viable: " + first.address()
+                            + " has driver " + first.driver());
         }
         return files(host, function.iommuGroup().getAsInt());
     }
@@ -62,7 +62,10 @@ final class HostAccess {
             // It can be opened, so nobody has it.
         } catch (ErrnoException e) {
             if (e.errno() == EBUSY) {
-                throw new ErrnoException(EBUSY, function.address() + " is in use: a process has " + group);
+                throw new ErrnoException(
+                        EBUSY,
+                        function.address() + " is in use: its IOMMU group is open, "
+                                + FileHolders.ofGroup(host.processDirectory(), group));
             }
         }
     }
@@ -81,16 +84,22 @@ final class HostAccess {
         }
     }
 
-    private static String driverInTheWay(HostPci host, PciAddress other) {
-        HostFunction function;
+    /** The others of a function's group that have drivers with which the kernel gives none of them to users. */
+    static List<HostFunction> inTheWay(HostPci host, HostFunction function) {
+        return function.groupMembers().stream()
+                .flatMap(other -> find(host, other).stream())
+                .filter(other ->
+                        !other.driver().isEmpty() && !other.hasVfioDriver() && !NO_DMA_DRIVERS.contains(other.driver()))
+                .toList();
+    }
+
+    private static Optional<HostFunction> find(HostPci host, PciAddress other) {
         try {
-            function = host.function(other);
+            return Optional.of(host.function(other));
         } catch (ErrnoException e) {
             // It has gone.
-            return "";
+            return Optional.empty();
         }
-        boolean harmless = function.hasVfioDriver() || NO_DMA_DRIVERS.contains(function.driver());
-        return harmless ? "" : function.driver();
     }
 
     private static Optional<HostObstacle> files(HostPci host, int group) {

@@ -6,7 +6,6 @@ import static org.vfio4j.sys.Errno.EIO;
 import static org.vfio4j.sys.Errno.ENODEV;
 import static org.vfio4j.vfiolinux.HostFunction.VFIO_PCI;
 
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -14,6 +13,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.function.BiConsumer;
+import java.util.function.Predicate;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.sys.ErrnoException;
 
@@ -30,20 +30,25 @@ public final class HostPci {
 
     private final Path root;
     private final BiConsumer<Path, String> writer;
+    private final Predicate<String> addresses;
 
-    /** @param writer writes attributes, as the kernel takes them */
-    HostPci(Path root, BiConsumer<Path, String> writer) {
+    /**
+     * @param writer writes attributes, as the kernel takes them
+     * @param addresses whether a network interface has an IPv4 address, which neither /sys nor /proc tell
+     */
+    HostPci(Path root, BiConsumer<Path, String> writer, Predicate<String> addresses) {
         this.root = root;
         this.writer = writer;
+        this.addresses = addresses;
     }
 
     /** @param root what stands for /: its sys, proc and dev are looked at */
     public HostPci(Path root) {
-        this(root, HostTree::write);
+        this(root, HostTree::write, name -> false);
     }
 
     public static HostPci ofThisMachine() {
-        return new HostPci(Path.of("/"));
+        return new HostPci(Path.of("/"), HostTree::write, HostUse::hasIpv4Address);
     }
 
     /** All functions, in order. */
@@ -68,26 +73,28 @@ public final class HostPci {
         return HostAccess.obstacle(this, function);
     }
 
+    /** The others of a function's group that keep it from being opened, by the drivers that they have. */
+    public List<HostFunction> inTheWay(HostFunction function) {
+        return HostAccess.inTheWay(this, function);
+    }
+
     /** What this machine does with a function now, as far as it can be seen; none when nothing would be lost. */
     public List<String> uses(PciAddress address) {
         return use().of(HostTree.real(device(address)));
     }
 
     private HostUse use() {
-        return new HostUse(root.resolve("sys"), root.resolve("proc"));
+        return new HostUse(root.resolve("sys"), processDirectory(), addresses);
     }
 
     /**
-     * The configuration space that the kernel lets this user read: 64 bytes of it, or all.
+     * The configuration space that the kernel lets this user read: 64 bytes of it, or all. A virtual function has no ids of its own there, and
+     * gets those by which the kernel knows it.
      *
      * @throws ErrnoException when it cannot be read
      */
     public byte[] config(PciAddress address) {
-        try {
-            return Files.readAllBytes(device(address).resolve("config"));
-        } catch (IOException e) {
-            throw ErrnoException.of(e, "read the configuration space of " + address);
-        }
+        return HostConfig.read(address, device(address));
     }
 
     /**
@@ -166,6 +173,10 @@ public final class HostPci {
 
     Path vfioDirectory() {
         return root.resolve("dev/vfio");
+    }
+
+    Path processDirectory() {
+        return root.resolve("proc");
     }
 
     private void checkUnused(PciAddress address) {

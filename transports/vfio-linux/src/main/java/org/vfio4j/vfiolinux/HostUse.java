@@ -2,18 +2,22 @@ package org.vfio4j.vfiolinux;
 
 import static org.vfio4j.sys.Errno.EBUSY;
 
+import java.net.Inet4Address;
+import java.net.NetworkInterface;
+import java.net.SocketException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.function.Predicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.FileIo;
 
 /**
- * What this machine does with a function now, as far as /sys and /proc tell: its block devices that are mounted, swap, or part of others;
+ * What this machine does with a function now, as far as the kernel tells: its block devices that are mounted, swap, or part of others;
  * its network interfaces that have addresses or routes; its virtual functions. Stateless.
  */
 final class HostUse {
@@ -24,13 +28,27 @@ final class HostUse {
     private static final String NO_DESTINATION = "00000000";
     private static final String LINK_LOCAL = "fe8";
     private static final String UPPER = "upper_";
+    private static final String LOOP = "loop";
 
     private final Path sys;
     private final Path proc;
+    private final Predicate<String> addresses;
 
-    HostUse(Path sys, Path proc) {
+    /** @param addresses whether a network interface has an IPv4 address */
+    HostUse(Path sys, Path proc, Predicate<String> addresses) {
         this.sys = sys;
         this.proc = proc;
+        this.addresses = addresses;
+    }
+
+    /** Whether an interface of this machine has an IPv4 address, also one that no route of the main table leads to. */
+    static boolean hasIpv4Address(String name) {
+        try {
+            NetworkInterface found = NetworkInterface.getByName(name);
+            return found != null && found.inetAddresses().anyMatch(Inet4Address.class::isInstance);
+        } catch (SocketException e) {
+            throw ErrnoException.of(e, "addresses of " + name);
+        }
     }
 
     /**
@@ -123,6 +141,14 @@ final class HostUse {
             }
         }
         HostTree.names(directory.resolve("holders")).forEach(holder -> uses.add(name + " is part of " + holder));
+        HostTree.names(sys.resolve("class/block")).stream()
+                .filter(loop -> loop.startsWith(LOOP) && backing(loop).equals("/dev/" + name))
+                .forEach(loop -> uses.add(name + " is behind " + loop));
+    }
+
+    /** What a loop device stands on, which it does not hold. */
+    private String backing(String loop) {
+        return HostTree.read(sys.resolve("class/block").resolve(loop).resolve("loop/backing_file"));
     }
 
     private void addNetwork(List<String> uses, String name) {
@@ -139,7 +165,7 @@ final class HostUse {
         }
         boolean addressed = HostTree.lines(proc.resolve("net/if_inet6")).stream()
                 .anyMatch(line -> line.endsWith(" " + name) && !line.startsWith(LINK_LOCAL));
-        if (routed || addressed) {
+        if (routed || addressed || addresses.test(name)) {
             uses.add(name + " has an address");
         }
         // Bridges, bonds, VLANs and the like, which have the addresses.

@@ -6,6 +6,7 @@ import static org.vfio4j.vfiolinux.MadeMachine.DISK;
 import static org.vfio4j.vfiolinux.MadeMachine.NIC;
 
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalInt;
 import org.junit.jupiter.api.Test;
@@ -85,6 +86,32 @@ class HostPciTest {
         MadeMachine machine = MadeMachine.withDisk(root);
         machine.text("sys/bus/pci/devices/" + DISK + "/vfio-dev/vfio3/dev", "508:3");
         assertThat(machine.pci().function(DISK).vfioDevice()).isEqualTo("vfio3");
+    }
+
+    @Test
+    void thoseOfAGroupAreInTheWayThatHaveDriversOfTheKernels() {
+        MadeMachine machine = MadeMachine.withDisk(root);
+        machine.function(NIC, "igb", 0x020000, 7);
+        machine.function(PciAddress.parse("0000:02:00.1"), "", 0x020000, 7);
+        machine.function(PciAddress.parse("0000:02:00.2"), "vfio-pci", 0x020000, 7);
+        machine.function(PciAddress.parse("0000:02:00.3"), "pci-stub", 0x020000, 7);
+        HostFunction disk = machine.pci().function(DISK);
+        assertThat(machine.pci().inTheWay(disk))
+                .extracting(HostFunction::address)
+                .containsExactly(NIC);
+    }
+
+    @Test
+    void aVirtualFunctionHasTheIdsByWhichTheKernelKnowsIt() {
+        MadeMachine machine = new MadeMachine(root);
+        machine.function(NIC, "vfio-pci", 0x020000, 9);
+        byte[] config = new byte[64];
+        Arrays.fill(config, 0, 4, (byte) 0xff);
+        config[8] = 1;
+        machine.bytes("sys/bus/pci/devices/" + NIC + "/config", config);
+        assertThat(Arrays.copyOf(machine.pci().config(NIC), 9)).containsExactly(0x36, 0x1b, 0x10, 0, 0, 0, 0, 0, 1);
+        machine.bytes("sys/bus/pci/devices/" + NIC + "/config", new byte[0]);
+        assertThat(machine.pci().config(NIC)).isEmpty();
     }
 
     @Test

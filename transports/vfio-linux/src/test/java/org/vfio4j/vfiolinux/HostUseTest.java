@@ -48,6 +48,17 @@ class HostUseTest {
     }
 
     @Test
+    void whatALoopDeviceStandsOnIsInUse() {
+        MadeMachine machine = MadeMachine.withDisk(root);
+        machine.block(DISK, "nvme0n1", "259:0");
+        machine.block(DISK, "nvme0n1p1", "259:1");
+        machine.text("sys/class/block/loop3/loop/backing_file", "/dev/nvme0n1p1");
+        machine.text("sys/class/block/loop4/loop/backing_file", "/home/image");
+        machine.text("sys/class/block/loop5/dev", "7:5");
+        assertThat(machine.pci().uses(DISK)).containsExactly("nvme0n1p1 is behind loop3");
+    }
+
+    @Test
     void aDiskOfSeveralPathsStandsElsewhere() {
         MadeMachine machine = MadeMachine.withDisk(root);
         machine.block(DISK, "nvme0c0n1", "0:0");
@@ -79,6 +90,21 @@ class HostUseTest {
         MadeMachine machine = nic();
         machine.text("proc/net/if_inet6", "20010db8000000000000000000000001 02 40 00 80     eth0");
         assertThat(machine.pci().uses(NIC)).containsExactly("eth0 has an address");
+    }
+
+    @Test
+    void anInterfaceWithAnAddressThatNoRouteLeadsToIsInUse() {
+        MadeMachine machine = nic();
+        machine.addressed.add("eth1");
+        assertThat(machine.pci().uses(NIC)).isEmpty();
+        machine.addressed.add("eth0");
+        assertThat(machine.pci().uses(NIC)).containsExactly("eth0 has an address");
+    }
+
+    @Test
+    void theAddressesOfThisMachineAreKnown() {
+        assertThat(HostUse.hasIpv4Address("lo")).isTrue();
+        assertThat(HostUse.hasIpv4Address("none")).isFalse();
     }
 
     @Test

@@ -8,8 +8,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
@@ -25,6 +27,9 @@ final class MadeMachine {
 
     /** Which of the kernel's drivers knows a function. */
     private final Map<PciAddress, String> drivers = new HashMap<>();
+
+    /** Network interfaces with an IPv4 address. */
+    final Set<String> addressed = new HashSet<>();
 
     /** What vfio-pci does not take. */
     PciAddress refused = PciAddress.parse("ffff:00:00.0");
@@ -47,7 +52,7 @@ final class MadeMachine {
     }
 
     HostPci pci() {
-        return new HostPci(root, this::written);
+        return new HostPci(root, this::written, addressed::contains);
     }
 
     void function(PciAddress address, String driver, int pciClass, int group) {

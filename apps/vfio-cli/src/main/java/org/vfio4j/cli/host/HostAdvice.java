@@ -35,9 +35,8 @@ public final class HostAdvice {
 
     /** Those of a function's group that have to be bound too. */
     private static String others(HostPci host, HostFunction function) {
-        return host.functions().stream()
-                .filter(other -> function.groupMembers().contains(other.address()))
-                .filter(other -> !other.bridge() && !other.hasVfioDriver())
+        return host.inTheWay(function).stream()
+                .filter(other -> !other.bridge())
                 .map(other -> other.address().toString())
                 .collect(Collectors.joining(" "));
     }

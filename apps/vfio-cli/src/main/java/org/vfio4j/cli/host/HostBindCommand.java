@@ -1,6 +1,5 @@
 package org.vfio4j.cli.host;
 
-import java.util.ArrayList;
 import java.util.List;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.cli.text.CliException;
@@ -40,15 +39,7 @@ final class HostBindCommand implements Runnable {
     public void run() {
         HostPci host = HostPci.ofThisMachine();
         List<PciAddress> all = addresses.stream().map(HostAddress::parse).toList();
-        List<HostEntry> entries = new ArrayList<>();
-        try {
-            for (PciAddress address : all) {
-                entries.add(HostEntry.of(host, bind(host, address)));
-            }
-        } finally {
-            // Also of those before one that fails: they have another driver now.
-            output.print("HostFunction", entries, () -> entries.forEach(this::print));
-        }
+        HostChange.each(host, all, address -> bind(host, address), output, HostBindCommand::line);
         // Once all are bound: they may be of one group.
         for (PciAddress address : all) {
             HostFunction function = host.function(address);
@@ -69,11 +60,10 @@ final class HostBindCommand implements Runnable {
         return host.functions().stream().anyMatch(function -> function.address().equals(address));
     }
 
-    private void print(HostEntry entry) {
-        output.out()
-                .println(entry.address() + " bound to " + entry.driver()
-                        + (entry.vfioDevice().isEmpty() ? "" : " as " + entry.vfioDevice())
-                        + (entry.group() < 0 ? "" : ", IOMMU group " + entry.group()));
+    private static String line(HostEntry entry) {
+        return entry.address() + " bound to " + entry.driver()
+                + (entry.vfioDevice().isEmpty() ? "" : " as " + entry.vfioDevice())
+                + (entry.group() < 0 ? "" : ", IOMMU group " + entry.group());
     }
 
     private void note(HostPci host, HostFunction function, HostObstacle obstacle) {

@@ -4,12 +4,15 @@ import java.io.PrintWriter;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import java.util.UUID;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.cli.inspect.ConfigText;
 import org.vfio4j.cli.inspect.DeviceText;
 import org.vfio4j.cli.state.Inspection;
 import org.vfio4j.cli.text.CliException;
 import org.vfio4j.cli.text.OutputOption;
+import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.uapi.Vfio;
 import org.vfio4j.vfio.VfioDeviceFile;
@@ -17,6 +20,7 @@ import org.vfio4j.vfiolinux.HostPci;
 import org.vfio4j.vfiolinux.LinuxVfioDevice;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
 /** Shows one function of the machine. */
@@ -26,7 +30,12 @@ import picocli.CommandLine.Parameters;
                 "Shows a function of this machine: who drives and uses it, its group, its configuration space, and,"
                         + " when it can be opened, its regions, interrupts and features. Opening it resets it.",
         mixinStandardHelpOptions = true,
-        footer = {"", "Example:", "  vfio host show 0000:01:00.0"})
+        footer = {
+            "",
+            "Examples:",
+            "  vfio host show 0000:01:00.0",
+            "  vfio host show 0000:03:10.0 --vf-token 2f1bbd5d-3d85-4c0f-9a5a-9a2a1d1a7c10"
+        })
 final class HostShowCommand implements Runnable {
 
     /** Configuration space without its extension: less is what the kernel shows to users other than root. */
@@ -34,6 +43,12 @@ final class HostShowCommand implements Runnable {
 
     @Parameters(paramLabel = "ADDR", description = "Its address, as 0000:01:00.0.")
     private String address = "";
+
+    @Option(
+            names = "--vf-token",
+            paramLabel = "UUID",
+            description = "The token that the user of its physical function has set, or that it gets itself.")
+    private Optional<UUID> vfToken = Optional.empty();
 
     @Mixin
     private OutputOption output = new OutputOption();
@@ -58,22 +73,32 @@ final class HostShowCommand implements Runnable {
         } catch (ErrnoException e) {
             throw new CliException(e, "vfio host ls");
         }
-        Details details = details(host, at, entry);
+        Details details = details(host, at, entry, vfToken);
         output.print("HostFunction", List.of(details), () -> print(output.out(), details));
     }
 
-    private static Details details(HostPci host, PciAddress at, HostEntry entry) {
+    private static Details details(HostPci host, PciAddress at, HostEntry entry, Optional<UUID> vfToken) {
         byte[] config = host.config(at);
         if (!entry.usable()) {
             return new Details(entry, lines(config), Inspection.NOTHING, "", "");
         }
-        try (LinuxVfioDevice device = LinuxVfioDevice.open(at)) {
+        try (LinuxVfioDevice device = open(at, vfToken)) {
             byte[] shown = config.length < STANDARD_CONFIG ? config(device) : config;
             return new Details(
                     entry, lines(shown), Inspection.of(device), device.path().toString(), "");
         } catch (ErrnoException e) {
-            return new Details(entry, lines(config), Inspection.NOTHING, "", String.valueOf(e.getMessage()));
+            return new Details(entry, lines(config), Inspection.NOTHING, "", problem(at, e, vfToken));
         }
+    }
+
+    private static String problem(PciAddress at, ErrnoException failure, Optional<UUID> vfToken) {
+        // Nothing else is: that the files may be opened was seen before.
+        boolean needsToken = failure.errno() == Errno.EACCES && vfToken.isEmpty();
+        return failure.getMessage() + (needsToken ? "; try: vfio host show " + at + " --vf-token UUID" : "");
+    }
+
+    private static LinuxVfioDevice open(PciAddress at, Optional<UUID> vfToken) {
+        return vfToken.isPresent() ? LinuxVfioDevice.open(at, vfToken.get()) : LinuxVfioDevice.open(at);
     }
 
     private static byte[] config(VfioDeviceFile device) {

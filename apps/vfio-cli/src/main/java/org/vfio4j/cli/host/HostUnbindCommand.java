@@ -1,6 +1,5 @@
 package org.vfio4j.cli.host;
 
-import java.util.ArrayList;
 import java.util.List;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.cli.text.CliException;
@@ -30,15 +29,7 @@ final class HostUnbindCommand implements Runnable {
     public void run() {
         HostPci host = HostPci.ofThisMachine();
         List<PciAddress> all = addresses.stream().map(HostAddress::parse).toList();
-        List<HostEntry> entries = new ArrayList<>();
-        try {
-            for (PciAddress address : all) {
-                entries.add(HostEntry.of(host, unbind(host, address)));
-            }
-        } finally {
-            // Also of those before one that fails: they have another driver now.
-            output.print("HostFunction", entries, () -> entries.forEach(this::print));
-        }
+        HostChange.each(host, all, address -> unbind(host, address), output, HostUnbindCommand::line);
     }
 
     private static HostFunction unbind(HostPci host, PciAddress address) {
@@ -49,9 +40,8 @@ final class HostUnbindCommand implements Runnable {
         }
     }
 
-    private void print(HostEntry entry) {
-        output.out()
-                .println(entry.address()
-                        + (entry.driver().isEmpty() ? " has no driver now" : " is " + entry.driver() + "'s again"));
+    private static String line(HostEntry entry) {
+        return entry.address()
+                + (entry.driver().isEmpty() ? " has no driver now" : " is " + entry.driver() + "'s again");
     }
 }

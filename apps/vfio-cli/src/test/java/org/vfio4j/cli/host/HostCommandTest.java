@@ -98,6 +98,20 @@ class HostCommandTest {
     }
 
     @Test
+    void ofAGroupThoseAreToBeBoundThatAreInTheWay() throws IOException {
+        function(DISK, "vfio-pci");
+        function("0000:00:05.0", "igb");
+        function("0000:00:06.0", "pci-stub");
+        write("sys/bus/pci/devices/0000:00:07.0/class", "0x010802");
+        for (String address : new String[] {DISK, "0000:00:05.0", "0000:00:06.0", "0000:00:07.0"}) {
+            group(address);
+            write("sys/kernel/iommu_groups/7/devices/" + address + "/class", "");
+        }
+        assertThat(list())
+                .containsPattern(DISK + " .* is not viable: 0000:00:05.0 has driver igb +vfio host bind 0000:00:05.0 *\n");
+    }
+
+    @Test
     void realDisksAreOnlyWrittenByTwoWords() {
         Cli run = Cli.run("bench", "nvme", "--host", "ffff:ff:1f.7", "--workload", "randread,mixed");
         assertThat(run.exitCode()).isEqualTo(ExitCode.USAGE);
