@@ -58,15 +58,11 @@ final class HostAccess {
         }
         Path group = host.vfioDirectory()
                 .resolve(Integer.toString(function.iommuGroup().getAsInt()));
-        try (VfioGroup ours = VfioGroup.open(group)) {
-            // It can be opened, so nobody has it.
-        } catch (ErrnoException e) {
-            if (e.errno() == EBUSY) {
-                throw new ErrnoException(
-                        EBUSY,
-                        function.address() + " is in use: its IOMMU group is open, "
-                                + FileHolders.ofGroup(host.processDirectory(), group));
-            }
+        if (host.kernel().hasOpen(group)) {
+            throw new ErrnoException(
+                    EBUSY,
+                    function.address() + " is in use: its IOMMU group is open, "
+                            + FileHolders.ofGroup(host.processDirectory(), group));
         }
     }
 

@@ -12,8 +12,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.function.BiConsumer;
-import java.util.function.Predicate;
 import org.vfio4j.bus.PciAddress;
 import org.vfio4j.sys.ErrnoException;
 
@@ -29,26 +27,20 @@ public final class HostPci {
     private static final String NO_IOMMU_GROUP = "vfio-noiommu";
 
     private final Path root;
-    private final BiConsumer<Path, String> writer;
-    private final Predicate<String> addresses;
+    private final HostKernel kernel;
 
-    /**
-     * @param writer writes attributes, as the kernel takes them
-     * @param addresses whether a network interface has an IPv4 address, which neither /sys nor /proc tell
-     */
-    HostPci(Path root, BiConsumer<Path, String> writer, Predicate<String> addresses) {
+    HostPci(Path root, HostKernel kernel) {
         this.root = root;
-        this.writer = writer;
-        this.addresses = addresses;
+        this.kernel = kernel;
     }
 
     /** @param root what stands for /: its sys, proc and dev are looked at */
     public HostPci(Path root) {
-        this(root, HostTree::write, name -> false);
+        this(root, HostKernel.OWN);
     }
 
     public static HostPci ofThisMachine() {
-        return new HostPci(Path.of("/"), HostTree::write, HostUse::hasIpv4Address);
+        return new HostPci(Path.of("/"));
     }
 
     /** All functions, in order. */
@@ -84,7 +76,7 @@ public final class HostPci {
     }
 
     private HostUse use() {
-        return new HostUse(root.resolve("sys"), processDirectory(), addresses);
+        return new HostUse(root.resolve("sys"), processDirectory(), kernel);
     }
 
     /**
@@ -171,6 +163,10 @@ public final class HostPci {
         return function(address);
     }
 
+    HostKernel kernel() {
+        return kernel;
+    }
+
     Path vfioDirectory() {
         return root.resolve("dev/vfio");
     }
@@ -198,21 +194,21 @@ public final class HostPci {
 
     private void probeAgain(PciAddress address, String driver) {
         if (!driver.isEmpty()) {
-            writer.accept(bus().resolve("drivers").resolve(driver).resolve("unbind"), address.toString());
+            kernel.write(bus().resolve("drivers").resolve(driver).resolve("unbind"), address.toString());
         }
-        writer.accept(bus().resolve("drivers_probe"), address.toString());
+        kernel.write(bus().resolve("drivers_probe"), address.toString());
     }
 
     /** @param driver empty for none */
     private void setOverride(PciAddress address, String driver) {
-        writer.accept(device(address).resolve("driver_override"), driver + "\n");
+        kernel.write(device(address).resolve("driver_override"), driver + "\n");
     }
 
     /** After a failure, which is what matters and is told: it is as it was before, if that can be. */
     private void giveBack(HostFunction before, ErrnoException failure) {
         try {
             setOverride(before.address(), before.driverOverride());
-            writer.accept(bus().resolve("drivers_probe"), before.address().toString());
+            kernel.write(bus().resolve("drivers_probe"), before.address().toString());
         } catch (ErrnoException e) {
             failure.addSuppressed(e);
         }

@@ -2,15 +2,11 @@ package org.vfio4j.vfiolinux;
 
 import static org.vfio4j.sys.Errno.EBUSY;
 
-import java.net.Inet4Address;
-import java.net.NetworkInterface;
-import java.net.SocketException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
-import java.util.function.Predicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.vfio4j.sys.ErrnoException;
@@ -32,23 +28,12 @@ final class HostUse {
 
     private final Path sys;
     private final Path proc;
-    private final Predicate<String> addresses;
+    private final HostKernel kernel;
 
-    /** @param addresses whether a network interface has an IPv4 address */
-    HostUse(Path sys, Path proc, Predicate<String> addresses) {
+    HostUse(Path sys, Path proc, HostKernel kernel) {
         this.sys = sys;
         this.proc = proc;
-        this.addresses = addresses;
-    }
-
-    /** Whether an interface of this machine has an IPv4 address, also one that no route of the main table leads to. */
-    static boolean hasIpv4Address(String name) {
-        try {
-            NetworkInterface found = NetworkInterface.getByName(name);
-            return found != null && found.inetAddresses().anyMatch(Inet4Address.class::isInstance);
-        } catch (SocketException e) {
-            throw ErrnoException.of(e, "addresses of " + name);
-        }
+        this.kernel = kernel;
     }
 
     /**
@@ -165,7 +150,7 @@ final class HostUse {
         }
         boolean addressed = HostTree.lines(proc.resolve("net/if_inet6")).stream()
                 .anyMatch(line -> line.endsWith(" " + name) && !line.startsWith(LINK_LOCAL));
-        if (routed || addressed || addresses.test(name)) {
+        if (routed || addressed || kernel.hasIpv4Address(name)) {
             uses.add(name + " has an address");
         }
         // Bridges, bonds, VLANs and the like, which have the addresses.

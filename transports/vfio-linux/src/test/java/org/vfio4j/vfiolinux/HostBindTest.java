@@ -46,6 +46,31 @@ class HostBindTest {
     }
 
     @Test
+    void refusesWhatAnotherDriverOfVfioHasGivenToAProcess() {
+        MadeMachine machine = new MadeMachine(root);
+        machine.function(NIC, "mlx5_vfio_pci", 0x020000, 9);
+        machine.process(4711, "qemu-system-x86", 9);
+        assertThatThrownBy(() -> machine.pci().bind(NIC, true))
+                .hasMessage("0000:02:00.0 is in use: its IOMMU group is open, " + root
+                        + "/dev/vfio/9 by process 4711 (qemu-system-x86): EBUSY (Device or resource busy)");
+        assertThat(machine.writes).isEmpty();
+        machine.open.clear();
+        assertThat(machine.pci().bind(NIC, false).driver()).isEqualTo("vfio-pci");
+    }
+
+    @Test
+    void refusesToUnbindWhatAProcessHas() {
+        MadeMachine machine = MadeMachine.withDisk(root);
+        machine.pci().bind(DISK, false);
+        machine.writes.clear();
+        machine.process(4711, "java", 7);
+        assertThatThrownBy(() -> machine.pci().unbind(DISK)).hasMessageContaining("by process 4711 (java): EBUSY");
+        assertThat(machine.writes).isEmpty();
+        machine.open.clear();
+        assertThat(machine.pci().unbind(DISK).driver()).isEqualTo("nvme");
+    }
+
+    @Test
     void takesADiskThatIsMountedByForce() {
         MadeMachine machine = MadeMachine.withDisk(root);
         machine.block(DISK, "nvme0n1", "259:1");

@@ -103,8 +103,8 @@ class HostUseTest {
 
     @Test
     void theAddressesOfThisMachineAreKnown() {
-        assertThat(HostUse.hasIpv4Address("lo")).isTrue();
-        assertThat(HostUse.hasIpv4Address("none")).isFalse();
+        assertThat(HostKernel.OWN.hasIpv4Address("lo")).isTrue();
+        assertThat(HostKernel.OWN.hasIpv4Address("none")).isFalse();
     }
 
     @Test

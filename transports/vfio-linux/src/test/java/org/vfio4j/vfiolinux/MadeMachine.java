@@ -17,7 +17,7 @@ import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.ErrnoException;
 
 /** A tree that looks as a machine's /sys, /proc and /dev do, and does what the kernel does when its attributes are written. */
-final class MadeMachine {
+final class MadeMachine implements HostKernel {
 
     static final PciAddress DISK = PciAddress.parse("0000:00:04.0");
     static final PciAddress NIC = PciAddress.parse("0000:02:00.0");
@@ -30,6 +30,9 @@ final class MadeMachine {
 
     /** Network interfaces with an IPv4 address. */
     final Set<String> addressed = new HashSet<>();
+
+    /** Groups that a process has. */
+    final Set<Path> open = new HashSet<>();
 
     /** What vfio-pci does not take. */
     PciAddress refused = PciAddress.parse("ffff:00:00.0");
@@ -52,7 +55,7 @@ final class MadeMachine {
     }
 
     HostPci pci() {
-        return new HostPci(root, this::written, addressed::contains);
+        return new HostPci(root, this);
     }
 
     void function(PciAddress address, String driver, int pciClass, int group) {
@@ -130,7 +133,31 @@ final class MadeMachine {
         }
     }
 
-    private void written(Path file, String text) {
+    /** A process has a group. */
+    void process(int id, String command, int group) {
+        Path file = root.resolve("dev/vfio/" + group);
+        open.add(file);
+        text("proc/" + id + "/comm", command);
+        try {
+            Path descriptors = Files.createDirectories(root.resolve("proc/" + id + "/fd"));
+            Files.createSymbolicLink(descriptors.resolve("3"), file);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    @Override
+    public boolean hasIpv4Address(String networkInterface) {
+        return addressed.contains(networkInterface);
+    }
+
+    @Override
+    public boolean hasOpen(Path group) {
+        return open.contains(group);
+    }
+
+    @Override
+    public void write(Path file, String text) {
         writes.add(root.resolve("sys/bus/pci").relativize(file) + " " + text.strip());
         String name = file.getFileName().toString();
         switch (name) {
