@@ -80,7 +80,8 @@ public interface VfioDeviceOps {
 
     /**
      * The device stays open and goes from one user to the next: ends what the one has begun and the other would not know of, low
-     * power for one. Interrupts are off and there is no memory any more. Nothing by default.
+     * power for one. Interrupts are off and there is no memory any more. Nothing by default. When it fails it is called again, until it
+     * succeeds, and nobody has the device before.
      */
     default void userLeft() {}
 

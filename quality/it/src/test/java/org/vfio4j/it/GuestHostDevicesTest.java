@@ -105,6 +105,37 @@ class GuestHostDevicesTest {
                 .isEqualTo("here");
     }
 
+    /** Neither /sys nor /proc tells of that; the kernel does when it is asked for the disk. */
+    @Test
+    void aDiskThatIsMountedWhereOnlyOthersSeeItIsNotTaken() {
+        host.sh("mke2fs -q -F -t ext4 /dev/nvme0n1 && rm -f /tmp/leave /tmp/mounted");
+        host.sh("unshare -m sh -c 'mount /dev/nvme0n1 /mnt && echo here > /mnt/file && touch /tmp/mounted;"
+                + " until [ -e /tmp/leave ]; do sleep 0.1; done; umount /mnt' & MOUNT=$!");
+        host.sh("until [ -e /tmp/mounted ]; do sleep 0.1; done");
+        host.sh("! grep -q nvme0n1 /proc/mounts");
+        assertThat(host.vfioOk("host ls")).containsPattern(NVME + " .*no, its driver is nvme +vfio host bind " + NVME);
+        QemuGuest.Result refused = host.vfio("host bind", NVME);
+        assertThat(refused.exit()).isEqualTo(5);
+        assertThat(refused.output())
+                .contains("host bind: " + NVME + " is in use: nvme0n1 is in the kernel's own use: EBUSY");
+        host.sh("touch /tmp/leave; wait $MOUNT");
+        host.vfioOk("host bind", NVME);
+        giveDiskBack();
+        assertThat(host.sh("mount /dev/nvme0n1 /mnt && cat /mnt/file && umount /mnt"))
+                .isEqualTo("here");
+    }
+
+    @Test
+    void aDiskThatIsSwapIsNotTaken() {
+        host.sh("mkswap /dev/nvme0n1 > /dev/null && swapon /dev/nvme0n1");
+        QemuGuest.Result refused = host.vfio("host bind", NVME);
+        host.sh("swapoff /dev/nvme0n1");
+        assertThat(refused.exit()).isEqualTo(5);
+        assertThat(refused.output()).contains(NVME + " is in use: nvme0n1 is swap");
+        host.vfioOk("host bind", NVME);
+        giveDiskBack();
+    }
+
     @Test
     void aDiskThatIsGivenBackHasTheSameData() {
         host.sh("dd if=/dev/urandom of=/dev/nvme0n1 bs=1M count=4 seek=16 oflag=direct status=none");
@@ -172,6 +203,13 @@ class GuestHostDevicesTest {
         String second = host.sh("basename $(readlink " + HostJvm.device(IGB) + "/virtfn1)");
         assertThat(host.vfioOk("host ls")).containsPattern(second + " .* vfio-pci ");
         host.check(second, "igbvf open");
+        assertThat(host.vfioOk("host show", second))
+                .contains(
+                        "cannot be opened: " + second + ": vfio-pci has its physical function too, and no VF token was")
+                .contains("try: vfio host show " + second + " --vf-token UUID")
+                .contains("id 8086:10ca");
+        assertThat(host.vfioOk("host show", second, "--vf-token", IgbVfChecks.TOKEN.toString()))
+                .contains("opened by /dev/vfio/", "id 8086:10ca", "MSI-X");
         host.sh("echo 0 > " + HostJvm.device(IGB) + "/sriov_numvfs");
     }
 

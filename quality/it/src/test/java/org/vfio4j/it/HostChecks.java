@@ -29,6 +29,7 @@ final class HostChecks {
             case "nvme" -> NvmeChecks.run(address, List.of(words).subList(2, words.length));
             case "igb" -> IgbChecks.run(address, words[2]);
             case "igbvf" -> IgbVfChecks.run(address, words[2]);
+            case "served" -> ServedChecks.run(address, List.of(words).subList(2, words.length));
             default -> throw new IllegalArgumentException(words[1]);
         }
         expectEqual("what this process holds", before, held());

@@ -13,7 +13,7 @@ import org.vfio4j.vfiolinux.LinuxVfioDevice;
 /** Virtual functions of a card that {@code vfio-pci} has: who has the one shows a token to whoever opens the others. */
 final class IgbVfChecks {
 
-    private static final UUID TOKEN = UUID.fromString("7c1f2a56-5d0e-4c1b-9b6f-0a4d7e31c2b8");
+    static final UUID TOKEN = UUID.fromString("7c1f2a56-5d0e-4c1b-9b6f-0a4d7e31c2b8");
 
     /** Vendor and device, which only the kernel knows: the function's own registers for them read as ones. */
     private static final int IGBVF = 0x10ca_8086;

@@ -108,7 +108,8 @@ class HostCommandTest {
             write("sys/kernel/iommu_groups/7/devices/" + address + "/class", "");
         }
         assertThat(list())
-                .containsPattern(DISK + " .* is not viable: 0000:00:05.0 has driver igb +vfio host bind 0000:00:05.0 *\n");
+                .containsPattern(
+                        DISK + " .* is not viable: 0000:00:05.0 has driver igb +vfio host bind 0000:00:05.0 *\n");
     }
 
     @Test
