@@ -43,6 +43,7 @@ final class FakeHost implements VfioDeviceFile {
     int mostVectors = VECTORS;
     int mapFailure;
     volatile int resetFailure;
+    volatile Runnable onReset = () -> {};
     volatile int unmapAllFailure;
     boolean gone;
     boolean closed;
@@ -145,6 +146,7 @@ final class FakeHost implements VfioDeviceFile {
 
     @Override
     public void reset() {
+        onReset.run();
         fail(resetFailure, "VFIO_DEVICE_RESET");
         log.add("reset");
     }

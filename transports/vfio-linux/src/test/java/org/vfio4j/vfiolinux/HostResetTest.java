@@ -6,7 +6,11 @@ import static org.vfio4j.uapi.Vfio.*;
 
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -19,6 +23,7 @@ import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.MemFd;
 import org.vfio4j.testkit.Leaks;
 import org.vfio4j.testkit.LogLines;
+import org.vfio4j.testkit.RawClient;
 import org.vfio4j.vfio.IoAddressSpace;
 import org.vfio4j.vfio.LocalDeviceFile;
 import org.vfio4j.vfio.VfioIrqSet;
@@ -112,6 +117,46 @@ class HostResetTest {
     }
 
     @Test
+    void aClientThatIsRefusedAndAsksForNothingIsLikeAnyOther() throws InterruptedException {
+        try (VfioUserServer server = listen()) {
+            host.resetFailure = Errno.EIO;
+            connect().close();
+            lines.next();
+            for (int i = 0; i < 3; i++) {
+                RawClient.connect(directory.resolve("s")).close();
+            }
+            host.resetFailure = 0;
+            connect().close();
+            assertThat(server.statistics().connections()).isEqualTo(5);
+        }
+    }
+
+    @Test
+    void aServerEndsWhileTheResetIsTriedAgain() throws InterruptedException {
+        CountDownLatch resetting = new CountDownLatch(1);
+        CountDownLatch go = new CountDownLatch(1);
+        CompletableFuture<Void> closed;
+        VfioUserServer server = listen();
+        host.resetFailure = Errno.EIO;
+        connect().close();
+        lines.next();
+        host.resetFailure = 0;
+        host.onReset = () -> {
+            resetting.countDown();
+            await(go);
+        };
+        try (RawClient waiting = RawClient.connect(directory.resolve("s"))) {
+            await(resetting);
+            closed = CompletableFuture.runAsync(server::close);
+            waiting.send(RawClient.version(0, 1, "{}"));
+            assertThat(closed).isNotDone();
+            go.countDown();
+            assertThat(closed).succeedsWithin(Duration.ofSeconds(5));
+        }
+        assertThat(directory.resolve("s")).doesNotExist();
+    }
+
+    @Test
     void memoryOfTheLastUserIsUnmappedBeforeTheNextHasAny() {
         try (LocalDeviceFile file = machine.open();
                 IoAddressSpace first = new IoAddressSpace(4);
@@ -134,6 +179,14 @@ class HostResetTest {
 
     private VfioUserClient connect() {
         return VfioUserClient.connect(directory.resolve("s"), VfioUserClientOptions.DEFAULTS);
+    }
+
+    private static void await(CountDownLatch latch) {
+        try {
+            assertThat(latch.await(5, TimeUnit.SECONDS)).isTrue();
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
     }
 
     private static int id(VfioUserClient client) {
