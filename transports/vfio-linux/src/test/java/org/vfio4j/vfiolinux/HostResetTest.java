@@ -14,6 +14,7 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.vfio4j.bus.DmaSpace;
 import org.vfio4j.sys.Errno;
@@ -34,6 +35,7 @@ import org.vfio4j.vfiouser.VfioUserServer;
 import org.vfio4j.vfiouser.VfioUserServerOptions;
 
 /** Hardware that cannot be reset as its client leaves is not given to the next. */
+@Timeout(60)
 class HostResetTest {
 
     private static final int PAGE = 4096;
@@ -135,23 +137,23 @@ class HostResetTest {
     void aServerEndsWhileTheResetIsTriedAgain() throws InterruptedException {
         CountDownLatch resetting = new CountDownLatch(1);
         CountDownLatch go = new CountDownLatch(1);
-        CompletableFuture<Void> closed;
-        VfioUserServer server = listen();
-        host.resetFailure = Errno.EIO;
-        connect().close();
-        lines.next();
-        host.resetFailure = 0;
-        host.onReset = () -> {
-            resetting.countDown();
-            await(go);
-        };
-        try (RawClient waiting = RawClient.connect(directory.resolve("s"))) {
-            await(resetting);
-            closed = CompletableFuture.runAsync(server::close);
-            waiting.send(RawClient.version(0, 1, "{}"));
-            assertThat(closed).isNotDone();
-            go.countDown();
-            assertThat(closed).succeedsWithin(Duration.ofSeconds(5));
+        try (VfioUserServer server = listen()) {
+            host.resetFailure = Errno.EIO;
+            connect().close();
+            lines.next();
+            host.resetFailure = 0;
+            host.onReset = () -> {
+                resetting.countDown();
+                await(go);
+            };
+            try (RawClient waiting = RawClient.connect(directory.resolve("s"))) {
+                await(resetting);
+                CompletableFuture<Void> closed = CompletableFuture.runAsync(server::close);
+                waiting.send(RawClient.version(0, 1, "{}"));
+                assertThat(closed).isNotDone();
+                go.countDown();
+                assertThat(closed).succeedsWithin(Duration.ofSeconds(5));
+            }
         }
         assertThat(directory.resolve("s")).doesNotExist();
     }
