@@ -23,13 +23,12 @@ import org.vfio4j.sys.RawMemory;
  * <p>The same order makes a new log known: what a thread writes after it entered is marked in the logs that there were then, and
  * whoever adds a log waits for those who entered before.
  *
- * <p>The last two places are kept in fields, which spare most translations the way through the tree: a map; or, among many
+ * <p>The last places are kept in fields, which spare most translations the way through the tree: two maps; and, among many
  * maps of a page, the 256 MiB around one, whose pages are then two loads away, whichever is asked for.
  */
 final class IoAddressSpaceWindow implements DmaWindow {
 
     private static final long PAGE_BYTES = 1L << DmaNode.PAGE_SHIFT;
-    private static final long DIRECTORY_BYTES = DmaNode.SLOTS * (1L << DmaNode.DIRECTORY_SHIFT);
 
     // For each access that memory may have, in 4 bits, those that it allows.
     private static final int ALLOWS = 0b1110_0100_0010_0000;
@@ -55,20 +54,21 @@ final class IoAddressSpaceWindow implements DmaWindow {
     private DirtyLog[] logs = IoAddressSpace.NO_LOGS;
     private DmaTree.@Nullable Entry root;
 
-    // What was hit last: a map, and which accesses it allows; or, when there are pages, the range of a node, which
-    // allows none.
+    // The map that was found last, and which accesses it allows.
     private long hitIova;
     private long hitSize;
     private long hitHost;
     private int hitAllows;
-    private long[][] hitPages = DmaNode.NO_PAGES;
 
-    // What was hit before that.
+    // The one before that.
     private long otherIova;
     private long otherSize;
     private long otherHost;
     private int otherAllows;
-    private long[][] otherPages = DmaNode.NO_PAGES;
+
+    // The pages around the one that was found last, and where they begin.
+    private long pagesIova;
+    private long[][] pages = DmaNode.NO_PAGES;
 
     IoAddressSpaceWindow(IoAddressSpace space) {
         this.space = space;
@@ -86,6 +86,7 @@ final class IoAddressSpaceWindow implements DmaWindow {
             root = newest.maps().root();
             hitSize = 0;
             otherSize = 0;
+            pages = DmaNode.NO_PAGES;
         }
     }
 
@@ -112,20 +113,11 @@ final class IoAddressSpaceWindow implements DmaWindow {
     @Override
     public long translate(long iova, long length, int access) {
         long offset = iova - hitIova;
-        if (Long.compareUnsigned(offset, hitSize) < 0) {
-            // hitSize - offset cannot be less than 0 here.
-            if ((hitAllows >>> access & 1) != 0 && length <= hitSize - offset) {
-                return hitHost + offset;
-            }
-            int slot = (int) (offset >>> DmaNode.DIRECTORY_SHIFT);
-            if (Integer.compareUnsigned(slot, hitPages.length) < 0) {
-                long direct = hitPages[slot][(int) (iova >>> DmaNode.PAGE_SHIFT) & (DmaNode.SLOTS - 1)];
-                // Unsigned, since the sum may be too large for a long.
-                boolean within = Long.compareUnsigned((iova & (PAGE_BYTES - 1)) + length, PAGE_BYTES) <= 0;
-                if (access != 0 && (direct & access) == access && within) {
-                    return iova + (direct & ~DmaNode.ACCESS);
-                }
-            }
+        // hitSize - offset cannot be less than 0 here.
+        if (Long.compareUnsigned(offset, hitSize) < 0
+                && (hitAllows >>> access & 1) != 0
+                && length <= hitSize - offset) {
+            return hitHost + offset;
         }
         return search(iova, length, access);
     }
@@ -168,15 +160,18 @@ final class IoAddressSpaceWindow implements DmaWindow {
 
     private long search(long iova, long length, int access) {
         long offset = iova - otherIova;
-        if (Long.compareUnsigned(offset, otherSize) < 0) {
-            if ((otherAllows >>> access & 1) != 0 && length <= otherSize - offset) {
-                return otherHost + offset;
-            }
-            boolean inHit = Long.compareUnsigned(iova - hitIova, hitSize) < 0;
-            if (otherPages.length != 0 && !inHit) {
-                // Pages come first: then the map that was there is found here.
-                hit(otherIova, otherSize, otherHost, otherAllows, otherPages);
-                return translate(iova, length, access);
+        if (Long.compareUnsigned(offset, otherSize) < 0
+                && (otherAllows >>> access & 1) != 0
+                && length <= otherSize - offset) {
+            return otherHost + offset;
+        }
+        long slot = (iova - pagesIova) >>> DmaNode.DIRECTORY_SHIFT;
+        if (slot < pages.length) {
+            long direct = pages[(int) slot][(int) (iova >>> DmaNode.PAGE_SHIFT) & (DmaNode.SLOTS - 1)];
+            // Unsigned, since the sum may be too large for a long.
+            boolean within = Long.compareUnsigned((iova & (PAGE_BYTES - 1)) + length, PAGE_BYTES) <= 0;
+            if (access != 0 && (direct & access) == access && within) {
+                return iova + (direct & ~DmaNode.ACCESS);
             }
         }
         return walk(iova, length, access);
@@ -196,9 +191,10 @@ final class IoAddressSpaceWindow implements DmaWindow {
             if (direct != 0 && (direct & access) == access && length <= bytes - (iova - first)) {
                 long offset = direct & ~DmaNode.ACCESS;
                 if (directory == null) {
-                    hit(first, bytes, first + offset, allows((int) direct & DmaNode.ACCESS), DmaNode.NO_PAGES);
+                    hit(first, bytes, first + offset, allows((int) direct & DmaNode.ACCESS));
                 } else {
-                    hit(directory.base, DIRECTORY_BYTES, 0, 0, directory.pages);
+                    pagesIova = directory.base;
+                    pages = directory.pages;
                 }
                 return iova + offset;
             }
@@ -219,7 +215,7 @@ final class IoAddressSpaceWindow implements DmaWindow {
         if (map.host == 0) {
             return 0;
         }
-        hit(map.iova, map.sizeBytes, map.host, allows(map.access), DmaNode.NO_PAGES);
+        hit(map.iova, map.sizeBytes, map.host, allows(map.access));
         return map.host + offset;
     }
 
@@ -228,17 +224,15 @@ final class IoAddressSpaceWindow implements DmaWindow {
         return (ALLOWS >>> (4 * memory)) & 0xf;
     }
 
-    private void hit(long iova, long size, long host, int allows, long[][] pages) {
+    private void hit(long iova, long size, long host, int allows) {
         otherIova = hitIova;
         otherSize = hitSize;
         otherHost = hitHost;
         otherAllows = hitAllows;
-        otherPages = hitPages;
         hitIova = iova;
         hitSize = size;
         hitHost = host;
         hitAllows = allows;
-        hitPages = pages;
     }
 
     /** A range goes on behind a map: the maps that follow without a gap must hold the rest. */
