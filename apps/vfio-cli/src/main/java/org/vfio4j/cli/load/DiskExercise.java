@@ -116,9 +116,12 @@ public final class DiskExercise {
         return new Result(requests, requests * RANDOM_BYTES, System.nanoTime() - start);
     }
 
-    /** Reads the first block, whatever is in it. */
+    /** Writes the first block, whatever comes to be in it, and reads it. */
     public void touch() {
         int tag = take(false);
+        queue.write(0, buffers[tag], RANDOM_BYTES, tag);
+        drain(false);
+        tag = take(false);
         queue.read(0, buffers[tag], RANDOM_BYTES, tag);
         drain(false);
     }

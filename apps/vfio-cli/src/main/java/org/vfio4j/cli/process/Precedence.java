@@ -17,8 +17,8 @@ import org.vfio4j.sys.TimeSlice;
  * <p>They ask for the shortest turns, which has them run as soon as they are woken (Linux 6.12), and are more important, as far as the
  * process may: with CAP_SYS_NICE, which root has.
  *
- * <p>From {@link #take} to {@link #close}, also for threads that begin meanwhile, which have it from who starts them. The JVM's compilers stay
- * where they are. A process takes one at a time; it belongs to one thread.
+ * <p>From {@link #take} to {@link #close}, also for threads that begin meanwhile, which have it from who starts them. The JVM's compilers and its
+ * {@link VmThread} stay where they are. A process takes one at a time; it belongs to one thread.
  */
 public final class Precedence implements AutoCloseable {
 
@@ -120,7 +120,7 @@ public final class Precedence implements AutoCloseable {
 
     private static List<ThreadStat> having(int nice) throws IOException {
         return ThreadStat.all().stream()
-                .filter(thread -> thread.nice() == nice && !CompilerThreads.has(thread))
+                .filter(thread -> thread.nice() == nice && !CompilerThreads.has(thread) && !VmThread.is(thread))
                 .toList();
     }
 

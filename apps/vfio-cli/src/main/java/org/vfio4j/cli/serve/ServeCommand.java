@@ -33,6 +33,7 @@ import org.vfio4j.cli.machine.MdevHost;
 import org.vfio4j.cli.mdev.MdevDefinitionsOption;
 import org.vfio4j.cli.process.Precedence;
 import org.vfio4j.cli.process.StopSignal;
+import org.vfio4j.cli.process.VmThread;
 import org.vfio4j.cli.socket.InheritedSockets;
 import org.vfio4j.cli.state.ServerDirectory;
 import org.vfio4j.cli.state.ServerState;
@@ -191,6 +192,7 @@ public final class ServeCommand implements Callable<Integer> {
     private int serve() throws Exception {
         // All words are looked at before anything is opened.
         ServePlan plan = plan();
+        VmThread.goFirst();
         VfioPciOptions options = vfioPciOptions(plan);
         StopSignal stop =
                 kept.map(server -> StopSignal.installKept(server::tryReplace)).orElseGet(StopSignal::install);

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -18,6 +19,8 @@ import org.vfio4j.cli.machine.Machine;
 import org.vfio4j.cli.process.CompilerThreads;
 import org.vfio4j.cli.process.Precedence;
 import org.vfio4j.cli.socket.FdChannel;
+import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.MemFd;
 import org.vfio4j.sys.Nice;
 import org.vfio4j.sys.UnixSocket;
 import org.vfio4j.userspace.virtioblk.VirtioBlkDriver;
@@ -27,7 +30,7 @@ import org.vfio4j.vfiouser.VfioUserClientOptions;
 import org.vfio4j.vfiouser.VfioUserServerOptions;
 
 /**
- * Hands a disk with a client from one machine of this process to another, again and again, before another process waits for this one to
+ * Hands disks with clients from one machine of this process to another, again and again, before another process waits for this one to
  * do it: what runs for the first time is slow.
  */
 public final class Rehearsal {
@@ -42,8 +45,36 @@ public final class Rehearsal {
 
     private static final int TRAINING_TURNS = 200;
     private static final long PAUSE_NS = 10_000_000;
-    private static final PciAddress ADDRESS = PciAddress.parse("0000:00:01.0");
-    private static final List<String> DEVICE = List.of("virtio-blk", "memory=1M");
+    private static final long FILE_BYTES = 1 << 20;
+
+    private record Disk(PciAddress address, List<String> words, Path socket) {
+        Disk(String address, String storage, Path socket) {
+            this(PciAddress.parse(address), List.of("virtio-blk", storage), socket);
+        }
+    }
+
+    /** Whoever uses a disk while it goes from one machine to the next. */
+    private record Guest(VfioUserClient client, VirtioBlkDriver driver, DiskExercise exercise)
+            implements AutoCloseable {
+
+        static Guest of(Disk disk) {
+            VfioUserClient client = VfioUserClient.connect(disk.socket(), VfioUserClientOptions.DEFAULTS);
+            try {
+                VirtioBlkOptions options = VirtioBlkOptions.DEFAULTS.withBufferBytes(DiskExercise.bufferBytes());
+                VirtioBlkDriver driver = VirtioBlkDriver.open(client, options);
+                return new Guest(client, driver, new DiskExercise(driver));
+            } catch (RuntimeException e) {
+                client.close();
+                throw e;
+            }
+        }
+
+        @Override
+        public void close() {
+            driver.close();
+            client.close();
+        }
+    }
 
     private Rehearsal() {}
 
@@ -86,10 +117,10 @@ public final class Rehearsal {
     }
 
     private static void rehearse(int turns, long pauseNs, BooleanSupplier wanted) {
-        try {
+        try (Fd file = MemFd.create("vfio4j-rehearsal", FILE_BYTES)) {
             Path directory = Files.createTempDirectory("vfio4j-rehearsal");
             try {
-                rehearse(directory.resolve("s"), turns, pauseNs, wanted);
+                rehearse(disks(directory, file), turns, pauseNs, wanted);
             } finally {
                 Files.deleteIfExists(directory);
             }
@@ -98,29 +129,34 @@ public final class Rehearsal {
         }
     }
 
-    private static void rehearse(Path socket, int turns, long pauseNs, BooleanSupplier wanted) {
+    /** One in memory and one on a file, since these have little code in common. */
+    private static List<Disk> disks(Path directory, Fd file) {
+        return List.of(
+                new Disk("0000:00:01.0", "memory=1M", directory.resolve("memory")),
+                new Disk("0000:00:02.0", "file=/proc/self/fd/" + file.value(), directory.resolve("file")));
+    }
+
+    private static void rehearse(List<Disk> disks, int turns, long pauseNs, BooleanSupplier wanted) {
         long end = System.nanoTime() + LIMIT_NS;
         Machine now = new Machine();
-        VirtioBlkOptions options = VirtioBlkOptions.DEFAULTS.withBufferBytes(DiskExercise.bufferBytes());
+        List<Guest> guests = new ArrayList<>();
         try {
-            served(now, socket, Storage.ANEW);
-            try (VfioUserClient client = VfioUserClient.connect(socket, VfioUserClientOptions.DEFAULTS);
-                    VirtioBlkDriver driver = VirtioBlkDriver.open(client, options)) {
-                DiskExercise disk = new DiskExercise(driver);
-                for (int turn = 0; turn < turns && System.nanoTime() - end < 0 && wanted.getAsBoolean(); turn++) {
-                    disk.touch();
-                    Machine before = now;
-                    now = handOver(before, socket);
-                    before.close();
-                    LockSupport.parkNanos(pauseNs);
-                }
+            served(now, disks, Storage.ANEW);
+            disks.forEach(disk -> guests.add(Guest.of(disk)));
+            for (int turn = 0; turn < turns && System.nanoTime() - end < 0 && wanted.getAsBoolean(); turn++) {
+                guests.forEach(guest -> guest.exercise().touch());
+                Machine before = now;
+                now = handOver(before, disks);
+                before.close();
+                LockSupport.parkNanos(pauseNs);
             }
         } finally {
+            guests.forEach(Guest::close);
             now.close();
         }
     }
 
-    private static Machine handOver(Machine from, Path socket) {
+    private static Machine handOver(Machine from, List<Disk> disks) {
         UnixSocket.Pair pair = UnixSocket.pair();
         UpgradeSource source =
                 new UpgradeSource(from, List.of("serve"), Optional::empty, wanted -> {}, () -> {}, Precedence::none);
@@ -135,7 +171,7 @@ public final class Rehearsal {
         Machine to = new Machine();
         try (Takeover takeover = Takeover.over(new FdChannel(pair.second()))) {
             to.setTakingOver(true);
-            served(to, socket, takeover.storage());
+            served(to, disks, takeover.storage());
             takeover.finish(to, Precedence::none);
             giving.join();
             return to;
@@ -149,8 +185,11 @@ public final class Rehearsal {
         }
     }
 
-    private static void served(Machine machine, Path socket, Storage storage) {
-        machine.add(new DeviceKinds(storage).plan(DEVICE), Optional.of(ADDRESS), Optional.empty())
-                .serve(new Endpoint.AtPath(socket), VfioUserServerOptions.DEFAULTS);
+    private static void served(Machine machine, List<Disk> disks, Storage storage) {
+        DeviceKinds kinds = new DeviceKinds(storage);
+        for (Disk disk : disks) {
+            machine.add(kinds.plan(disk.words()), Optional.of(disk.address()), Optional.empty())
+                    .serve(new Endpoint.AtPath(disk.socket()), VfioUserServerOptions.DEFAULTS);
+        }
     }
 }

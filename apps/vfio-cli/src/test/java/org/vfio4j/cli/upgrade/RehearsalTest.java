@@ -10,6 +10,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.vfio4j.cli.CliProcess;
 import org.vfio4j.cli.guest.MigrationRehearsal;
 
 /** Rehearsals in a process that serves: no thread of theirs may be one that others wait for at a safepoint while it has no processor. */
@@ -19,11 +21,44 @@ class RehearsalTest {
     /** After the name in parentheses: proc_pid_stat(5) counts it as the 19th field of all. */
     private static final int NICE = 16;
 
+    @TempDir
+    private Path directory;
+
     @Test
     void itsThreadsAreAsImportantAsThoseThatServe() throws Exception {
         assertThat(nicenessDuring(Rehearsal::whileServing))
                 .isNotEmpty()
                 .containsOnly(niceness(TASKS.resolve(ownPid())));
+    }
+
+    @Test
+    void whatAFileNeedsIsThereAfterwards() {
+        String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
+        CliProcess process = CliProcess.under(
+                directory,
+                List.of(
+                        java,
+                        "--enable-native-access=ALL-UNNAMED",
+                        "-Xlog:class+load:stdout",
+                        "-cp",
+                        System.getProperty("java.class.path"),
+                        Rehearses.class.getName()));
+        assertThat(process.exitCode()).as(process.err()).isZero();
+        String before = process.out().substring(0, process.out().indexOf(Rehearses.DONE));
+        assertThat(before).containsPattern("org.vfio4j.block.(Uring|Sync)Queue ");
+    }
+
+    /** In a process of its own. */
+    static final class Rehearses {
+
+        static final String DONE = "has rehearsed";
+
+        private Rehearses() {}
+
+        public static void main(String[] args) {
+            Rehearsal.alone();
+            System.out.println(DONE);
+        }
     }
 
     @Test
