@@ -34,14 +34,7 @@ public final class CliProcess implements AutoCloseable {
     private CliProcess(Path directory, List<String> program, String... arguments) {
         this.arguments = List.of(arguments);
         List<String> command = new ArrayList<>(program);
-        command.addAll(List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-XX:+UseSerialGC",
-                "-Xmx256m",
-                "--enable-native-access=ALL-UNNAMED",
-                "-cp",
-                System.getProperty("java.class.path"),
-                Main.class.getName()));
+        command.addAll(TestJvm.command(Main.class));
         command.addAll(this.arguments);
         try {
             out = Files.createTempFile(directory, "out", "");

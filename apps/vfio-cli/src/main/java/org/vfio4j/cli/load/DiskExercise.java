@@ -116,16 +116,6 @@ public final class DiskExercise {
         return new Result(requests, requests * RANDOM_BYTES, System.nanoTime() - start);
     }
 
-    /** Writes the first block, whatever comes to be in it, and reads it. */
-    public void touch() {
-        int tag = take(false);
-        queue.write(0, buffers[tag], RANDOM_BYTES, tag);
-        drain(false);
-        tag = take(false);
-        queue.read(0, buffers[tag], RANDOM_BYTES, tag);
-        drain(false);
-    }
-
     private Result result(long bytes, int pieceBytes, long startNs) {
         return new Result((bytes + pieceBytes - 1) / pieceBytes, bytes, System.nanoTime() - startNs);
     }

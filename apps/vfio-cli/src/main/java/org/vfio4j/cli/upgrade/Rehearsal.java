@@ -10,10 +10,8 @@ import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
-import org.vfio4j.bus.PciAddress;
 import org.vfio4j.cli.device.DeviceKinds;
 import org.vfio4j.cli.device.Storage;
-import org.vfio4j.cli.load.DiskExercise;
 import org.vfio4j.cli.machine.Endpoint;
 import org.vfio4j.cli.machine.Machine;
 import org.vfio4j.cli.process.CompilerThreads;
@@ -23,10 +21,6 @@ import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.MemFd;
 import org.vfio4j.sys.Nice;
 import org.vfio4j.sys.UnixSocket;
-import org.vfio4j.userspace.virtioblk.VirtioBlkDriver;
-import org.vfio4j.userspace.virtioblk.VirtioBlkOptions;
-import org.vfio4j.vfiouser.VfioUserClient;
-import org.vfio4j.vfiouser.VfioUserClientOptions;
 import org.vfio4j.vfiouser.VfioUserServerOptions;
 
 /**
@@ -35,7 +29,7 @@ import org.vfio4j.vfiouser.VfioUserServerOptions;
  */
 public final class Rehearsal {
 
-    private static final int TURNS = 30;
+    private static final int TURNS = 20;
 
     /** On a busy machine its low priority can take it very long; what it has done by then is better than nothing. */
     private static final long LIMIT_NS = 5_000_000_000L;
@@ -43,38 +37,9 @@ public final class Rehearsal {
     /** With all processors in use a thread that gives way may not even do its first turn in that. */
     private static final Duration PATIENCE = Duration.ofSeconds(20);
 
-    private static final int TRAINING_TURNS = 200;
+    private static final int TRAINING_TURNS = 100;
     private static final long PAUSE_NS = 10_000_000;
     private static final long FILE_BYTES = 1 << 20;
-
-    private record Disk(PciAddress address, List<String> words, Path socket) {
-        Disk(String address, String storage, Path socket) {
-            this(PciAddress.parse(address), List.of("virtio-blk", storage), socket);
-        }
-    }
-
-    /** Whoever uses a disk while it goes from one machine to the next. */
-    private record Guest(VfioUserClient client, VirtioBlkDriver driver, DiskExercise exercise)
-            implements AutoCloseable {
-
-        static Guest of(Disk disk) {
-            VfioUserClient client = VfioUserClient.connect(disk.socket(), VfioUserClientOptions.DEFAULTS);
-            try {
-                VirtioBlkOptions options = VirtioBlkOptions.DEFAULTS.withBufferBytes(DiskExercise.bufferBytes());
-                VirtioBlkDriver driver = VirtioBlkDriver.open(client, options);
-                return new Guest(client, driver, new DiskExercise(driver));
-            } catch (RuntimeException e) {
-                client.close();
-                throw e;
-            }
-        }
-
-        @Override
-        public void close() {
-            driver.close();
-            client.close();
-        }
-    }
 
     private Rehearsal() {}
 
@@ -129,34 +94,36 @@ public final class Rehearsal {
         }
     }
 
-    /** One in memory and one on a file, since these have little code in common. */
-    private static List<Disk> disks(Path directory, Fd file) {
+    /** In memory and on a file, and of both kinds, which have little code in common. */
+    private static List<RehearsedDisk> disks(Path directory, Fd file) {
         return List.of(
-                new Disk("0000:00:01.0", "memory=1M", directory.resolve("memory")),
-                new Disk("0000:00:02.0", "file=/proc/self/fd/" + file.value(), directory.resolve("file")));
+                new RehearsedDisk("0000:00:01.0", "virtio-blk", "memory=1M", directory.resolve("memory")),
+                new RehearsedDisk(
+                        "0000:00:02.0", "virtio-blk", "file=/proc/self/fd/" + file.value(), directory.resolve("file")),
+                new RehearsedDisk("0000:00:03.0", "nvme", "memory=1M", directory.resolve("nvme")));
     }
 
-    private static void rehearse(List<Disk> disks, int turns, long pauseNs, BooleanSupplier wanted) {
+    private static void rehearse(List<RehearsedDisk> disks, int turns, long pauseNs, BooleanSupplier wanted) {
         long end = System.nanoTime() + LIMIT_NS;
         Machine now = new Machine();
-        List<Guest> guests = new ArrayList<>();
+        List<RehearsedDisk.Guest> guests = new ArrayList<>();
         try {
             served(now, disks, Storage.ANEW);
-            disks.forEach(disk -> guests.add(Guest.of(disk)));
+            disks.forEach(disk -> guests.add(disk.open()));
             for (int turn = 0; turn < turns && System.nanoTime() - end < 0 && wanted.getAsBoolean(); turn++) {
-                guests.forEach(guest -> guest.exercise().touch());
+                guests.forEach(RehearsedDisk.Guest::use);
                 Machine before = now;
                 now = handOver(before, disks);
                 before.close();
                 LockSupport.parkNanos(pauseNs);
             }
         } finally {
-            guests.forEach(Guest::close);
+            guests.forEach(RehearsedDisk.Guest::close);
             now.close();
         }
     }
 
-    private static Machine handOver(Machine from, List<Disk> disks) {
+    private static Machine handOver(Machine from, List<RehearsedDisk> disks) {
         UnixSocket.Pair pair = UnixSocket.pair();
         UpgradeSource source =
                 new UpgradeSource(from, List.of("serve"), Optional::empty, wanted -> {}, () -> {}, Precedence::none);
@@ -185,9 +152,9 @@ public final class Rehearsal {
         }
     }
 
-    private static void served(Machine machine, List<Disk> disks, Storage storage) {
+    private static void served(Machine machine, List<RehearsedDisk> disks, Storage storage) {
         DeviceKinds kinds = new DeviceKinds(storage);
-        for (Disk disk : disks) {
+        for (RehearsedDisk disk : disks) {
             machine.add(kinds.plan(disk.words()), Optional.of(disk.address()), Optional.empty())
                     .serve(new Endpoint.AtPath(disk.socket()), VfioUserServerOptions.DEFAULTS);
         }

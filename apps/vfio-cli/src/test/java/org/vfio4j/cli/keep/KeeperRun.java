@@ -17,6 +17,7 @@ import java.util.concurrent.Executor;
 import java.util.function.BooleanSupplier;
 import org.vfio4j.cli.CliProcess;
 import org.vfio4j.cli.Main;
+import org.vfio4j.cli.TestJvm;
 import org.vfio4j.cli.load.VerifiedLoad;
 import org.vfio4j.cli.serve.ServeCommand;
 import org.vfio4j.vfiouser.VfioUserClientOptions;
@@ -49,15 +50,9 @@ public final class KeeperRun implements AutoCloseable {
                 "/bin/sh",
                 "-c",
                 "exec env XDG_RUNTIME_DIR=" + directory + " \"$@\" >> " + directory.resolve("log") + " 2>&1",
-                "sh",
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-XX:+UseSerialGC",
-                "-Xmx256m",
-                "--enable-native-access=ALL-UNNAMED",
-                "-cp",
-                System.getProperty("java.class.path"),
-                Main.class.getName(),
-                ServeCommand.NAME));
+                "sh"));
+        program.addAll(TestJvm.command(Main.class));
+        program.add(ServeCommand.NAME);
         program.addAll(words);
         keeper = new Keeper(program, limit, new PrintWriter(err, true));
         ended = CompletableFuture.supplyAsync(

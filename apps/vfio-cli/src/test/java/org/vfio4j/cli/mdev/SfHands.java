@@ -6,6 +6,8 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Random;
 import java.util.UUID;
+import java.util.stream.IntStream;
+import org.vfio4j.cli.TestJvm;
 import org.vfio4j.cli.control.MdevRequest;
 import tools.jackson.databind.JsonNode;
 
@@ -24,20 +26,10 @@ final class SfHands {
 
     /** @param number its own: even ones ask, odd ones write */
     static Process start(Path directory, Path control, Path top, int number, int turns, int uuids) throws IOException {
-        ProcessBuilder builder = new ProcessBuilder(
-                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                        "-XX:+UseSerialGC",
-                        "-XX:TieredStopAtLevel=1",
-                        "-Xmx64m",
-                        "--enable-native-access=ALL-UNNAMED",
-                        "-cp",
-                        System.getProperty("java.class.path"),
-                        SfHands.class.getName(),
-                        control.toString(),
-                        top.toString(),
-                        Integer.toString(number),
-                        Integer.toString(turns),
-                        Integer.toString(uuids))
+        List<String> command = TestJvm.command(SfHands.class);
+        command.addAll(List.of(control.toString(), top.toString()));
+        IntStream.of(number, turns, uuids).mapToObj(Integer::toString).forEach(command::add);
+        ProcessBuilder builder = new ProcessBuilder(command)
                 .redirectErrorStream(true)
                 .redirectOutput(directory.resolve("hands-" + number).toFile());
         return builder.start();

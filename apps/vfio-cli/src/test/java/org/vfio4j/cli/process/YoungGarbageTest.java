@@ -16,7 +16,10 @@ class YoungGarbageTest {
 
     @Test
     void isCollectedOnceAndNothingElseIs() {
-        assertThat(collects("-Xmx256m")).contains("collected").containsOnlyOnce("Pause Young").doesNotContain("Full");
+        assertThat(collects("-Xmx256m"))
+                .contains("collected")
+                .containsOnlyOnce("Pause Young")
+                .doesNotContain("Full");
     }
 
     @Test
@@ -28,8 +31,8 @@ class YoungGarbageTest {
     private String collects(String heap) {
         String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
         String classes = System.getProperty("java.class.path");
-        List<String> program = List.of(
-                java, "-XX:+UseSerialGC", heap, "-Xlog:gc:stdout", "-cp", classes, Collects.class.getName());
+        List<String> program =
+                List.of(java, "-XX:+UseSerialGC", heap, "-Xlog:gc:stdout", "-cp", classes, Collects.class.getName());
         CliProcess process = CliProcess.under(directory, program);
         assertThat(process.exitCode()).as(process.err()).isZero();
         return process.out();

@@ -32,7 +32,7 @@ class RehearsalTest {
     }
 
     @Test
-    void whatAFileNeedsIsThereAfterwards() {
+    void whatFilesAndNvmeNeedIsThereAfterwards() {
         String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
         CliProcess process = CliProcess.under(
                 directory,
@@ -45,7 +45,9 @@ class RehearsalTest {
                         Rehearses.class.getName()));
         assertThat(process.exitCode()).as(process.err()).isZero();
         String before = process.out().substring(0, process.out().indexOf(Rehearses.DONE));
-        assertThat(before).containsPattern("org.vfio4j.block.(Uring|Sync)Queue ");
+        assertThat(before)
+                .containsPattern("org.vfio4j.block.(Uring|Sync)Queue ")
+                .contains("org.vfio4j.nvme.AdminState ");
     }
 
     /** In a process of its own. */
