@@ -25,6 +25,8 @@ final class FileTarget implements AutoCloseable {
     final Fd file;
     final boolean readOnly;
 
+    final LostWrites lost;
+
     /** What queues have pinned. */
     final Pins pins;
 
@@ -40,6 +42,7 @@ final class FileTarget implements AutoCloseable {
     /** @param direct with O_DIRECT, if it is used so; both descriptors are closed with this */
     FileTarget(Path path, Fd file, @Nullable Fd direct, boolean readOnly, FileStat stat, long sizeBytes) {
         this.path = path;
+        lost = new LostWrites(path);
         pins = new Pins(path);
         this.file = file;
         this.direct = direct;

@@ -38,7 +38,8 @@ final class SyncQueue implements BlockQueue {
 
     @Override
     public void flush(int tag) {
-        completions.add(tag, readOnly ? 0 : FileIo.fdatasync(file.value()));
+        int lost = readOnly ? 0 : target.lost.error();
+        completions.add(tag, readOnly || lost != 0 ? lost : target.lost.flushed(FileIo.fdatasync(file.value())));
     }
 
     @Override
@@ -55,7 +56,10 @@ final class SyncQueue implements BlockQueue {
         int result = check(offset, length);
         if (result == 0 && length > 0) {
             result = FileIo.fallocate(file.value(), FileZeroes.mode(mayUnmap), offset, length);
-            result = result == -EOPNOTSUPP ? FileZeroes.write(file, offset, length) : result;
+            if (result == -EOPNOTSUPP) {
+                target.lost.cached();
+                result = FileZeroes.write(file, offset, length);
+            }
         }
         completions.add(tag, result);
     }
@@ -106,6 +110,9 @@ final class SyncQueue implements BlockQueue {
         while (done < length) {
             long at = iov + first * IoVecs.SIZEOF;
             int count = Math.min(iovCount - first, MAX_IOVS);
+            if (write && fd == cached) {
+                target.lost.cached();
+            }
             long moved =
                     write ? FileIo.pwritev(fd, at, count, offset + done) : FileIo.preadv(fd, at, count, offset + done);
             if (moved == -EINVAL && fd != cached) {

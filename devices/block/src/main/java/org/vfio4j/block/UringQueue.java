@@ -129,6 +129,11 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
             refused.add(tag, 0);
             return;
         }
+        int lost = target.lost.error();
+        if (lost != 0) {
+            refused.add(tag, lost);
+            return;
+        }
         start(FLUSH, 0, 0, tag);
     }
 
@@ -247,7 +252,7 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
             case DISCARD -> finish(tag, FileZeroes.discarded(result));
             case ZERO, UNMAP_ZERO -> zeroed(tag, result);
             case WRITE_ZERO -> zeroesWritten(tag, result);
-            default -> finish(tag, result);
+            default -> finish(tag, target.lost.flushed(result));
         }
     }
 
@@ -391,6 +396,7 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
     }
 
     private boolean prepareZeroes(int tag) {
+        target.lost.cached();
         int bytes = (int) Math.min(FileZeroes.CHUNK_BYTES, length[tag] - done[tag]);
         long from = Objects.requireNonNull(zeroes).address();
         return ring.prepWrite(CACHED, from, bytes, offset[tag] + done[tag], tag);
@@ -399,6 +405,9 @@ final class UringQueue implements BlockQueue, IoUring.CompletionHandler {
     private boolean prepareTransfer(int tag) {
         int fd = place[tag];
         IoUring to = fd == DIRECT ? directRing : ring;
+        if (operation[tag] == WRITE && fd == CACHED) {
+            target.lost.cached();
+        }
         long at = offset[tag] + done[tag];
         long vectors = iov[tag] + iovFirst[tag] * IoVecs.SIZEOF;
         int count = Math.min(iovCount[tag] - iovFirst[tag], MAX_IOVS);
