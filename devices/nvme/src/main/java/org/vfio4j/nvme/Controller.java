@@ -213,9 +213,9 @@ final class Controller implements ControllerHooks {
                 new CompletionQueue(0, registers.adminCompletion(), completions, 0, true, statistics.queue(0));
         errands.create(queue);
         errands.create(new SubmissionQueue(0, registers.adminSubmission(), submissions, queue, statistics.queue(0)));
-        setUp.begin();
+        // Before the driver sees it, and rings.
+        setUp.begin(this);
         registers.setStatus(CSTS_RDY);
-        setUp.save(this, null, false);
     }
 
     /** A controller reset. */

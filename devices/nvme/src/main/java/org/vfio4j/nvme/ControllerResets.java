@@ -22,6 +22,7 @@ final class ControllerResets implements NvmeRegisters.Effects {
 
     @Override
     public void enable() {
+        nvme.controller().setUp().announce();
         nvme.threads().runQuiesced(nvme.controller()::enable, RESET_WAIT_NS);
         nvme.threads().wakeAll();
     }

@@ -85,8 +85,14 @@ final class NvmeFunctionJournal implements FunctionJournal {
         int cc = from.getInt();
         boolean enabled = (cc & CC_EN) != 0;
         boolean shutsDown = ((cc >>> CC_SHN_SHIFT) & CC_SHN_MASK) != 0;
-        boolean goesOn = enabled && !shutsDown && begun.isPresent() && hasQueues(begun.get());
+        boolean isSetUp = enabled && !shutsDown && begun.isPresent();
+        boolean begins = isSetUp && SetUpJournal.isAboutToBegin(begun.get());
+        boolean goesOn = isSetUp && !begins && hasQueues(begun.get());
         registers.load(cc, from.getInt(), from.getLong(), from.getLong(), from.getInt());
+        if (begins) {
+            nvme.controller().enable();
+            return;
+        }
         registers.setStatus(goesOn ? CSTS_RDY : enabled ? CSTS_RDY | CSTS_CFS : 0);
         if (!goesOn) {
             setUp.clear();

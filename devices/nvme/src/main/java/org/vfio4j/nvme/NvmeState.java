@@ -103,7 +103,12 @@ record NvmeState(
     NvmeState answering(Controller.HeldCompletion first) {
         List<Controller.HeldCompletion> all = new ArrayList<>(List.of(first));
         all.addAll(held);
-        return with(submissions, all);
+        return with(csts, submissions, all);
+    }
+
+    /** The same, and the driver may know that the controller is enabled. */
+    NvmeState ready() {
+        return with(CSTS_RDY, submissions, held);
     }
 
     /** The same, with the last admin command not taken yet. */
@@ -113,13 +118,13 @@ record NvmeState(
             int head = q.id == 0 ? Math.floorMod(q.head - 1, q.entries) : q.head;
             all.add(new Submissions(q.id, q.iova, q.entries, q.cqid, head, q.tail, q.doorbell, q.withdrawn));
         }
-        return with(all, held);
+        return with(csts, all, held);
     }
 
-    private NvmeState with(List<Submissions> queues, List<Controller.HeldCompletion> done) {
+    private NvmeState with(int status, List<Submissions> queues, List<Controller.HeldCompletion> done) {
         return new NvmeState(
                 cc,
-                csts,
+                status,
                 aqa,
                 asq,
                 acq,

@@ -1,5 +1,6 @@
 package org.vfio4j.nvme;
 
+import java.util.Arrays;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.devicemodel.StateJournal;
@@ -25,6 +26,9 @@ final class SetUpJournal {
     private static final int ADMIN_BYTES = ErrorLog.SIZE + 16 * 1024;
 
     private static final byte[] NOTHING = {};
+
+    /** CC.EN was written, and the controller is not ready yet. */
+    private static final byte[] ABOUT_TO_BEGIN = {1};
 
     private final int capacity;
     private @Nullable StateJournal states;
@@ -53,13 +57,31 @@ final class SetUpJournal {
         return there.read().filter(state -> state.length != 0);
     }
 
-    /** A driver has enabled the controller; a {@link #save} follows. */
-    synchronized void begin() {
+    /** CC.EN is about to be kept as 1: whoever finds that, and no more, enables the controller itself. The function's thread. */
+    synchronized void announce() {
+        if (states != null && !frozen) {
+            states.write(ABOUT_TO_BEGIN);
+        }
+    }
+
+    static boolean isAboutToBegin(byte[] kept) {
+        return Arrays.equals(kept, ABOUT_TO_BEGIN);
+    }
+
+    /** The controller is enabled, and its driver sees that next. */
+    void begin(Controller controller) {
+        if (opens()) {
+            write(take(controller).ready().toBytes(controller.queuePairs()));
+        }
+    }
+
+    private synchronized boolean opens() {
         if (states != null && !frozen) {
             rang(0, 0);
             rang(1, 0);
             open = true;
         }
+        return open;
     }
 
     /** The driver's doorbells are where they were, and what was kept is the controller's. */
@@ -101,16 +123,19 @@ final class SetUpJournal {
         if (!open) {
             return;
         }
-        NvmeState state;
-        synchronized (controller.handlerLock()) {
-            state = NvmeState.take(controller);
-        }
+        NvmeState state = take(controller);
         state = busy ? state.untakenAdmin() : state;
         byte[] bytes = (answer == null ? state : state.answering(answer)).toBytes(controller.queuePairs());
         if (bytes.length > capacity) {
             end();
         } else {
             write(bytes);
+        }
+    }
+
+    private static NvmeState take(Controller controller) {
+        synchronized (controller.handlerLock()) {
+            return NvmeState.take(controller);
         }
     }
 

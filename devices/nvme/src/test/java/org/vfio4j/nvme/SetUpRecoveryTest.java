@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -191,6 +192,51 @@ class SetUpRecoveryTest {
         assertThat(driver.status()).isEqualTo(CSTS_RDY);
         NvmeQueue io = driver.create(admin, 1, ENTRIES, false);
         assertThat(io.run(NvmeCommand.io(READ, 1, 0, 1).prp(page())).status()).isZero();
+    }
+
+    /** A write of CC that waits for queue threads is answered before they have done what it says. */
+    @ParameterizedTest
+    @CsvSource({"1, false", "2, true"})
+    void oneThatWasAboutToBeEnabledIsEnabled(int threads, boolean mapped) throws InterruptedException {
+        this.threads = threads;
+        this.mapped = mapped;
+        live();
+        CountDownLatch held = new CountDownLatch(1);
+        CountDownLatch letGo = new CountDownLatch(1);
+        // Without threads it is done at once.
+        now.threads().wakeAll();
+        Thread holder = Thread.ofPlatform()
+                .start(() -> now.threads().callQuiesced(() -> {
+                    held.countDown();
+                    await(letGo);
+                }));
+        held.await();
+        admin = driver.queue(0, ENTRIES, false);
+        driver.write(AQA, 4, (ENTRIES - 1) * 0x1_0001);
+        driver.write(ASQ, 8, admin.sq());
+        driver.write(ACQ, 8, admin.cq());
+        driver.write(CC, 4, CC_ENABLED);
+        assertThat(driver.status()).isZero();
+        now.function().platform(FunctionJournal.class).orElseThrow().freeze();
+        letGo.countDown();
+        holder.join();
+        die();
+        live();
+        assertThat(driver.status()).isEqualTo(CSTS_RDY);
+        admin.ringBy((doorbell, value) -> driver.ring(doorbell, value));
+        NvmeQueue io = driver.create(admin, 1, ENTRIES, false);
+        next();
+        assertThat(driver.status()).isEqualTo(CSTS_RDY);
+        io.ringBy((doorbell, value) -> driver.ring(doorbell, value));
+        assertThat(io.run(NvmeCommand.io(READ, 1, 0, 1).prp(page())).status()).isZero();
+    }
+
+    private static void await(CountDownLatch latch) {
+        try {
+            latch.await();
+        } catch (InterruptedException e) {
+            throw new AssertionError(e);
+        }
     }
 
     /** Runs an admin command, and the controller dies at it. */
