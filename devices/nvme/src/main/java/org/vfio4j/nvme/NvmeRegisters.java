@@ -67,6 +67,7 @@ final class NvmeRegisters implements BarHandler {
                 | CAP_CQR
                 | (TIMEOUT << CAP_TO_SHIFT)
                 | CAP_CSS_NVM
+                | CAP_CRMS_CRWMS
                 | ((long) MPSMAX << MPSMAX_SHIFT);
         registers = RegisterSet.of(
                 REG_SIZE,
@@ -75,7 +76,7 @@ final class NvmeRegisters implements BarHandler {
                 Register.at(REG_INTMS, 4, "INTMS")
                         .computed(interruptMask::get)
                         .writable()
-                        .onWrite(value -> mask((int) value)),
+                        .onWrite(value -> mask(interruptMask.get() | (int) value)),
                 Register.at(REG_INTMC, 4, "INTMC")
                         .computed(interruptMask::get)
                         .writeOneToClear(-1)
@@ -96,7 +97,9 @@ final class NvmeRegisters implements BarHandler {
                 Register.at(REG_ACQ, 8, "ACQ")
                         .computed(() -> adminCompletion)
                         .writable(-1L << 12)
-                        .onWrite(value -> adminCompletion = value));
+                        .onWrite(value -> adminCompletion = value),
+                // CRWMT: its namespaces are there as soon as it is ready.
+                Register.at(REG_CRTO, 4, "CRTO").reset(TIMEOUT));
     }
 
     int cc() {

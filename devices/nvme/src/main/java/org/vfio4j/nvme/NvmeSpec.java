@@ -17,7 +17,8 @@ final class NvmeSpec {
     static final int REG_AQA = 0x24;
     static final int REG_ASQ = 0x28;
     static final int REG_ACQ = 0x30;
-    static final int REG_SIZE = 0x40;
+    static final int REG_CRTO = 0x68;
+    static final int REG_SIZE = 0x6c;
 
     /** The first doorbell; PCIe 3.1.2. They alternate: submission queue tail, completion queue head. */
     static final int REG_DOORBELLS = 0x1000;
@@ -31,6 +32,7 @@ final class NvmeSpec {
     static final int CAP_TO_SHIFT = 24;
     static final long CAP_CQR = 1L << 16;
     static final long CAP_CSS_NVM = 1L << 37;
+    static final long CAP_CRMS_CRWMS = 1L << 59;
 
     // CC; Base 3.1.3.5.
     static final int CC_EN = 1;

@@ -12,6 +12,7 @@ import org.vfio4j.testkit.ThreadUse;
 /** Properties, enabling, reset and shutdown: NVM Express Base 2.0, 3.1.3, 3.5 to 3.7. */
 class ControllerLifeTest {
 
+    private static final int CRTO = 0x68;
     private static final int CC_SHN_NORMAL = 1 << 14;
     private static final int CSTS_SHST_COMPLETE = 2 << 2;
 
@@ -24,6 +25,8 @@ class ControllerLifeTest {
             assertThat((cap >>> 32) & 0xf).as("DSTRD").isZero();
             assertThat((cap >>> 37) & 0xff).as("CSS").isEqualTo(1);
             assertThat((cap >>> 48) & 0xf).as("MPSMIN").isZero();
+            assertThat((cap >>> 59) & 3).as("CRMS").isEqualTo(1);
+            assertThat(fixture.driver.read(CRTO, 4)).as("CRWMT").isEqualTo((cap >>> 24) & 0xff);
             assertThat(fixture.driver.read(CAP, 4)).isEqualTo(cap & 0xffff_ffffL);
             assertThat(fixture.driver.read(CAP + 4, 4)).isEqualTo(cap >>> 32);
             assertThat(fixture.driver.read(VS, 4)).isEqualTo(0x20000);
