@@ -18,6 +18,7 @@ final class AdminCommands implements AdminHandler {
     private static final int SEL_MASK = 0xf;
 
     private static final int SEL_CREATE = 0;
+    private static final int SEL_DELETE = 1;
 
     private final NvmeIdentity identity;
     private final NamespaceTable namespaces;
@@ -122,11 +123,20 @@ final class AdminCommands implements AdminHandler {
     }
 
     /** All storage is in namespaces that whoever started the controller has chosen: none can be created, and none is given up. */
-    private static int manageNamespace(AdminCommand command) {
-        int status = (command.cdw10() & SEL_MASK) == SEL_CREATE
-                ? NvmeStatus.NAMESPACE_INSUFFICIENT_CAPACITY
-                : NvmeStatus.OPERATION_DENIED;
+    private int manageNamespace(AdminCommand command) {
+        int status = switch (command.cdw10() & SEL_MASK) {
+            case SEL_CREATE -> NvmeStatus.NAMESPACE_INSUFFICIENT_CAPACITY;
+            case SEL_DELETE -> whyNotDeleted(command.nsid());
+            default -> NvmeStatus.INVALID_FIELD_IN_COMMAND;
+        };
         return status | NvmeStatus.DNR;
+    }
+
+    private int whyNotDeleted(int nsid) {
+        if (nsid == NvmeSpec.NSID_BROADCAST || namespaces.allocated(nsid) != null) {
+            return NvmeStatus.OPERATION_DENIED;
+        }
+        return namespaces.isValid(nsid) ? NvmeStatus.INVALID_FIELD_IN_COMMAND : NvmeStatus.INVALID_NAMESPACE_OR_FORMAT;
     }
 
     @Override

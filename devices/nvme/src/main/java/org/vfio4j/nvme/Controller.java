@@ -32,6 +32,9 @@ final class Controller implements ControllerHooks {
         void run(Runnable task);
     }
 
+    /** {@link AdminHandler#failed}: an error that no command has. */
+    private static final int NO_COMMAND = -1;
+
     /** A command that was held, and is done. */
     record HeldCompletion(int cid, int dw0, int status) {}
 
@@ -271,6 +274,7 @@ final class Controller implements ControllerHooks {
     private void invalidDoorbell(Lane lane, int event) {
         lane.tally.faults++;
         synchronized (handlerLock) {
+            handler.failed(NO_COMMAND, 0, NvmeStatus.SUCCESSFUL_COMPLETION, 0, 0);
             handler.asynchronousEvent(EVENT_ERROR_STATUS, event, LOG_ERROR_INFORMATION);
         }
     }

@@ -134,7 +134,7 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
             tally.slow++;
             report(queue.id, command.cid, status, command.nsid, command.slba());
             int bytes = slow.movedBytes();
-            limits.charge(bytes);
+            limits.charge(slow.chargedBytes());
             queue.statistics.started(1);
             long latencyNs = System.nanoTime() - startNs;
             IoTally.answered(queue.statistics, command.opcode, command.slba(), status, bytes, latencyNs);
@@ -225,7 +225,11 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
         boolean ends = abort != 0 && (result == -ECANCELED || result == -EINTR || !longIo.isOver());
         if (ends || !longIo.next(slot)) {
             longIo.end();
-            finish(slot, ends ? abort : longIo.status());
+            int status = ends ? abort : longIo.status();
+            if (status == SUCCESSFUL_COMPLETION) {
+                tally.doneLong(slots.opcode[slot], longIo.storageBytes());
+            }
+            finish(slot, status);
         } else {
             slots.blocks[slot] = longIo.blocks();
         }

@@ -41,7 +41,7 @@ final class IoStart implements AutoCloseable {
 
     // Of the command at hand.
     private long seenNs;
-    private int chargedBytes;
+    private long chargedBytes;
 
     /** @param command where the command at hand is */
     IoStart(Controller controller, IoCommand command, IoSlots slots, Storage storage, LongIo longIo) {
@@ -87,7 +87,7 @@ final class IoStart implements AutoCloseable {
     }
 
     /** What the command at hand costs of a limit on bytes. */
-    int chargedBytes() {
+    long chargedBytes() {
         return chargedBytes;
     }
 
@@ -120,6 +120,7 @@ final class IoStart implements AutoCloseable {
             return NOTHING_TO_DO;
         }
         int slot = take(queue, 0);
+        chargedBytes = longIo.storageBytes();
         longIo.start(slot);
         slots.blocks[slot] = longIo.blocks();
         return STARTED;
@@ -143,6 +144,8 @@ final class IoStart implements AutoCloseable {
         }
         slots.writtenPieces[slot] = pieces;
         slots.expected[slot] = bytes;
+        // What it has read is to be stable, too: as good afterwards, since nobody has been told before.
+        slots.flushes[slot] = (command.cdw12 & CDW12_FUA) != 0;
         blocks(slot).readv(at(namespace, command.slba()), slots.memory(slot), pieces, slot);
         return STARTED;
     }

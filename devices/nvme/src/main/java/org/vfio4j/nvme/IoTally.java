@@ -21,6 +21,10 @@ final class IoTally {
 
     long readBytes;
     long writtenBytes;
+
+    /** What Compare and Verify have read of the storage, which the driver was not given. */
+    long checkedBytes;
+
     long adminCommands;
 
     /** Completions with another status than success. */
@@ -63,6 +67,13 @@ final class IoTally {
         }
     }
 
+    /** A command of several steps succeeded, in which so many bytes of the storage took part. */
+    void doneLong(int opcode, long storageBytes) {
+        if (opcode == COMPARE || opcode == VERIFY) {
+            checkedBytes += storageBytes;
+        }
+    }
+
     /** Adds what another has counted, which may go on counting. */
     void add(IoTally other) {
         reads += other.reads;
@@ -72,6 +83,7 @@ final class IoTally {
         others += other.others;
         readBytes += other.readBytes;
         writtenBytes += other.writtenBytes;
+        checkedBytes += other.checkedBytes;
         adminCommands += other.adminCommands;
         errors += other.errors;
         mediaErrors += other.mediaErrors;

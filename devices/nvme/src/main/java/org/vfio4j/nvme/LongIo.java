@@ -34,10 +34,11 @@ final class LongIo implements AutoCloseable {
     private int done;
     private long slba;
 
-    // Of Copy: the source range at hand, where to, and blocks that were loaded and are to be stored.
+    // Of Copy: the source range at hand, where to, all its blocks, and those that were loaded and are to be stored.
     private int range;
     private int ranges;
     private long destination;
+    private int copied;
     private int loaded;
     private boolean flushes;
 
@@ -84,6 +85,15 @@ final class LongIo implements AutoCloseable {
                 count = lastActive();
                 yield SUCCESSFUL_COMPLETION;
             }
+        };
+    }
+
+    /** What the command that has begun costs of a limit on bytes: what of the storage it reads and writes. */
+    long storageBytes() {
+        return switch (opcode) {
+            case COMPARE, VERIFY -> (long) count << namespace().lbaShift();
+            case COPY -> (2L * copied) << namespace().lbaShift();
+            default -> 0;
         };
     }
 
@@ -181,7 +191,7 @@ final class LongIo implements AutoCloseable {
     }
 
     private int checkCopy() {
-        int all = 0;
+        copied = 0;
         for (int i = 0; i < ranges; i++) {
             if (copyBlocks(i) > NvmeLimits.MAX_COPY_RANGE_BLOCKS) {
                 return COMMAND_SIZE_LIMIT_EXCEEDED | DNR;
@@ -190,11 +200,11 @@ final class LongIo implements AutoCloseable {
             if (refusal != SUCCESSFUL_COMPLETION) {
                 return refusal;
             }
-            all += copyBlocks(i);
+            copied += copyBlocks(i);
         }
-        return all > NvmeLimits.MAX_COPY_BLOCKS
+        return copied > NvmeLimits.MAX_COPY_BLOCKS
                 ? COMMAND_SIZE_LIMIT_EXCEEDED | DNR
-                : IoRules.range(namespace(), slba, all);
+                : IoRules.range(namespace(), slba, copied);
     }
 
     private boolean load(int tag) {

@@ -24,6 +24,7 @@ final class SlowIo implements BlockCompletion, AutoCloseable {
     private final Bounce bounce = new Bounce();
     private int result;
     private int movedBytes;
+    private long chargedBytes;
 
     /** @param longIo of no other command meanwhile */
     SlowIo(Lane lane, Storage storage, LongIo longIo) {
@@ -37,6 +38,7 @@ final class SlowIo implements BlockCompletion, AutoCloseable {
     /** @return the command's status, or {@link DataPointer#CUT_SHORT} */
     int run(IoCommand command, DmaWindow window) {
         movedBytes = 0;
+        chargedBytes = 0;
         int refusal = IoRules.form(command);
         if (refusal != SUCCESSFUL_COMPLETION) {
             return refusal;
@@ -66,6 +68,7 @@ final class SlowIo implements BlockCompletion, AutoCloseable {
         if (status == SUCCESSFUL_COMPLETION) {
             boolean moves = command.opcode == READ || command.opcode == WRITE;
             movedBytes = moves ? bytes(command, namespace) : 0;
+            chargedBytes += movedBytes;
             lane.tally.done(command.opcode, movedBytes);
         }
         return status;
@@ -74,6 +77,11 @@ final class SlowIo implements BlockCompletion, AutoCloseable {
     /** Bytes between the driver and the storage that the last command has moved. */
     int movedBytes() {
         return movedBytes;
+    }
+
+    /** What it costs of a limit on bytes. */
+    long chargedBytes() {
+        return chargedBytes;
     }
 
     @Override
@@ -94,6 +102,9 @@ final class SlowIo implements BlockCompletion, AutoCloseable {
         }
         if (status == SUCCESSFUL_COMPLETION) {
             status = load(namespace, command.slba(), bytes);
+        }
+        if (status == SUCCESSFUL_COMPLETION && (command.cdw12 & CDW12_FUA) != 0) {
+            status = flush(namespace);
         }
         return status == SUCCESSFUL_COMPLETION ? bounce.toDriver(window) : status;
     }
@@ -118,8 +129,12 @@ final class SlowIo implements BlockCompletion, AutoCloseable {
         if (refusal != SUCCESSFUL_COMPLETION) {
             return refusal;
         }
+        chargedBytes = longIo.storageBytes();
         while (longIo.next(TAG)) {
             longIo.complete(await());
+        }
+        if (longIo.status() == SUCCESSFUL_COMPLETION) {
+            lane.tally.doneLong(command.opcode, chargedBytes);
         }
         return longIo.status();
     }

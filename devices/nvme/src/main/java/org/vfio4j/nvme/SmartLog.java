@@ -134,7 +134,7 @@ final class SmartLog {
     Counters counters() {
         IoTally tally = tallies.get();
         return new Counters(
-                before.readBytes + tally.readBytes,
+                before.readBytes + tally.readBytes + tally.checkedBytes,
                 before.writtenBytes + tally.writtenBytes,
                 before.reads + tally.reads + tally.compares,
                 before.writes + tally.writes,

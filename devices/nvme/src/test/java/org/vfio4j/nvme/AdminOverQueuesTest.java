@@ -93,6 +93,9 @@ class AdminOverQueuesTest {
         admin.submit(new NvmeCommand(NvmeSpec.ASYNCHRONOUS_EVENT_REQUEST));
         driver.ring(40, 1);
         assertThat(admin.await().dw0()).isEqualTo(0x0001_0000);
+        assertThat(admin(NvmeSpec.GET_LOG_PAGE, 0, 1 | (15 << 16), 0).status()).isZero();
+        assertThat(memory.get(page, 1)).as("error_count").containsExactly(1);
+        assertThat(memory.get(page + 8, 4)).as("no command").containsOnly(0xff);
     }
 
     @Test
@@ -158,8 +161,14 @@ class AdminOverQueuesTest {
         io(NvmeCommand.WRITE, 2, 0);
         io(NvmeCommand.READ, 2, 0);
         io(NvmeCommand.READ, 1, 0);
+        assertThat(io(NvmeCommand.COMPARE, 1, 0).status()).isZero();
+        assertThat(io.run(NvmeCommand.io(NvmeCommand.VERIFY, 2, 0, 256)).status())
+                .isZero();
         admin(NvmeSpec.GET_LOG_PAGE, -1, 2 | (127 << 16), 0);
-        assertThat(memory.get(page + 64, 1)).containsExactly(2);
+        assertThat(memory.get(page + 32, 1))
+                .as("thousands of 512 bytes, those that were verified as well")
+                .containsExactly(3);
+        assertThat(memory.get(page + 64, 1)).containsExactly(3);
         assertThat(memory.get(page + 80, 1)).containsExactly(1);
     }
 }

@@ -85,6 +85,10 @@ class NamespaceCommandsTest {
     void hasNoCapacityForMoreNamespacesAndGivesNoneUp() {
         assertEquals(NvmeStatus.NAMESPACE_INSUFFICIENT_CAPACITY, nvme.run(NvmeSpec.NAMESPACE_MANAGEMENT, 0, 0));
         assertEquals(NvmeStatus.OPERATION_DENIED, nvme.run(NvmeSpec.NAMESPACE_MANAGEMENT, 1, 1));
+        assertEquals(NvmeStatus.OPERATION_DENIED, nvme.run(NvmeSpec.NAMESPACE_MANAGEMENT, -1, 1));
+        assertEquals(NvmeStatus.INVALID_FIELD_IN_COMMAND, nvme.run(NvmeSpec.NAMESPACE_MANAGEMENT, 3, 1));
+        assertEquals(NvmeStatus.INVALID_NAMESPACE_OR_FORMAT, nvme.run(NvmeSpec.NAMESPACE_MANAGEMENT, 5, 1));
+        assertEquals(NvmeStatus.INVALID_FIELD_IN_COMMAND, nvme.run(NvmeSpec.NAMESPACE_MANAGEMENT, 1, 2));
         assertNotNull(nvme.admin.namespaces().active(1));
     }
 

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.UnaryOperator;
+import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -18,6 +19,7 @@ import org.vfio4j.devicemodel.QueuePolling;
 import org.vfio4j.nvmedriver.NvmeCommand;
 import org.vfio4j.nvmedriver.NvmeDriver;
 import org.vfio4j.nvmedriver.NvmeQueue;
+import org.vfio4j.sys.RawMemory;
 import org.vfio4j.testkit.ThreadUse;
 
 /** Limits on a real clock: the rates, who gets what of them, what waiting costs, and that they change while the controller works. */
@@ -109,6 +111,41 @@ class NvmeLimitsTest {
             clients.forEach(Client::takeAll);
             long due = 3 + (System.nanoTime() - began) / SECOND;
             assertThat(clients.stream().mapToLong(client -> client.done).sum()).isLessThanOrEqualTo(due);
+        }
+    }
+
+    /** Commands that move data between the storage and itself cost as much as those that a driver has to have memory for. */
+    @ParameterizedTest
+    @CsvSource({
+        "2, 1024, 524288, false",
+        "5, 1024, 524288, false",
+        "5, 1024, 524288, true",
+        "8, 1024, 0, false",
+        "12, 4096, 2097152, false",
+        "12, 4096, 2097152, true",
+        "25, 1024, 1048576, false",
+        "25, 1024, 1048576, true"
+    })
+    void bytesOfTheStorageAreCounted(int opcode, int blocks, long bytes, boolean remote) {
+        try (NvmeFixture fixture = fixture(builder -> builder.limits(0, 1024))) {
+            fixture.start(remote);
+            long data = fixture.pages(128);
+            long ranges = fixture.pages(1);
+            for (int i = 0; i < 127; i++) {
+                RawMemory.putLong(fixture.memory.host(ranges) + 8L * i, data + 4096L * (i + 1));
+            }
+            NvmeCommand command = NvmeCommand.io(opcode, 1, 0, blocks).prp(data, ranges);
+            if (opcode == COPY) {
+                RawMemory.putShort(fixture.memory.host(ranges) + 16, (short) (blocks - 1));
+                RawMemory.putLong(fixture.memory.host(ranges) + 8, 0);
+                command.prp(ranges).slba(2048).cdw(12, 0);
+            }
+            assertThat(fixture.io.run(command).status()).isZero();
+            NvmeDriver.await("charge", () -> bytes == 0 || fixture.nvme.limits().waitNs() > 0);
+            // What it may save up is a tenth of a second's.
+            assertThat(fixture.nvme.limits().waitNs() / (double) SECOND)
+                    .isCloseTo(bytes / 1024.0, Offset.offset(bytes == 0 ? 0.0 : 20.0));
+            fixture.nvme.setLimits(0, 0);
         }
     }
 

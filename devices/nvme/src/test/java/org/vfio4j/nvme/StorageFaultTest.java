@@ -6,6 +6,7 @@ import static org.vfio4j.nvmedriver.NvmeCommand.*;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.vfio4j.block.MemoryBackend;
 import org.vfio4j.nvmedriver.NvmeCommand;
 import org.vfio4j.nvmedriver.NvmeCompletion;
@@ -128,21 +129,26 @@ class StorageFaultTest {
         }
     }
 
-    @Test
-    void forcedUnitAccessAndACacheThatIsOffMakeStable() {
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void forcedUnitAccessAndACacheThatIsOffMakeStable(boolean remote) {
         FaultyBackend storage = new FaultyBackend(new MemoryBackend(NvmeFixture.DISK_BYTES));
         try (NvmeFixture fixture = new NvmeFixture(storage, builder -> builder)) {
-            fixture.start();
+            fixture.start(remote);
             NvmeCommand write = NvmeCommand.io(WRITE, 1, 0, 1).prp(fixture.pages(1));
+            NvmeCommand read = NvmeCommand.io(READ, 1, 0, 1).prp(fixture.pages(1));
             fixture.io.run(write);
+            fixture.io.run(read);
             assertThat(storage.flushes()).isZero();
             fixture.io.run(write.cdw(12, 1 << 30));
             assertThat(storage.flushes()).isEqualTo(1);
+            fixture.io.run(read.cdw(12, 1 << 30));
+            assertThat(storage.flushes()).isEqualTo(2);
             fixture.onQueueThread(() -> fixture.handler.controller().setWriteCache(false));
             fixture.io.run(write.cdw(12, 0));
-            assertThat(storage.flushes()).isEqualTo(2);
-            fixture.io.run(NvmeCommand.io(WRITE_ZEROES, 1, 0, 1));
             assertThat(storage.flushes()).isEqualTo(3);
+            fixture.io.run(NvmeCommand.io(WRITE_ZEROES, 1, 0, 1));
+            assertThat(storage.flushes()).isEqualTo(4);
         }
     }
 }
