@@ -8,8 +8,8 @@ import org.vfio4j.devicemodel.QueueStatistics;
 /** Counts commands and bytes. Written by one queue thread; plain fields, since nothing depends on how fresh a reader sees them. */
 final class IoTally {
 
-    private static final int STATUS_CODE_TYPE = 0x700;
-    private static final int MEDIA_ERROR = 0x200;
+    /** Type and code. */
+    private static final int STATUS_CODE = 0x7ff;
 
     long reads;
     long writes;
@@ -30,7 +30,7 @@ final class IoTally {
     /** Completions with another status than success. */
     long errors;
 
-    /** Media and data integrity errors among them. */
+    /** Those among them that the storage is to blame for: blocks that differ from what a Compare brings are none. */
     long mediaErrors;
 
     long slow;
@@ -94,7 +94,8 @@ final class IoTally {
 
     void failed(int status) {
         errors++;
-        if ((status & STATUS_CODE_TYPE) == MEDIA_ERROR) {
+        int code = status & STATUS_CODE;
+        if (code == NvmeStatus.WRITE_FAULT || code == NvmeStatus.UNRECOVERED_READ_ERROR) {
             mediaErrors++;
         }
     }

@@ -162,6 +162,8 @@ class AdminOverQueuesTest {
         io(NvmeCommand.READ, 2, 0);
         io(NvmeCommand.READ, 1, 0);
         assertThat(io(NvmeCommand.COMPARE, 1, 0).status()).isZero();
+        memory.fill(page, 1, 0x11);
+        assertThat(io(NvmeCommand.COMPARE, 1, 0).code()).isEqualTo(NvmeStatus.COMPARE_FAILURE);
         assertThat(io.run(NvmeCommand.io(NvmeCommand.VERIFY, 2, 0, 256)).status())
                 .isZero();
         admin(NvmeSpec.GET_LOG_PAGE, -1, 2 | (127 << 16), 0);
@@ -170,5 +172,7 @@ class AdminOverQueuesTest {
                 .containsExactly(3);
         assertThat(memory.get(page + 64, 1)).containsExactly(3);
         assertThat(memory.get(page + 80, 1)).containsExactly(1);
+        assertThat(memory.get(page + 160, 1)).as("media errors").containsExactly(0);
+        assertThat(memory.get(page + 176, 1)).as("errors").containsExactly(1);
     }
 }
