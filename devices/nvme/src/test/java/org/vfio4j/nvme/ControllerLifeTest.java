@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.vfio4j.nvmedriver.NvmeDriver.*;
 
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.vfio4j.block.MemoryBackend;
 import org.vfio4j.nvmedriver.NvmeCommand;
 import org.vfio4j.nvmedriver.NvmeDriver;
@@ -60,6 +62,27 @@ class ControllerLifeTest {
                             .run(new NvmeCommand(0x0a).cdw(11, 7))
                             .dw0())
                     .isEqualTo(7);
+        }
+    }
+
+    /** Not as drivers should, who wait for CSTS.RDY in between. */
+    @ParameterizedTest
+    @ValueSource(ints = {1, 3})
+    void enablingAndDisablingInOneBreathIsNoFailure(int threads) {
+        try (NvmeFixture fixture =
+                new NvmeFixture(new MemoryBackend(NvmeFixture.DISK_BYTES), builder -> builder.threads(threads))) {
+            fixture.start();
+            for (int i = 0; i < 200; i++) {
+                fixture.io.submit(NvmeCommand.io(NvmeCommand.READ, 1, 0, 1).prp(fixture.pages(1)));
+                fixture.driver.write(CC, 4, 0);
+                fixture.driver.write(CC, 4, CC_ENABLED);
+                fixture.driver.write(CC, 4, 0);
+                fixture.driver.write(CC, 4, CC_ENABLED);
+                assertThat(fixture.driver.status() & CSTS_CFS).isZero();
+            }
+            fixture.start();
+            assertThat(fixture.io(NvmeCommand.READ, 0, 1, fixture.pages(1), 0).status())
+                    .isZero();
         }
     }
 
