@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
 import java.util.zip.ZipOutputStream;
@@ -29,6 +30,7 @@ public final class TestJvm {
             "-Xlog:disable",
             "--enable-native-access=ALL-UNNAMED");
 
+    private static final long PATIENCE_SECONDS = 120;
     private static final List<String> COMMAND = prepare();
 
     private TestJvm() {}
@@ -74,9 +76,11 @@ public final class TestJvm {
         ProcessBuilder builder =
                 new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile());
         builder.environment().put("XDG_RUNTIME_DIR", directory.toString());
-        int exitCode = builder.start().waitFor();
-        if (exitCode != 0) {
-            throw new AssertionError(exitCode + ": " + Files.readString(log));
+        Process training = builder.start();
+        boolean ended = training.waitFor(PATIENCE_SECONDS, TimeUnit.SECONDS);
+        training.destroyForcibly();
+        if (!ended || training.exitValue() != 0) {
+            throw new AssertionError(command + ": " + Files.readString(log));
         }
     }
 
@@ -99,7 +103,7 @@ public final class TestJvm {
             for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
                 Files.delete(file);
             }
-        } catch (IOException e) {
+        } catch (IOException | UncheckedIOException e) {
             System.err.println("left behind: " + e.getMessage());
         }
     }

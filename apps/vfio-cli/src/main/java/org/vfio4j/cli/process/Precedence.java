@@ -44,9 +44,10 @@ public final class Precedence implements AutoCloseable {
 
     /**
      * For all threads that are as important as the calling one. Finds them, which takes the more time the more there are, so that
-     * {@link #take} need not.
+     * {@link #take} need not; and has the {@linkplain YoungGarbage garbage collected} for which all of them would have to stop soon.
      */
     public static Precedence prepare() {
+        YoungGarbage.collect();
         try {
             int usual = ThreadStat.own().nice();
             List<ThreadStat> threads = having(usual);

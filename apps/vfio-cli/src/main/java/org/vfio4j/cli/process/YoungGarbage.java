@@ -7,7 +7,7 @@ import java.lang.ref.WeakReference;
  * What has been allocated and is not used any more, up to the next collection, for which the whole process stands still. It comes when there
  * is no room left, which may be a moment in which guests wait already.
  */
-public final class YoungGarbage {
+final class YoungGarbage {
 
     private static final int PIECE_BYTES = 64 << 10;
 
@@ -22,7 +22,7 @@ public final class YoungGarbage {
      *
      * @return whether there was a collection
      */
-    public static boolean collect() {
+    static boolean collect() {
         WeakReference<Object> witness = new WeakReference<>(new Object());
         for (int i = 0; i < MOST_PIECES && !witness.refersTo(null); i++) {
             Reference.reachabilityFence(new byte[PIECE_BYTES]);

@@ -1,6 +1,7 @@
 package org.vfio4j.cli.upgrade;
 
 import java.io.IOException;
+import java.lang.System.Logger.Level;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -29,6 +30,7 @@ import org.vfio4j.vfiouser.VfioUserServerOptions;
  */
 public final class Rehearsal {
 
+    private static final System.Logger LOG = System.getLogger(Rehearsal.class.getName());
     private static final int TURNS = 20;
 
     /** On a busy machine its low priority can take it very long; what it has done by then is better than nothing. */
@@ -81,16 +83,19 @@ public final class Rehearsal {
         rehearse(TRAINING_TURNS, 0, () -> true);
     }
 
-    private static void rehearse(int turns, long pauseNs, BooleanSupplier wanted) {
+    /** Returns how many turns it has made. */
+    static int rehearse(int turns, long pauseNs, BooleanSupplier wanted) {
         try (Fd file = MemFd.create("vfio4j-rehearsal", FILE_BYTES)) {
             Path directory = Files.createTempDirectory("vfio4j-rehearsal");
             try {
-                rehearse(disks(directory, file), turns, pauseNs, wanted);
+                return rehearse(disks(directory, file), turns, pauseNs, wanted);
             } finally {
                 Files.deleteIfExists(directory);
             }
         } catch (IOException | RuntimeException e) {
-            System.getLogger(Rehearsal.class.getName()).log(System.Logger.Level.DEBUG, "the rehearsal failed", e);
+            LOG.log(Level.WARNING, "the rehearsal failed, so guests may wait for longer: {0}", e.getMessage());
+            LOG.log(Level.DEBUG, "the rehearsal failed", e);
+            return 0;
         }
     }
 
@@ -103,23 +108,35 @@ public final class Rehearsal {
                 new RehearsedDisk("0000:00:03.0", "nvme", "memory=1M", directory.resolve("nvme")));
     }
 
-    private static void rehearse(List<RehearsedDisk> disks, int turns, long pauseNs, BooleanSupplier wanted) {
+    private static int rehearse(List<RehearsedDisk> disks, int turns, long pauseNs, BooleanSupplier wanted) {
         long end = System.nanoTime() + LIMIT_NS;
         Machine now = new Machine();
         List<RehearsedDisk.Guest> guests = new ArrayList<>();
         try {
             served(now, disks, Storage.ANEW);
             disks.forEach(disk -> guests.add(disk.open()));
-            for (int turn = 0; turn < turns && System.nanoTime() - end < 0 && wanted.getAsBoolean(); turn++) {
+            int turn = 0;
+            while (turn < turns && System.nanoTime() - end < 0 && wanted.getAsBoolean()) {
                 guests.forEach(RehearsedDisk.Guest::use);
                 Machine before = now;
                 now = handOver(before, disks);
                 before.close();
                 LockSupport.parkNanos(pauseNs);
+                turn++;
             }
+            return turn;
         } finally {
-            guests.forEach(RehearsedDisk.Guest::close);
+            guests.forEach(Rehearsal::close);
             now.close();
+        }
+    }
+
+    /** In a process that serves others: what is left goes, whatever one of them says. */
+    private static void close(RehearsedDisk.Guest guest) {
+        try {
+            guest.close();
+        } catch (RuntimeException e) {
+            LOG.log(Level.DEBUG, "the end of a rehearsal", e);
         }
     }
 

@@ -77,8 +77,9 @@ record RehearsedDisk(PciAddress address, List<String> words, Path socket) {
 
         @Override
         public void close() {
-            driver.close();
-            client.close();
+            try (client) {
+                driver.close();
+            }
         }
     }
 }

@@ -31,7 +31,6 @@ import org.vfio4j.cli.machine.Movable;
 import org.vfio4j.cli.machine.MovingFunction;
 import org.vfio4j.cli.machine.UpgradeOffer;
 import org.vfio4j.cli.process.Precedence;
-import org.vfio4j.cli.process.YoungGarbage;
 import org.vfio4j.cli.socket.FdChannel;
 import org.vfio4j.cli.socket.InheritedSockets;
 import org.vfio4j.cli.socket.LineSocket;
@@ -212,7 +211,6 @@ public final class Takeover implements AutoCloseable {
         Map<String, Movable> here;
         try {
             here = prepare(machine);
-            YoungGarbage.collect();
         } catch (RuntimeException e) {
             giveUp(machine, e);
             throw e;

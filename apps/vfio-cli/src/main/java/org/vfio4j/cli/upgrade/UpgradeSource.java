@@ -32,7 +32,6 @@ import org.vfio4j.cli.machine.Movable;
 import org.vfio4j.cli.machine.MovingFunction;
 import org.vfio4j.cli.machine.UpgradeOffer;
 import org.vfio4j.cli.process.Precedence;
-import org.vfio4j.cli.process.YoungGarbage;
 import org.vfio4j.cli.socket.FdChannel;
 import org.vfio4j.cli.text.Output;
 import org.vfio4j.cli.text.Version;
@@ -155,7 +154,6 @@ public final class UpgradeSource {
         UpgradeOffer offer = offer(channel);
         warmUp.accept(() -> !channel.hasEnded());
         Precedence prepared = precedence.get();
-        YoungGarbage.collect();
         expect(channel, READY, START_LIMIT);
         machine.changes().close(BUSY_LIMIT);
         try {

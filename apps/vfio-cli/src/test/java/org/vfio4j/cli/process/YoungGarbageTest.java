@@ -16,7 +16,7 @@ class YoungGarbageTest {
 
     @Test
     void isCollectedOnceAndNothingElseIs() {
-        assertThat(collects("-Xmx256m"))
+        assertThat(collects("-Xmn4m"))
                 .contains("collected")
                 .containsOnlyOnce("Pause Young")
                 .doesNotContain("Full");
@@ -31,8 +31,15 @@ class YoungGarbageTest {
     private String collects(String heap) {
         String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
         String classes = System.getProperty("java.class.path");
-        List<String> program =
-                List.of(java, "-XX:+UseSerialGC", heap, "-Xlog:gc:stdout", "-cp", classes, Collects.class.getName());
+        List<String> program = List.of(
+                java,
+                "-XX:+UseSerialGC",
+                "-Xmx600m",
+                heap,
+                "-Xlog:gc:stdout",
+                "-cp",
+                classes,
+                Collects.class.getName());
         CliProcess process = CliProcess.under(directory, program);
         assertThat(process.exitCode()).as(process.err()).isZero();
         return process.out();

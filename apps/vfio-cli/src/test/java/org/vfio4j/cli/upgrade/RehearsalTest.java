@@ -46,6 +46,7 @@ class RehearsalTest {
         assertThat(process.exitCode()).as(process.err()).isZero();
         String before = process.out().substring(0, process.out().indexOf(Rehearses.DONE));
         assertThat(before)
+                .containsPattern("[12]$")
                 .containsPattern("org.vfio4j.block.(Uring|Sync)Queue ")
                 .contains("org.vfio4j.nvme.AdminState ");
     }
@@ -53,13 +54,12 @@ class RehearsalTest {
     /** In a process of its own. */
     static final class Rehearses {
 
-        static final String DONE = "has rehearsed";
+        static final String DONE = " turns were made";
 
         private Rehearses() {}
 
         public static void main(String[] args) {
-            Rehearsal.alone();
-            System.out.println(DONE);
+            System.out.println(Rehearsal.rehearse(2, 0, () -> true) + DONE);
         }
     }
 
