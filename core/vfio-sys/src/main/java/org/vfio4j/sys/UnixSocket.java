@@ -51,17 +51,48 @@ public final class UnixSocket {
     public record Pair(Fd first, Fd second) {}
 
     /**
+     * A socket that listens.
+     *
+     * @param file at its path, as it was before it appeared there
+     */
+    public record Listening(Fd socket, FileStat file) {}
+
+    /**
      * Listens on {@code path}. A socket that nobody listens on any more is replaced. Whoever finds the file can connect.
      *
      * @return a non-blocking socket
      * @throws ErrnoException EADDRINUSE when somebody listens there, EEXIST when something else than a socket is there,
-     *     ENAMETOOLONG over {@link #MAX_PATH_BYTES}, ENOENT or EACCES for the directory
+     *     ENAMETOOLONG over {@link #MAX_PATH_BYTES}, ENOENT or EACCES for the directory, ETIMEDOUT when another process has
+     *     it locked for long and there is a socket to be replaced
      */
     public static Fd listen(Path path, int backlog) {
+        return listenAt(path, backlog).socket();
+    }
+
+    /** The same with a file of certain permission bits, from the beginning. */
+    public static Fd listen(Path path, int backlog, int mode) {
+        return listenWithMode(path, backlog, mode).socket();
+    }
+
+    /** The same for who will remove the file. */
+    public static Listening listenAt(Path path, int backlog) {
+        return listenWithMode(path, backlog, SocketFile.BY_UMASK);
+    }
+
+    /**
+     * Removes the file of a socket that does not listen any more, unless it is gone or another one is in its place.
+     *
+     * @param dev the file's device
+     * @param ino its inode
+     */
+    public static void removeFile(Path path, long dev, long ino) {
+        SocketFile.remove(path, dev, ino);
+    }
+
+    private static Listening listenWithMode(Path path, int backlog, int mode) {
         Fd socket = socket(SOCK_NONBLOCK);
         try {
-            SocketFile.listen(socket, path, backlog);
-            return socket;
+            return new Listening(socket, SocketFile.listen(socket, path, backlog, mode));
         } catch (ErrnoException e) {
             socket.close();
             throw e;

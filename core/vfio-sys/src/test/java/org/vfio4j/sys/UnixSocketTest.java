@@ -8,12 +8,13 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
 import java.util.List;
 import java.util.Queue;
-import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
@@ -23,6 +24,8 @@ import org.junit.jupiter.api.io.TempDir;
 class UnixSocketTest {
 
     private static final int STARTS = 300;
+    private static final int STARTERS = 4;
+    private static final int O_PATH = 0x200000;
 
     private final OpenFds fds = new OpenFds();
 
@@ -140,28 +143,35 @@ class UnixSocketTest {
     @Test
     void whoeverFindsTheFileCanConnect() throws Exception {
         Path path = directory.resolve("s");
-        AtomicBoolean ends = new AtomicBoolean();
-        AtomicInteger connected = new AtomicInteger();
-        Set<Integer> errors = ConcurrentHashMap.newKeySet();
-        Thread client = Thread.ofPlatform().start(() -> {
-            while (!ends.get()) {
-                try (Fd there = UnixSocket.connectNow(path)) {
-                    connected.incrementAndGet();
-                } catch (ErrnoException e) {
-                    errors.add(e.errno());
-                }
-            }
-        });
-        for (int i = 0; i < STARTS || connected.get() == 0; i++) {
+        for (int i = 0; i < STARTS; i++) {
+            CountDownLatch looks = new CountDownLatch(1);
+            AtomicInteger result = new AtomicInteger(-1);
+            Thread client = Thread.ofPlatform().daemon().start(() -> result.set(connectWhenThere(path, looks)));
+            assertThat(looks.await(30, TimeUnit.SECONDS)).isTrue();
             try (Fd listening = UnixSocket.listen(path, 4)) {
-                Thread.onSpinWait();
-                // As a server that ends: while it listens its file goes.
+                assertThat(listening.isOpen()).isTrue();
+                assertThat(client.join(Duration.ofSeconds(30))).isTrue();
                 Files.delete(path);
             }
+            assertThat(result).as("start %d", i).hasValue(0);
         }
-        ends.set(true);
-        client.join();
-        assertThat(errors).isSubsetOf(ENOENT, EAGAIN);
+    }
+
+    /** The errno of the first try that finds the file, 0 when it connects. */
+    private static int connectWhenThere(Path path, CountDownLatch looks) {
+        long start = System.nanoTime();
+        while (System.nanoTime() - start < 20_000_000_000L) {
+            try {
+                UnixSocket.connectNow(path).close();
+                return 0;
+            } catch (ErrnoException e) {
+                if (e.errno() != ENOENT) {
+                    return e.errno();
+                }
+            }
+            looks.countDown();
+        }
+        return ENOENT;
     }
 
     @Test
@@ -169,26 +179,84 @@ class UnixSocketTest {
         Path path = directory.resolve("s");
         for (int i = 0; i < STARTS; i++) {
             UnixSocket.listen(path, 1).close();
-            Queue<Fd> listening = new ConcurrentLinkedQueue<>();
+            Queue<UnixSocket.Listening> listening = new ConcurrentLinkedQueue<>();
             Queue<Integer> errors = new ConcurrentLinkedQueue<>();
             List<Thread> starts = Stream.generate(() -> Thread.ofPlatform().start(() -> {
                         try {
-                            listening.add(UnixSocket.listen(path, 4));
+                            listening.add(UnixSocket.listenAt(path, STARTERS));
                         } catch (ErrnoException e) {
                             errors.add(e.errno());
                         }
                     }))
-                    .limit(2)
+                    .limit(STARTERS)
                     .toList();
             for (Thread start : starts) {
                 start.join();
             }
-            assertThat(errors).containsExactly(EADDRINUSE);
+            assertThat(errors).hasSize(STARTERS - 1).containsOnly(EADDRINUSE);
+            assertThat(listening.element().file().isSameFile(FileStat.of(path)))
+                    .as("the file at the path is the one that listens")
+                    .isTrue();
             UnixSocket.connect(path).close();
-            listening.forEach(Fd::close);
+            listening.element().socket().close();
         }
-        assertThat(directory).isDirectoryContaining(path::equals);
-        assertThat(directory.toFile().list()).as("nothing is left beside it").hasSize(1);
+        assertThat(directory.toFile().list()).as("nothing is left beside it").containsExactly("s");
+    }
+
+    /** Whoever removes a stale socket must be alone: it may be a new one by the time. */
+    @Test
+    void aStaleSocketStaysWhileTheDirectoryIsLocked() {
+        Path path = directory.resolve("s");
+        UnixSocket.listen(path, 1).close();
+        FileStat stale = FileStat.of(path);
+        try (Fd other = FileIo.open(directory, FileIo.O_RDONLY)) {
+            assertThat(FileIo.flock(other, FileIo.LOCK_EX)).isZero();
+            assertFails(ETIMEDOUT, () -> UnixSocket.listen(path, 1)).contains("flock " + directory, path.toString());
+            assertThat(FileStat.of(path).isSameFile(stale)).isTrue();
+            UnixSocket.listen(directory.resolve("new"), 1).close();
+        }
+        UnixSocket.listen(path, 1).close();
+        assertThat(directory.toFile().list()).containsExactlyInAnyOrder("s", "new");
+    }
+
+    @Test
+    void aFileHasItsModeFromTheBeginning() throws Exception {
+        Path path = directory.resolve("s");
+        try (Fd listening = UnixSocket.listen(path, 1, 0600)) {
+            assertThat(listening.isOpen()).isTrue();
+            assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(path)))
+                    .isEqualTo("rw-------");
+        }
+    }
+
+    @Test
+    void aServersEndRemovesItsOwnFileOnly() {
+        Path path = directory.resolve("s");
+        UnixSocket.Listening first = UnixSocket.listenAt(path, 1);
+        try (Fd kept = FileIo.open(path, O_PATH)) {
+            first.socket().close();
+            UnixSocket.Listening second = UnixSocket.listenAt(path, 1);
+            UnixSocket.removeFile(path, first.file().dev(), first.file().ino());
+            assertThat(path).exists();
+            assertThat(kept.isOpen()).as("no other file has its numbers").isTrue();
+            second.socket().close();
+            UnixSocket.removeFile(path, second.file().dev(), second.file().ino());
+            assertThat(path).doesNotExist();
+            UnixSocket.removeFile(path, second.file().dev(), second.file().ino());
+        }
+    }
+
+    /** As on file systems that cannot be told to replace nobody. */
+    @Test
+    void aFileMovesByLinksToo() throws Exception {
+        Path from = Files.writeString(directory.resolve("from"), "moves");
+        Path to = Files.writeString(directory.resolve("to"), "stays");
+        assertThat(SocketFile.moveByLink(from.toString(), to.toString())).isEqualTo(-EEXIST);
+        assertThat(to).hasContent("stays");
+        Path free = directory.resolve("free");
+        assertThat(SocketFile.moveByLink(from.toString(), free.toString())).isZero();
+        assertThat(free).hasContent("moves");
+        assertThat(from).doesNotExist();
     }
 
     @Test

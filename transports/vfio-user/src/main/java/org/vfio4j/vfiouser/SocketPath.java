@@ -1,11 +1,8 @@
 package org.vfio4j.vfiouser;
 
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.FileStat;
+import org.vfio4j.sys.UnixSocket;
 
 /**
  * The file of a listening socket, which goes when the server goes.
@@ -16,23 +13,13 @@ import org.vfio4j.sys.FileStat;
  */
 record SocketPath(Path path, long dev, long ino) {
 
-    /** The file that listening at {@code path} has just made. */
-    static SocketPath of(Path path) {
-        FileStat made = FileStat.of(path);
+    /** The file that listening at {@code path} has made. */
+    static SocketPath of(Path path, FileStat made) {
         return new SocketPath(path, made.dev(), made.ino());
     }
 
     /** Removes the file, unless it is gone or somebody has put another one in its place. */
     void removeIfSame() {
-        try {
-            FileStat now = FileStat.of(path);
-            if (now.dev() == dev && now.ino() == ino) {
-                Files.deleteIfExists(path);
-            }
-        } catch (ErrnoException e) {
-            // It is gone.
-        } catch (IOException e) {
-            throw new UncheckedIOException("remove " + path, e);
-        }
+        UnixSocket.removeFile(path, dev, ino);
     }
 }

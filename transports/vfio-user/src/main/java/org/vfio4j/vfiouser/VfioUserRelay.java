@@ -48,14 +48,14 @@ public final class VfioUserRelay implements AutoCloseable {
     public record ServerLife(BooleanSupplier lives, Duration end) {}
 
     private VfioUserRelay(
-            EventLoop loop, Path path, Path inner, ServerLife serverLife, Fd listening, Fd innerListening) {
+            EventLoop loop, SocketPath socketFile, Path inner, ServerLife serverLife, Fd listening, Fd innerListening) {
         this.loop = loop;
         this.inner = inner;
         this.serverLife = serverLife;
         this.listening = listening;
         this.innerListening = innerListening;
-        socketFile = SocketPath.of(path);
-        log = new PeerLog("vfio-user client at " + path);
+        this.socketFile = socketFile;
+        log = new PeerLog("vfio-user client at " + socketFile.path());
         acceptor = new Acceptor(loop, listening, log, () -> !closed && serving && relay == null, this::letIn);
     }
 
@@ -67,11 +67,13 @@ public final class VfioUserRelay implements AutoCloseable {
      * @throws ErrnoException as {@link UnixSocket#listen}
      */
     public static VfioUserRelay listen(EventLoop loop, Path path, Path inner, ServerLife serverLife) {
-        Fd listening = UnixSocket.listen(path, BACKLOG);
+        UnixSocket.Listening at = UnixSocket.listenAt(path, BACKLOG);
+        SocketPath file = SocketPath.of(path, at.file());
         try {
-            return new VfioUserRelay(loop, path, inner, serverLife, listening, UnixSocket.listen(inner, BACKLOG));
+            Fd innerListening = UnixSocket.listen(inner, BACKLOG);
+            return new VfioUserRelay(loop, file, inner, serverLife, at.socket(), innerListening);
         } catch (RuntimeException e) {
-            listening.close();
+            at.socket().close();
             throw e;
         }
     }

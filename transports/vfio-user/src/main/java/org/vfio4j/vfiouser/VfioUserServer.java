@@ -78,13 +78,13 @@ public final class VfioUserServer implements AutoCloseable {
      */
     public static VfioUserServer listen(
             EventLoop loop, Path path, LocalDeviceFile file, VfioUserServerOptions options) {
-        Fd listening = UnixSocket.listen(path, BACKLOG);
+        UnixSocket.Listening at = UnixSocket.listenAt(path, BACKLOG);
+        SocketPath socketFile = SocketPath.of(path, at.file());
         try {
-            return new VfioUserServer(
-                            loop, listening, Optional.of(SocketPath.of(path)), file, options, Optional.empty())
+            return new VfioUserServer(loop, at.socket(), Optional.of(socketFile), file, options, Optional.empty())
                     .begin();
         } catch (RuntimeException e) {
-            listening.close();
+            at.socket().close();
             throw e;
         }
     }

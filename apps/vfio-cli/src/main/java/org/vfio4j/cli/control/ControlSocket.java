@@ -2,11 +2,8 @@ package org.vfio4j.cli.control;
 
 import static org.vfio4j.sys.Errno.EAGAIN;
 
-import java.io.IOException;
 import java.lang.System.Logger.Level;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Optional;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
@@ -35,6 +32,7 @@ public final class ControlSocket implements AutoCloseable {
     private static final long PATIENCE_NS = 2_000_000_000;
     private static final long ACCEPT_PAUSE_NS = 100_000_000;
     private static final long STACK_BYTES = 256 << 10;
+    private static final int OWNER_ONLY = 0600;
 
     private final Fd listening;
     private final UnaryOperator<String> answer;
@@ -78,14 +76,8 @@ public final class ControlSocket implements AutoCloseable {
             UnaryOperator<String> answer,
             Function<String, Optional<Conversation>> conversations,
             String busy) {
-        Fd listening = UnixSocket.listen(path, MAX_CONNECTIONS);
-        try {
-            Files.setPosixFilePermissions(path, PosixFilePermissions.fromString("rw-------"));
-            return new ControlSocket(listening, answer, conversations, busy);
-        } catch (IOException e) {
-            listening.close();
-            throw ErrnoException.of(e, "chmod " + path);
-        }
+        Fd listening = UnixSocket.listen(path, MAX_CONNECTIONS, OWNER_ONLY);
+        return new ControlSocket(listening, answer, conversations, busy);
     }
 
     /** Lets nobody in any more. Requests that are worked on go on. */
