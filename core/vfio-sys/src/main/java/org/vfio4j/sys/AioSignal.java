@@ -4,9 +4,11 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 import static org.vfio4j.sys.Errno.EAGAIN;
+import static org.vfio4j.sys.Errno.ENOSYS;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.LongStream;
 
 /**
@@ -41,18 +43,26 @@ final class AioSignal {
 
     private static final CFunction SYSCALL = CFunction.of("syscall");
 
-    /** Threads of as many processors do not wait for each other's. */
-    private static final int MOST_CONTEXTS = 16;
+    /** The first threads, as many as there are processors, have one each. Later ones share, and may wait for each other a moment. */
+    static final int MOST_CONTEXTS = 16;
 
+    private static final int RETRIES = 3;
+
+    private static final AtomicInteger THREADS = new AtomicInteger();
+
+    // Guarded by itself. NO_CONTEXT, or an address.
     private static final long[] CONTEXTS =
-            new long[Math.min(Runtime.getRuntime().availableProcessors(), MOST_CONTEXTS)]; // guarded by itself
+            new long[Math.min(Runtime.getRuntime().availableProcessors(), MOST_CONTEXTS)];
 
     private static final ThreadLocal<AioSignal> OWN = ThreadLocal.withInitial(AioSignal::new);
     private static final long NO_CONTEXT = 0;
 
     // What follows it is the array that io_submit takes: a pointer to it.
     private final MemorySegment request = Arena.ofAuto().allocate(IOCB_SIZEOF + Long.BYTES, Long.BYTES);
-    private final long context = context();
+    private final int which = Math.floorMod(THREADS.getAndIncrement(), CONTEXTS.length);
+
+    // An address, or what io_setup has said: a negative errno.
+    private long context = NO_CONTEXT;
 
     private AioSignal() {
         request.set(JAVA_SHORT, AIO_LIO_OPCODE, (short) IOCB_CMD_PREAD);
@@ -60,24 +70,36 @@ final class AioSignal {
         request.set(JAVA_LONG, IOCB_SIZEOF, request.address());
     }
 
-    /** Whether the kernel does it: one with AIO, from 5.8 on, that lets this process. */
-    static boolean isAvailable() {
+    /** Whether the kernel does it: one with AIO, from 5.8 on, that lets this process. 0, or a negative errno: -EINVAL before 5.8. */
+    static int probe() {
         try (Fd probe = EventFd.create()) {
-            return signal(probe.value()) == 0 && EventFd.drain(probe.value()) == 1;
+            int result = signal(probe.value());
+            return result == 0 && EventFd.drain(probe.value()) != 1 ? -ENOSYS : result;
+        } catch (ErrnoException e) {
+            return -e.errno();
         }
     }
 
-    /** Adds 1 to the counter: 0 or a negative errno, -EAGAIN when the kernel has no room or no memory for the request. */
+    /**
+     * Adds 1 to the counter.
+     *
+     * @return 0 or a negative errno: what io_submit says, -EAGAIN when it has no memory for the request, or io_setup while there is no
+     *     context at all
+     */
     static int signal(int fd) {
         AioSignal own = OWN.get();
-        return own.context == NO_CONTEXT ? -EAGAIN : own.submit(fd);
+        if (own.context <= 0) {
+            own.context = context(own.which);
+        }
+        return own.context < 0 ? (int) own.context : own.submit(fd);
     }
 
     private int submit(int fd) {
         request.set(JAVA_INT, AIO_FILDES, fd);
         request.set(JAVA_INT, AIO_RESFD, fd);
         long result = SYSCALL.call(SYS_IO_SUBMIT, context, 1, request.address() + IOCB_SIZEOF);
-        if (result == -EAGAIN) {
+        for (int i = 0; i < RETRIES && result == -EAGAIN; i++) {
+            // The ring may be full: one of the threads that share it has moved its head back.
             forgetCompletions();
             result = SYSCALL.call(SYS_IO_SUBMIT, context, 1, request.address() + IOCB_SIZEOF);
         }
@@ -90,32 +112,34 @@ final class AioSignal {
         RawMemory.putIntRelease(context + RING_HEAD, RawMemory.getIntAcquire(context + RING_TAIL));
     }
 
-    private static long context() {
-        int which = (int) (Thread.currentThread().threadId() % CONTEXTS.length);
+    /** A context, or a negative errno when there is none: any will do when the machine has no more of them (fs.aio-max-nr). */
+    private static long context(int which) {
         synchronized (CONTEXTS) {
-            if (CONTEXTS[which] == NO_CONTEXT) {
-                CONTEXTS[which] = create();
+            if (CONTEXTS[which] != NO_CONTEXT) {
+                return CONTEXTS[which];
             }
-            if (CONTEXTS[which] == NO_CONTEXT) {
-                // The machine has no more of them (fs.aio-max-nr), or never had: any will do.
-                return LongStream.of(CONTEXTS)
-                        .filter(any -> any != NO_CONTEXT)
-                        .findFirst()
-                        .orElse(NO_CONTEXT);
+            long made = create();
+            if (made > 0) {
+                CONTEXTS[which] = made;
+                return made;
             }
-            return CONTEXTS[which];
+            return LongStream.of(CONTEXTS)
+                    .filter(any -> any != NO_CONTEXT)
+                    .findFirst()
+                    .orElse(made);
         }
     }
 
     private static long create() {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment id = arena.allocate(JAVA_LONG);
-            if (SYSCALL.call(SYS_IO_SETUP, 1, id.address()) != 0) {
-                return NO_CONTEXT;
+            long result = SYSCALL.call(SYS_IO_SETUP, 1, id.address());
+            if (result < 0) {
+                return result;
             }
             long made = id.get(JAVA_LONG, 0);
             // SAFETY: the kernel has just mapped it.
-            return RawMemory.getInt(made + RING_MAGIC) == AIO_RING_MAGIC ? made : NO_CONTEXT;
+            return RawMemory.getInt(made + RING_MAGIC) == AIO_RING_MAGIC ? made : -ENOSYS;
         }
     }
 }

@@ -62,7 +62,7 @@ public final class EventFd {
     /**
      * Takes the counter back to 0. Does not wait, though others that have the eventfd may have made it block, and have drained it.
      *
-     * @return what it was, or a negative errno: -EAGAIN when it was 0
+     * @return what it was, at most {@link Long#MAX_VALUE}, or a negative errno: -EAGAIN when it was 0
      */
     public static long drain(int fd) {
         MemorySegment count = COUNT.get();
@@ -72,7 +72,12 @@ public final class EventFd {
             read = READ.call(fd, count.address(), Long.BYTES);
         }
         // COUNT holds the memory until the thread ends.
-        return read < 0 ? read : count.get(JAVA_LONG, 0);
+        if (read < 0) {
+            return read;
+        }
+        long was = count.get(JAVA_LONG, 0);
+        // It has no sign: a full one would look like an errno.
+        return was < 0 ? Long.MAX_VALUE : was;
     }
 
     private static MemorySegment newCount() {

@@ -15,6 +15,7 @@ public final class Preload {
             Fd.class,
             Mapping.class,
             EventFd.class,
+            AioSignal.class,
             SharedEventFd.class,
             Epoll.class,
             UnixSocket.class,

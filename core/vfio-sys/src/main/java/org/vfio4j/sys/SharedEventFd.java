@@ -1,9 +1,5 @@
 package org.vfio4j.sys;
 
-import static org.vfio4j.sys.Errno.EAGAIN;
-
-import java.lang.System.Logger.Level;
-
 /**
  * Signals for an eventfd that a stranger has given. It may block, and its counter may be full: write(2) would wait for as long as the stranger
  * likes, and {@code O_NONBLOCK} helps nobody, because it belongs to the open file, which is the stranger's as well. The kernel's own way to
@@ -11,33 +7,22 @@ import java.lang.System.Logger.Level;
  */
 public final class SharedEventFd {
 
-    private static final boolean BY_KERNEL = AioSignal.isAvailable();
-
-    static {
-        if (!BY_KERNEL) {
-            System.getLogger(SharedEventFd.class.getName())
-                    .log(
-                            Level.WARNING,
-                            "io_submit(2) does not signal eventfds here: a client that fills one of its own may hold"
-                                    + " up others' interrupts");
-        }
-    }
+    private static final AioProbe KERNEL = new AioProbe(AioSignal::probe, System::nanoTime);
 
     private SharedEventFd() {}
+
+    /** Finds out whether the kernel does it, before the first signal has to wait for that. The log says when it does not. */
+    public static void prepare() {
+        KERNEL.works();
+    }
 
     /**
      * Adds 1 to the counter, and does not wait. A counter that is full stays full.
      *
-     * @return 0 or a negative errno
+     * @return 0 or a negative errno, -EAGAIN when the kernel has no memory for it
      */
     public static int signal(int fd) {
-        if (BY_KERNEL) {
-            int result = AioSignal.signal(fd);
-            if (result != -EAGAIN) {
-                return result;
-            }
-        }
-        return writeIfRoom(fd);
+        return KERNEL.works() ? AioSignal.signal(fd) : writeIfRoom(fd);
     }
 
     /** For want of something better: somebody may fill the counter between the two calls. */

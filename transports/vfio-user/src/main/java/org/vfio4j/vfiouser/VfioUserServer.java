@@ -13,6 +13,7 @@ import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
+import org.vfio4j.sys.SharedEventFd;
 import org.vfio4j.sys.UnixSocket;
 import org.vfio4j.vfio.LocalDeviceFile;
 import org.vfio4j.vfio.VfioMsixCopy;
@@ -68,6 +69,7 @@ public final class VfioUserServer implements AutoCloseable {
         log = new PeerLog("vfio-user client of " + file.device().parentName());
         acceptor = new Acceptor(loop, listening, log, () -> !closing && !leaving && connection == null, this::letIn);
         UnixSocket.setNonBlocking(listening, true);
+        SharedEventFd.prepare();
     }
 
     /**
