@@ -1,7 +1,9 @@
 package org.vfio4j.vfiopcicore;
 
+import java.lang.System.Logger.Level;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
+import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.SharedEventFd;
 
@@ -11,12 +13,15 @@ import org.vfio4j.sys.SharedEventFd;
  */
 final class IntxContext {
 
+    private static final System.Logger LOG = System.getLogger(IntxContext.class.getName());
+
     // All guarded by this.
     private @Nullable Fd eventFd;
     private boolean enabled;
     private boolean asserted;
     private boolean masked;
     private boolean disabled;
+    private boolean failed;
 
     /** The function drives its pin. */
     synchronized void drive(boolean level) {
@@ -86,8 +91,13 @@ final class IntxContext {
     private void deliver() {
         Fd target = eventFd;
         if (asserted && enabled && !masked && target != null) {
-            masked = true;
-            SharedEventFd.signal(target.value());
+            int result = SharedEventFd.signal(target.value());
+            // Who has not heard of it will not unmask it: the next level or mask's end tries again.
+            masked = result == 0;
+            if (result != 0 && !failed) {
+                failed = true;
+                LOG.log(Level.WARNING, "an INTx interrupt does not reach its eventfd: {0}", Errno.describe(-result));
+            }
         }
     }
 }
