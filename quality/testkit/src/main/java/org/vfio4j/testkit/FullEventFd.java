@@ -4,6 +4,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
 import java.util.concurrent.atomic.AtomicReference;
+import org.vfio4j.sys.Errno;
 import org.vfio4j.sys.EventFd;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.FileIo;
@@ -25,12 +26,22 @@ public final class FullEventFd {
     /** Has an eventfd block, and fills it. */
     public static void fill(Fd fd) {
         fd.setNonBlocking(true);
-        EventFd.drain(fd.value());
         try (Arena arena = Arena.ofConfined()) {
-            FileIo.write(
-                    fd.value(), arena.allocateFrom(ValueLayout.JAVA_LONG, MOST).address(), Long.BYTES);
+            long most = arena.allocateFrom(ValueLayout.JAVA_LONG, MOST).address();
+            // A signal may come between the two calls: then there is no room for so much.
+            do {
+                EventFd.drain(fd.value());
+            } while (write(fd, most) == -Errno.EAGAIN);
         }
         fd.setNonBlocking(false);
+    }
+
+    private static long write(Fd fd, long most) {
+        long result = FileIo.write(fd.value(), most, Long.BYTES);
+        if (result != Long.BYTES && result != -Errno.EAGAIN) {
+            throw new AssertionError("filling an eventfd: " + result);
+        }
+        return result;
     }
 
     /** Does something that must come to its end, whatever a user does. */
