@@ -80,7 +80,7 @@ final class HostAccess {
         }
     }
 
-    /** The others of a function's group that have drivers with which the kernel gives none of them to users. */
+    /** As {@link HostPci#inTheWay}. Which drivers leave DMA to others is a list here, since /sys does not tell. */
     static List<HostFunction> inTheWay(HostPci host, HostFunction function) {
         return function.groupMembers().stream()
                 .flatMap(other -> find(host, other).stream())

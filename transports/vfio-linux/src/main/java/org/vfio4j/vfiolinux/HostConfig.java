@@ -27,7 +27,9 @@ final class HostConfig {
             throw ErrnoException.of(e, "read the configuration space of " + address);
         }
         ByteBuffer registers = ByteBuffer.wrap(config).order(ByteOrder.LITTLE_ENDIAN);
-        if (config.length >= Integer.BYTES && registers.getInt(PCI_VENDOR_ID) == NO_IDS) {
+        // Any other that says so does not answer.
+        boolean virtual = Files.exists(device.resolve("physfn"));
+        if (virtual && config.length >= Integer.BYTES && registers.getInt(PCI_VENDOR_ID) == NO_IDS) {
             int vendor = HostTree.hexadecimal(device.resolve("vendor"));
             int id = HostTree.hexadecimal(device.resolve("device"));
             registers.putInt(PCI_VENDOR_ID, vendor | id << Short.SIZE);

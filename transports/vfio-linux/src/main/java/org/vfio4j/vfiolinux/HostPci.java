@@ -34,13 +34,13 @@ public final class HostPci {
         this.kernel = kernel;
     }
 
-    /** @param root what stands for /: its sys, proc and dev are looked at */
+    /** @param root what stands for /: its sys, proc and dev are looked at. Another than / has what its files tell, and no more. */
     public HostPci(Path root) {
-        this(root, HostKernel.OWN);
+        this(root, HostKernel.of(root));
     }
 
     public static HostPci ofThisMachine() {
-        return new HostPci(Path.of("/"));
+        return new HostPci(HostKernel.ROOT);
     }
 
     /** All functions, in order. */
@@ -65,7 +65,10 @@ public final class HostPci {
         return HostAccess.obstacle(this, function);
     }
 
-    /** The others of a function's group that keep it from being opened, by the drivers that they have. */
+    /**
+     * The others of a function's group for which the kernel refuses it to users: those with a driver that uses the group's DMA for the kernel. Not
+     * those without a driver, with one of VFIO's, or with one that leaves DMA to others.
+     */
     public List<HostFunction> inTheWay(HostFunction function) {
         return HostAccess.inTheWay(this, function);
     }

@@ -51,6 +51,16 @@ class FileHoldersTest {
     }
 
     @Test
+    void namesThoseThatHaveADeviceByItsOwnFile() throws IOException {
+        process("4711", "qemu-system-x86", "/dev/iommu", "/dev/vfio/devices/vfio3");
+        process("4712", "java", "/dev/null");
+        Files.writeString(
+                proc.resolve("4712/maps"), "7f00-7f01 rw-s 00000000 00:06 12          /dev/vfio/devices/vfio3\n");
+        assertThat(FileHolders.ofGroup(proc, GROUP))
+                .endsWith("one that has a VFIO device: process 4711 (qemu-system-x86), process 4712 (java)");
+    }
+
+    @Test
     void saysNoMoreThanItMaySee() {
         assertThat(FileHolders.ofGroup(proc, GROUP))
                 .isEqualTo("/dev/vfio/7 by a process that cannot be seen from here");

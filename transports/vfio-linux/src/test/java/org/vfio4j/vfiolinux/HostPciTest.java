@@ -109,6 +109,10 @@ class HostPciTest {
         Arrays.fill(config, 0, 4, (byte) 0xff);
         config[8] = 1;
         machine.bytes("sys/bus/pci/devices/" + NIC + "/config", config);
+        assertThat(Arrays.copyOf(machine.pci().config(NIC), 4))
+                .as("of one that does not answer")
+                .containsOnly(0xff);
+        machine.link("sys/devices/pci0000:02/" + NIC + "/physfn", "sys/devices/pci0000:02/0000:01:00.0");
         assertThat(Arrays.copyOf(machine.pci().config(NIC), 9)).containsExactly(0x36, 0x1b, 0x10, 0, 0, 0, 0, 0, 1);
         machine.bytes("sys/bus/pci/devices/" + NIC + "/config", new byte[0]);
         assertThat(machine.pci().config(NIC)).isEmpty();

@@ -103,8 +103,10 @@ class HostUseTest {
 
     @Test
     void theAddressesOfThisMachineAreKnown() {
-        assertThat(HostKernel.OWN.hasIpv4Address("lo")).isTrue();
-        assertThat(HostKernel.OWN.hasIpv4Address("none")).isFalse();
+        HostKernel own = HostKernel.of(Path.of("/"));
+        assertThat(own.hasIpv4Address("lo")).isTrue();
+        assertThat(own.hasIpv4Address("none")).isFalse();
+        assertThat(HostKernel.of(root).hasIpv4Address("lo")).as("of another").isFalse();
     }
 
     @Test
