@@ -91,8 +91,9 @@ public final class VirqFd implements AutoCloseable {
         }
         try {
             handler.run();
-        } catch (RuntimeException e) {
-            // The thread is everybody's: one device's trouble is not the others'.
+        } catch (RuntimeException | Error e) {
+            // The thread is everybody's: one device's trouble is not the others'. An Error too: for want of memory or
+            // threads one call fails, and the next may not.
             LOG.log(System.Logger.Level.ERROR, "the handler of " + eventFd + " failed", e);
         }
     }

@@ -52,13 +52,25 @@ class VirqFdTest {
 
     @Test
     void aHandlerThatFailsHarmsNobodyElse() throws InterruptedException {
+        othersAreToldAfter(new IllegalStateException("on purpose"));
+    }
+
+    @Test
+    void norDoesOneThatHasNoMemory() throws InterruptedException {
+        othersAreToldAfter(new OutOfMemoryError("on purpose"));
+    }
+
+    private static void othersAreToldAfter(Throwable failure) throws InterruptedException {
         Semaphore runs = new Semaphore(0);
         CountDownLatch failed = new CountDownLatch(1);
         try (Fd bad = EventFd.create();
                 Fd good = EventFd.create();
                 VirqFd first = VirqFd.watch(bad.dup(), () -> {
                     failed.countDown();
-                    throw new IllegalStateException("on purpose");
+                    switch (failure) {
+                        case Error error -> throw error;
+                        default -> throw (RuntimeException) failure;
+                    }
                 });
                 VirqFd second = VirqFd.watch(good.dup(), runs::release)) {
             assertThat(first).isNotSameAs(second);
