@@ -9,6 +9,7 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import org.vfio4j.sys.Errno;
+import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.UnixSocket;
 
@@ -43,9 +44,15 @@ final class Acceptor implements EventSource {
 
     /** Lets the next client in, if one is wanted. */
     void start() {
-        if (!accepting && wanted.getAsBoolean()) {
-            accepting = true;
+        if (accepting || !wanted.getAsBoolean()) {
+            return;
+        }
+        try {
             token = loop.add(listening, EPOLLIN, this);
+            accepting = true;
+        } catch (ErrnoException e) {
+            log.warn("no client can be let in: " + e.getMessage());
+            startLater();
         }
     }
 

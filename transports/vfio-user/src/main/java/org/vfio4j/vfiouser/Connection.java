@@ -145,6 +145,7 @@ final class Connection implements EventSource {
             begin();
             state = State.WATCHED;
         } catch (RuntimeException e) {
+            // It has released all that it had.
             log.warn("a client is turned away: " + e);
             onEnd.run();
         }
@@ -283,9 +284,17 @@ final class Connection implements EventSource {
     }
 
     private void watch() {
+        try {
+            token = loop.add(socket, EPOLLIN, this);
+        } catch (ErrnoException e) {
+            // No room for one more: nobody would ever hear of this client again.
+            log.warn("connection ended: " + e.getMessage());
+            endRequested = true;
+            detach();
+            return;
+        }
         state = State.WATCHED;
         interest = EPOLLIN;
-        token = loop.add(socket, EPOLLIN, this);
         if (endRequested) {
             detach();
         } else {
@@ -427,7 +436,7 @@ final class Connection implements EventSource {
 
     /** The client is gone: what it gave goes, what the device is stays. */
     private void detach() {
-        if (state != State.FROZEN) {
+        if (state == State.WATCHED) {
             loop.remove(socket, token);
         }
         state = State.ENDING;
