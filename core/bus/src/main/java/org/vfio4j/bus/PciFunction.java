@@ -124,7 +124,10 @@ public interface PciFunction {
         return true;
     }
 
-    /** Takes the memory away: returns when no access is in flight and none will start. The function keeps its state. */
+    /**
+     * Takes the memory away: returns when no access is in flight and none will start. The function keeps its state. Nothing for one that has
+     * none; after a failure another try.
+     */
     void detachDma();
 
     /**

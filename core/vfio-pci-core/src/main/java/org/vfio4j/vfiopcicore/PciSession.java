@@ -126,7 +126,15 @@ final class PciSession {
             notifyFds.close();
             lowPower.exit();
             function.reset();
-            power.inD0();
+        } finally {
+            disconnect();
+        }
+    }
+
+    // Also of a function that could not be reset: who has it next finds it in D0 and where it was.
+    private void disconnect() {
+        power.inD0();
+        try {
             addresses.restore();
         } finally {
             interrupts.disableAll();

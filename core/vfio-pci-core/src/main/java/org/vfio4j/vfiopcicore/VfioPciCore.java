@@ -389,9 +389,17 @@ public final class VfioPciCore implements VfioDeviceOps {
         PciSession opened = open();
         opened.lowPower().exit();
         if (!function.writesThroughWindows()) {
-            // It has the rings and addresses of the user that is gone, and would use them in the memory of the next as
-            // soon as that makes it
-            // bus master.
+            leaveHardware(opened);
+        }
+    }
+
+    // It has the rings and addresses of the user that is gone, and would use them in the memory of the next as soon as
+    // that
+    // makes it bus master; and perhaps that one's memory, if it could not be taken away.
+    private void leaveHardware(PciSession opened) {
+        try {
+            function.detachDma();
+        } finally {
             opened.reset();
         }
     }

@@ -249,7 +249,7 @@ public final class LocalDeviceFile implements VfioDeviceFile {
             // Not the user's mistake: who leaves it so must not be able to keep this line out of the log.
             LOG.log(
                     Level.WARNING,
-                    "{0}: what its user has left in it is still there, and nobody gets it before it is gone: {1}",
+                    "{0}: what its user has left in it is still there, and no other user gets it before it is gone: {1}",
                     device,
                     e instanceof ErrnoException ? e.getMessage() : e);
         }
@@ -314,7 +314,7 @@ public final class LocalDeviceFile implements VfioDeviceFile {
         setSpace(newSpace);
     }
 
-    /** Takes the memory away, if there is some; returns when the device does no more DMA. */
+    /** Takes the memory away, if there is some; returns when the device does no more DMA. After a failure it {@link #hasLeftovers}. */
     public void detach() {
         checkOpen();
         detachSpace();
@@ -394,7 +394,11 @@ public final class LocalDeviceFile implements VfioDeviceFile {
             return;
         }
         setSpace(null);
+        // Who could reach memory that was not taken away finds the next user's there.
+        boolean before = leftovers;
+        leftovers = true;
         ops.detachIoas();
+        leftovers = before;
     }
 
     private void setSpace(@Nullable IoAddressSpace newSpace) {

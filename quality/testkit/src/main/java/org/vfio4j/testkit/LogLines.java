@@ -1,5 +1,7 @@
 package org.vfio4j.testkit;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.logging.Handler;
@@ -28,6 +30,13 @@ public final class LogLines implements AutoCloseable {
             throw new AssertionError("nothing was logged within " + LIMIT_S + " s");
         }
         return next;
+    }
+
+    /** All that has been written and that nobody has asked for yet. */
+    public List<String> rest() {
+        List<String> rest = new ArrayList<>();
+        lines.all.drainTo(rest);
+        return rest;
     }
 
     @Override

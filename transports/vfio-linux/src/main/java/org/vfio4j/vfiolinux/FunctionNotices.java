@@ -21,7 +21,7 @@ final class FunctionNotices implements AutoCloseable {
 
     private final List<VirqFd> watched = new ArrayList<>();
 
-    /** Listens to an index of one vector, if the device has it. When this fails nothing is listened to any more. */
+    /** Listens to an index of one vector, if the device has it. */
     void listen(VfioDeviceFile device, int index, Runnable handler) {
         if (device.irqInfo(index).count() == 0) {
             return;
@@ -33,7 +33,6 @@ final class FunctionNotices implements AutoCloseable {
             watched.add(VirqFd.watch(eventFd, handler));
         } catch (ErrnoException e) {
             eventFd.close();
-            close();
             throw e;
         }
     }

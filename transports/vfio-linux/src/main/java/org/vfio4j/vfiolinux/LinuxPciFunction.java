@@ -1,5 +1,6 @@
 package org.vfio4j.vfiolinux;
 
+import static org.vfio4j.sys.Errno.EAGAIN;
 import static org.vfio4j.sys.Errno.ENODEV;
 import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 import static org.vfio4j.uapi.PciRegs.*;
@@ -65,6 +66,9 @@ public final class LinuxPciFunction implements PciFunction, AutoCloseable {
 
     private volatile Runnable onRequest = this::ignoreRequest;
 
+    // For good: the kernel asks when nothing can stop it any more.
+    private volatile boolean wantedBack;
+
     // COMMAND as the function's user wants it.
     private volatile boolean master;
     private boolean intxDisabled;
@@ -93,8 +97,9 @@ public final class LinuxPciFunction implements PciFunction, AutoCloseable {
             msix = FunctionLayout.capability(device, PCI_CAP_ID_MSIX);
             irqs = new FunctionIrqs(name, file);
             notices.listen(device, VFIO_PCI_ERR_IRQ_INDEX, irqs::error);
-            notices.listen(device, VFIO_PCI_REQ_IRQ_INDEX, () -> onRequest.run());
+            notices.listen(device, VFIO_PCI_REQ_IRQ_INDEX, this::requested);
         } catch (RuntimeException e) {
+            notices.close();
             device.close();
             throw e;
         }
@@ -119,6 +124,11 @@ public final class LinuxPciFunction implements PciFunction, AutoCloseable {
      */
     public void onRequest(Runnable action) {
         onRequest = action;
+    }
+
+    private void requested() {
+        wantedBack = true;
+        onRequest.run();
     }
 
     private void ignoreRequest() {
@@ -251,6 +261,9 @@ public final class LinuxPciFunction implements PciFunction, AutoCloseable {
     public void detachDma() {
         DmaSpace old = space;
         if (old == null) {
+            if (mayBeMapped) {
+                unmapAll();
+            }
             return;
         }
         space = null;
@@ -272,9 +285,25 @@ public final class LinuxPciFunction implements PciFunction, AutoCloseable {
         mayBeMapped = false;
     }
 
+    /**
+     * {@inheritDoc}
+     *
+     * @throws ErrnoException what the kernel says; EAGAIN while it takes the function away: it resets nothing then, for whoever has had
+     *     it let go holds the lock that a reset needs
+     */
     @Override
     public void reset() {
-        file.reset();
+        try {
+            file.reset();
+        } catch (ErrnoException e) {
+            if (e.errno() == EAGAIN && wantedBack) {
+                throw new ErrnoException(
+                        EAGAIN,
+                        name + " is not reset: the kernel takes it away, and lets nobody reset it meanwhile;"
+                                + " later by /sys/bus/pci/devices/" + name + "/reset");
+            }
+            throw e;
+        }
         // Not only lowered: the kernel keeps INTx masked over a reset.
         irqs.unmaskIntx();
         master = false;

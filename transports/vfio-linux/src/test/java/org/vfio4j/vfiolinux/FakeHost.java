@@ -146,8 +146,9 @@ final class FakeHost implements VfioDeviceFile {
 
     @Override
     public void reset() {
+        int failure = resetFailure;
         onReset.run();
-        fail(resetFailure, "VFIO_DEVICE_RESET");
+        fail(failure, "VFIO_DEVICE_RESET");
         log.add("reset");
     }
 

@@ -20,6 +20,7 @@ import org.vfio4j.sys.EventFd;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.Poll;
 import org.vfio4j.testkit.Leaks;
+import org.vfio4j.testkit.LogLines;
 import org.vfio4j.vfio.IoAddressSpace;
 import org.vfio4j.vfio.LocalDeviceFile;
 import org.vfio4j.vfio.VfioIrqSet;
@@ -135,7 +136,10 @@ class HostIrqsTest {
 
     @Test
     void tellsEachTimeThatTheKernelWantsItBack() throws InterruptedException {
-        host.interrupt(REQ, 0);
+        try (LogLines lines = new LogLines(LinuxPciFunction.class)) {
+            host.interrupt(REQ, 0);
+            assertThat(lines.next()).contains("nobody here hears it");
+        }
         function.onRequest(() -> heard.all.add("request"));
         host.interrupt(REQ, 0);
         assertThat(heard.next()).isEqualTo("request");

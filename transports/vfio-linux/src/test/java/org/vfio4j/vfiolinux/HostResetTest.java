@@ -8,8 +8,8 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -39,6 +39,7 @@ import org.vfio4j.vfiouser.VfioUserServerOptions;
 class HostResetTest {
 
     private static final int PAGE = 4096;
+    private static final int LIMIT_S = 30;
     private static final int MSIX = VFIO_PCI_MSIX_IRQ_INDEX;
 
     @TempDir
@@ -68,7 +69,7 @@ class HostResetTest {
         try (VfioUserServer server = listen()) {
             host.resetFailure = Errno.ENOTTY;
             connect().close();
-            assertThat(lines.next()).contains("(0000:03:00.0)", "nobody gets it", "VFIO_DEVICE_RESET: ENOTTY");
+            assertThat(lines.next()).contains("(0000:03:00.0)", "no other user gets it", "VFIO_DEVICE_RESET: ENOTTY");
             for (int i = 0; i < 3; i++) {
                 assertThatThrownBy(this::connect)
                         .isInstanceOfSatisfying(
@@ -124,8 +125,12 @@ class HostResetTest {
             host.resetFailure = Errno.EIO;
             connect().close();
             lines.next();
+            Semaphore tried = new Semaphore(0);
+            host.onReset = tried::release;
             for (int i = 0; i < 3; i++) {
-                RawClient.connect(directory.resolve("s")).close();
+                RawClient silent = RawClient.connect(directory.resolve("s"));
+                assertThat(tried.tryAcquire(LIMIT_S, TimeUnit.SECONDS)).isTrue();
+                silent.close();
             }
             host.resetFailure = 0;
             connect().close();
@@ -148,11 +153,12 @@ class HostResetTest {
             };
             try (RawClient waiting = RawClient.connect(directory.resolve("s"))) {
                 await(resetting);
-                CompletableFuture<Void> closed = CompletableFuture.runAsync(server::close);
+                Thread closing = Thread.ofPlatform().start(server::close);
+                awaitClosing(closing);
                 waiting.send(RawClient.version(0, 1, "{}"));
-                assertThat(closed).isNotDone();
+                assertThat(closing.isAlive()).isTrue();
                 go.countDown();
-                assertThat(closed).succeedsWithin(Duration.ofSeconds(5));
+                assertThat(closing.join(Duration.ofSeconds(LIMIT_S))).isTrue();
             }
         }
         assertThat(directory.resolve("s")).doesNotExist();
@@ -166,13 +172,73 @@ class HostResetTest {
             file.attach(first);
             host.unmapAllFailure = Errno.EIO;
             assertThatThrownBy(file::detach).hasMessageContaining("VFIO_IOMMU_UNMAP_DMA");
-            assertThatThrownBy(() -> file.attach(second)).hasMessageContaining("VFIO_IOMMU_UNMAP_DMA");
+            assertThatThrownBy(() -> file.attach(second)).rootCause().hasMessageContaining("VFIO_IOMMU_UNMAP_DMA");
             host.unmapAllFailure = 0;
             host.log.clear();
             file.attach(second);
-            assertThat(host.log).containsExactly("unmap all");
+            assertThat(host.log).containsExactly("unmap all", "reset");
             file.detach();
         }
+    }
+
+    @Test
+    void theNextClientIsRefusedUntilMemoryOfTheLastIsUnmapped() throws InterruptedException {
+        try (VfioUserServer server = listen()) {
+            host.unmapAllFailure = Errno.EIO;
+            connect().close();
+            assertThat(lines.next()).contains("no other user gets it", "VFIO_IOMMU_UNMAP_DMA: EIO");
+            assertThatThrownBy(this::connect)
+                    .isInstanceOfSatisfying(
+                            ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(Errno.EIO));
+            host.unmapAllFailure = 0;
+            connect().close();
+            assertThat(server.statistics().connections()).isEqualTo(3);
+        }
+    }
+
+    @Test
+    void whatTheKernelTakesAwayIsNotResetAndThatIsSaidOnce() throws InterruptedException {
+        try (LogLines closing = new LogLines(VfioUserServer.class)) {
+            try (VfioUserServer server = listen()) {
+                VfioUserClient client = connect();
+                takeAway();
+                assertThatThrownBy(client::reset)
+                        .isInstanceOfSatisfying(
+                                ErrnoException.class, e -> assertThat(e.errno()).isEqualTo(Errno.EAGAIN));
+                client.close();
+                assertThat(lines.next())
+                        .contains("is not reset: the kernel takes it away", "devices/0000:03:00.0/reset: EAGAIN");
+                server.closeAfterClient();
+            }
+            assertThat(lines.rest()).isEmpty();
+            assertThat(closing.rest()).isEmpty();
+        }
+    }
+
+    @Test
+    void soItIsWithoutAClient() throws InterruptedException {
+        try (LogLines closing = new LogLines(VfioUserServer.class)) {
+            listenAndTakeAway();
+            assertThat(closing.next()).contains("(0000:03:00.0)", "is not reset: the kernel takes it away");
+            assertThat(closing.rest()).isEmpty();
+            assertThat(lines.rest()).isEmpty();
+        }
+    }
+
+    private void listenAndTakeAway() {
+        try (VfioUserServer server = listen()) {
+            takeAway();
+            assertThat(server.closeAfterClient()).isFalse();
+        }
+    }
+
+    /** The kernel wants it back, and holds the lock meanwhile that a reset needs. */
+    private void takeAway() {
+        CountDownLatch asked = new CountDownLatch(1);
+        machine.function.onRequest(asked::countDown);
+        host.interrupt(VFIO_PCI_REQ_IRQ_INDEX, 0);
+        await(asked);
+        host.resetFailure = Errno.EAGAIN;
     }
 
     private VfioUserServer listen() {
@@ -183,9 +249,19 @@ class HostResetTest {
         return VfioUserClient.connect(directory.resolve("s"), VfioUserClientOptions.DEFAULTS);
     }
 
+    /** It waits by then, and the loop has been told. */
+    private void awaitClosing(Thread closing) {
+        while (closing.getState() != Thread.State.WAITING) {
+            Thread.onSpinWait();
+        }
+        CountDownLatch told = new CountDownLatch(1);
+        loop.execute(told::countDown);
+        await(told);
+    }
+
     private static void await(CountDownLatch latch) {
         try {
-            assertThat(latch.await(5, TimeUnit.SECONDS)).isTrue();
+            assertThat(latch.await(LIMIT_S, TimeUnit.SECONDS)).isTrue();
         } catch (InterruptedException e) {
             throw new AssertionError(e);
         }

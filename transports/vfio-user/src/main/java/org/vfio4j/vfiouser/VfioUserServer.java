@@ -361,6 +361,11 @@ public final class VfioUserServer implements AutoCloseable {
             listening.close();
             socketFile.ifPresent(SocketPath::removeIfSame);
             file.close();
+        } catch (ErrnoException e) {
+            // What is left in the device was told of when its user left it.
+            if (!file.hasLeftovers()) {
+                LOG.log(Level.WARNING, "closing the server of {0}: {1}", file.device(), e.getMessage());
+            }
         } catch (RuntimeException e) {
             LOG.log(Level.WARNING, "closing the server", e);
         } finally {
