@@ -2,9 +2,11 @@ package org.vfio4j.cli.machine;
 
 import static org.vfio4j.sys.Errno.EBUSY;
 
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 import org.vfio4j.bus.PciBus;
 import org.vfio4j.bus.PciDevice;
@@ -162,7 +164,19 @@ final class FunctionBinding {
         }
     }
 
-    /** As {@link #hold}, after a wait for whoever is at it. */
+    /** The same, after a wait of at most {@code limit} for whoever is at it. */
+    void hold(String what, Duration limit) {
+        try {
+            if (change.tryLock(limit.toNanos(), TimeUnit.NANOSECONDS)) {
+                return;
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        throw new ErrnoException(EBUSY, what + " " + device + ": it is being bound or unbound all the time");
+    }
+
+    /** The same, however long that takes. */
     void awaitHold() {
         change.lock();
     }

@@ -367,9 +367,12 @@ public final class Machine implements AutoCloseable {
      */
     void giveBack(MachineFunction function, Duration limit) {
         changes.pass(() -> {
-            function.giveBack(limit);
-            functions.remove(function);
-            virtuals.forgetGone();
+            try {
+                function.giveBack(limit);
+            } finally {
+                functions.remove(function);
+                virtuals.forgetGone();
+            }
         });
     }
 

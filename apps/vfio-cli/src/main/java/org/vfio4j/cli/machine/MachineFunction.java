@@ -1,5 +1,6 @@
 package org.vfio4j.cli.machine;
 
+import static org.vfio4j.sys.Errno.ENODEV;
 import static org.vfio4j.sys.Errno.EOPNOTSUPP;
 
 import java.lang.System.Logger;
@@ -368,16 +369,17 @@ public final class MachineFunction implements Movable, AutoCloseable {
     }
 
     /**
-     * The kernel gets its hardware back: the client is asked to let go, and loses it when it does not.
+     * The kernel gets its hardware back: the client is asked to let go, and loses it when it does not. Nothing for a function that is gone.
      *
-     * @param limit how long to wait for the client
+     * @param limit how long to wait for the client, and for whoever binds or unbinds it just now
      */
     void giveBack(Duration limit) {
         try {
-            take("give back", List.of(this), () -> unplug.within(limit));
-            service.closeEndpoint();
+            takeBack(limit);
         } catch (RuntimeException e) {
-            LOG.log(Level.WARNING, "{0}: {1}; it is given back all the same", device, e.getMessage());
+            if (!isGone(e)) {
+                LOG.log(Level.WARNING, "{0}: {1}; it is given back all the same", device, e.getMessage());
+            }
             try {
                 close();
             } finally {
@@ -385,6 +387,22 @@ public final class MachineFunction implements Movable, AutoCloseable {
                 emulated.close();
             }
         }
+    }
+
+    private void takeBack(Duration limit) {
+        long deadline = System.nanoTime() + limit.toNanos();
+        binding.hold("give back", limit);
+        try {
+            Duration left = Duration.ofNanos(Math.max(0, deadline - System.nanoTime()));
+            take("give back", List.of(this), () -> unplug.within(left));
+            service.closeEndpoint();
+        } finally {
+            binding.release();
+        }
+    }
+
+    private static boolean isGone(RuntimeException e) {
+        return e instanceof ErrnoException failure && failure.errno() == ENODEV;
     }
 
     private List<MachineFunction> withVirtuals() {
@@ -426,8 +444,13 @@ public final class MachineFunction implements Movable, AutoCloseable {
         try {
             service.stop();
             unplug.within(PciBus.FOREVER);
-            service.closeEndpoint();
+        } catch (ErrnoException e) {
+            // The kernel may have got it back at the same time.
+            if (!isGone(e)) {
+                throw e;
+            }
         } finally {
+            service.closeEndpoint();
             binding.release();
         }
     }

@@ -8,6 +8,7 @@ import static org.vfio4j.uapi.Vfio.VFIO_PCI_REQ_IRQ_INDEX;
 
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -20,11 +21,13 @@ import org.vfio4j.bus.PciAddress;
 import org.vfio4j.cli.device.DeviceKinds;
 import org.vfio4j.cli.device.DevicePlan;
 import org.vfio4j.cli.device.EmulatedDevice;
+import org.vfio4j.cli.process.Closing;
 import org.vfio4j.sys.ErrnoException;
 import org.vfio4j.sys.EventFd;
 import org.vfio4j.sys.Fd;
 import org.vfio4j.sys.Poll;
 import org.vfio4j.testkit.Leaks;
+import org.vfio4j.testkit.LogLines;
 import org.vfio4j.vfio.IoAddressSpace;
 import org.vfio4j.vfio.LocalDeviceFile;
 import org.vfio4j.vfio.VfioDevice;
@@ -72,15 +75,9 @@ class HardwareReturnTest {
             other.serveAt(directory.resolve("other"), VfioUserServerOptions.DEFAULTS);
             CompletableFuture<Void> unbound;
             try (VfioUserClient client = connect("hardware")) {
-                client.setIrqs(VfioIrqSet.eventFds(
-                        VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
-                        VFIO_PCI_REQ_IRQ_INDEX,
-                        0,
-                        1,
-                        List.of(wanted.dup())));
+                listen(client, wanted);
                 unbound = unbind();
-                assertThat(Poll.poll(wanted.value(), Poll.POLLIN, PATIENCE.toNanos()))
-                        .isPositive();
+                awaitRequest(wanted);
                 assertThat(unbound).isNotDone();
             }
             assertThat(unbound).succeedsWithin(PATIENCE);
@@ -118,6 +115,74 @@ class HardwareReturnTest {
             assertThat(machine.bus().devices()).isEmpty();
             assertThat(directory.resolve("hardware")).doesNotExist();
         }
+    }
+
+    @Test
+    void anotherThatUnbindsItMeanwhileIsWaitedFor() {
+        try (Machine machine = new Machine();
+                Fd wanted = EventFd.create()) {
+            MachineFunction function = serve(machine);
+            CompletableFuture<Void> returned;
+            try (VfioUserClient client = connect("hardware")) {
+                listen(client, wanted);
+                CompletableFuture<Void> other =
+                        CompletableFuture.runAsync(() -> function.unbind(Duration.ofSeconds(1)));
+                awaitRequest(wanted);
+                returned = CompletableFuture.runAsync(() -> machine.giveBack(function, PATIENCE));
+                assertThat(other).failsWithin(PATIENCE);
+                awaitRequest(wanted);
+                client.reset();
+            }
+            assertThat(returned).succeedsWithin(PATIENCE);
+            assertThat(hardware.isOpen()).isFalse();
+        }
+    }
+
+    @Test
+    void whatIsGoneAlreadyIsGivenBack() {
+        try (Machine machine = new Machine();
+                LogLines unexpected = new LogLines(Closing.class)) {
+            MachineFunction function = serve(machine);
+            function.close();
+            machine.giveBack(function, PATIENCE);
+            assertThat(machine.functions()).isEmpty();
+            function.close();
+            assertThat(unexpected.rest()).isEmpty();
+        }
+    }
+
+    @Test
+    void aReturnForWhichThereIsNoThreadIsTriedWhenTheKernelAsksAgain() {
+        try (Machine machine = new Machine()) {
+            MachineFunction function = serve(machine);
+            List<Runnable> works = new ArrayList<>();
+            HardwareReturn hardwareReturn = new HardwareReturn(machine, function, HOST, work -> {
+                works.add(work);
+                if (works.size() == 1) {
+                    throw new OutOfMemoryError("unable to create native thread");
+                }
+            });
+            hardwareReturn.requested();
+            hardwareReturn.requested();
+            hardwareReturn.requested();
+            assertThat(works).as("one that failed and one that works").hasSize(2);
+            works.getLast().run();
+            assertThat(hardware.isOpen()).isFalse();
+        }
+    }
+
+    private static void listen(VfioUserClient client, Fd wanted) {
+        client.setIrqs(VfioIrqSet.eventFds(
+                VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+                VFIO_PCI_REQ_IRQ_INDEX,
+                0,
+                1,
+                List.of(wanted.dup())));
+    }
+
+    private static void awaitRequest(Fd wanted) {
+        assertThat(Poll.poll(wanted.value(), Poll.POLLIN, PATIENCE.toNanos())).isPositive();
+        EventFd.drain(wanted.value());
     }
 
     private MachineFunction serve(Machine machine) {
