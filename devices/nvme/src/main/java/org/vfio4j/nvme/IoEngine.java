@@ -214,7 +214,7 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
         } else if (abort != 0 && (result == -ECANCELED || result == -EINTR)) {
             finish(slot, abort);
         } else {
-            finish(slot, IoRules.storage(result, expected, slots.opcode[slot] != READ));
+            finish(slot, IoRules.storage(result, expected, slots.writes[slot]));
         }
     }
 
@@ -251,6 +251,7 @@ final class IoEngine implements BlockCompletion, AutoCloseable {
         } else {
             slots.flushes[slot] = false;
             slots.expected[slot] = 0;
+            slots.writes[slot] = true;
             blocks(slot).flush(slot);
         }
     }

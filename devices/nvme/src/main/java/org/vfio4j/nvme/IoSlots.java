@@ -42,6 +42,9 @@ final class IoSlots implements AutoCloseable {
     final int[] bytes;
     final int[] expected;
 
+    /** What the storage is at is not reading: a flush is not, either, whatever command it belongs to. */
+    final boolean[] writes;
+
     /** Pieces that the storage writes for the driver. */
     final int[] writtenPieces;
 
@@ -74,6 +77,7 @@ final class IoSlots implements AutoCloseable {
         slba = new long[count];
         bytes = new int[count];
         expected = new int[count];
+        writes = new boolean[count];
         writtenPieces = new int[count];
         flushes = new boolean[count];
         rangesLeft = new int[count];

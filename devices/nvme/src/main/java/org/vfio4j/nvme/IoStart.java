@@ -291,6 +291,7 @@ final class IoStart implements AutoCloseable {
         slots.bytes[slot] = bytes;
         chargedBytes = bytes;
         slots.expected[slot] = 0;
+        slots.writes[slot] = command.opcode != READ;
         slots.writtenPieces[slot] = 0;
         slots.flushes[slot] = false;
         slots.rangesLeft[slot] = 0;

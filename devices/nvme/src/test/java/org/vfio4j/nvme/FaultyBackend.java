@@ -1,5 +1,6 @@
 package org.vfio4j.nvme;
 
+import java.util.BitSet;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -14,6 +15,9 @@ final class FaultyBackend implements BlockBackend {
 
     /** A negative errno that every request gets, 0 for none. */
     volatile int error;
+
+    /** A negative errno that every flush gets, 0 for none. */
+    volatile int flushError;
 
     /** Nothing is answered. */
     volatile boolean stalled;
@@ -82,6 +86,7 @@ final class FaultyBackend implements BlockBackend {
     private final class Queue implements BlockQueue {
 
         private final BlockQueue queue;
+        private final BitSet flushing = new BitSet();
         private final Thread opener = Thread.currentThread();
 
         Queue(BlockQueue queue) {
@@ -101,6 +106,7 @@ final class FaultyBackend implements BlockBackend {
         @Override
         public void flush(int tag) {
             flushes.incrementAndGet();
+            flushing.set(tag);
             queue.flush(tag);
         }
 
@@ -122,8 +128,13 @@ final class FaultyBackend implements BlockBackend {
         @Override
         public int poll(BlockCompletion handler) {
             waiting.set(queue.inFlight());
-            int answer = error;
-            return stalled ? 0 : queue.poll((tag, result) -> handler.complete(tag, answer == 0 ? result : answer));
+            return stalled ? 0 : queue.poll((tag, result) -> handler.complete(tag, answer(tag, result)));
+        }
+
+        private int answer(int tag, int result) {
+            int wanted = error == 0 && flushing.get(tag) ? flushError : error;
+            flushing.clear(tag);
+            return wanted == 0 ? result : wanted;
         }
 
         @Override

@@ -43,6 +43,32 @@ class StorageFaultTest {
         }
     }
 
+    /** Of a read that is to be stable, too: what it has read is all right. */
+    @ParameterizedTest
+    @CsvSource({
+        "5, 0x280, false", // EIO
+        "28, 0x081, false", // ENOSPC
+        "5, 0x280, true",
+        "28, 0x081, true"
+    })
+    void aFlushThatFailsHasTheSameStatusWhateverItIsFor(int errno, String status, boolean remote) {
+        FaultyBackend storage = new FaultyBackend(new MemoryBackend(NvmeFixture.DISK_BYTES));
+        try (NvmeFixture fixture = new NvmeFixture(storage, builder -> builder)) {
+            fixture.start(false);
+            long page = remote ? fixture.remotePages(1) : fixture.pages(1);
+            storage.flushError = -errno;
+            for (int opcode : new int[] {FLUSH, READ, WRITE, WRITE_ZEROES}) {
+                NvmeCommand command = NvmeCommand.io(opcode, 1, 0, 1).prp(page);
+                NvmeCompletion failed = fixture.io.run(command.cdw(12, 1 << 30));
+                assertThat(failed.code()).as("opcode %d", opcode).isEqualTo(Integer.decode(status));
+                assertThat(failed.doNotRetry()).isFalse();
+            }
+            // A slot that has flushed reads again.
+            storage.error = -errno;
+            assertThat(fixture.io(READ, 0, 1, page, 0).code()).isEqualTo(errno == 5 ? 0x281 : 0x081);
+        }
+    }
+
     @Test
     void storageThatStandsStillHoldsUpNobodyElse() {
         FaultyBackend storage = new FaultyBackend(new MemoryBackend(NvmeFixture.DISK_BYTES));
