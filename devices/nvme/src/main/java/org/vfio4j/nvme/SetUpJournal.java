@@ -71,7 +71,7 @@ final class SetUpJournal {
     /** The controller is enabled, and its driver sees that next. */
     void begin(Controller controller) {
         if (opens()) {
-            write(take(controller).ready().toBytes(controller.queuePairs()));
+            write(controller, take(controller).ready());
         }
     }
 
@@ -125,7 +125,12 @@ final class SetUpJournal {
         }
         NvmeState state = take(controller);
         state = busy ? state.untakenAdmin() : state;
-        byte[] bytes = (answer == null ? state : state.answering(answer)).toBytes(controller.queuePairs());
+        write(controller, answer == null ? state : state.answering(answer));
+    }
+
+    /** What is too large is not kept, nor anything from then on: what was kept before is not true any more. */
+    private void write(Controller controller, NvmeState state) {
+        byte[] bytes = state.toBytes(controller.queuePairs());
         if (bytes.length > capacity) {
             end();
         } else {

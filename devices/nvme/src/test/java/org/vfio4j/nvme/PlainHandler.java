@@ -17,6 +17,9 @@ final class PlainHandler implements AdminHandler, Namespaces {
     final List<Integer> held = new ArrayList<>();
     final List<String> events = new ArrayList<>();
 
+    /** What of it is saved. */
+    volatile byte[] saved = {};
+
     /** Of the last command that failed. */
     volatile int lastFailure;
 
@@ -131,7 +134,7 @@ final class PlainHandler implements AdminHandler, Namespaces {
 
     @Override
     public byte[] save() {
-        return new byte[0];
+        return saved;
     }
 
     @Override

@@ -70,6 +70,21 @@ class RecoveryTest {
         }
     }
 
+    /** Nobody can go on with it, then, which is no reason not to serve its driver. */
+    @Test
+    void oneWithMoreThanCanBeKeptIsEnabledAllTheSame() {
+        try (NvmeFixture first = new NvmeFixture();
+                NvmeFixture second = new NvmeFixture()) {
+            recover(first);
+            first.handler.saved = new byte[1 << 20];
+            first.start();
+            assertThat(first.driver.status()).isEqualTo(CSTS_RDY);
+            journal(first).freeze();
+            recover(second);
+            assertThat(second.driver.status()).isEqualTo(CSTS_RDY | CSTS_CFS);
+        }
+    }
+
     @Test
     void aResetIsKept() {
         try (NvmeFixture first = new NvmeFixture();
