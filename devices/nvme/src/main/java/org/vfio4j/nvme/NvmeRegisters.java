@@ -3,6 +3,7 @@ package org.vfio4j.nvme;
 import static org.vfio4j.nvme.NvmeSpec.*;
 
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.IntBinaryOperator;
 import java.util.function.LongSupplier;
 import org.vfio4j.devicemodel.BarHandler;
 import org.vfio4j.devicemodel.Register;
@@ -76,11 +77,11 @@ final class NvmeRegisters implements BarHandler {
                 Register.at(REG_INTMS, 4, "INTMS")
                         .computed(interruptMask::get)
                         .writable()
-                        .onWrite(value -> mask(interruptMask.get() | (int) value)),
+                        .onWrite(value -> mask((int) value, (mask, ones) -> mask | ones)),
                 Register.at(REG_INTMC, 4, "INTMC")
                         .computed(interruptMask::get)
                         .writeOneToClear(-1)
-                        .onWrite(value -> mask((int) value)),
+                        .onWrite(value -> mask((int) value, (mask, left) -> mask & left)),
                 Register.at(REG_CC, 4, "CC")
                         .computed(() -> configuration)
                         .writable(CC_WRITABLE)
@@ -209,8 +210,9 @@ final class NvmeRegisters implements BarHandler {
         }
     }
 
-    private void mask(int value) {
-        interruptMask.set(value);
+    /** A reset may clear the mask meanwhile, by another thread: what that has cleared stays so. */
+    private void mask(int value, IntBinaryOperator by) {
+        interruptMask.accumulateAndGet(value, by);
         effects.interruptMaskChanged();
     }
 
