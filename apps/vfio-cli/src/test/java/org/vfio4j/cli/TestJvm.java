@@ -14,9 +14,8 @@ import java.util.zip.ZipEntry;
 import java.util.zip.ZipOutputStream;
 
 /**
- * How tests start the program in processes of their own, some hundreds in all. They share an archive of loaded classes, and have the
- * first of the compilers only: three times as fast to their first line on a machine that has other things to do. {@code ./vfio} does the
- * same with its AOT cache.
+ * How tests start the program in processes of their own, some hundreds in all. They share an archive of loaded classes, which halves the
+ * time to their first line; {@code ./vfio} does the same with its AOT cache.
  */
 public final class TestJvm {
 
@@ -25,7 +24,6 @@ public final class TestJvm {
     private static final List<String> OPTIONS = List.of(
             "-XX:+UseSerialGC",
             "-Xmx256m",
-            "-XX:TieredStopAtLevel=1",
             // That an option was not set for the JDK's own archive is called an error.
             "-Xlog:disable",
             "--enable-native-access=ALL-UNNAMED");
